@@ -1,0 +1,1 @@
+"""kindlab: labs that grade themselves on a live cluster."""

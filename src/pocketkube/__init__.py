@@ -1,0 +1,1 @@
+"""pocketkube: a Kubernetes-compatible cluster inside one Python process."""
