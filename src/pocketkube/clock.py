@@ -29,6 +29,10 @@ class Clock:
         """metav1.Time: RFC 3339 in UTC, whole seconds."""
         return datetime.fromtimestamp(self.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def later(self, seconds: float) -> str:
+        """As `now`, that many seconds ahead."""
+        return datetime.fromtimestamp(self.time() + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
     def now_micro(self) -> str:
         """metav1.MicroTime: RFC 3339 in UTC with six decimals."""
         return datetime.fromtimestamp(self.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,68 @@
+"""The in-process client that controllers, scheduler, kubelet and network use: typed verbs, informers, events.
+
+It speaks to the registry directly, so what a component reads is always current and a write is seen at once:
+there is no cache to lag behind. Objects read are shared; `copy` before changing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pocketkube import objects
+from pocketkube.objects import Key, Obj
+from pocketkube.recorder import Recorder
+from pocketkube.registry import Registry
+from pocketkube.resources.base import DeleteOptions, Resource
+from pocketkube.store import Event
+
+Handler = Callable[[Event], None]
+
+
+class Client:
+    """Verbs in the name of one component (`deployment-controller`, `kubelet`, ...), which its events carry."""
+
+    def __init__(self, registry: Registry, component: str, host: str = "") -> None:
+        self.registry = registry
+        self.component = component
+        self.clock = registry.clock
+        self._recorder = Recorder(registry, component, host)
+
+    def kinds(self) -> Iterable[tuple[str, Resource]]:
+        """(resource id, declaration) of every kind served."""
+        return self.registry.resources.items()
+
+    def find(self, resource: str, namespace: str, name: str) -> Obj | None:
+        return self.registry.find(resource, namespace, name)
+
+    def get(self, resource: str, namespace: str, name: str) -> Obj:
+        """Raises NotFound."""
+        return self.registry.get(resource, namespace, name)
+
+    def list(self, resource: str, namespace: str | None = None, labels: dict[str, str] | None = None) -> list[Obj]:
+        """In key order; `labels` keeps the objects that carry all of them."""
+        found = self.registry.objects(resource, namespace)
+        return [o for o in found if labels.items() <= objects.labels(o).items()] if labels else found
+
+    def create(self, resource: str, obj: Obj) -> Obj:
+        return self.registry.create(resource, obj)
+
+    def update(self, resource: str, obj: Obj) -> Obj:
+        return self.registry.update(resource, obj)
+
+    def update_status(self, resource: str, obj: Obj) -> Obj:
+        return self.registry.update(resource, obj, subresource="status")
+
+    def patch(self, resource: str, at: Key, change: Callable[[Obj], None], *, subresource: str = "") -> Obj:
+        """Change a copy in place and write it: no conflict is possible, there is no await between."""
+        return self.registry.patch(resource, *at, change, subresource=subresource)
+
+    def delete(self, resource: str, at: Key, options: DeleteOptions | None = None) -> None:
+        self.registry.delete(resource, *at, options)
+
+    def subscribe(self, resource: str, handler: Handler) -> Callable[[], None]:
+        """`handler` is called right after each write; it may only take notes, never write."""
+        return self.registry.subscribe(resource, handler)
+
+    def record(self, about: Obj, type_: str, reason: str, message: str, *, field_path: str = "") -> None:
+        """An Event about an object; repeats are counted, as client-go's correlator does. type_: Normal or Warning."""
+        self._recorder.record(about, type_, reason, message, field_path=field_path)

@@ -1,0 +1,305 @@
+"""Processes of a container: asyncio tasks that see what a Linux process sees, and nothing of the host.
+
+Models fork/exec, exit codes, signals with init's special rule (process 1 is not killed by a signal it has no
+handler for, SIGKILL apart), orphans passing to process 1, and everything dying with process 1. A program is a
+`Command`: `async def main(process) -> int`. No host process is ever started. Left out: job control, threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pocketkube.clock import Clock
+
+if TYPE_CHECKING:
+    from pocketkube.kubelet.filesystem import FileSystem
+    from pocketkube.network.fabric import PodNetwork
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+HARMLESS = {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
+
+
+class Readable(Protocol):
+    async def read(self, most: int = ..., /) -> bytes: ...
+
+
+class Writable(Protocol):
+    async def write(self, data: bytes, /) -> Any: ...
+
+
+Command = Callable[["Process"], Awaitable[int]]
+"""A program: gets its process, returns the exit code."""
+SignalHandler = Callable[[int], None]
+
+
+class ProcessExit(Exception):
+    """exit(code) from anywhere inside a program."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code & 0xFF
+
+
+class Nothing:
+    """/dev/null as a file descriptor."""
+
+    async def read(self, most: int = 0, /) -> bytes:
+        return b""
+
+    async def write(self, data: bytes, /) -> int:
+        return len(data)
+
+    def close(self) -> None:
+        pass
+
+
+class PidNamespace:
+    """The processes of one container and what they share: files, network, programs, clock."""
+
+    def __init__(
+        self,
+        *,
+        fs: FileSystem,
+        net: PodNetwork,
+        commands: Mapping[str, Command],
+        clock: Clock,
+        hostname: str = "localhost",
+    ) -> None:
+        self.fs = fs
+        self.net = net
+        self.commands = commands
+        """Absolute path of each built-in program -> its code."""
+        self.clock = clock
+        self.hostname = hostname
+        self.processes: dict[int, Process] = {}
+        self.services: Mapping[str, Any] = {}
+        """What the cluster lends to its own system images (CoreDNS gets its zone); empty for all others."""
+        self._next_pid = 1
+
+    def find_program(self, argv0: str, *, cwd: str = "/", path: str = DEFAULT_PATH) -> str:
+        """The absolute path that argv[0] names, as execvp finds it. Raises FileNotFoundError, PermissionError."""
+        candidates = [_join(cwd, argv0)] if "/" in argv0 else [f"{d.rstrip('/')}/{argv0}" for d in path.split(":") if d]
+        denied = False
+        for candidate in candidates:
+            try:
+                real = self.fs.realpath(candidate)
+                if real in self.commands or candidate in self.commands:
+                    return candidate if candidate in self.commands else real
+                if not self.fs.stat(real).mode & 0o111 or self.fs.is_dir(real):
+                    denied = True
+                    continue
+                return real
+            except OSError:
+                continue
+        if denied:
+            raise PermissionError(errno.EACCES, "Permission denied", argv0)
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", argv0)
+
+    def program(self, path: str, argv: list[str]) -> tuple[Command, list[str]]:
+        """The code behind a program file, and its argv (a `#!` script runs its interpreter). Raises OSError."""
+        for _ in range(4):
+            found = self.commands.get(path)
+            if found is not None:
+                return found, argv
+            first = self.fs.read_bytes(path)[:256].split(b"\n", 1)[0]
+            if not first.startswith(b"#!"):
+                raise OSError(errno.ENOEXEC, "Exec format error", path)
+            interpreter, _, argument = first[2:].decode(errors="replace").strip().partition(" ")
+            argv = [interpreter, *([argument.strip()] if argument.strip() else []), path, *argv[1:]]
+            path = self.find_program(interpreter)
+        raise OSError(errno.ELOOP, "Too many levels of symbolic links", path)
+
+    def spawn(
+        self,
+        main: Command,
+        argv: list[str],
+        *,
+        env: dict[str, str],
+        cwd: str = "/",
+        fds: dict[int, Any] | None = None,
+        parent: Process | None = None,
+        uid: int = 0,
+        gid: int = 0,
+    ) -> Process:
+        """Start a process as a task. `fds` maps 0, 1, 2 (and more) to readable/writable objects."""
+        pid = self._next_pid
+        self._next_pid += 1
+        process = Process(self, pid, argv, env=env, cwd=cwd, fds=fds or {}, parent=parent, uid=uid, gid=gid)
+        self.processes[pid] = process
+        process.task = asyncio.get_running_loop().create_task(process.live(main), name=f"process {pid}: {argv[0]}")
+        return process
+
+    def reap(self, process: Process) -> None:
+        self.processes.pop(process.pid, None)
+        if process.pid == 1:
+            for other in tuple(self.processes.values()):
+                other.signal(signal.SIGKILL)
+            return
+        init = self.processes.get(1)
+        for other in self.processes.values():
+            if other.parent is process:
+                other.parent = init
+
+
+class Process:
+    """One process. Programs read argv, env, cwd, stdin, write stdout and stderr, open files and connections."""
+
+    def __init__(
+        self,
+        namespace: PidNamespace,
+        pid: int,
+        argv: list[str],
+        *,
+        env: dict[str, str],
+        cwd: str,
+        fds: dict[int, Any],
+        parent: Process | None,
+        uid: int,
+        gid: int,
+    ) -> None:
+        self.namespace = namespace
+        self.pid = pid
+        self.argv = argv
+        self.env = env
+        self.cwd = cwd
+        self.fds = fds
+        self.parent = parent
+        self.uid = uid
+        self.gid = gid
+        self.umask = 0o022
+        self.started = namespace.clock.time()
+        self.exit_code: int | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._handlers: dict[int, SignalHandler | None] = {}
+        self._killed_by = 0
+        self._exited = asyncio.Event()
+
+    @property
+    def fs(self) -> FileSystem:
+        return self.namespace.fs
+
+    @property
+    def net(self) -> PodNetwork:
+        return self.namespace.net
+
+    @property
+    def clock(self) -> Clock:
+        return self.namespace.clock
+
+    @property
+    def hostname(self) -> str:
+        return self.namespace.hostname
+
+    @property
+    def stdin(self) -> Readable:
+        return self.fds.get(0) or Nothing()
+
+    @property
+    def stdout(self) -> Writable:
+        return self.fds.get(1) or Nothing()
+
+    @property
+    def stderr(self) -> Writable:
+        return self.fds.get(2) or Nothing()
+
+    def path(self, name: str) -> str:
+        """`name` made absolute against the working directory."""
+        return _join(self.cwd, name)
+
+    async def print(self, text: str = "", end: str = "\n") -> None:
+        await self.stdout.write((text + end).encode())
+
+    async def error(self, text: str, end: str = "\n") -> None:
+        await self.stderr.write((text + end).encode())
+
+    def exit(self, code: int = 0) -> None:
+        raise ProcessExit(code)
+
+    def spawn(
+        self,
+        argv: list[str],
+        *,
+        main: Command | None = None,
+        env: dict[str, str] | None = None,
+        cwd: str | None = None,
+        fds: dict[int, Any] | None = None,
+    ) -> Process:
+        """Start a child: the program argv names (raises FileNotFoundError, PermissionError, OSError), or `main`.
+
+        What is not given is inherited; given `fds` are laid over the inherited ones, None closes one.
+        """
+        environment = dict(self.env if env is None else env)
+        directory = self.cwd if cwd is None else cwd
+        if main is None:
+            found = self.namespace.find_program(argv[0], cwd=directory, path=environment.get("PATH", DEFAULT_PATH))
+            main, argv = self.namespace.program(found, argv)
+        merged = {number: fd for number, fd in {**self.fds, **(fds or {})}.items() if fd is not None}
+        return self.namespace.spawn(
+            main, argv, env=environment, cwd=directory, fds=merged, parent=self, uid=self.uid, gid=self.gid
+        )
+
+    async def run(self, argv: list[str], **options: Any) -> int:
+        """Spawn a child and wait for its exit code. A program that cannot be started raises as `spawn` does."""
+        return await self.spawn(argv, **options).wait()
+
+    async def wait(self) -> int:
+        """The exit code, once the process has ended: 128 + n when signal n ended it."""
+        await self._exited.wait()
+        assert self.exit_code is not None
+        return self.exit_code
+
+    def on_signal(self, number: int, handler: SignalHandler | None) -> None:
+        """Handle a signal; None ignores it. SIGKILL cannot be handled."""
+        self._handlers[number] = handler
+
+    def default_signal(self, number: int) -> None:
+        self._handlers.pop(number, None)
+
+    def signal(self, number: int) -> None:
+        """Deliver a signal."""
+        if self.exit_code is not None or self.task is None:
+            return
+        if number != signal.SIGKILL:
+            if number in self._handlers:
+                handler = self._handlers[number]
+                if handler is not None:
+                    handler(number)
+                return
+            if number in HARMLESS or self.pid == 1 or number == 0:
+                return
+        self._killed_by = number
+        self.task.cancel()
+
+    async def live(self, main: Command) -> None:
+        """The process's task: runs the program to its end and reaps it."""
+        try:
+            code = await main(self)
+        except ProcessExit as left:
+            code = left.code
+        except asyncio.CancelledError:
+            code = 128 + (self._killed_by or signal.SIGKILL)
+            if not self._killed_by:
+                self._finish(code)
+                raise
+        except BrokenPipeError:
+            code = 128 + signal.SIGPIPE
+        except Exception:
+            log.exception("program %s failed inside pocketkube", self.argv)
+            code = 255
+        self._finish(code)
+
+    def _finish(self, code: int) -> None:
+        self.exit_code = code & 0xFF
+        self.namespace.reap(self)
+        self._exited.set()
+
+
+def _join(cwd: str, name: str) -> str:
+    return name if name.startswith("/") else f"{cwd.rstrip('/')}/{name}"

@@ -1,0 +1,125 @@
+"""Byte streams in memory: a one-way `Channel` (what a pipe is) and a two-way `Stream` (what a TCP connection is).
+
+Models what a program sees of a pipe or a connected socket: bounded buffers with back-pressure, end of file after
+`write_eof`, BrokenPipeError / ConnectionResetError when the other side is gone. Left out: out-of-band data, Nagle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+Address = tuple[str, int]
+CAPACITY = 65536
+
+
+class Channel:
+    """One direction. `read` returns b"" at the end; `write` waits while CAPACITY bytes lie unread."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self._capacity = capacity
+        self._ended = False
+        self._broken: OSError | None = None
+        self._readable = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    async def read(self, most: int = CAPACITY) -> bytes:
+        while not self._chunks:
+            if isinstance(self._broken, ConnectionResetError):
+                raise self._broken
+            if self._ended or self._broken:
+                return b""
+            self._readable.clear()
+            await self._readable.wait()
+        chunk = self._chunks.popleft()
+        if len(chunk) > most:
+            self._chunks.appendleft(chunk[most:])
+            chunk = chunk[:most]
+        self._size -= len(chunk)
+        if self._size < self._capacity:
+            self._writable.set()
+        return chunk
+
+    async def write(self, data: bytes) -> None:
+        view = bytes(data)
+        while view:
+            if self._broken:
+                raise self._broken
+            if self._ended:
+                raise BrokenPipeError(32, "Broken pipe")
+            room = self._capacity - self._size
+            if room <= 0:
+                self._writable.clear()
+                await self._writable.wait()
+                continue
+            part, view = view[:room], view[room:]
+            self._chunks.append(part)
+            self._size += len(part)
+            self._readable.set()
+
+    def write_eof(self) -> None:
+        """No more bytes follow; what was written can still be read."""
+        self._ended = True
+        self._readable.set()
+        self._writable.set()
+
+    def break_(self, error: OSError | None = None) -> None:
+        """The reader is gone (BrokenPipeError for writers) or the connection was reset (`error`, for both sides)."""
+        self._broken = error or BrokenPipeError(32, "Broken pipe")
+        if error is not None:
+            self._chunks.clear()
+            self._size = 0
+        self._readable.set()
+        self._writable.set()
+
+    def close(self) -> None:
+        self.write_eof()
+
+    @property
+    def at_eof(self) -> bool:
+        return (self._ended or self._broken is not None) and not self._chunks
+
+
+class Stream:
+    """A connected socket: `local` and `remote` are (address, port) as this side sees them."""
+
+    def __init__(self, incoming: Channel, outgoing: Channel, local: Address, remote: Address) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self.local = local
+        self.remote = remote
+        self.closed = False
+
+    @classmethod
+    def pair(cls, client: Address, server: Address, *, seen_as: Address | None = None) -> tuple[Stream, Stream]:
+        """(client's side, server's side); the server sees the client as `seen_as` after source translation."""
+        up, down = Channel(), Channel()
+        return cls(down, up, client, server), cls(up, down, server, seen_as or client)
+
+    async def read(self, most: int = CAPACITY) -> bytes:
+        """Up to `most` bytes; b"" once the other side ended. Raises ConnectionResetError."""
+        return await self._incoming.read(most)
+
+    async def write(self, data: bytes) -> None:
+        """Raises BrokenPipeError or ConnectionResetError when the other side is gone."""
+        await self._outgoing.write(data)
+
+    def write_eof(self) -> None:
+        """Half-close: the other side reads the end, this side can still read."""
+        self._outgoing.write_eof()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._outgoing.write_eof()
+            self._incoming.break_()
+
+    def abort(self) -> None:
+        """Reset: both sides fail with ConnectionResetError."""
+        self.closed = True
+        reset = ConnectionResetError(104, "Connection reset by peer")
+        self._outgoing.break_(reset)
+        self._incoming.break_(reset)

@@ -1,0 +1,190 @@
+"""What a kind declares: names, columns, defaults, validation and the few rules of its own.
+
+Models the strategies of pkg/registry/*/*/strategy.go together with the printers' columns. One instance lives
+per cluster, with `world` to read other objects. Routes, discovery, Tables, namespace deletion and garbage collection
+loop over resources and name none. All methods are synchronous: a request is atomic on the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from pocketkube.clock import Clock
+from pocketkube.errors import Cause
+from pocketkube.objects import Obj
+from pocketkube.store import Event
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+class World(Protocol):
+    """What a kind may look at while it admits an object: stored objects (shared: never change them), and the time."""
+
+    clock: Clock
+    zone: Mapping[str, str]
+    """Cluster settings: `pod_cidr`, `service_cidr`, `cluster_domain`, `dns_ip`."""
+
+    def find(self, resource: str, namespace: str, name: str) -> Obj | None: ...
+
+    def objects(self, resource: str, namespace: str | None = None) -> Iterable[Obj]: ...
+
+    def subscribe(self, resource: str, notify: Callable[[Event], None]) -> Callable[[], None]: ...
+
+
+@dataclass(frozen=True)
+class Column:
+    """A Table column; priority 1 shows in `-o wide` only. `description` is what `kubectl explain`-like tools show."""
+
+    name: str
+    type: str = "string"
+    format: str = ""
+    description: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where the scale subresource reads: dotted paths below the object, as in a CustomResourceDefinition."""
+
+    replicas: str = "spec.replicas"
+    status_replicas: str = "status.replicas"
+    selector: str = "spec.selector"
+
+
+@dataclass
+class DeleteOptions:
+    """metav1.DeleteOptions; None = not given."""
+
+    grace_period_seconds: int | None = None
+    propagation_policy: str | None = None
+    orphan_dependents: bool | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+
+
+class Resource:
+    """Subclass once per kind, name the class `RESOURCE` in the module, override what differs."""
+
+    group: ClassVar[str] = ""
+    version: ClassVar[str] = "v1"
+    kind: ClassVar[str]
+    plural: ClassVar[str]
+    id: ClassVar[str] = ""
+    """The name inside pocketkube (store, client); the plural unless another kind has taken it."""
+    short_names: ClassVar[tuple[str, ...]] = ()
+    categories: ClassVar[tuple[str, ...]] = ()
+    namespaced: ClassVar[bool] = True
+    verbs: ClassVar[tuple[str, ...]] = ALL_VERBS
+    has_status: ClassVar[bool] = False
+    scale: ClassVar[Scale | None] = None
+    subresources: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
+    """Further subresources for discovery: name -> (kind, verbs); e.g. {"log": ("Pod", ("get",))}."""
+    columns: ClassVar[tuple[Column, ...]]
+    bumps_generation: ClassVar[bool] = False
+    """metadata.generation starts at 1 and grows when `generation_basis` changes."""
+    unconditional_update: ClassVar[bool] = True
+    create_on_update: ClassVar[bool] = False
+    returns_deleted: ClassVar[bool] = False
+    """DELETE answers with the deleted object instead of a Status."""
+    default_propagation: ClassVar[str] = "Background"
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    # -- names
+
+    @classmethod
+    def resource_id(cls) -> str:
+        return cls.id or cls.plural
+
+    @property
+    def singular(self) -> str:
+        return self.kind.lower()
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """`deployments.apps`, as error texts name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def qualified_kind(self) -> str:
+        """`Deployment.apps`, as `is invalid` texts name it."""
+        return f"{self.kind}.{self.group}" if self.group else self.kind
+
+    # -- reading
+
+    def row(self, obj: Obj) -> list[Any]:
+        """The Table cells of one object, in `columns` order."""
+        raise NotImplementedError
+
+    def fields(self, obj: Obj) -> Mapping[str, str]:
+        """Values for field selectors; the keys are the labels this kind supports."""
+        meta = obj.get("metadata", {})
+        values = {"metadata.name": meta.get("name", "")}
+        if self.namespaced:
+            values["metadata.namespace"] = meta.get("namespace", "")
+        return values
+
+    # -- writing; `obj` and `new` may be changed in place, `old` is shared and may not
+
+    def default(self, obj: Obj) -> None:
+        """Fill in what upstream's SetDefaults_* fills in."""
+
+    def admit(self, new: Obj, old: Obj | None) -> None:
+        """What admission plugins do to this kind, before validation; raises StatusError to refuse."""
+
+    def prepare_create(self, obj: Obj) -> None:
+        """PrepareForCreate: drop what a client may not set. The status is dropped already when `has_status`."""
+
+    def prepare_update(self, new: Obj, old: Obj) -> None:
+        """PrepareForUpdate. The old status is restored already when `has_status`."""
+
+    def prepare_status(self, new: Obj, old: Obj) -> None:
+        """PrepareForUpdate of the status subresource. Everything but metadata and status is restored already."""
+
+    def validate(self, obj: Obj) -> Iterable[Cause]:
+        """Field errors of a new object, metadata apart."""
+        return ()
+
+    def validate_update(self, new: Obj, old: Obj) -> Iterable[Cause]:
+        """Field errors of an update, metadata apart; most kinds yield from `validate(new)` too."""
+        return self.validate(new)
+
+    def validate_status(self, new: Obj, old: Obj) -> Iterable[Cause]:
+        return ()
+
+    def validate_name(self, name: str, *, prefix: bool = False) -> Iterable[str]:
+        """What is wrong with metadata.name (`prefix`: generateName); DNS subdomain unless overridden."""
+        from pocketkube.resources import metadata
+
+        return metadata.dns1123_subdomain(name, prefix=prefix)
+
+    def allocate(self, new: Obj, old: Obj | None) -> None:
+        """After validation, before the write: take what must be unique (addresses, ports). Raises to refuse."""
+
+    def warnings(self, new: Obj, old: Obj | None) -> Iterable[str]:
+        """Texts for Warning headers on create and update."""
+        return ()
+
+    def generation_basis(self, obj: Obj) -> Any:
+        return obj.get("spec")
+
+    # -- deleting
+
+    def grace_period(self, obj: Obj, options: DeleteOptions) -> int | None:
+        """Seconds until removal for kinds that die gracefully (Pods), else None: removed at once."""
+        return None
+
+    def prepare_delete(self, obj: Obj) -> bool:
+        """Change a copy of an object that is asked to go; True keeps it stored (terminating) for a controller."""
+        return False
+
+    def may_remove(self, obj: Obj) -> bool:
+        """Whether a terminating object without finalizers is removed now."""
+        return not obj["metadata"].get("deletionGracePeriodSeconds")
