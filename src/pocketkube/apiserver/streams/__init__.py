@@ -1,0 +1,1 @@
+"""Pod logs, exec and attach: the requests whose answers are streams of bytes."""

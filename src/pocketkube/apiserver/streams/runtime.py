@@ -1,0 +1,72 @@
+"""What the API server needs from the kubelet side: running containers to read logs of, and to run commands in.
+
+The API server never imports the kubelet; the composition root hands it an object of this shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Protocol
+
+Resize = Callable[[int, int], None]
+"""Called with a terminal's new (width, height) in characters."""
+
+
+class Readable(Protocol):
+    """A readable file descriptor: b"" at the end."""
+
+    async def read(self, most: int = ..., /) -> bytes: ...
+
+
+class Writable(Protocol):
+    """A writable file descriptor. Raises BrokenPipeError when the other side is gone."""
+
+    async def write(self, data: bytes, /) -> Any: ...
+
+
+class PodRuntime(Protocol):
+    """The containers of every node. Methods raise StatusError (BadRequest, NotFound, InternalError) as a kubelet
+    would refuse: unknown container, container not running, no log yet."""
+
+    async def exec(
+        self,
+        namespace: str,
+        pod_name: str,
+        container: str,
+        argv: list[str],
+        *,
+        fds: Mapping[int, Any],
+        tty: bool = False,
+    ) -> int:
+        """Run a command beside the container's process 1 and return its exit code.
+
+        `fds` maps 0 to a Readable, 1 and 2 to Writables; a missing number is /dev/null. With `tty`, what is written
+        to 2 arrives on 1. Cancelling the call kills the command.
+        """
+        ...
+
+    async def attach(
+        self, namespace: str, pod_name: str, container: str, *, fds: Mapping[int, Any], tty: bool = False
+    ) -> None:
+        """Join the stdin, stdout and stderr of the container's process 1 until it ends; from now on, no history."""
+        ...
+
+    def log_lines(
+        self,
+        namespace: str,
+        pod_name: str,
+        container: str,
+        *,
+        previous: bool = False,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        timestamps: bool = False,
+        limit_bytes: int | None = None,
+    ) -> AsyncIterator[bytes]:
+        """What the container wrote, as lines with their newline (the last one may lack it, or be cut by `limit_bytes`).
+
+        `since` is cluster time in seconds since the epoch (`clock.time()`); `tail` counts lines from the end.
+        `follow` goes on until the container ends.
+        """
+        ...
