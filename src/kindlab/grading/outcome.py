@@ -1,0 +1,83 @@
+"""What grading finds: three outcomes, and for each check what was expected, what was seen, which hop is broken
+first and what to try next. These are plain data: every report format is written from them."""
+
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Outcome(Enum):
+    """COULD_NOT_GRADE is ours or the cluster's fault: never a zero for the learner."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    COULD_NOT_GRADE = "could-not-grade"
+
+
+@dataclass
+class CheckResult:
+    """One check of a task. `sentence` is what it verifies; the others are empty when it passed."""
+
+    name: str
+    task: str
+    sentence: str
+    outcome: Outcome
+    expected: str = ""
+    seen: str = ""
+    broken_hop: str = ""
+    next: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class TaskResult:
+    """A task's points are all or nothing: every check of it passed, or 0."""
+
+    id: str
+    title: str
+    points: int
+    max_points: int
+    outcome: Outcome
+    checks: list[CheckResult] = field(default_factory=list)
+
+    @property
+    def first_failure(self) -> CheckResult | None:
+        """The check to show first: of those that did not pass, the first."""
+        return next((c for c in self.checks if c.outcome is not Outcome.PASSED), None)
+
+
+@dataclass
+class Report:
+    """One grading of one lab."""
+
+    lab: str
+    outcome: Outcome
+    points: int
+    max_points: int
+    tasks: list[TaskResult]
+    cluster: str = ""
+    seconds: float = 0.0
+    problem: str = ""
+    """Why it could not grade, when the whole grading failed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable, documented shape of `kindlab check --json` (docs/cli.md)."""
+        data = asdict(self)
+        data["outcome"] = self.outcome.value
+        for task, row in zip(self.tasks, data["tasks"], strict=True):
+            failure = task.first_failure
+            row["outcome"] = task.outcome.value
+            for key in ("expected", "seen", "broken_hop", "next"):
+                row[key] = getattr(failure, key) if failure else ""
+            for check, entry in zip(task.checks, row["checks"], strict=True):
+                entry["outcome"] = check.outcome.value
+        return data
+
+
+def overall(outcomes: list[Outcome]) -> Outcome:
+    """Failed if anything failed; else could-not-grade if anything could not be graded; else passed."""
+    if Outcome.FAILED in outcomes:
+        return Outcome.FAILED
+    if Outcome.COULD_NOT_GRADE in outcomes or not outcomes:
+        return Outcome.COULD_NOT_GRADE
+    return Outcome.PASSED

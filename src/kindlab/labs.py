@@ -1,0 +1,146 @@
+"""A lab as its author wrote it: `labs/<slug>/lab.toml`, read and checked. The slug is the only link between the
+lab, its solution (`solutions/<slug>`), its grader (`graders/test_<slug>.py`) and its notebook."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kindlab import paths
+from kindlab.errors import Problem, UsageProblem
+
+FORMAT = 1
+START_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to achieve. `behavioural`: its checks look at what the cluster does, not at a field of a spec."""
+
+    id: str
+    title: str
+    points: int
+    hints: tuple[str, ...]
+    behavioural: bool = True
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab's facts. Everything a learner gets lies in `folder`; `slug` is also its namespace."""
+
+    slug: str
+    folder: Path
+    title: str
+    about: str
+    minutes: int
+    kcna: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    needs: tuple[str, ...] = ()
+    debrief: str = ""
+    read: tuple[str, ...] = ()
+    apply_at_start: tuple[str, ...] = ()
+    """Names of start files that are applied when the lab starts; the others are the learner's to complete."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def number(self) -> str:
+        return self.slug.partition("-")[0]
+
+    @property
+    def max_points(self) -> int:
+        return sum(task.points for task in self.tasks)
+
+    @property
+    def start_files(self) -> list[Path]:
+        return manifests(self.folder / "start")
+
+    @property
+    def solution_folder(self) -> Path:
+        return self.folder.parents[1] / "solutions" / self.slug
+
+    @property
+    def grader(self) -> Path:
+        return self.folder.parents[1] / "graders" / f"test_{self.slug.replace('-', '_')}.py"
+
+    @property
+    def notebook(self) -> Path:
+        return self.folder.parents[1] / "notebooks" / f"{self.slug}.ipynb"
+
+    def task(self, task_id: str) -> Task:
+        """By id, or by its number in the lab (from 1). Raises UsageProblem."""
+        for number, task in enumerate(self.tasks, 1):
+            if task_id in (task.id, str(number)):
+                return task
+        listed = ", ".join(f"{n} {t.id}" for n, t in enumerate(self.tasks, 1))
+        raise UsageProblem(f"Lab {self.slug} has no task {task_id}.", f"Its tasks are: {listed}.")
+
+
+def all_labs() -> list[Lab]:
+    """Every lab of the course, in order."""
+    folders = sorted(f for f in (paths.course() / "labs").iterdir() if (f / "lab.toml").is_file())
+    return [read(folder) for folder in folders]
+
+
+def find(name: str) -> Lab:
+    """A lab by slug or number (`2`, `02`, `02-services`). Raises UsageProblem with the near ones."""
+    slugs = [f.parent.name for f in sorted((paths.course() / "labs").glob("*/lab.toml"))]
+    wanted = name.strip().rstrip("/")
+    for slug in slugs:
+        number = slug.partition("-")[0]
+        if wanted == slug or (wanted.isdigit() and number.isdigit() and int(wanted) == int(number)):
+            return read(paths.course() / "labs" / slug)
+    import difflib
+
+    near = difflib.get_close_matches(wanted, [*slugs, *(s.partition("-")[2] for s in slugs)], n=1)
+    why = f"Did you mean {near[0]}?" if near else f"The labs are: {', '.join(slugs) or 'none yet'}."
+    raise UsageProblem(f"There is no lab {name!r}.", why, "kindlab list shows them all.")
+
+
+def read(folder: Path) -> Lab:
+    """Read labs/<slug>/lab.toml. Raises Problem that names the file and what is wrong in it."""
+    file = folder / "lab.toml"
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise Problem(f"{file} cannot be read.", str(error), "This is a fault of the course, not yours.") from error
+    try:
+        return _lab(folder, data)
+    except (KeyError, TypeError, ValueError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise Problem(f"{file} is not a lab.", why, "Compare it with another lab's, or CONTRIBUTING.md.") from error
+
+
+def manifests(folder: Path) -> list[Path]:
+    """The YAML and JSON files of a folder, in name order."""
+    if not folder.is_dir():
+        return []
+    return sorted(f for f in folder.iterdir() if f.suffix in START_SUFFIXES and f.is_file())
+
+
+_KNOWN = {"format", "title", "about", "minutes", "kcna", "tasks", "needs", "debrief", "read", "apply_at_start"}
+
+
+def _lab(folder: Path, data: dict[str, Any]) -> Lab:
+    if data["format"] != FORMAT:
+        raise ValueError(f"format {data['format']} is not {FORMAT}")
+    tasks = tuple(
+        Task(t["id"], t["title"], int(t["points"]), tuple(t["hints"]), bool(t.get("behavioural", True)))
+        for t in data["tasks"]
+    )
+    if len({t.id for t in tasks}) != len(tasks):
+        raise ValueError("two tasks have the same id")
+    return Lab(
+        slug=folder.name,
+        folder=folder,
+        title=data["title"],
+        about=data["about"],
+        minutes=int(data["minutes"]),
+        kcna=tuple(data["kcna"]),
+        tasks=tasks,
+        needs=tuple(data.get("needs", ())),
+        debrief=data.get("debrief", ""),
+        read=tuple(data.get("read", ())),
+        apply_at_start=tuple(data.get("apply_at_start", ())),
+        extra={k: v for k, v in data.items() if k not in _KNOWN},
+    )

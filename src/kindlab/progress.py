@@ -1,0 +1,94 @@
+"""What a learner has done so far: `work/progress.toml`, readable and theirs.
+
+One table a lab: when it was started, how often it was checked, the best points a task, the hints taken.
+"""
+
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from filelock import FileLock
+
+from kindlab import paths
+from kindlab.errors import Problem
+from kindlab.grading.outcome import Report
+
+HEADER = "# What you have done so far. kindlab writes this file; you may read it, copy it, or delete it to begin again.\n\n"
+
+
+def file() -> Path:
+    return paths.work() / "progress.toml"
+
+
+def load() -> dict[str, Any]:
+    """The whole table; empty when there is none yet. Raises Problem when the file is damaged, leaving it alone."""
+    try:
+        return tomllib.loads(file().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Problem(
+            f"{file()} cannot be read.",
+            f"It is not valid TOML: {error}.",
+            "Mend it, or move it away: kindlab then begins a new one. Your labs are not touched.",
+        ) from error
+
+
+def started(slug: str) -> None:
+    with _changing() as table:
+        table.setdefault(slug, {}).setdefault("started", _now())
+
+
+def checked(report: Report) -> None:
+    """Count an attempt and keep the best points of each task; a report that could not grade changes nothing."""
+    if report.outcome.name == "COULD_NOT_GRADE":
+        return
+    with _changing() as table:
+        lab = table.setdefault(report.lab, {})
+        lab["attempts"] = lab.get("attempts", 0) + 1
+        lab["last_check"] = _now()
+        best = lab.setdefault("best", {})
+        for task in report.tasks:
+            best[task.id] = max(best.get(task.id, 0), task.points)
+        lab["points"] = sum(best.values())
+        lab["max_points"] = report.max_points
+        if report.points == report.max_points:
+            lab.setdefault("finished", _now())
+
+
+def hints_taken(slug: str, task: str) -> int:
+    return int(load().get(slug, {}).get("hints", {}).get(task, 0))
+
+
+def hint_taken(slug: str, task: str) -> None:
+    with _changing() as table:
+        hints = table.setdefault(slug, {}).setdefault("hints", {})
+        hints[task] = hints.get(task, 0) + 1
+
+
+class _changing:
+    """Read, change, write back atomically, under a lock: a notebook and a terminal may both write."""
+
+    def __enter__(self) -> dict[str, Any]:
+        file().parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(file().with_name(".progress.lock"), timeout=10)
+        self._lock.acquire()
+        try:
+            self._table = load()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self._table
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                paths.write_atomically(file(), HEADER + tomli_w.dumps(self._table))
+        finally:
+            self._lock.release()
+
+
+def _now() -> str:
+    return datetime.now(UTC).astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,138 @@
+"""`python -m pocketkube --state DIR`: run one cluster in the foreground until SIGTERM or Ctrl-C.
+
+Speaks JSON lines on standard output to whoever started it: {"step": ...} while it starts, then one {"ready": ...} or
+{"error": {"what", "why", "next"}}; its log goes to standard error. DIR/kubeconfig appears when the cluster is ready.
+Exit codes: 0 stopped, 1 failed, 2 usage, 3 could not start.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+import os
+import signal
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pocketkube.store import StoreFull
+
+FAILED, COULD_NOT_START = 1, 3
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m pocketkube", description="A Kubernetes-compatible cluster in one process."
+    )
+    parser.add_argument(
+        "--state", type=Path, required=True, metavar="DIR", help="folder that keeps the cluster's state"
+    )
+    parser.add_argument("--name", default="pocket", help="cluster name: context and node names (default: pocket)")
+    parser.add_argument("--port", type=int, default=0, help="API server port on 127.0.0.1 (default: any free one)")
+    parser.add_argument("--workers", type=int, default=2, help="worker nodes beside the control plane (default: 2)")
+    parser.add_argument("--speed", type=float, default=1.0, help="cluster seconds per second (default: 1)")
+    parser.add_argument("--no-host-ports", action="store_true", help="do not listen on 127.0.0.1 for NodePorts")
+    options = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(options.state / "lock", timeout=0):
+            (options.state / "pid").write_text(f"{os.getpid()}\n")
+            _runner()(_serve(options))
+    except Timeout:
+        return _fail(
+            f"A cluster is already running on {options.state}.",
+            "Its lock is held by another process.",
+            "Stop that one first, or choose another --state folder.",
+        )
+    except (OSError, StoreFull, sqlite3.Error) as error:
+        return _fail(*explain(error, options))
+    return 0
+
+
+def explain(error: Exception, options: argparse.Namespace) -> tuple[str, str, str]:
+    """(what happened, why, what to do) for an error that kept the cluster from starting or running."""
+    code = getattr(error, "errno", None)
+    if code == errno.EADDRINUSE:
+        return (
+            f"The API server cannot listen on 127.0.0.1:{options.port}.",
+            "Another program is using that port.",
+            "Stop that program, or start with another port (--port 0 takes any free one).",
+        )
+    if code in (errno.ENOSPC, errno.EDQUOT) or "full" in str(error):
+        return (
+            f"The cluster cannot write to {options.state}.",
+            f"The disk is full ({error}).",
+            "Free some space, then start again; nothing that was acknowledged is lost.",
+        )
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS) or "readonly" in str(error):
+        return (
+            f"The cluster cannot write to {options.state}.",
+            f"{error}.",
+            "Make the folder writable for your user, or choose another --state folder.",
+        )
+    if isinstance(error, sqlite3.DatabaseError):
+        return (
+            f"The cluster's log {options.state / 'store.db'} cannot be read.",
+            f"{error}.",
+            "Start afresh with another --state folder, or remove this one (everything in the cluster is lost).",
+        )
+    return ("The cluster could not start.", f"{type(error).__name__}: {error}.", "See the log for details.")
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    from pocketkube.cluster import Cluster, Config
+
+    config = Config(
+        options.state, options.name, options.port, options.workers, options.speed, host_ports=not options.no_host_ports
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
+            loop.add_signal_handler(number, stop.set)
+    async with Cluster(config, lambda text: _say({"step": text})) as cluster:
+        _say({"ready": {"kubeconfig": str(cluster.kubeconfig), "port": cluster.port, "pid": os.getpid()}})
+        _leave_terminal()
+        stopping = asyncio.ensure_future(stop.wait())
+        running = asyncio.ensure_future(cluster.wait())
+        await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if running.done() and not stop.is_set():
+            await running
+        running.cancel()
+
+
+def _runner() -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    return uvloop.run
+
+
+def _leave_terminal() -> None:
+    """Nobody reads standard output after the ready line: a pipe whose reader has gone must not end the cluster."""
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, sys.stdout.fileno())
+    os.close(quiet)
+
+
+def _say(message: dict[str, Any]) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(message), flush=True)
+
+
+def _fail(what: str, why: str, then: str) -> int:
+    logging.getLogger("pocketkube").error("%s %s", what, why)
+    _say({"error": {"what": what, "why": why, "next": then}})
+    return COULD_NOT_START
+
+
+if __name__ == "__main__":
+    sys.exit(main())

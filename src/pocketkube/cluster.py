@@ -1,0 +1,182 @@
+"""The composition root: one cluster, its parts created in order and run under one TaskGroup.
+
+`async with Cluster(Config(state_dir)) as cluster:` gives a serving cluster whose nodes are Ready; leaving the block
+stops everything. Nothing else in pocketkube knows how the parts fit together. Left out: more than one control plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocketkube import images, objects
+from pocketkube.apiserver.pki import Pki
+from pocketkube.apiserver.server import ApiServer
+from pocketkube.bootstrap import bootstrap
+from pocketkube.client import Client
+from pocketkube.clock import Clock
+from pocketkube.controllers import scan as controllers
+from pocketkube.kubelet.kubelet import Kubelet
+from pocketkube.kubelet.runtime import Runtime
+from pocketkube.network.dns import Zone
+from pocketkube.network.fabric import Fabric
+from pocketkube.network.hostports import HostPorts
+from pocketkube.network.proxy import Proxy
+from pocketkube.registry import Registry
+from pocketkube.scheduler import Scheduler
+from pocketkube.store import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Node:
+    name: str
+    address: str
+    pod_cidr: str
+    zone: str | None = None
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """`state_dir` holds everything the cluster keeps. `port` 0 lets the system choose the API server's port."""
+
+    state_dir: Path
+    name: str = "pocket"
+    port: int = 0
+    workers: int = 2
+    speed: float = 1.0
+    """Cluster seconds per real second (see clock)."""
+    service_cidr: str = "10.96.0.0/16"
+    pod_cidr: str = "10.244.0.0/16"
+    dns_ip: str = "10.96.0.10"
+    host_ports: bool = True
+    """Listen on 127.0.0.1 for NodePorts."""
+    zones: tuple[str, ...] = ("zone-a", "zone-b")
+
+    def nodes(self) -> Iterator[Node]:
+        """One control plane and `workers` workers, named and addressed as kind does."""
+        yield Node(f"{self.name}-control-plane", "172.18.0.2", "10.244.0.0/24", roles=("control-plane",))
+        for i in range(self.workers):
+            name = f"{self.name}-worker" if i == 0 else f"{self.name}-worker{i + 1}"
+            yield Node(name, f"172.18.0.{i + 3}", f"10.244.{i + 1}.0/24", zone=self.zones[i % len(self.zones)])
+
+
+class Cluster:
+    """Entered, it serves and its nodes are Ready. `wait()` returns only when a part of it has died."""
+
+    def __init__(self, config: Config, step: Callable[[str], None] = log.info) -> None:
+        self.config = config
+        self.kubeconfig = config.state_dir / "kubeconfig"
+        self.port = 0
+        self._step = step
+        self._stack = AsyncExitStack()
+        self._parts: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Cluster:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def wait(self) -> None:
+        """Wait while the cluster runs. Raises what a dead part raised."""
+        assert self._parts is not None
+        await asyncio.shield(self._parts)
+
+    async def _start(self) -> None:
+        config, clock = self.config, Clock(self.config.speed)
+        config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._step("opening the store")
+        pki = Pki(config.state_dir / "pki")
+        store = Store(config.state_dir / "store.db")
+        self._stack.callback(store.close)
+        zone = {
+            "pod_cidr": config.pod_cidr,
+            "service_cidr": config.service_cidr,
+            "dns_ip": config.dns_ip,
+            "cluster_domain": "cluster.local",
+            "ca_crt": pki.ca_pem,
+        }
+        registry = self.registry = Registry(store, clock, zone)
+        admin = Client(registry, "pocketkube")
+        bootstrap(admin, zone)
+
+        fabric = self.fabric = Fabric(clock, proxy=Proxy(Client(registry, "kube-proxy")))
+        lent = {"dns": Zone(Client(registry, "coredns"), zone)}
+        kubelets = [self._kubelet(registry, node, fabric, lent) for node in config.nodes()]
+        self._step("starting the API server")
+        api = ApiServer(registry, pki=pki, runtime=Runtime(kubelets), port=config.port)
+        self.port = await api.start()
+        self._stack.push_async_callback(api.stop)
+
+        self._step("starting controllers, scheduler and nodes")
+        parts: list[Coroutine[None, None, None]] = [c(Client(registry, c.name)).run() for c in controllers()]
+        parts.append(Scheduler(Client(registry, "default-scheduler")).run())
+        parts += [kubelet.run() for kubelet in kubelets]
+        if config.host_ports:
+            parts.append(HostPorts(Client(registry, "host-ports"), fabric).run())
+        self._parts = asyncio.get_running_loop().create_task(_together(parts), name="cluster")
+        self._stack.push_async_callback(self._stop_parts)
+        self._step("waiting for the nodes")
+        await self._nodes_ready(admin)
+        pki.write_kubeconfig(self.kubeconfig, name=config.name, server=f"https://127.0.0.1:{self.port}")
+
+    def _kubelet(self, registry: Registry, node: Node, fabric: Fabric, lent: dict[str, Any]) -> Kubelet:
+        return Kubelet(
+            Client(registry, "kubelet", node.name),
+            node.name,
+            fabric=fabric,
+            catalogue=images.catalogue(),
+            state_dir=self.config.state_dir / "nodes" / node.name,
+            node_ip=node.address,
+            pod_cidr=node.pod_cidr,
+            zone=node.zone,
+            roles=node.roles,
+            services=lent,
+        )
+
+    async def _nodes_ready(self, client: Client) -> None:
+        """Return once every node's Ready condition is True; raise what a part died of meanwhile."""
+        ready = asyncio.Event()
+        names = {node.name for node in self.config.nodes()}
+
+        def look(_: object = None) -> None:
+            up = {objects.name(n) for n in client.list("nodes") if objects.condition_status(n, "Ready") == "True"}
+            if names <= up:
+                ready.set()
+
+        stop = client.subscribe("nodes", look)
+        try:
+            look()
+            waiting = asyncio.ensure_future(ready.wait())
+            assert self._parts is not None
+            await asyncio.wait({waiting, self._parts}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if self._parts.done():
+                await self._parts
+        finally:
+            stop()
+
+    async def _stop_parts(self) -> None:
+        assert self._parts is not None
+        self._parts.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await self._parts
+
+
+async def _together(parts: Iterable[Coroutine[None, None, None]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for part in parts:
+            group.create_task(part)
