@@ -1,0 +1,109 @@
+"""The cluster to replay against: a fresh pocket cluster, or the one the current kubeconfig names."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from tests.golden.connection import Connection
+from tests.golden.scenario import Scenario
+
+_READY_WITHIN = 30.0
+
+
+class NoCluster(Exception):
+    """There is no cluster to replay against, and why."""
+
+
+def pocket_exists() -> bool:
+    """Whether `python -m pocketkube` can be run at all."""
+    return find_spec("pocketkube") is not None and find_spec("pocketkube.__main__") is not None
+
+
+@contextlib.contextmanager
+def pocket() -> Iterator[Path]:
+    """A pocket cluster of its own in a temporary state folder; its kubeconfig. Ended with SIGTERM.
+
+    The process writes DIR/kubeconfig once the API server serves and all nodes are Ready.
+    """
+    if not pocket_exists():
+        raise NoCluster("pocketkube cannot be run yet: it has no __main__")
+    with tempfile.TemporaryDirectory(prefix="golden-pocket-") as name:
+        folder = Path(name)
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pocketkube", "--state", str(folder / "state"), "--port", "0"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                yield _wait_for(folder / "state" / "kubeconfig", process, folder / "log")
+            finally:
+                _end(process)
+
+
+def _wait_for(kubeconfig: Path, process: subprocess.Popen[bytes], log: Path) -> Path:
+    deadline = time.monotonic() + _READY_WITHIN
+    while not kubeconfig.exists():
+        if process.poll() is not None:
+            raise NoCluster(f"pocketkube ended with {process.returncode}:\n{_tail(log)}")
+        if time.monotonic() > deadline:
+            raise NoCluster(f"pocketkube was not ready within {_READY_WITHIN:g} s:\n{_tail(log)}")
+        time.sleep(0.01)  # another process's file: there is no event to wait for
+    return kubeconfig
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=10.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def current() -> Path:
+    """The kubeconfig kubectl would use: $KUBECONFIG (one file) or ~/.kube/config."""
+    named = os.environ.get("KUBECONFIG")
+    path = Path(named) if named else Path.home() / ".kube" / "config"
+    if not path.is_file():
+        raise NoCluster(f"no kubeconfig: {path} does not exist")
+    return path
+
+
+def fit_to_nodes(scenario: Scenario, kubeconfig: Path) -> tuple[Scenario, str]:
+    """The scenario as it can run on the cluster's nodes, and a remark when that changes it ("" otherwise).
+
+    The recordings' only node is node-1. On a cluster without it node-1 stands for any node of the cluster where the
+    answer names one, and for one worker where a request does.
+    """
+    connection = Connection(kubeconfig)
+    try:
+        answer = connection.request("GET", "/api/v1/nodes")
+    finally:
+        connection.close()
+    if answer.code != 200:
+        raise NoCluster(f"the nodes cannot be listed: {answer.code} {answer.body}")
+    nodes = answer.body["items"]
+    names = [node["metadata"]["name"] for node in nodes]
+    if not names:
+        raise NoCluster("the cluster has no nodes")
+    if "node-1" in names:
+        return scenario, ""
+    workers = [node["metadata"]["name"] for node in nodes if not node["spec"].get("taints")] or names
+    remark = f"node-1 stands for any of {', '.join(names)} in answers and for {workers[0]} in requests"
+    return scenario.on_nodes(names, workers[0]), remark

@@ -1,0 +1,86 @@
+"""What the recorder sent where the normalised scenario no longer shows it.
+
+Each entry is read off the recorded answer or the step's own `about`; nothing here touches a comparison.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.golden.scenario import Step
+
+_REPEATED = re.compile(r"<(\d+) times the letter a>")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A REST request that stands for a `note`."""
+
+    method: str
+    path: str
+    content_type: str
+    body: Any
+
+
+def _continue_of_revision_1() -> str:
+    token = {"v": "meta.k8s.io/v1", "rv": 1, "start": "a\u0000"}
+    return base64.urlsafe_b64encode(json.dumps(token).encode()).decode().rstrip("=")
+
+
+# (scenario, step) -> placeholder -> what was sent
+HIDDEN: dict[tuple[str, str], dict[str, Callable[[], str]]] = {
+    # the answer complains of a first byte 0x81, which is how these letters decode
+    ("mechanics-03-lists", "continue-garbage"): {"<continue>": lambda: "garbage"},
+    # "a continue token of resourceVersion 1"
+    ("mechanics-04-watch", "expired-continue"): {"<continue>": _continue_of_revision_1},
+    # answered 401
+    ("mechanics-09-auth", "bad-token"): {"<token>": lambda: "not-a-token"},
+}
+
+# "a token of the namespace default service account"
+SERVICE_ACCOUNT_TOKEN = {
+    ("mechanics-09-auth", "real-sa-token-list-pods"),
+    ("mechanics-09-auth", "real-sa-token-version"),
+}
+
+# "from a known resourceVersion": that of the list an earlier watch started from
+RV_OF_EARLIER_WATCH = {("mechanics-10-watchlist", "changes"): "initial-events-rv-now"}
+
+# notes that name an act the API can do; after any other note the steps up to the next note are skipped
+ACTS: dict[str, Call] = {
+    "args of container c were set to [sleep, 3600] here by a strategic merge patch": Call(
+        "PATCH",
+        "/apis/apps/v1/namespaces/{namespace}/deployments/web",
+        "application/strategic-merge-patch+json",
+        {"spec": {"template": {"spec": {"containers": [{"name": "c", "args": ["sleep", "3600"]}]}}}},
+    ),
+}
+
+
+def made_up(scenario: str, step: Step, oldest_rv: str | None) -> dict[str, str]:
+    """Values for placeholders that stand for no value of the cluster.
+
+    `<time>` is now; a lone `<uid>` nobody points to is one no object has; a `<rv>` that must lead to a conflict is the
+    oldest seen.
+    """
+    values = {name: make() for name, make in HIDDEN.get((scenario, step.get("id", "")), {}).items()}
+    values["<time>"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if (step.get("response") or {}).get("code") == 409 and oldest_rv:
+        values["<rv>"] = oldest_rv
+    return values
+
+
+def unknown_uid() -> str:
+    return str(uuid.uuid4())
+
+
+def expand(text: str) -> str:
+    """Spell out `<1048577 times the letter a>`."""
+    return _REPEATED.sub(lambda found: "a" * int(found[1]), text)

@@ -1,0 +1,176 @@
+"""Running the real kubectl, and what is known of its versions.
+
+The recordings are of kubectl 1.36.2. What another version prints on its own account differs for reasons that lie in no
+cluster. `KNOWN_DIFFERENCES` lists such texts, each with its reason; they are applied only when asked for
+(`--ignore-kubectl-version-differences`) and only when the version at hand is another one than the recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.golden.placeholders import Diff
+
+RECORDED = "v1.36.2"
+_LIMIT = 120.0
+_READY = 10.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    exit: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """A kubectl binary. `version` is its gitVersion."""
+
+    path: str
+    version: str
+
+    @property
+    def is_recorded(self) -> bool:
+        return self.version.partition("+")[0] == RECORDED
+
+
+def find_kubectl(path: str | None = None) -> Kubectl | None:
+    """The binary at `path`, else $KUBECTL, else the one in PATH; None when there is none that works."""
+    found = path or os.environ.get("KUBECTL") or shutil.which("kubectl")
+    if not found:
+        return None
+    try:
+        with tempfile.TemporaryDirectory() as home:
+            ran = subprocess.run(
+                [found, "version", "--client", "-o", "json"],
+                capture_output=True,
+                text=True,
+                timeout=30,
+                env={"PATH": os.environ.get("PATH", ""), "HOME": home, "KUBECONFIG": os.devnull},
+                check=True,
+            )
+        return Kubectl(found, json.loads(ran.stdout)["clientVersion"]["gitVersion"])
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError):
+        return None
+
+
+class Session:
+    """kubectl in one working directory, empty at first, which is its HOME too."""
+
+    def __init__(self, kubectl: Kubectl, kubeconfig: Path, folder: Path) -> None:
+        self._kubectl, self._folder = kubectl, folder
+        self._env = {
+            "PATH": f"{Path(kubectl.path).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "HOME": str(folder),
+            "KUBECONFIG": str(kubeconfig.resolve()),
+            "TZ": "UTC",
+            "LC_ALL": "C.UTF-8",
+        }
+
+    def write(self, files: dict[str, str]) -> None:
+        for name, text in files.items():
+            target = self._folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+
+    def run(self, args: list[str], stdin: str | None) -> Ran:
+        """Run to the end. Raises subprocess.TimeoutExpired after two minutes."""
+        command = [self._kubectl.path, *args]
+        ran = subprocess.run(
+            command,
+            input=(stdin or "").encode(),
+            capture_output=True,
+            timeout=_LIMIT,
+            env=self._env,
+            cwd=self._folder,
+            check=False,
+        )
+        return Ran(ran.returncode, ran.stdout.decode(errors="replace"), ran.stderr.decode(errors="replace"))
+
+    def run_beside(self, args: list[str], commands: list[str], expected_exit: int) -> tuple[Ran, list[Ran]]:
+        """Run while shell `commands` run; then end it as the recorder did (by its expected exit code)."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = subprocess.Popen(
+                [self._kubectl.path, *args],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=err,
+                env=self._env,
+                cwd=self._folder,
+            )
+            assert process.stdout is not None
+            first = process.stdout.readline()  # "Forwarding from ...", "Starting to serve on ..."
+            ran = []
+            for command in commands:
+                done = subprocess.run(
+                    ["sh", "-c", command],
+                    capture_output=True,
+                    timeout=_LIMIT,
+                    env=self._env,
+                    cwd=self._folder,
+                    check=False,
+                )
+                ran.append(Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode()))
+            if expected_exit in (0, 143):
+                process.send_signal(signal.SIGTERM if expected_exit == 143 else signal.SIGINT)
+            try:
+                rest, _ = process.communicate(timeout=_READY)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                rest, _ = process.communicate()
+            out.write(first + rest)
+            out.seek(0)
+            err.seek(0)
+            code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+            return Ran(code, out.read().decode(errors="replace"), err.read().decode(errors="replace")), ran
+
+
+@dataclass(frozen=True)
+class KnownDifference:
+    """A text kubectl prints on its own account, changed between versions."""
+
+    reason: str
+    expected: re.Pattern[str]
+    seen: re.Pattern[str]
+
+    def explains(self, diff: Diff) -> bool:
+        return bool(self.expected.search(str(diff.expected)) and self.seen.search(str(diff.seen)))
+
+
+KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
+    KnownDifference(
+        "`kubectl version` names the client's own version",
+        re.compile(r"^Client Version: "),
+        re.compile(r"^Client Version: "),
+    ),
+    KnownDifference(
+        "`kubectl version` names the kustomize built into the client",
+        re.compile(r"^Kustomize Version: "),
+        re.compile(r"^Kustomize Version: "),
+    ),
+    KnownDifference(
+        "klog prints the line number of kubectl's own source file",
+        re.compile(r"^<klog> (\w+\.go):\d+\]"),
+        re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ (\w+\.go):\d+\]"),
+    ),
+)
+
+
+def explained(diffs: tuple[Diff, ...]) -> list[str] | None:
+    """The reasons when known version differences explain every one of `diffs`, else None."""
+    reasons = []
+    for diff in diffs:
+        known = next((known for known in KNOWN_DIFFERENCES if known.explains(diff)), None)
+        if known is None:
+            return None
+        reasons.append(known.reason)
+    return list(dict.fromkeys(reasons))

@@ -1,0 +1,467 @@
+"""Replaying one scenario against a cluster.
+
+The steps run in order in a fresh namespace. A step that cannot be sent, a wait that times out, and a step skipped after
+a note are reported as what they are and never count as matched.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from tests.golden import inputs
+from tests.golden.compare import Worlds, best, compare, compare_body
+from tests.golden.conditions import find, holds
+from tests.golden.connection import Answer, Connection
+from tests.golden.kubectl import RECORDED, Kubectl, Ran, Session, explained
+from tests.golden.placeholders import Diff, Unbound, World, substitute
+from tests.golden.repeat import repeated
+from tests.golden.scenario import Scenario, Step, kind_of, seconds
+from tests.golden.text import compare_text
+from tests.golden.watching import Watching
+
+Outcome = Literal["matched", "differs", "not run", "skipped"]
+_FIRST_POLL, _LAST_POLL = 0.01, 0.25
+_NO_ANSWER = (OSError, http.client.HTTPException)
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What became of one step. `counts` is False for waits and repeats: they have no id and no place in the total."""
+
+    id: str
+    what: str
+    outcome: Outcome
+    diffs: tuple[Diff, ...] = ()
+    note: str = ""
+    counts: bool = True
+
+
+@dataclass
+class FileResult:
+    """What became of one scenario."""
+
+    name: str
+    total: int
+    steps: list[StepResult] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def matched(self) -> int:
+        return sum(step.counts and step.outcome == "matched" for step in self.steps)
+
+    @property
+    def failures(self) -> list[StepResult]:
+        return [step for step in self.steps if step.outcome != "matched"]
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures and self.matched == self.total
+
+
+@dataclass(frozen=True)
+class Options:
+    """`max_wait` caps the recorded time limits of waits (s); `until` stops after the step of that id."""
+
+    max_wait: float | None = None
+    until: str | None = None
+    forgive_kubectl_version: bool = False
+    on_note: Callable[[str], None] = lambda _: None
+
+
+class CannotSend(Exception):
+    """A step that cannot be sent as recorded, and why."""
+
+
+class Replay:
+    """One run of one scenario. `folder` is an empty directory for kubectl; `kubectl` is None where there is none."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        kubeconfig: Path,
+        kubectl: Kubectl | None,
+        folder: Path,
+        options: Options | None = None,
+    ) -> None:
+        self._scenario = scenario
+        self._options = options or Options()
+        self._api = Connection(kubeconfig)
+        self._kubectl = kubectl
+        self._session = Session(kubectl, kubeconfig, folder) if kubectl else None
+        self._worlds: Worlds = [World()]
+        self._answers: dict[str, Any] = {}
+        self._watches: dict[str, Watching] = {}
+        self._unopened: dict[str, str] = {}
+        self._listed: dict[str, str] = {}  # id of a watch -> resourceVersion of the list it started from
+        self._oldest_rv: str | None = None
+        self._service_account_token: str | None = None
+        self._by_id = {step["id"]: step for step in scenario.steps if "id" in step}
+
+    def run(self) -> FileResult:
+        """Run every step. Raises RuntimeError when the namespace cannot be made, OSError when nothing answers."""
+        started = time.monotonic()
+        result = FileResult(self._scenario.name, self._scenario.counted)
+        try:
+            self._prepare()
+            for step in self._results():
+                result.steps.append(step)
+                if self._options.until is not None and step.id == self._options.until:
+                    break
+        finally:
+            for watch in self._watches.values():
+                watch.finish()
+            self._clean_up()
+            self._api.close()
+        result.seconds = time.monotonic() - started
+        return result
+
+    # --- the surroundings --------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        for path in self._clean_up():
+            self._poll(path, ["code == 404"], 60.0)
+        if not self._scenario.namespace:
+            return
+        name = self._scenario.namespace
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        answer = self._send("POST", "/api/v1/namespaces", body)
+        if answer.code != 201:
+            raise RuntimeError(f"namespace {name} was not created: {answer.code} {answer.body}")
+        for made in ("serviceaccounts/default", "configmaps/kube-root-ca.crt"):
+            path = f"/api/v1/namespaces/{name}/{made}"
+            if not self._poll(path, ["code == 200"], 30.0)[0]:
+                raise RuntimeError(f"{made} did not appear in namespace {name}")
+
+    def _clean_up(self) -> list[str]:
+        """Delete what the scenario makes outside a namespace, and the namespace; the paths that existed."""
+        paths = list(reversed(self._scenario.cluster_scoped()))
+        if self._scenario.namespace:
+            paths.insert(0, f"/api/v1/namespaces/{self._scenario.namespace}")
+        try:
+            return [path for path in paths if self._api.request("DELETE", path).code != 404]
+        except _NO_ANSWER:
+            return []  # the cluster is gone; what led here is reported
+
+    def _send(self, method: str, path: str, body: Any, content_type: str = "application/json") -> Answer:
+        text = body if isinstance(body, str) else json.dumps(body)
+        return self._api.request(method, path, body=text, headers={"Content-Type": content_type})
+
+    # --- the steps ---------------------------------------------------------------------------------------------------
+
+    def _results(self) -> Iterator[StepResult]:
+        opening = self._opening()
+        skipping = ""
+        for index, step in enumerate(self._scenario.steps):
+            kind = kind_of(step)
+            if kind == "note":
+                skipping = self._note(step["note"])
+                continue
+            if skipping:
+                if "id" in step:
+                    yield StepResult(step["id"], _title(step), "skipped", note=f"after the note {skipping!r}")
+                continue
+            for watch in opening.get(index, []):
+                try:
+                    self._open_watch(watch)
+                except (CannotSend, Unbound, *_NO_ANSWER) as error:
+                    self._unopened[watch["id"]] = f"{type(error).__name__}: {error}"  # the watch step reports it
+            result = self._one(kind, step)
+            if result:
+                yield result
+
+    def _one(self, kind: str, step: Step) -> StepResult | None:
+        if kind == "pause":
+            time.sleep(seconds(step["pause"]))
+            return None
+        run = {
+            "rest": self._rest,
+            "kubectl": self._run_kubectl,
+            "watch": self._watch,
+            "wait": self._wait,
+            "repeat": self._repeat,
+        }[kind]
+        counts = "id" in step
+        name = step.get("id", kind)
+        try:
+            result = run(step)
+        except (CannotSend, Unbound) as error:
+            why = f"no value is known for {error}" if isinstance(error, Unbound) else str(error)
+            result = StepResult(name, _title(step), "not run", note=why)
+        except _NO_ANSWER as error:
+            result = StepResult(name, _title(step), "differs", note=f"no answer: {type(error).__name__}: {error}")
+        except subprocess.TimeoutExpired:
+            result = StepResult(name, _title(step), "differs", note="kubectl did not end within two minutes")
+        return replace(result, counts=counts)
+
+    def _settle(self, step: Step, worlds: Worlds, note: str = "") -> StepResult:
+        """Go on with the worlds that explain the answer best."""
+        kept = best(worlds)
+        diffs = kept[0].diffs
+        self._worlds = [world.next_answer() for world in kept]
+        return StepResult(step["id"], _title(step), "differs" if diffs else "matched", diffs, note)
+
+    def _rest(self, step: Step) -> StepResult:
+        body = step.get("body")
+        sent = self._filled(step, {"path": step["path"], "query": step.get("query"), "headers": step.get("headers")})
+        headers = dict(sent["headers"] or {})
+        payload = None
+        if body is not None:
+            filled = self._filled(step, body)
+            payload = inputs.expand(filled if isinstance(filled, str) else json.dumps(filled))
+            headers["Content-Type"] = step.get("contentType", "application/json")
+        if step.get("accept"):
+            headers["Accept"] = step["accept"]
+        answer = self._api.request(
+            step["method"],
+            sent["path"],
+            query=sent["query"],
+            headers=headers,
+            body=payload,
+            anonymous=bool(step.get("anonymous")),
+        )
+        self._note_answer(step["id"], answer.body)
+        return self._settle(step, self._compare_answer(step, answer))
+
+    def _note_answer(self, name: str, body: Any) -> None:
+        self._answers[name] = body
+        if self._oldest_rv is None and isinstance(body, dict):
+            self._oldest_rv = (body.get("metadata") or {}).get("resourceVersion")
+
+    def _compare_answer(self, step: Step, answer: Answer) -> Worlds:
+        golden = step["response"]
+        worlds = []
+        for world in self._worlds:
+            if answer.code != golden["code"]:
+                world = world.differs("code", golden["code"], answer.code)
+            if answer.warnings != (golden.get("warnings") or []):
+                world = world.differs("warnings", golden.get("warnings") or [], answer.warnings)
+            if "body" not in golden:
+                worlds.append(world)
+            elif isinstance(golden["body"], str) and isinstance(answer.body, str):
+                args = ["-o", "yaml"] if "yaml" in step.get("accept", "") else []
+                worlds += compare_text(golden["body"], answer.body, world, "body", args)
+            else:
+                worlds += compare_body(golden["body"], answer.body, world, step["path"])
+        return worlds
+
+    # --- kubectl -----------------------------------------------------------------------------------------------------
+
+    def _run_kubectl(self, step: Step) -> StepResult:
+        if self._kubectl is None or self._session is None:
+            raise CannotSend("there is no kubectl on this machine")
+        sent = self._filled(step, {"args": step["args"], "stdin": step.get("stdin"), "files": step.get("files")})
+        beside = [other["cmd"] for other in step.get("background") or []]
+        self._session.write(sent["files"] or {})
+        streams: list[tuple[str, dict[str, Any], Ran]] = []
+        if beside:
+            ran, others = self._session.run_beside(sent["args"], beside, step["exit"])
+            for golden, other in zip(step["background"], others, strict=True):
+                streams.append((f"$ {golden['cmd']}: ", golden, other))
+        else:
+            ran = self._session.run(sent["args"], sent["stdin"])
+        streams.insert(0, ("", step, ran))
+        worlds = self._worlds
+        for prefix, golden, seen in streams:
+            worlds = [
+                w if seen.exit == golden["exit"] else w.differs(f"{prefix}exit", golden["exit"], seen.exit)
+                for w in worlds
+            ]
+            for name, text in (("stdout", seen.stdout), ("stderr", seen.stderr)):
+                worlds = best(
+                    after for w in worlds for after in compare_text(golden[name], text, w, prefix + name, step["args"])
+                )
+        return self._judged(self._settle(step, worlds))
+
+    def _judged(self, result: StepResult) -> StepResult:
+        """Say so when the kubectl at hand is not the recorded one; forgive known differences when asked to."""
+        assert self._kubectl is not None
+        if self._kubectl.is_recorded or result.outcome == "matched":
+            return result
+        note = f"kubectl is {self._kubectl.version}, the recording's {RECORDED}: part of this may be kubectl's own"
+        if self._options.forgive_kubectl_version and (reasons := explained(result.diffs)):
+            return replace(result, outcome="matched", diffs=(), note=f"known difference: {'; '.join(reasons)}")
+        return replace(result, note=note)
+
+    # --- watches, waits, repeats, notes ------------------------------------------------------------------------------
+
+    def _opening(self) -> dict[int, list[Step]]:
+        """Which watches open before which step: before the first of those that run meanwhile."""
+        at = {step["id"]: index for index, step in enumerate(self._scenario.steps) if "id" in step}
+        opening: dict[int, list[Step]] = {}
+        for index, step in enumerate(self._scenario.steps):
+            if kind_of(step) == "watch":
+                first = min([at[name] for name in step["during"] if name in at], default=index)
+                opening.setdefault(first, []).append(step)
+        return opening
+
+    def _open_watch(self, step: Step) -> None:
+        query = dict(step["query"])
+        if query.get("resourceVersion") == "<rv>":
+            query["resourceVersion"] = self._listed[step["id"]] = self._rv_to_watch(step)
+        sent = self._filled(step, {"path": step["path"], "query": query})
+        headers = {"Accept": step["accept"]} if step.get("accept") else None
+        stream = self._api.stream(sent["path"], query=sent["query"], headers=headers)
+        limit = float(query.get("timeoutSeconds", "60")) + 10.0
+        self._watches[step["id"]] = Watching(stream, step["response"]["events"], limit)
+
+    def _rv_to_watch(self, step: Step) -> str:
+        earlier = inputs.RV_OF_EARLIER_WATCH.get((self._scenario.name, step["id"]))
+        if earlier:
+            if earlier not in self._listed:
+                raise CannotSend(f"the watch {earlier} it refers to did not run")
+            return self._listed[earlier]
+        answer = self._api.request("GET", self._filled(step, step["path"]))
+        rv = find(answer.body, ".metadata.resourceVersion")
+        if not rv:
+            raise CannotSend(f"the list to watch from has no resourceVersion (code {answer.code})")
+        return str(rv)
+
+    def _watch(self, step: Step) -> StepResult:
+        watching = self._watches.pop(step["id"], None)
+        if watching is None:
+            raise CannotSend(f"the watch could not be opened: {self._unopened.get(step['id'])}")
+        events = watching.finish()
+        worlds = []
+        for world in self._worlds:
+            if watching.code != step["response"]["code"]:
+                world = world.differs("code", step["response"]["code"], watching.code)
+            worlds += compare(step["response"]["events"], events, world, ".events")
+        return self._settle(step, worlds)
+
+    def _wait(self, step: Step) -> StepResult:
+        wait = step["wait"]
+        until = wait["until"] if isinstance(wait["until"], list) else [wait["until"]]
+        sent = self._filled(wait, {"path": wait["path"], "query": wait.get("query"), "until": until})
+        limit = seconds(wait["timeout"])
+        if self._options.max_wait is not None:
+            limit = min(limit, self._options.max_wait)
+        met, answer = self._poll(sent["path"], sent["until"], limit, sent["query"])
+        if met:
+            return StepResult("wait", _title(step), "matched")
+        unmet = [text for text in sent["until"] if not holds(text, answer.code, answer.body)]
+        diff = Diff(sent["path"], f"within {limit:g} s: {', '.join(unmet)}", answer.body)
+        return StepResult("wait", _title(step), "differs", (diff,))
+
+    def _poll(
+        self, path: str, until: list[str], limit: float, query: Mapping[str, str] | None = None
+    ) -> tuple[bool, Answer]:
+        deadline, pause = time.monotonic() + limit, _FIRST_POLL
+        while True:
+            answer = self._api.request("GET", path, query=query)
+            if all(holds(text, answer.code, answer.body) for text in until):
+                return True, answer
+            if time.monotonic() >= deadline:
+                return False, answer
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LAST_POLL)
+
+    def _repeat(self, step: Step) -> StepResult:
+        diffs: list[Diff] = []
+        count = 0
+        for call, code in repeated(step["repeat"], self._by_id):
+            answer = self._send(call.method, call.path, call.body, call.content_type)
+            count += 1
+            if answer.code != code and not diffs:
+                diffs.append(Diff(f"{call.method} {call.path} code", code, (answer.code, answer.body)))
+        if not count:
+            raise CannotSend("nothing to repeat")
+        return StepResult("repeat", _title(step), "differs" if diffs else "matched", tuple(diffs))
+
+    def _note(self, text: str) -> str:
+        """Do what a note tells when the API can; otherwise the text, after which steps are skipped."""
+        self._options.on_note(text)
+        act = inputs.ACTS.get(text)
+        if act is None:
+            return text
+        path = act.path.format(namespace=self._scenario.namespace)
+        self._send(act.method, path, act.body, act.content_type)
+        return ""
+
+    # --- what is sent ------------------------------------------------------------------------------------------------
+
+    def _filled(self, step: Step, value: Any) -> Any:
+        """`value` with its placeholders filled in. Worlds in which something else would be sent are dropped."""
+        given = {name: self._pointed_at(source) for name, source in (step.get("subst") or {}).items()}
+        fixed = inputs.made_up(self._scenario.name, step, self._oldest_rv) | given
+        if (self._scenario.name, step.get("id")) in inputs.SERVICE_ACCOUNT_TOKEN:
+            fixed["<token>"] = self._token()
+        if "<uid>" not in given:
+            unknown = inputs.unknown_uid()
+            value = _mapped(value, lambda text: unknown if text == "<uid>" else text)
+        value = _mapped(value, lambda text: _replaced(text, fixed))
+        first = _mapped(value, lambda text: substitute(text, self._worlds[0]))
+        self._worlds = [w for w in self._worlds if _agrees(value, first, w)]
+        return first
+
+    def _pointed_at(self, source: str) -> str:
+        """The value `subst` names: `<step id> <path>`, or `<Kind> <name> <path>` of a live object."""
+        words = source.split(" ")
+        if words[0] in self._answers and len(words) > 1:
+            value = find(self._answers[words[0]], words[1])
+        elif len(words) == 3 and words[0][:1].isupper():
+            value = find(self._live(words[0], words[1]), words[2])
+        else:
+            raise CannotSend(f"subst {source!r} names no step that ran")
+        if not isinstance(value, str):
+            raise CannotSend(f"subst {source!r} leads to {value!r}")
+        return value
+
+    def _live(self, kind: str, name: str) -> Any:
+        groups = self._api.request("GET", "/apis").body
+        versions = [group["preferredVersion"]["groupVersion"] for group in groups.get("groups", [])]
+        for prefix in ["/api/v1", *(f"/apis/{version}" for version in versions)]:
+            for resource in self._api.request("GET", prefix).body.get("resources", []):
+                if resource["kind"] == kind and "/" not in resource["name"]:
+                    scope = f"/namespaces/{self._scenario.namespace}" if resource["namespaced"] else ""
+                    return self._api.request("GET", f"{prefix}{scope}/{resource['name']}/{name}").body
+        raise CannotSend(f"the cluster has no kind {kind}")
+
+    def _token(self) -> str:
+        if self._service_account_token is None:
+            path = f"/api/v1/namespaces/{self._scenario.namespace}/serviceaccounts/default/token"
+            body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+            answer = self._send("POST", path, body)
+            token = find(answer.body, ".status.token")
+            if not token:
+                raise CannotSend(f"no token for the default service account: {answer.code}")
+            self._service_account_token = str(token)
+        return self._service_account_token
+
+
+def _title(step: Step) -> str:
+    if "method" in step:
+        return f"{step['method']} {step['path']}"
+    if "args" in step:
+        return "kubectl " + " ".join(step["args"])
+    if "wait" in step:
+        until = step["wait"]["until"]
+        return f"wait {step['wait']['path']} until {until if isinstance(until, str) else ' and '.join(until)}"
+    return f"watch {step['path']}" if "path" in step else json.dumps(step.get("repeat"))
+
+
+def _replaced(text: str, values: Mapping[str, str]) -> str:
+    for name in sorted(values, key=len, reverse=True):
+        text = text.replace(name, values[name])
+    return text
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_mapped(item, change) for item in value]
+    return {key: _mapped(item, change) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _agrees(value: Any, sent: Any, world: World) -> bool:
+    try:
+        return bool(_mapped(value, lambda text: substitute(text, world)) == sent)
+    except Unbound:
+        return False
