@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 Address = tuple[str, int]
 CAPACITY = 65536
@@ -29,7 +30,7 @@ class Channel:
     async def read(self, most: int = CAPACITY) -> bytes:
         while not self._chunks:
             if isinstance(self._broken, ConnectionResetError):
-                raise self._broken
+                raise ConnectionResetError(*self._broken.args)
             if self._ended or self._broken:
                 return b""
             self._readable.clear()
@@ -47,7 +48,7 @@ class Channel:
         view = bytes(data)
         while view:
             if self._broken:
-                raise self._broken
+                raise type(self._broken)(*self._broken.args)
             if self._ended:
                 raise BrokenPipeError(32, "Broken pipe")
             room = self._capacity - self._size
@@ -82,6 +83,16 @@ class Channel:
     def at_eof(self) -> bool:
         return (self._ended or self._broken is not None) and not self._chunks
 
+    @property
+    def ended(self) -> bool:
+        """The writer has ended or the connection is broken; bytes may still lie unread."""
+        return self._ended or self._broken is not None
+
+    @property
+    def unread(self) -> int:
+        """Bytes written and not read yet."""
+        return self._size
+
 
 class Stream:
     """A connected socket: `local` and `remote` are (address, port) as this side sees them."""
@@ -92,6 +103,8 @@ class Stream:
         self.local = local
         self.remote = remote
         self.closed = False
+        self.on_close: Callable[[Stream], None] | None = None
+        """Called once, when this side is closed or reset by its owner or the fabric."""
 
     @classmethod
     def pair(cls, client: Address, server: Address, *, seen_as: Address | None = None) -> tuple[Stream, Stream]:
@@ -113,13 +126,33 @@ class Stream:
 
     def close(self) -> None:
         if not self.closed:
-            self.closed = True
             self._outgoing.write_eof()
             self._incoming.break_()
+            self._closed()
 
     def abort(self) -> None:
         """Reset: both sides fail with ConnectionResetError."""
-        self.closed = True
         reset = ConnectionResetError(104, "Connection reset by peer")
         self._outgoing.break_(reset)
         self._incoming.break_(reset)
+        if not self.closed:
+            self._closed()
+
+    def _closed(self) -> None:
+        self.closed = True
+        if self.on_close is not None:
+            self.on_close(self)
+
+    @property
+    def state(self) -> str:
+        """As `netstat` names it."""
+        if self.closed:
+            return "CLOSED"
+        if self._outgoing.ended:
+            return "LAST_ACK" if self._incoming.ended else "FIN_WAIT2"
+        return "CLOSE_WAIT" if self._incoming.ended else "ESTABLISHED"
+
+    @property
+    def unread(self) -> int:
+        """Bytes received and not read yet."""
+        return self._incoming.unread

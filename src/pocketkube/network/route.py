@@ -1,0 +1,43 @@
+"""What a node's proxy decides about the first packet of a flow: where it goes instead, and under whose address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Dropped(Exception):
+    """The packet vanishes: the sender learns nothing and runs into its time limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The endpoint a Service address stands for; `masquerade`: the endpoint sees the node, not the client."""
+
+    address: str
+    port: int
+    masquerade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Where a flow comes from. `node` is the node it runs on (its own name for a node), None outside the cluster."""
+
+    address: str
+    node: str | None
+    is_node: bool = False
+
+
+class Router(Protocol):
+    def route(self, sender: Sender, address: str, port: int, protocol: str, *, node: str | None) -> Route | None:
+        """The route for a Service address, None when it is none. `node`: the node that has `address`, if one has.
+
+        Raises ConnectionRefusedError (rejected: no endpoints) or Dropped.
+        """
+
+
+class NoServices:
+    """A network without Services."""
+
+    def route(self, sender: Sender, address: str, port: int, protocol: str, *, node: str | None) -> Route | None:
+        return None
