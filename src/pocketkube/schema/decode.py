@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 from pocketkube import duration, quantity
@@ -29,7 +30,7 @@ Decoder = Callable[[Any], Any]
 
 _INT_BOUNDS: Final = {"int32": 2**31, "int64": 2**63}
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
-_DATE_TIME = re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z")
+_DATE_TIME = re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z")
 _MAX_PROBLEMS: Final = 100  # upstream stops counting there
 
 
@@ -52,7 +53,7 @@ def decode(obj: Any, type_: Type) -> tuple[dict[str, Any], list[str]]:
         return type_.decoder(obj), []
     except _Doubt:
         reader = _Reader()
-        return reader.read(type_, obj), reader.problems
+    return reader.read(type_, obj), reader.problems
 
 
 def decode_patched(obj: Any, type_: Type) -> tuple[dict[str, Any], list[str]]:
@@ -64,7 +65,7 @@ def decode_patched(obj: Any, type_: Type) -> tuple[dict[str, Any], list[str]]:
         return type_.decoder(obj), []
     except _Doubt:
         reader = _PatchedReader()
-        return reader.read(type_, obj), sorted(reader.problems)
+    return reader.read(type_, obj), sorted(reader.problems)
 
 
 def strict_text(problems: list[str]) -> str:
@@ -112,7 +113,12 @@ def _compiled_struct(type_: Type) -> Decoder:
                 result[name] = item
             elif item is not None:
                 decoder, keeps_empty = known
-                decoded = decoder(item)
+                if decoder is _string:  # most fields are; not calling it saves a quarter of the time
+                    if type(item) is not str:
+                        raise _Doubt
+                    decoded = item
+                else:
+                    decoded = decoder(item)
                 if decoded or keeps_empty:
                     result[name] = decoded
         for name, field in always:
@@ -213,8 +219,8 @@ def _time(value: Any) -> Any:
     if type(value) is not str or not _DATE_TIME.fullmatch(value):
         raise _Doubt
     try:
-        parse_rfc3339(value)
-    except TimeError:
+        datetime.fromisoformat(value)
+    except ValueError:
         raise _Doubt from None
     return value
 

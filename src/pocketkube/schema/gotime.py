@@ -12,17 +12,17 @@ from typing import Final
 
 # Layout element, what may stand there, and (for numbers) the range Go checks while parsing.
 _ELEMENTS: Final = (
-    ("2006", r"[0-9]{4}", None),
-    ("-", "-", None),
-    ("01", r"[0-9]{2}", ("month", 1, 12)),
-    ("-", "-", None),
-    ("02", r"[0-9]{2}", None),
-    ("T", "T", None),
-    ("15", r"[0-9]{2}|[0-9]", ("hour", 0, 23)),
-    (":", ":", None),
-    ("04", r"[0-9]{2}", ("minute", 0, 59)),
-    (":", ":", None),
-    ("05", r"[0-9]{2}", ("second", 0, 59)),
+    ("2006", re.compile(r"[0-9]{4}"), None),
+    ("-", re.compile("-"), None),
+    ("01", re.compile(r"[0-9]{2}"), ("month", 1, 12)),
+    ("-", re.compile("-"), None),
+    ("02", re.compile(r"[0-9]{2}"), None),
+    ("T", re.compile("T"), None),
+    ("15", re.compile(r"[0-9]{2}|[0-9]"), ("hour", 0, 23)),
+    (":", re.compile(":"), None),
+    ("04", re.compile(r"[0-9]{2}"), ("minute", 0, 59)),
+    (":", re.compile(":"), None),
+    ("05", re.compile(r"[0-9]{2}"), ("second", 0, 59)),
 )
 _OFFSET = re.compile(r"Z|[+-][0-9]{2}:[0-9]{2}")
 _FRACTION = re.compile(r"[.,]([0-9]+)")
@@ -39,7 +39,7 @@ def parse_rfc3339(text: str, layout: str = RFC3339) -> datetime:
     position = 0
     numbers: list[int] = []
     for element, pattern, bounds in _ELEMENTS:
-        match = re.compile(pattern).match(text, position)
+        match = pattern.match(text, position)
         if match is None:
             raise _cannot(text, layout, text[position:], element)
         position = match.end()

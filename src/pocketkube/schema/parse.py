@@ -138,11 +138,8 @@ def _yaml_loader() -> Any:
         number = float(text.replace(".inf", "inf").replace(".nan", "nan"))
         if not math.isfinite(number):
             raise ParseError(f"json: unsupported value: {node.value}")
-        return (
-            int(number)
-            if number.is_integer() and abs(number) < 1e15 and re.fullmatch(r"[-+]?[0-9_]+\.?", text)
-            else number
-        )
+        # Go prints whole floats without a point, so that `replicas: 3.0` reads as an int.
+        return int(number) if number.is_integer() and abs(number) < 1e21 else number
 
     def text(loader: Any, node: Any) -> Any:
         return loader.construct_scalar(node)
@@ -150,8 +147,8 @@ def _yaml_loader() -> Any:
     Loader.add_constructor("tag:yaml.org,2002:map", mapping)
     Loader.add_constructor("tag:yaml.org,2002:int", scalar_int)
     Loader.add_constructor("tag:yaml.org,2002:float", scalar_float)
-    Loader.add_constructor("tag:yaml.org,2002:timestamp", text)
-    Loader.add_constructor("tag:yaml.org,2002:binary", text)
+    for tag in ("timestamp", "binary", "merge"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{tag}", text)
     number = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
     for tag, pattern, first in (
         (

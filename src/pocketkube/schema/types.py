@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib import resources
 from typing import Any, Final
 
 import orjson
@@ -173,6 +172,8 @@ def openapi(api_version: str) -> dict[str, Any]:
 
 
 def _data(file: str) -> bytes:
+    from importlib import resources  # ten milliseconds that importing this module must not cost
+
     return (resources.files("pocketkube") / "data" / "openapi" / file).read_bytes()
 
 
