@@ -15,7 +15,9 @@ from kindlab import paths
 from kindlab.errors import Problem
 from kindlab.grading.outcome import Report
 
-HEADER = "# What you have done so far. kindlab writes this file; you may read it, copy it, or delete it to begin again.\n\n"
+HEADER = (
+    "# What you have done so far. kindlab writes this file; you may read it, copy it, or delete it to begin again.\n\n"
+)
 
 
 def file() -> Path:

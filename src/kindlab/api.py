@@ -1,0 +1,282 @@
+"""The cluster as kindlab sees it: any kubeconfig, any kind, plain dicts, over the official `kubernetes` client.
+
+The client brings credentials, TLS and proxies; objects stay dicts so that the code reads like manifests and
+works with any version of its models. Kinds are found through discovery, so custom resources work too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kindlab.errors import Problem
+
+Obj = dict[str, Any]
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+TIMEOUT = 30.0
+
+
+class ApiError(Exception):
+    """The API server's refusal: `code` (404, 409, 422, ...), `reason` and the server's own message."""
+
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(f"{reason} ({code}): {message}")
+        self.code = code
+        self.reason = reason
+        self.message = message
+
+
+class Unreachable(Problem):
+    """Nobody answers at the API server's address, or it refuses who we are."""
+
+
+class Api:
+    """`kubeconfig` None means the user's own (KUBECONFIG or ~/.kube/config); `context` None means the current one."""
+
+    def __init__(self, kubeconfig: Path | None = None, context: str | None = None) -> None:
+        from kubernetes import config
+        from kubernetes.config.config_exception import ConfigException
+
+        self.kubeconfig = kubeconfig
+        self.context = context
+        try:
+            self.client = config.new_client_from_config(str(kubeconfig) if kubeconfig else None, context)
+        except (ConfigException, OSError) as error:
+            raise Unreachable(
+                "There is no usable kubeconfig.",
+                str(error),
+                "Start a cluster with kindlab up, or point KUBECONFIG at yours.",
+            ) from error
+
+    @property
+    def server(self) -> str:
+        return str(self.client.configuration.host)
+
+    # -- verbs
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: dict[str, Any] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        timeout: float = TIMEOUT,
+        stream: bool = False,
+    ) -> Any:
+        """One request; returns the decoded JSON, or the response itself when `stream`. Raises ApiError, Unreachable."""
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            response = self.client.call_api(
+                path,
+                method,
+                {},
+                list((query or {}).items()),
+                {"Accept": accept, "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _return_http_data_only=True,
+                _request_timeout=timeout,
+            )
+        except ApiException as error:
+            raise self._refusal(error) from error
+        except (HTTPError, OSError) as error:
+            raise Unreachable(
+                f"The cluster at {self.server} does not answer.",
+                f"{type(error).__name__}: {_brief(error)}",
+                "kindlab status shows what is running; kindlab up starts a cluster.",
+            ) from error
+        if stream:
+            return response
+        return json.loads(response.data) if response.data else {}
+
+    def _refusal(self, error: Any) -> ApiError | Unreachable:
+        try:
+            status = json.loads(error.body)
+            reason, message = status.get("reason", error.reason), status.get("message", "")
+        except (TypeError, ValueError, AttributeError):
+            reason, message = str(error.reason), str(error.body or "")
+        if error.status == 401:
+            return Unreachable(
+                f"The cluster at {self.server} does not accept these credentials.",
+                "It answered 401 Unauthorized.",
+                "Check the kubeconfig (kubectl config current-context), or start a cluster with kindlab up.",
+            )
+        return ApiError(int(error.status or 0), reason, message)
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Obj | None:
+        """One object by kind (`Service`, `Deployment.apps`, a plural, ...); None when there is none."""
+        try:
+            return self.request("GET", self.path(kind, namespace, name))  # type: ignore[no-any-return]
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def list(self, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = "") -> list[Obj]:
+        query = {k: v for k, v in (("labelSelector", labels), ("fieldSelector", fields)) if v}
+        found = self.request("GET", self.path(kind, namespace), query=query)
+        return found.get("items") or []
+
+    def create(self, obj: Obj, namespace: str | None = None) -> Obj:
+        space = obj.get("metadata", {}).get("namespace") or namespace
+        return self.request("POST", self.path(_type_of(obj), space), obj)  # type: ignore[no-any-return]
+
+    def replace(self, obj: Obj, namespace: str | None = None) -> Obj:
+        """Create the object, or put it in place of the one that is there; one that may not change is made anew.
+
+        Unlike `kubectl apply` nothing of the old object stays, which is what a reference solution must do.
+        """
+        meta = obj["metadata"]
+        space = meta.get("namespace") or namespace
+        path = self.path(_type_of(obj), space, meta["name"])
+        live = self.get(_type_of(obj), meta["name"], space)
+        if live is None:
+            return self.create(obj, space)
+        fresh = {**obj, "metadata": {**meta, "resourceVersion": live["metadata"]["resourceVersion"]}}
+        try:
+            return self.request("PUT", path, fresh)  # type: ignore[no-any-return]
+        except ApiError as error:
+            if error.code not in (409, 422):
+                raise
+            self.delete(_type_of(obj), meta["name"], space, wait=True)
+            return self.create(obj, space)
+
+    def patch(self, kind: str, name: str, namespace: str | None, change: Any, *, how: str = MERGE_PATCH) -> Obj:
+        return self.request("PATCH", self.path(kind, namespace, name), change, content_type=how)  # type: ignore[no-any-return]
+
+    def delete(
+        self, kind: str, name: str, namespace: str | None = None, *, wait: bool = False, grace: int | None = None
+    ) -> None:
+        """Delete an object; one that is gone already is fine. `wait` returns when it is no longer there."""
+        options: Obj = {"propagationPolicy": "Background"}
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
+        before = self.get(kind, name, namespace) if wait else None
+        try:
+            self.request("DELETE", self.path(kind, namespace, name), options)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return
+        if wait and before is not None:
+            self.wait_gone(kind, name, namespace, uid=before["metadata"]["uid"])
+
+    def wait_gone(self, kind: str, name: str, namespace: str | None, *, uid: str, timeout: float = 60.0) -> None:
+        """Return when the object with that uid is gone. Raises Problem after `timeout` seconds."""
+        for live in self.follow(kind, namespace, fields=f"metadata.name={name}", timeout=timeout):
+            if not any(o["metadata"]["uid"] == uid for o in live.values()):
+                return
+        raise Problem(
+            f"{kind} {name} is still there after {timeout:.0f} s.",
+            "Something holds it: a finalizer, or Pods with a long grace period.",
+            f"kubectl describe {kind.lower()} {name} shows what; then try again.",
+        )
+
+    def follow(
+        self, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = "", timeout: float = 60.0
+    ) -> Iterator[dict[str, Obj]]:
+        """The matching objects by namespace/name, now and again after every change, until `timeout` s.
+
+        List, then watch from the list's version: nothing is missed and nothing is polled.
+        """
+        from time import monotonic
+
+        deadline = monotonic() + timeout
+        path = self.path(kind, namespace)
+        query = {k: v for k, v in (("labelSelector", labels), ("fieldSelector", fields)) if v}
+        while True:
+            listed = self.request("GET", path, query=query)
+            live = {_key(o): o for o in listed.get("items") or []}
+            yield dict(live)
+            version = listed["metadata"]["resourceVersion"]
+            left = deadline - monotonic()
+            if left <= 0:
+                return
+            for event in self._watch(path, {**query, "resourceVersion": version}, left):
+                if event["type"] == "ERROR":
+                    break  # the history is gone: list again
+                if event["type"] == "DELETED":
+                    live.pop(_key(event["object"]), None)
+                elif event["type"] in ("ADDED", "MODIFIED"):
+                    live[_key(event["object"])] = event["object"]
+                yield dict(live)
+            if monotonic() >= deadline:
+                return
+
+    def _watch(self, path: str, query: dict[str, Any], seconds: float) -> Iterator[Obj]:
+        from urllib3.exceptions import HTTPError
+
+        query = {**query, "watch": "true", "timeoutSeconds": max(1, int(seconds))}
+        response = self.request("GET", path, query=query, stream=True, timeout=seconds + 1)
+        rest = b""
+        try:
+            for chunk in response.stream(amt=None, decode_content=False):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (json.loads(line) for line in lines if line.strip())
+        except HTTPError:
+            return  # the time is up, or the connection broke: the caller looks at the clock and lists again
+        finally:
+            response.close()
+
+    # -- kinds
+
+    def path(self, kind: str, namespace: str | None = None, name: str = "") -> str:
+        """The URL path of a kind's collection or object. Raises ApiError 404 for a kind the cluster does not serve."""
+        found = self._kinds.get(kind.lower())
+        if found is None:
+            raise ApiError(404, "NotFound", f'the cluster serves no kind "{kind}"')
+        prefix, plural, namespaced = found
+        where = f"/namespaces/{namespace}" if namespaced and namespace else ""
+        return f"{prefix}{where}/{plural}" + (f"/{name}" if name else "")
+
+    def namespaced(self, kind: str) -> bool:
+        self.path(kind)
+        return self._kinds[kind.lower()][2]
+
+    @cached_property
+    def _kinds(self) -> dict[str, tuple[str, str, bool]]:
+        """Every spelling of a kind (Service, services, svc, deployment.apps, apps/v1/deployment) -> where it lives."""
+        prefixes = ["/api/v1"]
+        for group in self.request("GET", "/apis")["groups"]:
+            prefixes.append(f"/apis/{group['preferredVersion']['groupVersion']}")
+        kinds: dict[str, tuple[str, str, bool]] = {}
+        for prefix in prefixes:
+            group_version = prefix.removeprefix("/api/").removeprefix("/apis/")
+            group = group_version.partition("/")[0] if "/" in group_version else ""
+            try:
+                served = self.request("GET", prefix)["resources"]
+            except ApiError:
+                continue  # an aggregated API whose backend is down must not hide the others
+            for resource in served:
+                if "/" in resource["name"]:
+                    continue
+                entry = (prefix, resource["name"], bool(resource["namespaced"]))
+                kind = resource["kind"].lower()
+                names = [kind, resource["name"], *resource.get("shortNames", ())]
+                names += [f"{kind}.{group}", f"{resource['name']}.{group}"] if group else []
+                for spelling in names:
+                    kinds.setdefault(spelling, entry)
+                kinds[f"{group_version}/{kind}"] = entry
+        return kinds
+
+
+def _type_of(obj: Obj) -> str:
+    return f"{obj['apiVersion']}/{obj['kind']}"
+
+
+def _key(obj: Obj) -> str:
+    return f"{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
+
+
+def _brief(error: Exception) -> str:
+    return str(error).rsplit("Caused by ", 1)[-1].strip("()")[:300]

@@ -1,0 +1,14 @@
+"""The grader's words. A grader imports from here and from pytest, nothing else.
+
+@check("expose-web", "requests to http://web reach both Pods")
+def test_traffic_reaches_both_pods(lab):
+    seen = lab.probe.get_many("http://web/hostname", count=40)
+    lab.expect(seen.bodies == lab.pods("app=web").names, expected="...", seen=seen, about="svc/web")
+"""
+
+from kindlab.checks.live import LiveLab, Pods
+from kindlab.checks.marks import check
+from kindlab.checks.probe import Replies, Reply
+from kindlab.checks.verdict import CheckFailed, CouldNotGrade
+
+__all__ = ["CheckFailed", "CouldNotGrade", "LiveLab", "Pods", "Replies", "Reply", "check"]

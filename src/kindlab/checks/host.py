@@ -1,0 +1,91 @@
+"""testinfra over the API: commands run in a container through the exec stream of the API server.
+
+`pod_host(api, namespace, pod)` is a testinfra Host like any other (`host.file("/x").exists`, `host.run("ls")`), but
+no kubectl is needed and no process is started for a command. Left out: sudo.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from testinfra.backend.base import BaseBackend, CommandResult
+from testinfra.host import Host
+
+from kindlab.api import Api
+from kindlab.checks.verdict import CouldNotGrade
+
+TIMEOUT = 60.0
+ERROR_CHANNEL = 3
+
+
+class ExecBackend(BaseBackend):
+    """One container; `run` gives the command to its /bin/sh, as testinfra's own kubectl backend does."""
+
+    NAME = "kindlab"
+
+    def __init__(self, api: Api, namespace: str, pod: str, container: str = "", *, timeout: float = TIMEOUT) -> None:
+        super().__init__(pod)
+        self.api = api
+        self.namespace = namespace
+        self.pod = pod
+        self.container = container
+        self.timeout = timeout
+
+    def run(self, command: str, *args: str, **_: Any) -> CommandResult:
+        script = self.get_command(command, *args)
+        code, out, err = self.execute(["/bin/sh", "-c", script])
+        return self.result(code, script.encode(), out, err)
+
+    def execute(self, argv: list[str], stdin: bytes | None = None) -> tuple[int, bytes, bytes]:
+        """Run argv without a shell; (exit code, stdout, stderr). Raises CouldNotGrade when it never answers."""
+        from kubernetes.client.exceptions import ApiException
+        from kubernetes.stream.ws_client import websocket_call
+
+        configuration = self.api.client.configuration
+        path = f"/api/v1/namespaces/{quote(self.namespace)}/pods/{quote(self.pod)}/exec"
+        query = [("command", word) for word in argv]
+        query += [("stdout", "true"), ("stderr", "true"), ("stdin", "true" if stdin is not None else "false")]
+        if self.container:
+            query.append(("container", self.container))
+        headers: dict[str, str] = {}
+        self.api.client.update_params_for_auth(headers, [], ["BearerToken"])
+        try:
+            session = websocket_call(
+                configuration,
+                "GET",
+                configuration.host + path,
+                query_params=query,
+                headers={k.lower(): v for k, v in headers.items()},
+                _preload_content=False,
+                binary=True,
+            )
+        except ApiException as error:
+            raise CouldNotGrade(f"a command could not be run in Pod {self.pod}: {error.reason}") from error
+        try:
+            return self._drain(session, stdin)
+        finally:
+            session.close()
+
+    def _drain(self, session: Any, stdin: bytes | None) -> tuple[int, bytes, bytes]:
+        if stdin is not None:
+            session.write_stdin(stdin)
+            session.close_channel(0)
+        session.run_forever(timeout=self.timeout)
+        if session.is_open():
+            raise CouldNotGrade(f"a command in Pod {self.pod} did not end within {self.timeout:.0f} s")
+        out, err = session.read_channel(1) or b"", session.read_channel(2) or b""
+        status = json.loads(session.read_channel(ERROR_CHANNEL) or b"{}")
+        if status.get("status") == "Success":
+            return 0, out, err
+        for cause in (status.get("details") or {}).get("causes") or ():
+            if cause.get("reason") == "ExitCode":
+                return int(cause["message"]), out, err
+        why = status.get("message") or "the stream ended without an exit code"
+        raise CouldNotGrade(f"a command could not be run in Pod {self.pod}: {why}")
+
+
+def pod_host(api: Api, namespace: str, pod: str, container: str = "") -> Host:
+    """A testinfra Host for one container of a Pod."""
+    return Host(ExecBackend(api, namespace, pod, container))

@@ -1,0 +1,146 @@
+"""The probe: a Pod of the grader's own in the lab's namespace, from which requests are sent as a client would.
+
+Requests run in batches, one command for many requests, so that a grade takes seconds on a far cluster too.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+from testinfra.host import Host
+
+from kindlab.api import Api, Obj
+from kindlab.checks.host import pod_host
+from kindlab.checks.verdict import CouldNotGrade
+
+NAME = "kindlab-probe"
+IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
+START_TIMEOUT = 120.0
+_MARK = "--kindlab--"
+
+CURL_ERRORS = {
+    6: "the name does not resolve",
+    7: "connection refused",
+    28: "no answer in time",
+    52: "an empty answer",
+    56: "the connection broke",
+    60: "the certificate is not trusted",
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One request's outcome: HTTP `code` and `body`, or curl's `exit` code when there was no answer (code 0)."""
+
+    code: int
+    body: str
+    exit: int
+
+    @property
+    def ok(self) -> bool:
+        return self.exit == 0 and 200 <= self.code < 300
+
+    def __str__(self) -> str:
+        if self.exit:
+            return CURL_ERRORS.get(self.exit, f"curl failed with exit code {self.exit}")
+        return f"HTTP {self.code}" + (f" {self.body.strip()[:60]!r}" if self.body.strip() else "")
+
+
+class Replies(tuple[Reply, ...]):
+    """The outcomes of several requests."""
+
+    @property
+    def ok(self) -> bool:
+        return bool(self) and all(r.ok for r in self)
+
+    @property
+    def bodies(self) -> frozenset[str]:
+        """The distinct bodies of the good answers; with a /hostname URL these are Pod names."""
+        return frozenset(r.body.strip() for r in self if r.ok)
+
+    def __str__(self) -> str:
+        counts = Counter("answered by " + r.body.strip() if r.ok and len(r.body) < 80 else str(r) for r in self)
+        return ", ".join(f"{n} of {len(self)} {text}" for text, n in counts.most_common(6)) or "no request was made"
+
+
+class Probe:
+    """Made on first use; `kindlab reset` removes it with the namespace."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self.api = api
+        self.namespace = namespace
+
+    @cached_property
+    def host(self) -> Host:
+        """The probe as a testinfra Host. Raises CouldNotGrade when its Pod does not get ready."""
+        manifest: Obj = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": NAME, "labels": {"app.kubernetes.io/managed-by": "kindlab"}},
+            "spec": {
+                "terminationGracePeriodSeconds": 0,
+                "enableServiceLinks": False,
+                "containers": [{"name": "probe", "image": IMAGE, "args": ["pause"]}],
+            },
+        }
+        live = self.api.get("Pod", NAME, self.namespace)
+        if live is not None and (live["metadata"].get("deletionTimestamp") or live["status"].get("phase") != "Running"):
+            self.api.delete("Pod", NAME, self.namespace, wait=True, grace=0)
+            live = None
+        if live is None:
+            self.api.create(manifest, self.namespace)
+        for pods in self.api.follow("Pod", self.namespace, fields=f"metadata.name={NAME}", timeout=START_TIMEOUT):
+            if any(_is_ready(pod) for pod in pods.values()):
+                return pod_host(self.api, self.namespace, NAME)
+        raise CouldNotGrade(
+            f"the grader's own Pod {NAME} was not ready within {START_TIMEOUT:.0f} s (kubectl describe pod {NAME})"
+        )
+
+    def get(self, url: str, *, timeout: float = 3.0, options: str = "") -> Reply:
+        """One GET with curl; `options` are further curl options."""
+        return self.get_many(url, count=1, timeout=timeout, options=options)[0]
+
+    def get_many(self, url: str, *, count: int, timeout: float = 3.0, options: str = "") -> Replies:
+        """`count` GETs, each on a connection of its own, so that each is balanced anew. After three requests in a row
+        without any answer the rest is not sent: nobody waits for what is already known."""
+        script = (
+            f"bad=0; i=0; while [ $i -lt {count} ] && [ $bad -lt 3 ]; do i=$((i+1)); "
+            f"body=$(curl -s -m {timeout:g} {options} -w '\\n%{{http_code}}' {shlex.quote(url)}); code=$?; "
+            f'echo "$body"; echo "{_MARK}$code"; '
+            f"if [ $code -eq 0 ]; then bad=0; else bad=$((bad+1)); fi; done"
+        )
+        result = self.host.run(script)
+        replies = [_reply(part) for part in _parts(result.stdout)]
+        if not replies:
+            raise CouldNotGrade(f"the probe could not send requests: {result.stderr.strip() or 'no output'}")
+        return Replies(replies)
+
+    def addresses(self, name: str) -> list[str]:
+        """The IPv4 addresses a name resolves to inside the cluster, sorted; none when it does not resolve."""
+        result = self.host.run("getent ahostsv4 %s", name)
+        return sorted({line.split()[0] for line in result.stdout.splitlines() if line.strip()})
+
+
+def _parts(output: str) -> list[tuple[str, int]]:
+    """(text, curl's exit code) of each request in the script's output."""
+    parts, text = [], ""
+    for line in output.splitlines(keepends=True):
+        if line.startswith(_MARK):
+            parts.append((text, int(line.removeprefix(_MARK))))
+            text = ""
+        else:
+            text += line
+    return parts
+
+
+def _reply(part: tuple[str, int]) -> Reply:
+    text, code = part
+    body, _, status = text.rstrip("\n").rpartition("\n")
+    return Reply(int(status) if status.isdigit() else 0, body, code)
+
+
+def _is_ready(pod: Obj) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or ())

@@ -1,0 +1,1 @@
+"""The clusters labs run on: pocket, kind, or the current kubeconfig context."""

@@ -1,0 +1,117 @@
+"""What a cluster is to kindlab: something that can be brought up, looked at and taken down, with a kubeconfig.
+
+Three providers: `pocket` (embedded), `kind` (Docker), `current` (the user's own context). `kindlab up` remembers
+which one is in use; every other command takes that one unless --cluster says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from kindlab import paths
+from kindlab.api import Api
+from kindlab.errors import UsageProblem
+
+KINDS = ("auto", "pocket", "kind", "current")
+Step = Callable[[str], None]
+"""Called with what is being done, for a progress display."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """`kubeconfig` None means the user's own. `detail` says what is running, or why nothing is."""
+
+    name: str
+    kind: str
+    kubeconfig: str | None
+    context: str | None
+    ready: bool
+    detail: str = ""
+
+    def api(self) -> Api:
+        return Api(Path(self.kubeconfig) if self.kubeconfig else None, self.context)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Provider(Protocol):
+    """One way to have a cluster."""
+
+    kind: str
+
+    def usable(self) -> tuple[bool, str]:
+        """Whether this machine can use it, and why (not)."""
+        ...
+
+    def up(self, step: Step) -> Status:
+        """Bring it up, or find it up; returns when it is ready. Raises Problem."""
+        ...
+
+    def down(self, step: Step) -> bool:
+        """Take it down and remove what it kept; False when there was nothing."""
+        ...
+
+    def status(self) -> Status: ...
+
+
+def provider(kind: str, *, name: str = "", port: int = 0, context: str | None = None) -> Provider:
+    """The provider of that kind; `name` tells several clusters of one kind apart. Raises UsageProblem."""
+    if kind == "pocket":
+        from kindlab.clusters.pocket import Pocket
+
+        return Pocket(name or "pocket", port=port)
+    if kind == "kind":
+        from kindlab.clusters.kind import Kind
+
+        return Kind(name or "kindlab")
+    if kind == "current":
+        from kindlab.clusters.current import Current
+
+        return Current(context)
+    raise UsageProblem(f"There is no cluster kind {kind!r}.", f"The kinds are: {', '.join(KINDS)}.")
+
+
+def choose(kind: str, **options: Any) -> tuple[Provider, str]:
+    """(provider, why it was taken); `auto` takes kind when Docker and the kind binary are usable, else pocket."""
+    if kind != "auto":
+        return provider(kind, **options), "you asked for it"
+    real = provider("kind", name=options.get("name", ""))
+    usable, why = real.usable()
+    if usable:
+        return real, why
+    return provider("pocket", **options), f"kind cannot be used here: {why}"
+
+
+# -- which cluster is in use
+
+
+def _active_file() -> Path:
+    return paths.home() / "active.json"
+
+
+def remember(status: Status) -> None:
+    paths.write_atomically(
+        _active_file(), json.dumps({"kind": status.kind, "name": status.name, "context": status.context})
+    )
+
+
+def forget() -> None:
+    _active_file().unlink(missing_ok=True)
+
+
+def active(kind: str | None = None, name: str = "") -> Provider:
+    """The provider to use: the one named, else the one `kindlab up` brought up last, else pocket."""
+    if kind and kind != "auto":
+        return provider(kind, name=name)
+    try:
+        found = json.loads(_active_file().read_text())
+        return provider(
+            found["kind"], name=found["name"] if found["kind"] != "current" else "", context=found["context"]
+        )
+    except (OSError, ValueError, KeyError, UsageProblem):
+        return provider("pocket", name=name)

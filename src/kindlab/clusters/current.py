@@ -1,0 +1,49 @@
+"""`--cluster current`: whatever the current kubeconfig context points at. It is used, never made or removed."""
+
+from __future__ import annotations
+
+from kindlab.api import Api, ApiError
+from kindlab.clusters.base import Status, Step
+from kindlab.errors import Problem
+
+
+class Current:
+    kind = "current"
+
+    def __init__(self, context: str | None = None) -> None:
+        self.context = context
+
+    def usable(self) -> tuple[bool, str]:
+        status = self.status()
+        return status.ready, status.detail
+
+    def up(self, step: Step) -> Status:
+        step("asking the cluster of the current kubeconfig context")
+        status = self.status()
+        if not status.ready:
+            raise Problem(
+                "The current kubeconfig context cannot be used.", status.detail, "Check it with: kubectl get nodes"
+            )
+        return status
+
+    def down(self, step: Step) -> bool:
+        return False
+
+    def status(self) -> Status:
+        context = self.context or _current_context()
+        name = context or "current"
+        try:
+            version = Api(None, self.context).request("GET", "/version", timeout=5)
+        except (Problem, ApiError) as error:
+            return Status(name, self.kind, None, self.context, False, str(error).replace("\n", " "))
+        return Status(name, self.kind, None, self.context, True, f"Kubernetes {version['gitVersion']}")
+
+
+def _current_context() -> str:
+    from kubernetes import config
+    from kubernetes.config.config_exception import ConfigException
+
+    try:
+        return str(config.list_kube_config_contexts()[1]["name"])
+    except (ConfigException, OSError, TypeError, KeyError):
+        return ""

@@ -1,0 +1,100 @@
+"""`--cluster kind`: Kubernetes in Docker from cluster-config/kind.yaml, by the `kind` binary.
+
+First form: create, reuse, delete, wait for all nodes. Left out for now: add-ons, repair of a half-made cluster,
+other engines than those kind detects itself, installing the binary.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+from kindlab import paths
+from kindlab.api import Api, ApiError
+from kindlab.clusters.base import Status, Step
+from kindlab.errors import Problem
+
+NODES_TIMEOUT = 300.0
+
+
+class Kind:
+    kind = "kind"
+
+    def __init__(self, name: str = "kindlab") -> None:
+        self.name = name
+        self.kubeconfig = paths.home() / "clusters" / f"kind-{name}" / "kubeconfig"
+
+    def usable(self) -> tuple[bool, str]:
+        """Looks at binaries and asks the engine; a few tens of milliseconds when there is no engine."""
+        engine = next((e for e in ("docker", "podman", "nerdctl") if shutil.which(e)), None)
+        if engine is None:
+            return False, "no container engine (docker, podman or nerdctl) is installed"
+        if shutil.which("kind") is None:
+            return False, "the kind binary is not on the PATH"
+        answer = subprocess.run([engine, "info"], capture_output=True, text=True, timeout=20, check=False)
+        if answer.returncode != 0:
+            return False, f"{engine} does not answer: {(answer.stderr or answer.stdout).strip().splitlines()[-1]}"
+        return True, f"{engine} and kind are usable"
+
+    def up(self, step: Step) -> Status:
+        usable, why = self.usable()
+        if not usable:
+            raise Problem(
+                "kind cannot be used here.", why, "Use the embedded cluster instead: kindlab up --cluster pocket"
+            )
+        self.kubeconfig.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.name in self._run("get", "clusters").split():
+            step(f"using the kind cluster {self.name}, which exists already")
+            self._run("export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig))
+        else:
+            step(f"creating the kind cluster {self.name} (a minute or two)")
+            config = paths.course() / "cluster-config" / "kind.yaml"
+            self._run(
+                "create", "cluster", "--name", self.name, "--config", str(config),
+                "--kubeconfig", str(self.kubeconfig), "--wait", "120s",
+            )  # fmt: skip
+        step("waiting for all nodes")
+        self._wait_nodes()
+        return self.status()
+
+    def _wait_nodes(self) -> None:
+        for nodes in Api(self.kubeconfig).follow("Node", timeout=NODES_TIMEOUT):
+            ready = [
+                n for n in nodes.values()
+                if any(c["type"] == "Ready" and c["status"] == "True" for c in n["status"].get("conditions") or ())
+            ]  # fmt: skip
+            if nodes and len(ready) == len(nodes):
+                return
+        raise Problem(
+            f"The nodes of kind cluster {self.name} were not all ready within {NODES_TIMEOUT:.0f} s.",
+            "",
+            f"Look with: kubectl --kubeconfig {self.kubeconfig} describe nodes",
+        )
+
+    def down(self, step: Step) -> bool:
+        if shutil.which("kind") is None or self.name not in self._run("get", "clusters").split():
+            return False
+        step(f"deleting the kind cluster {self.name}")
+        self._run("delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig))
+        self.kubeconfig.unlink(missing_ok=True)
+        return True
+
+    def status(self) -> Status:
+        kubeconfig, context = str(self.kubeconfig), f"kind-{self.name}"
+        if not self.kubeconfig.is_file():
+            return Status(self.name, self.kind, kubeconfig, context, False, "not created by kindlab")
+        try:
+            version = Api(self.kubeconfig).request("GET", "/version", timeout=5)
+        except (Problem, ApiError) as error:
+            return Status(self.name, self.kind, kubeconfig, context, False, str(error).replace("\n", " "))
+        return Status(self.name, self.kind, kubeconfig, context, True, f"Kubernetes {version['gitVersion']}")
+
+    def _run(self, *args: str) -> str:
+        answer = subprocess.run(["kind", *args], capture_output=True, text=True, check=False)
+        if answer.returncode != 0:
+            raise Problem(
+                f"kind {args[0]} {args[1]} failed.",
+                answer.stderr.strip()[-800:],
+                "See the known issues of kind, or use the embedded cluster: kindlab up --cluster pocket",
+            )
+        return answer.stdout

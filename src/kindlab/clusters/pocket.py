@@ -1,0 +1,200 @@
+"""`--cluster pocket`: the embedded cluster, a process of its own in the background.
+
+The only module that knows pocketkube. The process holds a lock on its state folder while it lives, so whether it
+runs is never guessed from a pid file; it says on a pipe when it is ready or why it is not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from kindlab import paths
+from kindlab.clusters.base import Status, Step
+from kindlab.errors import Problem
+
+START_TIMEOUT, STOP_TIMEOUT = 60.0, 15.0
+
+
+class Pocket:
+    kind = "pocket"
+
+    def __init__(self, name: str = "pocket", *, port: int = 0) -> None:
+        self.name = name
+        self.port = port
+        self.folder = paths.home() / "clusters" / f"pocket-{name}"
+        self.kubeconfig = self.folder / "kubeconfig"
+        self.log = self.folder / "cluster.log"
+
+    def usable(self) -> tuple[bool, str]:
+        return True, "it needs nothing but Python"
+
+    # -- up
+
+    def up(self, step: Step) -> Status:
+        """Start it, or find it running. Two at once: the second waits for the first and finds it running."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with FileLock(self.folder / "up.lock", timeout=START_TIMEOUT):
+                if not self._running():
+                    self._start(step)
+        except Timeout as error:
+            raise Problem(
+                "Another kindlab up has been starting this cluster for a minute.",
+                f"It holds {self.folder / 'up.lock'}.",
+                "End it (Ctrl-C in its terminal), then run kindlab up again.",
+            ) from error
+        except OSError as error:
+            raise Problem(
+                f"The cluster's folder {self.folder} cannot be used.",
+                f"{error.strerror or error}.",
+                "Free some disk space or make the folder writable; KINDLAB_HOME chooses another place.",
+            ) from error
+        return self.status()
+
+    def _start(self, step: Step) -> None:
+        self.kubeconfig.unlink(missing_ok=True)  # a stale one would name a port nobody serves
+        port = self.port or self._last_port()
+        answer = self._launch(port, step)
+        if "error" in answer and not self.port and "listen" in answer["error"]["what"]:
+            step(f"port {port} is taken by another program: choosing a free one")
+            answer = self._launch(0, step)
+        if "error" in answer:
+            error = answer["error"]
+            raise Problem(error["what"], error["why"], self._next(error))
+        (self.folder / "port").write_text(str(answer["ready"]["port"]))
+
+    def _next(self, error: dict[str, str]) -> str:
+        if "listen" in error["what"]:
+            return (
+                "Stop that program, or choose another port: kindlab up --port N (without --port a free one is taken)."
+            )
+        return f"{error['next']} (log: {self.log})"
+
+    def _last_port(self) -> int:
+        """The port of last time, so that a kubeconfig somebody copied stays right over a restart."""
+        try:
+            return int((self.folder / "port").read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def _launch(self, port: int, step: Step) -> dict[str, Any]:
+        """Start the process and read its pipe until it is ready or has failed. Ctrl-C here ends it again."""
+        command = [
+            sys.executable,
+            "-m",
+            "pocketkube",
+            "--state",
+            str(self.folder),
+            "--name",
+            self.name,
+            "--port",
+            str(port),
+        ]
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                answer: dict[str, Any] = json.loads(line)
+                if "step" in answer:
+                    step(answer["step"])
+                else:
+                    return answer
+        except BaseException:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_TIMEOUT)
+            process.kill()
+            raise
+        finally:
+            process.stdout.close()
+            if process.poll() is None:
+                process.returncode = 0  # it lives on by itself: nobody here waits for it
+        return {
+            "error": {
+                "what": "The cluster ended while it was starting.",
+                "why": self._last_log_line(),
+                "next": "See the log.",
+            }
+        }
+
+    def _last_log_line(self) -> str:
+        try:
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1] if lines else ""
+
+    # -- down
+
+    def down(self, step: Step) -> bool:
+        """Stop it and remove its folder; False when there was neither."""
+        if not self.folder.exists():
+            return False
+        if self._running():
+            step(f"stopping the pocket cluster {self.name}")
+            self._stop()
+        step("removing its state")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return True
+
+    def _stop(self) -> None:
+        pid = self._pid()
+        if pid is None:
+            raise Problem(
+                "The cluster runs, but its process is not known.",
+                f"{self.folder / 'pid'} is missing or damaged.",
+                "End the process `python -m pocketkube` by hand, then run kindlab down again.",
+            )
+        for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+            with contextlib.suppress(Timeout), FileLock(self.folder / "lock", timeout=STOP_TIMEOUT):
+                return
+        raise Problem(f"The cluster's process {pid} does not end.", "", f"End it by hand: kill -9 {pid}")
+
+    # -- status
+
+    def _running(self) -> bool:
+        """Whether a process holds the state folder's lock; a stale pid file means nothing."""
+        if not self.folder.exists():
+            return False
+        try:
+            with FileLock(self.folder / "lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def _pid(self) -> int | None:
+        try:
+            return int((self.folder / "pid").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def status(self) -> Status:
+        running = self._running()
+        ready = running and self.kubeconfig.is_file()
+        detail = (
+            f"running as process {self._pid()}, API server on port {self._last_port()}"
+            if ready
+            else "starting"
+            if running
+            else "not running"
+        )
+        return Status(self.name, self.kind, str(self.kubeconfig), self.name, ready, detail)
