@@ -1,0 +1,111 @@
+"""The three kinds of patch.
+
+Models apiserver's patch handler up to the patched object: JSON patch (RFC 6902, as evanphx/json-patch applies it),
+JSON merge patch (RFC 7386) and strategic merge patch (apimachinery/pkg/util/strategicpatch, in `strategic`). Pure:
+inputs are never changed; what comes out still has to be decoded (`schema.decode`, for strategic merges
+`schema.decode_patched`).
+
+Left out: server-side apply.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pocketkube import objects
+from pocketkube.errors import BadRequest, Invalid, RequestEntityTooLarge
+from pocketkube.schema import ParseError, loads_json
+from pocketkube.schema.gojson import word
+from pocketkube.strategic import strategic_merge
+
+__all__ = ["json_patch", "merge_patch", "parse_json_patch", "parse_map_patch", "strategic_merge"]
+
+_MAX_OPERATIONS: Final = 10_000
+# What a client shows for the 422 of a JSON patch that does not apply: upstream keeps the cause for its log.
+_REJECTED: Final = "the server rejected our request due to an error in our request"
+
+
+def parse_map_patch(body: bytes, *, strategic: bool = False) -> dict[str, Any]:
+    """A merge patch or strategic merge patch. Raises BadRequest with upstream's text."""
+    prefix = "" if strategic else "error decoding patch: "
+    try:
+        value = loads_json(body, strict=True)
+    except ParseError as error:
+        raise BadRequest(f"{prefix}{error}") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadRequest(
+            f"{prefix}json: cannot unmarshal {word(value)} into Go value of type map[string]interface {{}}"
+        )
+    return value
+
+
+def parse_json_patch(body: bytes) -> list[dict[str, Any]]:
+    """A JSON patch. Raises BadRequest with upstream's text."""
+    try:
+        value = loads_json(body)
+    except ParseError as error:
+        raise BadRequest(f"error decoding patch: {error}") from None
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise BadRequest(
+            f"error decoding patch: json: cannot unmarshal {word(value)} into Go value of type []handlers.jsonPatchOp"
+        )
+    for operation in value:
+        _check_operation(operation)
+    if len(value) > _MAX_OPERATIONS:
+        raise RequestEntityTooLarge(
+            f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(value)}"
+        )
+    return value
+
+
+def _check_operation(operation: Any) -> None:
+    if operation is None:
+        return
+    prefix = "error decoding patch: json: cannot unmarshal"
+    if not isinstance(operation, dict):
+        raise BadRequest(f"{prefix} {word(operation)} into Go value of type handlers.jsonPatchOp")
+    for name in operation:
+        if name in ("op", "path", "from") and not isinstance(operation[name], str | None):
+            raise BadRequest(f"{prefix} {word(operation[name])} into Go struct field jsonPatchOp.{name} of type string")
+
+
+def merge_patch(original: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """RFC 7386: null deletes, objects merge, everything else replaces."""
+    result = dict(original)
+    for name, change in patch.items():
+        if change is None:
+            result.pop(name, None)
+        elif isinstance(change, dict):
+            held = result.get(name)
+            result[name] = merge_patch(held if isinstance(held, dict) else {}, change)
+        else:
+            result[name] = objects.copy(change)
+    return result
+
+
+def json_patch(original: dict[str, Any], operations: list[dict[str, Any]]) -> Any:
+    """RFC 6902 with json-patch's leniency: a map key that is not there can be replaced. Raises Invalid."""
+    import jsonpatch  # type: ignore[import-untyped,unused-ignore]
+
+    document: Any = objects.copy(original)
+    try:
+        for operation in operations:
+            document = _apply(document, operation, jsonpatch)
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, ValueError):
+        raise Invalid(_REJECTED, details={}) from None
+    return document
+
+
+def _apply(document: Any, operation: dict[str, Any], jsonpatch: Any) -> Any:
+    if operation.get("op") == "replace" and _names_missing_key(document, operation["path"], jsonpatch):
+        operation = {**operation, "op": "add"}
+    return jsonpatch.apply_patch(document, [operation], in_place=True)
+
+
+def _names_missing_key(document: Any, path: str, jsonpatch: Any) -> bool:
+    holder, name = jsonpatch.JsonPointer(path).to_last(document)
+    return isinstance(holder, dict) and name is not None and name not in holder
