@@ -74,7 +74,7 @@ def is_cut(body: Any) -> bool:
 
 def compare_body(golden: Any, actual: Any, world: World, url: str) -> Worlds:
     """Compare the body of an answer to a request for `url` (a path)."""
-    if url.rstrip("/") == "/version" and isinstance(golden, dict) and isinstance(actual, dict):
+    if url.rstrip("/") == "/version" and isinstance(actual, dict) and "gitVersion" in golden:
         return compare(_version(golden), _version(actual), world)
     if isinstance(golden, dict) and "itemNames" in golden and isinstance(actual, dict):
         items = actual.get("items") or []

@@ -44,7 +44,9 @@ def compare_text(golden: str, actual: str, world: World, path: str, args: list[s
     if not placeholders(golden) and "<node:" not in golden:
         return _exact(golden, actual, world, path)
     if "\n\n\nName:" in golden:
-        ours, theirs = golden.split("\n\n\n"), actual.split("\n\n\n")
+        if golden.endswith("\n") != actual.endswith("\n"):
+            return [world.differs(f"{path} end of last line", golden[-1:], actual[-1:])]
+        ours, theirs = (text.rstrip("\n").split("\n\n\n") for text in (golden, actual))
         return _as_set(ours, theirs, world, path, lambda a, b, w, p: _text_block(a, b, w, p, args))
     return _text_block(golden, actual, world, path, args)
 
