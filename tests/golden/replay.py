@@ -20,10 +20,11 @@ from tests.golden.compare import Worlds, best, compare, compare_body
 from tests.golden.conditions import find, holds
 from tests.golden.connection import Answer, Connection
 from tests.golden.kubectl import RECORDED, Kubectl, Ran, Session, explained
-from tests.golden.placeholders import Diff, Unbound, World, substitute
+from tests.golden.placeholders import Diff, Unbound
 from tests.golden.repeat import repeated
 from tests.golden.scenario import Scenario, Step, kind_of, seconds
 from tests.golden.text import compare_text
+from tests.golden.values import CannotSend, Values
 from tests.golden.watching import Watching
 
 Outcome = Literal["matched", "differs", "not run", "skipped"]
@@ -75,10 +76,6 @@ class Options:
     on_note: Callable[[str], None] = lambda _: None
 
 
-class CannotSend(Exception):
-    """A step that cannot be sent as recorded, and why."""
-
-
 class Replay:
     """One run of one scenario. `folder` is an empty directory for kubectl; `kubectl` is None where there is none."""
 
@@ -95,13 +92,10 @@ class Replay:
         self._api = Connection(kubeconfig)
         self._kubectl = kubectl
         self._session = Session(kubectl, kubeconfig, folder) if kubectl else None
-        self._worlds: Worlds = [World()]
-        self._answers: dict[str, Any] = {}
+        self._values = Values(scenario, self._api)
         self._watches: dict[str, Watching] = {}
         self._unopened: dict[str, str] = {}
         self._listed: dict[str, str] = {}  # id of a watch -> resourceVersion of the list it started from
-        self._oldest_rv: str | None = None
-        self._service_account_token: str | None = None
         self._by_id = {step["id"]: step for step in scenario.steps if "id" in step}
 
     def run(self) -> FileResult:
@@ -204,16 +198,18 @@ class Replay:
         """Go on with the worlds that explain the answer best."""
         kept = best(worlds)
         diffs = kept[0].diffs
-        self._worlds = [world.next_answer() for world in kept]
+        self._values.worlds = [world.next_answer() for world in kept]
         return StepResult(step["id"], _title(step), "differs" if diffs else "matched", diffs, note)
 
     def _rest(self, step: Step) -> StepResult:
         body = step.get("body")
-        sent = self._filled(step, {"path": step["path"], "query": step.get("query"), "headers": step.get("headers")})
+        sent = self._values.filled(
+            step, {"path": step["path"], "query": step.get("query"), "headers": step.get("headers")}
+        )
         headers = dict(sent["headers"] or {})
         payload = None
         if body is not None:
-            filled = self._filled(step, body)
+            filled = self._values.filled(step, body)
             payload = inputs.expand(filled if isinstance(filled, str) else json.dumps(filled))
             headers["Content-Type"] = step.get("contentType", "application/json")
         if step.get("accept"):
@@ -226,18 +222,13 @@ class Replay:
             body=payload,
             anonymous=bool(step.get("anonymous")),
         )
-        self._note_answer(step["id"], answer.body)
+        self._values.note_answer(step["id"], answer.body)
         return self._settle(step, self._compare_answer(step, answer))
-
-    def _note_answer(self, name: str, body: Any) -> None:
-        self._answers[name] = body
-        if self._oldest_rv is None and isinstance(body, dict):
-            self._oldest_rv = (body.get("metadata") or {}).get("resourceVersion")
 
     def _compare_answer(self, step: Step, answer: Answer) -> Worlds:
         golden = step["response"]
         worlds = []
-        for world in self._worlds:
+        for world in self._values.worlds:
             if answer.code != golden["code"]:
                 world = world.differs("code", golden["code"], answer.code)
             if answer.warnings != (golden.get("warnings") or []):
@@ -256,7 +247,7 @@ class Replay:
     def _run_kubectl(self, step: Step) -> StepResult:
         if self._kubectl is None or self._session is None:
             raise CannotSend("there is no kubectl on this machine")
-        sent = self._filled(step, {"args": step["args"], "stdin": step.get("stdin"), "files": step.get("files")})
+        sent = self._values.filled(step, {"args": step["args"], "stdin": step.get("stdin"), "files": step.get("files")})
         beside = [other["cmd"] for other in step.get("background") or []]
         self._session.write(sent["files"] or {})
         streams: list[tuple[str, dict[str, Any], Ran]] = []
@@ -267,7 +258,7 @@ class Replay:
         else:
             ran = self._session.run(sent["args"], sent["stdin"])
         streams.insert(0, ("", step, ran))
-        worlds = self._worlds
+        worlds = self._values.worlds
         for prefix, golden, seen in streams:
             worlds = [
                 w if seen.exit == golden["exit"] else w.differs(f"{prefix}exit", golden["exit"], seen.exit)
@@ -305,7 +296,7 @@ class Replay:
         query = dict(step["query"])
         if query.get("resourceVersion") == "<rv>":
             query["resourceVersion"] = self._listed[step["id"]] = self._rv_to_watch(step)
-        sent = self._filled(step, {"path": step["path"], "query": query})
+        sent = self._values.filled(step, {"path": step["path"], "query": query})
         headers = {"Accept": step["accept"]} if step.get("accept") else None
         stream = self._api.stream(sent["path"], query=sent["query"], headers=headers)
         limit = float(query.get("timeoutSeconds", "60")) + 10.0
@@ -317,7 +308,7 @@ class Replay:
             if earlier not in self._listed:
                 raise CannotSend(f"the watch {earlier} it refers to did not run")
             return self._listed[earlier]
-        answer = self._api.request("GET", self._filled(step, step["path"]))
+        answer = self._api.request("GET", self._values.filled(step, step["path"]))
         rv = find(answer.body, ".metadata.resourceVersion")
         if not rv:
             raise CannotSend(f"the list to watch from has no resourceVersion (code {answer.code})")
@@ -329,7 +320,7 @@ class Replay:
             raise CannotSend(f"the watch could not be opened: {self._unopened.get(step['id'])}")
         events = watching.finish()
         worlds = []
-        for world in self._worlds:
+        for world in self._values.worlds:
             if watching.code != step["response"]["code"]:
                 world = world.differs("code", step["response"]["code"], watching.code)
             worlds += compare(step["response"]["events"], events, world, ".events")
@@ -338,7 +329,7 @@ class Replay:
     def _wait(self, step: Step) -> StepResult:
         wait = step["wait"]
         until = wait["until"] if isinstance(wait["until"], list) else [wait["until"]]
-        sent = self._filled(wait, {"path": wait["path"], "query": wait.get("query"), "until": until})
+        sent = self._values.filled(wait, {"path": wait["path"], "query": wait.get("query"), "until": until})
         limit = seconds(wait["timeout"])
         if self._options.max_wait is not None:
             limit = min(limit, self._options.max_wait)
@@ -384,56 +375,6 @@ class Replay:
         self._send(act.method, path, act.body, act.content_type)
         return ""
 
-    # --- what is sent ------------------------------------------------------------------------------------------------
-
-    def _filled(self, step: Step, value: Any) -> Any:
-        """`value` with its placeholders filled in. Worlds in which something else would be sent are dropped."""
-        given = {name: self._pointed_at(source) for name, source in (step.get("subst") or {}).items()}
-        fixed = inputs.made_up(self._scenario.name, step, self._oldest_rv) | given
-        if (self._scenario.name, step.get("id")) in inputs.SERVICE_ACCOUNT_TOKEN:
-            fixed["<token>"] = self._token()
-        if "<uid>" not in given:
-            unknown = inputs.unknown_uid()
-            value = _mapped(value, lambda text: unknown if text == "<uid>" else text)
-        value = _mapped(value, lambda text: _replaced(text, fixed))
-        first = _mapped(value, lambda text: substitute(text, self._worlds[0]))
-        self._worlds = [w for w in self._worlds if _agrees(value, first, w)]
-        return first
-
-    def _pointed_at(self, source: str) -> str:
-        """The value `subst` names: `<step id> <path>`, or `<Kind> <name> <path>` of a live object."""
-        words = source.split(" ")
-        if words[0] in self._answers and len(words) > 1:
-            value = find(self._answers[words[0]], words[1])
-        elif len(words) == 3 and words[0][:1].isupper():
-            value = find(self._live(words[0], words[1]), words[2])
-        else:
-            raise CannotSend(f"subst {source!r} names no step that ran")
-        if not isinstance(value, str):
-            raise CannotSend(f"subst {source!r} leads to {value!r}")
-        return value
-
-    def _live(self, kind: str, name: str) -> Any:
-        groups = self._api.request("GET", "/apis").body
-        versions = [group["preferredVersion"]["groupVersion"] for group in groups.get("groups", [])]
-        for prefix in ["/api/v1", *(f"/apis/{version}" for version in versions)]:
-            for resource in self._api.request("GET", prefix).body.get("resources", []):
-                if resource["kind"] == kind and "/" not in resource["name"]:
-                    scope = f"/namespaces/{self._scenario.namespace}" if resource["namespaced"] else ""
-                    return self._api.request("GET", f"{prefix}{scope}/{resource['name']}/{name}").body
-        raise CannotSend(f"the cluster has no kind {kind}")
-
-    def _token(self) -> str:
-        if self._service_account_token is None:
-            path = f"/api/v1/namespaces/{self._scenario.namespace}/serviceaccounts/default/token"
-            body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-            answer = self._send("POST", path, body)
-            token = find(answer.body, ".status.token")
-            if not token:
-                raise CannotSend(f"no token for the default service account: {answer.code}")
-            self._service_account_token = str(token)
-        return self._service_account_token
-
 
 def _title(step: Step) -> str:
     if "method" in step:
@@ -444,24 +385,3 @@ def _title(step: Step) -> str:
         until = step["wait"]["until"]
         return f"wait {step['wait']['path']} until {until if isinstance(until, str) else ' and '.join(until)}"
     return f"watch {step['path']}" if "path" in step else json.dumps(step.get("repeat"))
-
-
-def _replaced(text: str, values: Mapping[str, str]) -> str:
-    for name in sorted(values, key=len, reverse=True):
-        text = text.replace(name, values[name])
-    return text
-
-
-def _mapped(value: Any, change: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        return [_mapped(item, change) for item in value]
-    return {key: _mapped(item, change) for key, item in value.items()} if isinstance(value, dict) else value
-
-
-def _agrees(value: Any, sent: Any, world: World) -> bool:
-    try:
-        return bool(_mapped(value, lambda text: substitute(text, world)) == sent)
-    except Unbound:
-        return False

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.golden.__main__ import replay_file
@@ -21,7 +22,7 @@ def passing() -> list[str]:
     return [name for line in lines if (name := line.partition("#")[0].strip())]
 
 
-def _cases() -> list[object]:
+def _cases() -> list[Any]:
     cases = []
     for name in passing():
         needs = name in FILES and load(FILES[name]).needs_kubectl
