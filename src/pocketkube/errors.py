@@ -127,6 +127,12 @@ class Invalid(StatusError):
         return cls(f'{kind} "{name}" is invalid: {text}', details=details)
 
 
+class Unknown(StatusError):
+    """A plain Go error that reached the top: 500 without a reason."""
+
+    code, reason = 500, ""
+
+
 class TooManyRequests(StatusError):
     code, reason = 429, "TooManyRequests"
 
@@ -154,9 +160,10 @@ def to_status(error: StatusError) -> dict[str, Any]:
         "metadata": {},
         "status": "Failure",
         "message": error.message,
-        "reason": error.reason,
     }
-    if error.details:
+    if error.reason:
+        status["reason"] = error.reason
+    if error.details is not None:  # {} is an answer too: upstream's generic ones have it
         status["details"] = error.details
     status["code"] = error.code
     return status

@@ -106,6 +106,23 @@ class Store:
         for space in spaces.values():
             yield from space.values()
 
+    def list_at(self, resource: str, namespace: str | None, revision: int) -> list[Obj]:
+        """As `list`, as of an earlier revision, by undoing what happened since. Raises Expired beyond the history."""
+        if revision < self.compacted:
+            raise Expired(f"too old resource version: {revision} ({self.compacted})")
+        found = {key(obj): obj for obj in self.iterate(resource, namespace)}
+        for event, _ in reversed(self._history):
+            if event.revision <= revision:
+                break
+            at = key(event.object)
+            if event.resource != resource or namespace not in (None, at[0]):
+                continue
+            if event.old is None:
+                found.pop(at, None)
+            else:
+                found[at] = event.old
+        return [obj for _, obj in sorted(found.items())]
+
     # -- writing
 
     def create(self, resource: str, obj: Obj) -> Obj:
