@@ -90,3 +90,30 @@ def _zone(text: str) -> timezone:
     hours, minutes = int(text[1:3]), int(text[4:6])
     offset = timedelta(hours=hours, minutes=minutes)
     return timezone(-offset if text[0] == "-" else offset)
+
+
+def format_go_duration(nanoseconds: int) -> str:
+    """A Go duration as its String method prints it: `1h30m0s`, `1.5s`, `300ms`, `0s`."""
+    size = abs(nanoseconds)
+    sign = "-" if nanoseconds < 0 else ""
+    if size < 1_000_000_000:
+        for unit, scale in (("ms", 1_000_000), ("µs", 1_000), ("ns", 1)):
+            if size >= scale:
+                return f"{sign}{_decimal(size, scale)}{unit}"
+        return "0s"
+    minutes, rest = divmod(size, 60_000_000_000)
+    text = f"{_decimal(rest, 1_000_000_000)}s"
+    if minutes:
+        text = f"{minutes % 60}m{text}"
+    if minutes >= 60:
+        text = f"{minutes // 60}h{text}"
+    return sign + text
+
+
+def _decimal(number: int, scale: int) -> str:
+    """number / scale, exactly, without superfluous zeros."""
+    whole, fraction = divmod(number, scale)
+    if not fraction:
+        return str(whole)
+    digits = len(str(scale)) - 1
+    return f"{whole}.{fraction:0{digits}d}".rstrip("0")
