@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pocketkube.clock import Clock
+from pocketkube.kubelet.filesystem.rootfs import command_in
+from pocketkube.kubelet.filesystem.tree import FILE
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.filesystem import FileSystem
@@ -79,6 +81,7 @@ class PidNamespace:
         self.clock = clock
         self.hostname = hostname
         self.processes: dict[int, Process] = {}
+        fs.attach(self)
         self.services: Mapping[str, Any] = {}
         """What the cluster lends to its own system images (CoreDNS gets its zone); empty for all others."""
         self._next_pid = 1
@@ -89,15 +92,12 @@ class PidNamespace:
         denied = False
         for candidate in candidates:
             try:
-                real = self.fs.realpath(candidate)
-                if real in self.commands or candidate in self.commands:
-                    return candidate if candidate in self.commands else real
-                if not self.fs.stat(real).mode & 0o111 or self.fs.is_dir(real):
-                    denied = True
-                    continue
-                return real
+                found = self.fs.stat(candidate)
             except OSError:
                 continue
+            if found.kind == FILE and found.mode & 0o111:
+                return candidate
+            denied = True
         if denied:
             raise PermissionError(errno.EACCES, "Permission denied", argv0)
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", argv0)
@@ -105,10 +105,11 @@ class PidNamespace:
     def program(self, path: str, argv: list[str]) -> tuple[Command, list[str]]:
         """The code behind a program file, and its argv (a `#!` script runs its interpreter). Raises OSError."""
         for _ in range(4):
-            found = self.commands.get(path)
+            content = self.fs.read_bytes(path)
+            found = command_in(content)
             if found is not None:
                 return found, argv
-            first = self.fs.read_bytes(path)[:256].split(b"\n", 1)[0]
+            first = content[:256].split(b"\n", 1)[0]
             if not first.startswith(b"#!"):
                 raise OSError(errno.ENOEXEC, "Exec format error", path)
             interpreter, _, argument = first[2:].decode(errors="replace").strip().partition(" ")
@@ -127,13 +128,19 @@ class PidNamespace:
         parent: Process | None = None,
         uid: int = 0,
         gid: int = 0,
+        groups: tuple[int, ...] = (),
+        program: str = "",
     ) -> Process:
         """Start a process as a task. `fds` maps 0, 1, 2 (and more) to readable/writable objects."""
         pid = self._next_pid
         self._next_pid += 1
         process = Process(self, pid, argv, env=env, cwd=cwd, fds=fds or {}, parent=parent, uid=uid, gid=gid)
+        process.groups = groups
+        process.program = program or (argv[0] if argv else "")
+        process.umask = parent.umask if parent else 0o022
         self.processes[pid] = process
         process.task = asyncio.get_running_loop().create_task(process.live(main), name=f"process {pid}: {argv[0]}")
+        process.task.add_done_callback(process.ended)
         return process
 
     def reap(self, process: Process) -> None:
@@ -173,7 +180,11 @@ class Process:
         self.parent = parent
         self.uid = uid
         self.gid = gid
+        self.groups: tuple[int, ...] = ()
+        self.program = ""
+        """The file it was started from, as /proc/<pid>/exe shows it."""
         self.umask = 0o022
+        self._fs: FileSystem | None = None
         self.started = namespace.clock.time()
         self.exit_code: int | None = None
         self.task: asyncio.Task[None] | None = None
@@ -183,7 +194,10 @@ class Process:
 
     @property
     def fs(self) -> FileSystem:
-        return self.namespace.fs
+        """The container's files as this process sees them: its user, umask and working directory."""
+        if self._fs is None:
+            self._fs = self.namespace.fs.for_process(self)
+        return self._fs
 
     @property
     def net(self) -> PodNetwork:
@@ -237,12 +251,22 @@ class Process:
         """
         environment = dict(self.env if env is None else env)
         directory = self.cwd if cwd is None else cwd
+        program = self.program
         if main is None:
-            found = self.namespace.find_program(argv[0], cwd=directory, path=environment.get("PATH", DEFAULT_PATH))
-            main, argv = self.namespace.program(found, argv)
+            program = self.namespace.find_program(argv[0], cwd=directory, path=environment.get("PATH", DEFAULT_PATH))
+            main, argv = self.namespace.program(program, argv)
         merged = {number: fd for number, fd in {**self.fds, **(fds or {})}.items() if fd is not None}
         return self.namespace.spawn(
-            main, argv, env=environment, cwd=directory, fds=merged, parent=self, uid=self.uid, gid=self.gid
+            main,
+            argv,
+            env=environment,
+            cwd=directory,
+            fds=merged,
+            parent=self,
+            uid=self.uid,
+            gid=self.gid,
+            groups=self.groups,
+            program=program,
         )
 
     async def run(self, argv: list[str], **options: Any) -> int:
@@ -286,17 +310,18 @@ class Process:
         except asyncio.CancelledError:
             code = 128 + (self._killed_by or signal.SIGKILL)
             if not self._killed_by:
-                self._finish(code)
                 raise
         except BrokenPipeError:
             code = 128 + signal.SIGPIPE
         except Exception:
             log.exception("program %s failed inside pocketkube", self.argv)
             code = 255
-        self._finish(code)
-
-    def _finish(self, code: int) -> None:
         self.exit_code = code & 0xFF
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """The task is over: also one that was cancelled before it ran its first step."""
+        if self.exit_code is None:
+            self.exit_code = 128 + (self._killed_by or signal.SIGKILL)
         self.namespace.reap(self)
         self._exited.set()
 

@@ -1,0 +1,25 @@
+"""The files of a container: an in-memory root over its image, mounts, and path lookup that never leaves them."""
+
+from pocketkube.kubelet.filesystem.file import File
+from pocketkube.kubelet.filesystem.host import HostTree
+from pocketkube.kubelet.filesystem.memory import Inode, MemoryTree, tree_of
+from pocketkube.kubelet.filesystem.rootfs import root_of
+from pocketkube.kubelet.filesystem.system import FileSystem
+from pocketkube.kubelet.filesystem.tree import DEVICE, DIRECTORY, FILE, SYMLINK, Stat, Tree, Usage
+
+__all__ = [
+    "DEVICE",
+    "DIRECTORY",
+    "FILE",
+    "SYMLINK",
+    "File",
+    "FileSystem",
+    "HostTree",
+    "Inode",
+    "MemoryTree",
+    "Stat",
+    "Tree",
+    "Usage",
+    "root_of",
+    "tree_of",
+]

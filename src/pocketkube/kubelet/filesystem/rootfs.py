@@ -1,0 +1,71 @@
+"""A container's root: the image's files, made once per image and shared, under a private writable layer.
+
+Programs appear as files of mode 0755 whose first bytes name them (`PROGRAM`), so a copy of a program runs too, even in
+another container that shares the volume it was copied to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pocketkube.kubelet.filesystem.memory import WRITABLE_LAYER, Inode, MemoryTree
+from pocketkube.kubelet.filesystem.special import DEV, PROC, SYS
+from pocketkube.kubelet.filesystem.system import FileSystem
+
+if TYPE_CHECKING:
+    from pocketkube.images.base import Image
+    from pocketkube.kubelet.process import Command
+
+PROGRAM = b"\x7fELF pocketkube "
+_PROGRAMS: dict[bytes, Command] = {}
+_BASES: dict[type[Image], Inode] = {}
+# where the kubelet mounts things: made once here rather than in every container
+_FOLDERS = {"/dev": 0o755, "/proc": 0o555, "/sys": 0o555, "/etc": 0o755, "/root": 0o700, "/tmp": 0o1777, "/run": 0o755}
+_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+_TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
+_USERS = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+_GROUPS = b"root:x:0:\nnobody:x:65534:\n"
+
+
+def command_in(head: bytes) -> Command | None:
+    """The program whose file begins with these bytes, if it is one of ours."""
+    return _PROGRAMS.get(head.split(b"\n", 1)[0]) if head.startswith(PROGRAM) else None
+
+
+def base_of(image: type[Image]) -> Inode:
+    """The image's files, marked shared; made once."""
+    if image not in _BASES:
+        _BASES[image] = _unpack(image)
+    return _BASES[image]
+
+
+def _unpack(image: type[Image]) -> Inode:
+    tree = MemoryTree(now=lambda: 0.0)
+    for path, mode in _FOLDERS.items():
+        tree.folder(path).mode = mode
+    tree.folder(_TOKEN_FOLDER)
+    for path, content in {"/etc/passwd": _USERS, "/etc/group": _GROUPS, **image.files}.items():
+        if content is None:
+            tree.folder(path)
+        else:
+            tree.put(path, content, 0o755 if content.startswith(b"#!") else 0o644)
+    for path in _FILES:
+        if path not in image.files:
+            tree.put(path, b"")
+    for path, command in image.commands.items():
+        head = PROGRAM + f"{image.__module__}.{image.__qualname__} {path}".encode()
+        _PROGRAMS[head] = command
+        tree.put(path, head + b"\n", 0o755)
+    return tree.root.share()
+
+
+def root_of(image: type[Image], *, now: Callable[[], float] = time.time) -> FileSystem:
+    """A fresh container's files: its image, /dev, /proc and /sys."""
+    root = MemoryTree(base_of(image), now=now, capacity=WRITABLE_LAYER, fstype="overlay", source="overlay")
+    fs = FileSystem(root, now=now)
+    fs.mount("/proc", PROC, options="nosuid,nodev,noexec,relatime")
+    fs.mount("/dev", DEV, options="nosuid,size=65536k,mode=755")
+    fs.mount("/sys", SYS, read_only=True, options="nosuid,nodev,noexec,relatime")
+    return fs

@@ -1,0 +1,373 @@
+"""/dev, /proc and /sys as a container sees them: made up on the spot from its own processes and mounts.
+
+Models what the commands of the labs read: devices, /proc/<pid>/{cmdline,comm,status,stat,environ,cwd,exe,root,fd},
+/proc/{self,mounts,cpuinfo,meminfo,uptime,loadavg,stat,version,cgroup}, /proc/net/{tcp,udp} headers. Nothing here shows
+the host. Left out: everything else of procfs and sysfs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pocketkube.kubelet.filesystem.tree import (
+    DEVICE,
+    DIRECTORY,
+    FILE,
+    SYMLINK,
+    Stat,
+    Tree,
+    failure,
+    inode_numbers,
+)
+
+if TYPE_CHECKING:
+    from pocketkube.kubelet.filesystem.walk import Seer
+    from pocketkube.kubelet.process import Process
+
+_CHUNK = 65536
+
+
+@dataclass(slots=True, eq=False)
+class Folder:
+    """`children` lists name -> node as the seer sees them."""
+
+    children: Callable[[Seer], Mapping[str, Any]]
+    mode: int = 0o555
+    ino: int = field(default_factory=lambda: next(inode_numbers))
+
+
+@dataclass(slots=True, eq=False)
+class Text:
+    """A file whose bytes are made when it is opened."""
+
+    make: Callable[[Seer], bytes]
+    mode: int = 0o444
+    ino: int = field(default_factory=lambda: next(inode_numbers))
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    target: Callable[[Seer], str]
+    stream: Callable[[Seer], Any] | None = None
+    """What opening the link gives, where that is more than its target's text (/proc/self/fd/N)."""
+    mode: int = 0o777
+    ino: int = field(default_factory=lambda: next(inode_numbers))
+
+
+@dataclass(slots=True, eq=False)
+class Device:
+    numbers: tuple[int, int]
+    stream: Callable[[Seer], Any]
+    mode: int = 0o666
+    ino: int = field(default_factory=lambda: next(inode_numbers))
+
+
+class Static:
+    """Bytes that were made when the file was opened."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read_at(self, offset: int, most: int) -> bytes:
+        return self._data[offset : offset + most]
+
+    def write_at(self, offset: int, data: bytes) -> int:
+        raise failure(errno.EACCES)
+
+    def truncate(self, size: int) -> None:
+        raise failure(errno.EACCES)
+
+    def size(self) -> int:
+        return len(self._data)
+
+    def close(self) -> None:
+        pass
+
+
+class Made(Tree):
+    """A tree of the nodes above."""
+
+    _KINDS: Mapping[type, str] = {Folder: DIRECTORY, Text: FILE, Link: SYMLINK, Device: DEVICE}
+
+    def __init__(self, root: Folder, fstype: str, source: str) -> None:
+        super().__init__()
+        self._root = root
+        self.fstype = fstype
+        self.source = source
+
+    @property
+    def root(self) -> Folder:
+        return self._root
+
+    def kind(self, node: Any) -> str:
+        return DEVICE if isinstance(node, Link) and node.stream else self._KINDS[type(node)]
+
+    def lookup(self, node: Folder, name: str, seer: Seer) -> Any | None:
+        return node.children(seer).get(name)
+
+    def names(self, node: Folder, seer: Seer) -> Iterable[str]:
+        return node.children(seer)
+
+    def stat(self, node: Any, seer: Seer) -> Stat:
+        now = seer.namespace.clock.time() if seer.namespace else 0.0
+        rdev = node.numbers if isinstance(node, Device) else (0, 0)
+        links = 2 if isinstance(node, Folder) else 1
+        return Stat(self.kind(node), node.mode, 0, now, now, now, 0, 0, links, node.ino, 0, self.device, rdev)
+
+    def readlink(self, node: Link, seer: Seer) -> str:
+        return node.target(seer)
+
+    def open(self, node: Any, seer: Seer) -> Any:
+        if isinstance(node, Text):
+            return Static(node.make(seer))
+        return node.stream(seer)
+
+    def create(self, parent: Any, name: str, kind: str, mode: int, uid: int, gid: int, target: str = "") -> Any:
+        raise failure(errno.ENOENT if self.fstype == "proc" else errno.EPERM)
+
+    def change(self, node: Any, **_: Any) -> None:
+        if not isinstance(node, Device):
+            raise failure(errno.EPERM)
+
+
+class _Null:
+    async def read(self, most: int = 0, /) -> bytes:
+        return b""
+
+    async def write(self, data: bytes, /) -> int:
+        return len(data)
+
+
+class _Zero(_Null):
+    async def read(self, most: int = _CHUNK, /) -> bytes:
+        return bytes(min(most, 16 * _CHUNK))
+
+
+class _Full(_Zero):
+    async def write(self, data: bytes, /) -> int:
+        raise failure(errno.ENOSPC)
+
+
+class _Random(_Null):
+    async def read(self, most: int = _CHUNK, /) -> bytes:
+        return os.urandom(min(most, 16 * _CHUNK))
+
+
+def _terminal(seer: Seer) -> Any:
+    for number in (0, 1, 2):
+        stream = seer.process.fds.get(number) if seer.process else None
+        if getattr(stream, "terminal", None) is not None:
+            return stream
+    raise failure(errno.ENXIO)
+
+
+def _fixed(children: Mapping[str, Any], mode: int = 0o755) -> Folder:
+    return Folder(lambda seer: children, mode)
+
+
+def _link(target: str) -> Link:
+    return Link(lambda seer: target)
+
+
+DEV = Made(
+    _fixed(
+        {
+            "null": Device((1, 3), lambda seer: _Null()),
+            "zero": Device((1, 5), lambda seer: _Zero()),
+            "full": Device((1, 7), lambda seer: _Full()),
+            "random": Device((1, 8), lambda seer: _Random()),
+            "urandom": Device((1, 9), lambda seer: _Random()),
+            "tty": Device((5, 0), _terminal),
+            "stdin": _link("/proc/self/fd/0"),
+            "stdout": _link("/proc/self/fd/1"),
+            "stderr": _link("/proc/self/fd/2"),
+            "fd": _link("/proc/self/fd"),
+            "shm": _fixed({}, 0o1777),
+            "pts": _fixed({}),
+        }
+    ),
+    "tmpfs",
+    "tmpfs",
+)
+
+
+# -- /proc
+
+
+def _status(process: Process) -> bytes:
+    parent = process.parent.pid if process.parent else 0
+    rows = {
+        "Name": _comm(process),
+        "Umask": f"{process.umask:04o}",
+        "State": "S (sleeping)",
+        "Tgid": process.pid,
+        "Pid": process.pid,
+        "PPid": parent,
+        "TracerPid": 0,
+        "Uid": "\t".join([str(process.uid)] * 4),
+        "Gid": "\t".join([str(process.gid)] * 4),
+        "Groups": " ".join(map(str, process.groups)),
+        "Threads": 1,
+    }
+    return "".join(f"{name}:\t{value}\n" for name, value in rows.items()).encode()
+
+
+def _comm(process: Process) -> str:
+    return os.path.basename(process.argv[0] if process.argv else "")[:15]
+
+
+def _stat(process: Process) -> bytes:
+    parent = process.parent.pid if process.parent else 0
+    ticks = max(0, int((process.started - process.clock.time() + process.clock.monotonic()) * 100))
+    fields = [
+        process.pid,
+        f"({_comm(process)})",
+        "S",
+        parent,
+        process.pid,
+        process.pid,
+        0,
+        -1,
+        *[0] * 13,
+        max(0, ticks),
+    ]
+    return (" ".join(map(str, fields)) + " 0" * 30 + "\n").encode()
+
+
+def _zeros(items: Iterable[str]) -> bytes:
+    return b"".join(os.fsencode(item) + b"\0" for item in items)
+
+
+def _of(process: Process) -> Folder:
+    def descriptors(seer: Seer) -> Mapping[str, Any]:
+        if seer.uid not in (0, process.uid):
+            raise failure(errno.EACCES)
+        return {str(number): Link(_describe(stream), _given(stream)) for number, stream in process.fds.items()}
+
+    ino = 100_000 + process.pid * 32
+    return Folder(
+        lambda seer: {
+            "cmdline": Text(lambda seer: _zeros(process.argv), ino=ino + 1),
+            "comm": Text(lambda seer: _comm(process).encode() + b"\n", ino=ino + 2),
+            "status": Text(lambda seer: _status(process), ino=ino + 3),
+            "stat": Text(lambda seer: _stat(process), ino=ino + 4),
+            "environ": Text(lambda seer: _environ(process, seer), 0o400, ino=ino + 5),
+            "cgroup": Text(lambda seer: b"0::/\n", ino=ino + 6),
+            "mounts": Text(_mounts, ino=ino + 7),
+            "cwd": Link(lambda seer: process.cwd, ino=ino + 8),
+            "root": Link(lambda seer: "/", ino=ino + 9),
+            "exe": Link(lambda seer: process.program, ino=ino + 10),
+            "fd": Folder(descriptors, 0o500, ino=ino + 11),
+            "net": NET,
+        },
+        ino=ino,
+    )
+
+
+def _given(stream: Any) -> Callable[[Seer], Any]:
+    return lambda seer: stream
+
+
+def _describe(stream: Any) -> Callable[[Seer], str]:
+    name = getattr(stream, "name", None)
+    return lambda seer: name if isinstance(name, str) else f"pipe:[{40_000 + id(stream) % 10_000}]"
+
+
+def _environ(process: Process, seer: Seer) -> bytes:
+    if seer.uid not in (0, process.uid):
+        raise failure(errno.EACCES)
+    return _zeros(f"{name}={value}" for name, value in process.env.items())
+
+
+def _mounts(seer: Seer) -> bytes:
+    mounts = seer.namespace.fs.mounts() if seer.namespace else []
+    return "".join(f"{source} {target} {fstype} {options} 0 0\n" for source, target, fstype, options in mounts).encode()
+
+
+def _uptime(seer: Seer) -> float:
+    return seer.namespace.clock.monotonic() if seer.namespace else 0.0
+
+
+def _load(seer: Seer) -> bytes:
+    count = len(seer.namespace.processes) if seer.namespace else 1
+    newest = max(seer.namespace.processes, default=1) if seer.namespace else 1
+    return f"0.00 0.00 0.00 1/{count} {newest}\n".encode()
+
+
+def _hostname(seer: Seer) -> bytes:
+    return f"{seer.namespace.hostname}\n".encode() if seer.namespace else b"\n"
+
+
+def _boot(seer: Seer) -> int:
+    return int(seer.namespace.clock.time() - _uptime(seer)) if seer.namespace else 0
+
+
+_CPU = "".join(
+    f"processor\t: {n}\nvendor_id\t: pocketkube\nmodel name\t: pocketkube virtual CPU\ncpu cores\t: 4\n\n"
+    for n in range(4)
+).encode()
+_MEMORY = b"MemTotal:        8388608 kB\nMemFree:         6291456 kB\nMemAvailable:    7340032 kB\n" + b"".join(
+    name + b"              0 kB\n" for name in (b"Buffers:", b"Cached: ", b"SwapTotal:", b"SwapFree:")
+)
+_SOCKETS = (
+    b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+    + b" " * 53
+    + b"\n"
+)
+
+NET = _fixed(
+    {name: Text(lambda seer: _SOCKETS) for name in ("tcp", "tcp6", "udp", "udp6")}
+    | {"dev": Text(lambda seer: b"Inter-|   Receive  |  Transmit\n face |bytes    packets|bytes    packets\n")},
+    0o555,
+)
+
+
+def _processes(seer: Seer) -> Mapping[str, Any]:
+    namespace, me = seer.namespace, seer.process
+    children: dict[str, Any] = dict(_GENERAL)
+    if namespace is not None:
+        children |= {str(pid): _of(process) for pid, process in namespace.processes.items()}
+    if me is not None:
+        children["self"] = _link(str(me.pid))
+    return children
+
+
+_GENERAL: dict[str, Any] = {
+    "cpuinfo": Text(lambda seer: _CPU),
+    "meminfo": Text(lambda seer: _MEMORY),
+    "uptime": Text(lambda seer: f"{_uptime(seer):.2f} {_uptime(seer) * 4:.2f}\n".encode()),
+    "loadavg": Text(_load),
+    "stat": Text(lambda seer: f"cpu  0 0 0 0 0 0 0 0 0 0\nbtime {_boot(seer)}\n".encode()),
+    "version": Text(lambda seer: b"Linux version 6.12.0 (pocketkube)\n"),
+    "filesystems": Text(lambda seer: b"nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"),
+    "mounts": _link("self/mounts"),
+    "net": _link("self/net"),
+    "sys": _fixed(
+        {
+            "kernel": _fixed(
+                {
+                    "hostname": Text(_hostname),
+                    "osrelease": Text(lambda seer: b"6.12.0\n"),
+                    "ostype": Text(lambda seer: b"Linux\n"),
+                    "pid_max": Text(lambda seer: b"4194304\n"),
+                },
+                0o555,
+            ),
+        },
+        0o555,
+    ),
+}
+
+PROC = Made(Folder(_processes), "proc", "proc")
+SYS = Made(
+    _fixed(
+        {name: _fixed({}, 0o555) for name in ("block", "bus", "class", "dev", "devices", "fs", "kernel", "module")},
+        0o555,
+    ),
+    "sysfs",
+    "sysfs",
+)
