@@ -12,7 +12,7 @@ import tomli_w
 from filelock import FileLock
 
 from kindlab import paths
-from kindlab.errors import Problem
+from kindlab.errors import Problem, UsageProblem
 from kindlab.grading.outcome import Report
 
 HEADER = (
@@ -58,6 +58,16 @@ def checked(report: Report) -> None:
         lab["max_points"] = report.max_points
         if report.points == report.max_points:
             lab.setdefault("finished", _now())
+
+
+def latest() -> str:
+    """The slug of the lab last started or checked. Raises UsageProblem when there is none."""
+    stamps = {slug: lab.get("last_check") or lab.get("started") or "" for slug, lab in load().items()}
+    if not stamps:
+        raise UsageProblem(
+            "Which lab?", "You have not started one yet.", "kindlab list shows them; kindlab start 02 begins one."
+        )
+    return max(stamps, key=lambda slug: stamps[slug])
 
 
 def hints_taken(slug: str, task: str) -> int:

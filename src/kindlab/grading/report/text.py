@@ -1,0 +1,72 @@
+"""The report a learner reads in the terminal. Plain text in, markup only where a terminal shows it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from kindlab.grading.outcome import Outcome, Report, TaskResult
+
+MARKS = {Outcome.PASSED: "✔", Outcome.FAILED: "✘", Outcome.COULD_NOT_GRADE: "?"}
+STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.COULD_NOT_GRADE: "yellow"}
+WIDTH = 100
+
+
+def lines(report: Report) -> Iterator[tuple[str, str]]:
+    """(line, style) for the whole report; style is a rich style or empty."""
+    on = f" on {report.cluster}" if report.cluster else ""
+    yield f"{report.lab}{on}: {report.points} of {report.max_points} points", "bold"
+    yield "", ""
+    width = max((len(t.id) for t in report.tasks), default=0)
+    for task in report.tasks:
+        yield (
+            f"  {MARKS[task.outcome]} {task.id:<{width}}  {task.points:>2}/{task.max_points}  {task.title}",
+            STYLES[task.outcome],
+        )
+        yield from _evidence(task)
+    yield "", ""
+    yield from _ending(report)
+
+
+def _evidence(task: TaskResult) -> Iterator[tuple[str, str]]:
+    failure = task.first_failure
+    if failure is None:
+        return
+    labels = (
+        ("checked", failure.sentence),
+        ("expected", failure.expected),
+        ("seen", failure.seen),
+        ("broken hop", failure.broken_hop),
+        ("next", failure.next),
+    )
+    for label, text in labels:
+        if text:
+            yield from _wrapped(label, text)
+
+
+def _wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
+    head = f"      {label:<11}"
+    body = textwrap.wrap(text, WIDTH - len(head), break_long_words=False, break_on_hyphens=False) or [""]
+    yield head + body[0], "" if label != "next" else "cyan"
+    for more in body[1:]:
+        yield " " * len(head) + more, "" if label != "next" else "cyan"
+
+
+def _ending(report: Report) -> Iterator[tuple[str, str]]:
+    if report.problem:
+        for line in report.problem.splitlines():
+            yield line, "yellow"
+        return
+    if report.outcome is Outcome.PASSED:
+        yield "All tasks are done.", "bold green"
+        return
+    open_task = next(t for t in report.tasks if t.outcome is not Outcome.PASSED)
+    if report.outcome is Outcome.COULD_NOT_GRADE:
+        yield "Some checks could not be carried out (?): that costs no points. Check again.", "yellow"
+        return
+    yield f"Stuck? kindlab hint {report.lab} {open_task.id}", ""
+
+
+def render(report: Report) -> str:
+    """The report without any markup."""
+    return "\n".join(line for line, _ in lines(report))

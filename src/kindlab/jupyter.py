@@ -1,0 +1,35 @@
+"""`kindlab notebook`: JupyterLab on work/, with the cluster's kubeconfig in its environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+
+from kindlab import paths
+from kindlab.clusters.base import Status
+from kindlab.errors import Problem
+
+
+def launch(status: Status, *, port: int, browser: bool) -> int:
+    """Run JupyterLab until it ends. Raises Problem when it is not installed or there is nothing to open."""
+    folder = paths.work()
+    if not any(folder.glob("*/*.ipynb")):
+        raise Problem(
+            "There is no notebook to open yet.", f"{folder} holds none.", "Begin a lab first: kindlab start 02"
+        )
+    environment = {**os.environ, "KINDLAB_COURSE": str(paths.course()), "KINDLAB_WORK": str(folder)}
+    if status.kubeconfig:
+        environment["KUBECONFIG"] = status.kubeconfig
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
+    if port:
+        command.append(f"--ServerApp.port={port}")
+    if not browser:
+        command.append("--no-browser")
+    click.echo("JupyterLab opens on your labs. Ctrl-C here stops it; your work is kept.")
+    try:
+        return subprocess.run(command, env=environment, check=False).returncode
+    except KeyboardInterrupt:
+        return 0

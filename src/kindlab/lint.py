@@ -1,0 +1,264 @@
+"""`kindlab lint`: what an author must not get wrong, tried out on live clusters.
+
+Static: every piece is there, hints and points and KCNA tags, enough wrong answers, a fresh notebook. Live: the start
+state scores 0 on every task, the solution and every alternative 100%, every wrong answer fails exactly the checks
+that its expect.toml names. A wrong answer is laid over the solution: it holds only the files that differ.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from kindlab import labs, render
+from kindlab.errors import Problem
+from kindlab.grading.outcome import Outcome, Report
+from kindlab.labs import Lab
+
+LEAST_WRONG, LEAST_ALTERNATIVES, LEAST_BEHAVIOURAL = 10, 3, 0.9
+
+
+@dataclass
+class Findings:
+    """`caught` of `wrong` wrong answers were caught by the checks that should; `problems` is what to mend."""
+
+    problems: list[str] = field(default_factory=list)
+    states: int = 0
+    wrong: int = 0
+    caught: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class State:
+    """One answer to try: `files` are applied over the start; `fails` are the checks that must fail (None: all tasks)."""
+
+    lab: str
+    name: str
+    files: tuple[str, ...]
+    fails: frozenset[str] | None
+
+
+def run(chosen: list[Lab], *, live: bool = True, jobs: int = 2, say: Callable[[str], Any] = print) -> Findings:
+    """Lint the labs; `say` is told each result as it comes."""
+    findings = Findings()
+    for lab in chosen:
+        for problem in static_problems(lab):
+            findings.problems.append(f"{lab.slug}: {problem}")
+            say(f"✘ {lab.slug}: {problem}")
+    if live and not findings.problems:
+        _run_live([state for lab in chosen for state in states(lab)], jobs, findings, say)
+        say(f"{findings.caught} of {findings.wrong} wrong answers caught by the check that should catch them")
+    say(f"{len(findings.problems)} problems" if findings.problems else "no problems")
+    return findings
+
+
+# -- static
+
+
+def static_problems(lab: Lab) -> Iterator[str]:
+    """Everything wrong with a lab that needs no cluster, each as a sentence that says what to do."""
+    for path, what in (
+        (lab.folder / "lab.md", "the text"),
+        (lab.grader, "the grader"),
+        (lab.solution_folder, "the solution"),
+    ):
+        if not path.exists():
+            yield f"{what} is missing: write {_short(lab, path)}"
+    if not 4 <= len(lab.tasks) <= 8:
+        yield f"a lab has 4 to 8 tasks, this one has {len(lab.tasks)}"
+    for task in lab.tasks:
+        if not 2 <= len(task.hints) <= 3:
+            yield f"task {task.id} has {len(task.hints)} hints: write two or three"
+        if task.points < 1:
+            yield f"task {task.id} is worth {task.points} points: give it at least 1"
+    behavioural = sum(t.points for t in lab.tasks if t.behavioural)
+    if behavioural < LEAST_BEHAVIOURAL * lab.max_points:
+        yield f"only {behavioural} of {lab.max_points} points come from behaviour: at least nine tenths must"
+    if not lab.kcna:
+        yield "lab.toml has no kcna tags: name the KCNA domains it trains"
+    yield from _file_problems(lab)
+    yield from _hint_problems(lab)
+
+
+def _file_problems(lab: Lab) -> Iterator[str]:
+    start, solution = {f.name for f in lab.start_files}, {f.name for f in labs.manifests(lab.solution_folder)}
+    for name in sorted(start ^ solution):
+        where = "labs" if name in start else "solutions"
+        yield f"{name} is only in {where}/{lab.slug}: start and solution have the same file names"
+    for name in lab.apply_at_start:
+        if name not in start:
+            yield f"apply_at_start names {name}, which is not in labs/{lab.slug}/start"
+    alternatives, wrong = _folders(lab, "alternatives"), _folders(lab, "wrong")
+    if len(alternatives) < LEAST_ALTERNATIVES:
+        yield f"{len(alternatives)} alternatives: write at least {LEAST_ALTERNATIVES} other right answers"
+    if len(wrong) < LEAST_WRONG:
+        yield f"{len(wrong)} wrong answers: write at least {LEAST_WRONG}"
+    for folder in wrong:
+        try:
+            expectation(folder)
+        except Problem as problem:
+            yield str(problem).replace("\n", " ")
+        for file in labs.manifests(folder):
+            if file.name not in solution:
+                yield f"{_short(lab, file)} replaces no file of the solution"
+    if (lab.folder / "lab.md").exists() and not render.is_fresh(lab):
+        yield f"notebooks/{lab.slug}.ipynb is not what lab.md says: run make notebooks"
+
+
+def _hint_problems(lab: Lab) -> Iterator[str]:
+    """A hint must not hold a whole line of the solution that the start does not show already."""
+    start = {line.strip() for f in lab.start_files for line in f.read_text(encoding="utf-8").splitlines()}
+    secret = {
+        line.strip()
+        for f in labs.manifests(lab.solution_folder)
+        for line in f.read_text(encoding="utf-8").splitlines()
+        if ":" in line and len(line.strip()) > 8
+    } - start
+    for task in lab.tasks:
+        for hint in task.hints:
+            for line in secret:
+                if line in hint:
+                    yield f"a hint of task {task.id} gives the solution away: {line!r}"
+
+
+def expectation(folder: Path) -> frozenset[str]:
+    """The checks a wrong answer must fail, from its expect.toml. Raises Problem."""
+    try:
+        data = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
+        checks = frozenset(data["checks"])
+        if not checks or not data["why"]:
+            raise ValueError("checks and why must not be empty")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Problem(
+            f"{folder.parent.parent.name}/wrong/{folder.name}/expect.toml is not usable.",
+            f"{type(error).__name__}: {error}.",
+            'It needs: why = "what this learner misunderstood" and checks = ["test_..."].',
+        ) from error
+    return checks
+
+
+# -- live
+
+
+def states(lab: Lab) -> Iterator[State]:
+    """Every answer to try on a lab."""
+    solution = labs.manifests(lab.solution_folder)
+    yield State(lab.slug, "start", (), None)
+    yield State(lab.slug, "start files applied as they are", _names(lab.start_files), None)
+    yield State(lab.slug, "solution", _names(solution), frozenset())
+    for folder in _folders(lab, "alternatives"):
+        yield State(lab.slug, f"alternatives/{folder.name}", _names(labs.manifests(folder)), frozenset())
+    for folder in _folders(lab, "wrong"):
+        over = {f.name: f for f in labs.manifests(folder)}
+        yield State(
+            lab.slug, f"wrong/{folder.name}", _names([over.get(f.name, f) for f in solution]), expectation(folder)
+        )
+
+
+def _run_live(all_states: list[State], jobs: int, findings: Findings, say: Callable[[str], Any]) -> None:
+    scratch = Path(tempfile.mkdtemp(prefix="kindlab-lint-"))
+    try:
+        with ProcessPoolExecutor(
+            min(jobs, len(all_states) or 1), get_context("spawn"), initializer=_begin, initargs=(scratch,)
+        ) as pool:
+            for state, (problem, seconds) in zip(all_states, pool.map(_try, all_states), strict=True):
+                findings.states += 1
+                if state.name.startswith("wrong/"):
+                    findings.wrong += 1
+                    findings.caught += not problem
+                if problem:
+                    findings.problems.append(f"{state.lab} {state.name}: {problem}")
+                say(
+                    f"{'✘' if problem else '✔'} {state.lab} {state.name} ({seconds:.1f} s){': ' + problem if problem else ''}"
+                )
+    finally:
+        _end(scratch)
+
+
+_worker: dict[str, Any] = {}
+
+
+def _begin(scratch: Path) -> None:
+    """A worker process begins: it gets an embedded cluster of its own."""
+    import os
+
+    from kindlab.clusters.pocket import Pocket
+
+    os.environ["KINDLAB_HOME"] = str(scratch / str(os.getpid()))
+    _worker["api"] = Pocket("lint").up(lambda text: None).api()
+
+
+def _end(scratch: Path) -> None:
+    import os
+
+    from kindlab.clusters.pocket import Pocket
+
+    before = os.environ.get("KINDLAB_HOME")
+    try:
+        for home in scratch.iterdir():
+            os.environ["KINDLAB_HOME"] = str(home)
+            Pocket("lint").down(lambda text: None)
+    finally:
+        if before is None:
+            os.environ.pop("KINDLAB_HOME", None)
+        else:
+            os.environ["KINDLAB_HOME"] = before
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _try(state: State) -> tuple[str, float]:
+    """Bring the state about in this worker's cluster and grade it; (what is wrong, or "", seconds)."""
+    from kindlab import workspace
+    from kindlab.grading import runner
+
+    lab, api = labs.find(state.lab), _worker["api"]
+    try:
+        workspace.remove_namespace(api, lab.slug)
+        workspace.make_namespace(api, lab.slug)
+        workspace.apply(api, lab.slug, [lab.folder / "start" / name for name in lab.apply_at_start])
+        workspace.apply(api, lab.slug, [Path(name) for name in state.files])
+        report = runner.grade(lab, api)
+    except Problem as problem:
+        return str(problem).replace("\n", " "), 0.0
+    return judge(state, report), report.seconds
+
+
+def judge(state: State, report: Report) -> str:
+    """What is wrong with how a state was graded, or ""."""
+    checks = [c for t in report.tasks for c in t.checks]
+    unsure = [c for c in checks if c.outcome is Outcome.COULD_NOT_GRADE]
+    if report.problem or unsure:
+        return f"could not be graded: {report.problem or '; '.join(f'{c.name}: {c.seen}' for c in unsure)}"
+    if state.fails is None:
+        scored = [t.id for t in report.tasks if t.outcome is Outcome.PASSED]
+        return f"scores on {', '.join(scored)}: a lab starts at 0" if scored else ""
+    failed = {c.name for c in checks if c.outcome is Outcome.FAILED}
+    missed, unjust = sorted(state.fails - failed), sorted(failed - state.fails)
+    texts = [f"not caught by {', '.join(missed)}"] if missed else []
+    for name in unjust:
+        check = next(c for c in checks if c.name == name)
+        texts.append(f"fails {name} (expected {check.expected}; seen {check.seen})")
+    return "; ".join(texts)
+
+
+def _folders(lab: Lab, kind: str) -> list[Path]:
+    folder = lab.solution_folder / kind
+    return sorted(f for f in folder.iterdir() if f.is_dir()) if folder.is_dir() else []
+
+
+def _names(files: list[Path]) -> tuple[str, ...]:
+    return tuple(str(f) for f in files)
+
+
+def _short(lab: Lab, path: Path) -> str:
+    return str(path.relative_to(lab.folder.parents[1]))

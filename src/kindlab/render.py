@@ -1,0 +1,49 @@
+"""Notebooks from lab texts: `notebooks/<slug>.ipynb` is `labs/<slug>/lab.md`, cell by cell. `python -m kindlab.render`
+writes them all; nobody edits a notebook by hand, and a test compares."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import click
+
+from kindlab import labs, paths
+from kindlab.labs import Lab
+
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def notebook_text(lab: Lab) -> str:
+    """The notebook's JSON, the same for the same lab.md on every machine."""
+    import jupytext
+    import nbformat
+
+    text = (lab.folder / "lab.md").read_text(encoding="utf-8")
+    book = jupytext.reads(text, fmt="md")
+    for number, cell in enumerate(book.cells):
+        digest = hashlib.sha256(f"{number}:{cell.source}".encode()).hexdigest()
+        cell["id"] = digest[:8]
+        cell["metadata"] = {}
+    book.metadata = nbformat.NotebookNode({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    book.nbformat, book.nbformat_minor = 4, 5
+    nbformat.validate(book)
+    return nbformat.writes(book) + "\n"
+
+
+def is_fresh(lab: Lab) -> bool:
+    return lab.notebook.is_file() and lab.notebook.read_text(encoding="utf-8") == notebook_text(lab)
+
+
+def main() -> None:
+    for lab in labs.all_labs():
+        paths.write_atomically(lab.notebook, notebook_text(lab))
+        click.echo(f"rendered {_short(lab.notebook)}")
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(paths.course()))
+
+
+if __name__ == "__main__":
+    main()

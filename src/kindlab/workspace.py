@@ -1,0 +1,162 @@
+"""The learner's side of a lab: their files in `work/<slug>/`, the namespace on the cluster, and moving both.
+
+Nothing a learner wrote is ever overwritten or lost: start keeps files that are there, reset puts them aside first.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kindlab import labs, paths
+from kindlab.api import Api, ApiError, Obj
+from kindlab.errors import Problem
+from kindlab.labs import Lab
+
+NAMESPACE_TIMEOUT = 30.0
+
+
+@dataclass
+class Started:
+    """What `start` did, for the message."""
+
+    folder: Path
+    copied: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
+    already: list[str] = field(default_factory=list)
+
+
+def folder(lab: Lab) -> Path:
+    return paths.work() / lab.slug
+
+
+def start(lab: Lab, api: Api) -> Started:
+    """Copy the start files and the notebook, make the namespace, create what the lab starts from. Doing it again
+    brings back what is missing and touches nothing that is there."""
+    done = Started(folder(lab))
+    done.folder.mkdir(parents=True, exist_ok=True)
+    sources = [*lab.start_files, *([lab.notebook] if lab.notebook.is_file() else [])]
+    for source in sources:
+        target = done.folder / source.name
+        if target.exists():
+            done.kept.append(source.name)
+        else:
+            shutil.copyfile(source, target)
+            done.copied.append(source.name)
+    make_namespace(api, lab.slug)
+    for obj in read(lab.folder / "start" / name for name in lab.apply_at_start):
+        label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
+        try:
+            api.create(obj, lab.slug)
+            done.created.append(label)
+        except ApiError as error:
+            if error.code != 409:
+                raise
+            done.already.append(label)
+    return done
+
+
+def solve(lab: Lab, api: Api) -> list[str]:
+    """Put the reference solution's objects in place; the learner's files stay as they are. Returns what was applied."""
+    make_namespace(api, lab.slug)
+    return apply(api, lab.slug, labs.manifests(lab.solution_folder))
+
+
+def reset(lab: Lab, api: Api) -> tuple[Started, Path | None]:
+    """Back to the start: the namespace is made anew and the files too; returns also where the old files went."""
+    remove_namespace(api, lab.slug)
+    aside = None
+    if folder(lab).is_dir() and any(folder(lab).iterdir()):
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        aside = paths.work() / "before-reset" / f"{lab.slug}-{stamp}"
+        for n in range(2, 1000):
+            if not aside.exists():
+                break
+            aside = aside.with_name(f"{lab.slug}-{stamp}-{n}")
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        folder(lab).rename(aside)
+    return start(lab, api), aside
+
+
+def make_namespace(api: Api, name: str) -> None:
+    """Create the namespace and return once Pods can be created in it (its `default` ServiceAccount is there)."""
+    live = api.get("Namespace", name)
+    if live is not None and live["metadata"].get("deletionTimestamp"):
+        api.wait_gone("Namespace", name, None, uid=live["metadata"]["uid"])
+        live = None
+    if live is None:
+        labels = {"app.kubernetes.io/managed-by": "kindlab"}
+        api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    accounts = api.follow("ServiceAccount", name, fields="metadata.name=default", timeout=NAMESPACE_TIMEOUT)
+    if not any(accounts):
+        raise Problem(
+            f"Namespace {name} got no default ServiceAccount within {NAMESPACE_TIMEOUT:.0f} s.",
+            "The cluster's controllers are not working.",
+            "kindlab status shows the cluster; kindlab down and kindlab up make it anew.",
+        )
+
+
+def remove_namespace(api: Api, name: str) -> None:
+    """Delete the namespace with everything in it and wait until it is gone; Pods get no grace."""
+    if api.get("Namespace", name) is None:
+        return
+    for pod in api.list("Pod", name):
+        api.delete("Pod", pod["metadata"]["name"], name, grace=0)
+    api.delete("Namespace", name, wait=True)
+
+
+def apply(api: Api, namespace: str, files: Iterable[Path]) -> list[str]:
+    """Put every object of the files in place, in order; returns `kind/name` of each. Raises Problem that names the
+    file and the object."""
+    applied = []
+    for obj in read(files):
+        label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
+        try:
+            api.replace(obj, namespace)
+        except ApiError as error:
+            raise Problem(
+                f"{label} was refused by the cluster.", error.message, "Correct the file and apply it again."
+            ) from error
+        applied.append(label)
+    return applied
+
+
+def read(files: Iterable[Path]) -> list[Obj]:
+    """Every object in YAML or JSON files, Lists unpacked. Raises Problem with the file and the line."""
+    return [obj for file in files for obj in parse(file.read_text(encoding="utf-8"), file.name)]
+
+
+def parse(text: str, source: str) -> list[Obj]:
+    """The objects of one YAML or JSON text; `source` names it in messages. Raises Problem."""
+    try:
+        documents = [json.loads(text)] if text.lstrip().startswith("{") else list(yaml.safe_load_all(text))
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{source}, line {mark.line + 1}, column {mark.column + 1}" if mark else source
+        why = getattr(error, "problem", None) or str(error)
+        raise Problem(
+            f"{where}: this is not valid YAML.", f"{why}.", "Look at the indentation and quotes there."
+        ) from error
+    return [obj for document in documents if document is not None for obj in _objects(document, source)]
+
+
+def _objects(document: Any, source: str) -> list[Obj]:
+    if isinstance(document, dict) and document.get("kind") == "List":
+        return [obj for item in document.get("items") or [] for obj in _objects(item, source)]
+    if not isinstance(document, dict) or "kind" not in document or "apiVersion" not in document:
+        raise Problem(
+            f"{source}: one of its documents is not a Kubernetes object.",
+            "An object needs at least apiVersion, kind and metadata.name.",
+            "Check that the file begins with apiVersion: and that documents are separated by ---",
+        )
+    if not (document.get("metadata") or {}).get("name"):
+        raise Problem(f"{source}: a {document['kind']} has no metadata.name.", "", "Give it a name and try again.")
+    return [document]
