@@ -69,19 +69,19 @@ class Registry:
         meta.pop("generation", None)
         meta["creationTimestamp"] = self.clock.now()
         meta["uid"] = objects.new_uid()
-        if kind.has_status:
-            obj.pop("status", None)
         kind.default(obj)
         kind.admit(obj, None)
+        if not meta.get("name") and meta.get("generateName"):
+            meta["name"] = self._generate(kind, meta)
+        kind.allocate(obj, None)
+        if kind.has_status:
+            obj["status"] = kind.initial_status(obj)
         kind.prepare_create(obj)
         if kind.bumps_generation:
             meta["generation"] = 1
-        generated = not meta.get("name") and bool(meta.get("generateName"))
-        if generated:
-            meta["name"] = self._generate(kind, meta)
         self._raise_invalid(kind, obj, [*metadata.validate(kind, obj), *kind.validate(obj)])
-        kind.allocate(obj, None)
         self._warn(kind, obj, None, warn)
+        kind.canonicalize(obj)
         if self.find(resource, *objects.key(obj)) is not None:
             raise AlreadyExists.of(kind.qualified, meta["name"])
         return obj if dry_run else self.store.create(resource, obj)
@@ -118,20 +118,25 @@ class Registry:
             kind.prepare_status(obj, old)
             causes = [*metadata.validate_update(kind, obj, old), *kind.validate_status(obj, old)]
         else:
-            if kind.has_status and not subresource:
+            if kind.has_status:
                 obj.pop("status", None)
                 if "status" in old:
                     obj["status"] = old["status"]
-            kind.default(obj)
-            kind.admit(obj, old)
-            kind.prepare_update(obj, old)
+            if subresource:
+                causes = list(kind.update_subresource(subresource, obj, old))
+            else:
+                kind.default(obj)
+                kind.admit(obj, old)
+                kind.allocate(obj, old)
+                kind.prepare_update(obj, old)
+                causes = list(kind.validate_update(obj, old))
             if kind.bumps_generation and kind.generation_basis(obj) != kind.generation_basis(old):
                 obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-            causes = [*metadata.validate_update(kind, obj, old), *kind.validate_update(obj, old)]
+            causes = [*metadata.validate_update(kind, obj, old), *causes]
         self._raise_invalid(kind, obj, causes)
-        if subresource != "status":
-            kind.allocate(obj, old)
-        self._warn(kind, obj, old, warn)
+        if not subresource:
+            self._warn(kind, obj, old, warn)
+        kind.canonicalize(obj)
         return self._write(kind, obj, old, dry_run)
 
     def patch(
@@ -162,6 +167,7 @@ class Registry:
         kind = self.resources[resource]
         options = options or DeleteOptions()
         old = self.get(resource, namespace, name)
+        kind.check_delete(old)
         self._check_delete_preconditions(kind, old, options)
         new = objects.copy(old)
         meta = new["metadata"]

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 from pocketkube.clock import Clock
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
+from pocketkube.resources import formats
 from pocketkube.store import Event
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -89,6 +90,8 @@ class Resource:
     returns_deleted: ClassVar[bool] = False
     """DELETE answers with the deleted object instead of a Status."""
     default_propagation: ClassVar[str] = "Background"
+    deprecated: ClassVar[str] = ""
+    """Warned about in the answer to every request for this kind; the API server does that."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -123,6 +126,10 @@ class Resource:
         """The Table cells of one object, in `columns` order."""
         raise NotImplementedError
 
+    def row_conditions(self, obj: Obj) -> list[Obj]:
+        """The `conditions` of a Table row (metav1.TableRowCondition); rows without any have no such field."""
+        return []
+
     def fields(self, obj: Obj) -> Mapping[str, str]:
         """Values for field selectors; the keys are the labels this kind supports."""
         meta = obj.get("metadata", {})
@@ -139,14 +146,26 @@ class Resource:
     def admit(self, new: Obj, old: Obj | None) -> None:
         """What admission plugins do to this kind, before validation; raises StatusError to refuse."""
 
+    def initial_status(self, obj: Obj) -> Obj:
+        """The status a new object starts with when `has_status`, whatever the client sent."""
+        return {}
+
     def prepare_create(self, obj: Obj) -> None:
-        """PrepareForCreate: drop what a client may not set. The status is dropped already when `has_status`."""
+        """PrepareForCreate: drop what a client may not set. The status is the initial one already when `has_status`."""
 
     def prepare_update(self, new: Obj, old: Obj) -> None:
         """PrepareForUpdate. The old status is restored already when `has_status`."""
 
     def prepare_status(self, new: Obj, old: Obj) -> None:
         """PrepareForUpdate of the status subresource. Everything but metadata and status is restored already."""
+
+    def update_subresource(self, subresource: str, new: Obj, old: Obj) -> Iterable[Cause]:
+        """Rules of a subresource other than status: PrepareForUpdate (let only what it may write differ from `old`) and
+        field errors. The old status is restored already when `has_status`. No defaults, no admission."""
+        return self.validate_update(new, old)
+
+    def canonicalize(self, obj: Obj) -> None:
+        """Last touches after validation, when a generated name is known."""
 
     def validate(self, obj: Obj) -> Iterable[Cause]:
         """Field errors of a new object, metadata apart."""
@@ -161,12 +180,11 @@ class Resource:
 
     def validate_name(self, name: str, *, prefix: bool = False) -> Iterable[str]:
         """What is wrong with metadata.name (`prefix`: generateName); DNS subdomain unless overridden."""
-        from pocketkube.resources import metadata
-
-        return metadata.dns1123_subdomain(name, prefix=prefix)
+        return formats.dns1123_subdomain(name, prefix=prefix)
 
     def allocate(self, new: Obj, old: Obj | None) -> None:
-        """After validation, before the write: take what must be unique (addresses, ports). Raises to refuse."""
+        """Before PrepareFor* and validation (as upstream's BeginCreate and BeginUpdate): choose what must be unique
+        (addresses, ports). Nothing may be taken here: the request may still fail, or be a dry run. Raises to refuse."""
 
     def warnings(self, new: Obj, old: Obj | None) -> Iterable[str]:
         """Texts for Warning headers on create and update."""
@@ -176,6 +194,9 @@ class Resource:
         return obj.get("spec")
 
     # -- deleting
+
+    def check_delete(self, obj: Obj) -> None:
+        """What admission plugins have against deleting this object; raises StatusError."""
 
     def grace_period(self, obj: Obj, options: DeleteOptions) -> int | None:
         """Seconds until removal for kinds that die gracefully (Pods), else None: removed at once."""

@@ -1,0 +1,116 @@
+"""What the admission plugins of a default cluster do to a new pod.
+
+Models ServiceAccount (account, token volume and mounts, pull secrets), DefaultTolerationSeconds and Priority. Left out:
+LimitRanger, ResourceQuota, PodSecurity, RuntimeClass, mirror pods.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pocketkube import objects
+from pocketkube.errors import Forbidden
+from pocketkube.objects import Obj
+from pocketkube.resources.base import World
+
+TOKEN_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
+TOKEN_VOLUME: Final = "kube-api-access-"
+_TOKEN_SECONDS: Final = 3607  # an hour, and a few odd seconds by which such tokens are told from others
+_SYSTEM_PRIORITIES: Final = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+
+
+def create(world: World, pod: Obj) -> None:
+    """Everything that is put into a new pod. Raises Forbidden."""
+    _service_account(world, pod)
+    _tolerations(pod["spec"])
+    _priority(world, pod)
+
+
+def _refuse(pod: Obj, why: str) -> Forbidden:
+    return Forbidden.of("pods", pod["metadata"].get("name", ""), why)
+
+
+def _service_account(world: World, pod: Obj) -> None:
+    spec, namespace = pod["spec"], objects.namespace(pod)
+    name = spec.get("serviceAccountName") or "default"
+    spec["serviceAccountName"] = spec["serviceAccount"] = name
+    account = world.find("serviceaccounts", namespace, name)
+    if account is None:
+        raise _refuse(pod, f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found')
+    mount = spec.get("automountServiceAccountToken")
+    if mount is None:
+        mount = account.get("automountServiceAccountToken", True)
+    if mount:
+        _mount_token(spec)
+    if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
+        spec["imagePullSecrets"] = objects.copy(account["imagePullSecrets"])
+
+
+def _mount_token(spec: Obj) -> None:
+    volumes = spec.get("volumes") or []
+    taken = {volume.get("name", "") for volume in volumes}
+    present = next((name for name in sorted(taken) if name.startswith(TOKEN_VOLUME)), "")
+    name = present
+    while not name or (not present and name in taken):
+        name = TOKEN_VOLUME + objects.random_suffix()
+    used = False
+    for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
+        mounts = container.get("volumeMounts") or []
+        if any(mount.get("mountPath") == TOKEN_PATH for mount in mounts):
+            continue
+        container["volumeMounts"] = [*mounts, {"name": name, "readOnly": True, "mountPath": TOKEN_PATH}]
+        used = True
+    if used and not present:
+        spec["volumes"] = [*volumes, _token_volume(name)]
+
+
+def _token_volume(name: str) -> Obj:
+    field = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    sources = [
+        {"serviceAccountToken": {"expirationSeconds": _TOKEN_SECONDS, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [field]}},
+    ]
+    return {"name": name, "projected": {"sources": sources, "defaultMode": 0o644}}
+
+
+def _tolerations(spec: Obj) -> None:
+    held = spec.get("tolerations") or []
+    added = []
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        if not any(t.get("key", "") in ("", key) and t.get("effect", "") in ("", "NoExecute") for t in held):
+            added.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
+    if added:
+        spec["tolerations"] = [*held, *added]
+
+
+def _priority(world: World, pod: Obj) -> None:
+    spec = pod["spec"]
+    name = spec.get("priorityClassName", "")
+    priority, preemption = 0, "PreemptLowerPriority"
+    if name in _SYSTEM_PRIORITIES:
+        priority = _SYSTEM_PRIORITIES[name]
+    elif name:
+        found = world.find("priorityclasses", "", name)
+        if found is None:
+            raise _refuse(pod, f"no PriorityClass with name {name} was found")
+        priority, preemption = found.get("value", 0), found.get("preemptionPolicy") or preemption
+    else:
+        for found in world.objects("priorityclasses"):
+            if found.get("globalDefault"):
+                name, priority = objects.name(found), found.get("value", 0)
+                preemption = found.get("preemptionPolicy") or preemption
+                spec["priorityClassName"] = name
+    if spec.get("priority") is not None and spec["priority"] != priority:
+        raise _refuse(
+            pod,
+            f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; "
+            f"priority admission controller computed {priority} from the given PriorityClass name",
+        )
+    if spec.get("preemptionPolicy") and spec["preemptionPolicy"] != preemption:
+        raise _refuse(
+            pod,
+            f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; "
+            f"priority admission controller computed {preemption} from the given PriorityClass name",
+        )
+    spec["priority"], spec["preemptionPolicy"] = priority, preemption

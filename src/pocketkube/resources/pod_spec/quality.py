@@ -1,0 +1,33 @@
+"""A pod's quality of service class.
+
+Models pkg/apis/core/v1/helper/qos. Left out: pod-level resources.
+"""
+
+from __future__ import annotations
+
+from pocketkube import quantity
+from pocketkube.objects import Obj
+
+_COMPUTE = ("cpu", "memory")
+
+
+def qos_class(spec: Obj) -> str:
+    """Guaranteed, Burstable or BestEffort, by cpu and memory of containers and init containers."""
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    requested, limited, guaranteed = False, False, True
+    for container in containers:
+        resources = container.get("resources") or {}
+        requests, limits = _positive(resources.get("requests")), _positive(resources.get("limits"))
+        requested |= bool(requests)
+        limited |= bool(limits)
+        guaranteed &= (
+            len(limits) == len(_COMPUTE) and all(limits.get(n) == v for n, v in requests.items()) and bool(requests)
+        )
+    if not requested and not limited:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed and containers else "Burstable"
+
+
+def _positive(amounts: Obj | None) -> dict[str, object]:
+    found = {name: quantity.parse(amounts[name]) for name in _COMPUTE if name in (amounts or {})} if amounts else {}
+    return {name: amount for name, amount in found.items() if amount > 0}

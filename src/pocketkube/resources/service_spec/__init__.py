@@ -1,0 +1,1 @@
+"""Services: what their specs may hold, and which addresses and ports they get. No kind lives here."""
