@@ -44,6 +44,11 @@ HIDDEN: dict[tuple[str, str], dict[str, Callable[[], str]]] = {
     ("mechanics-09-auth", "bad-token"): {"<token>": lambda: "not-a-token"},
 }
 
+# the recorder asked for a port before any answer showed one
+_NODE_PORT = {"<nodePort.1>": lambda: "30111"}
+HIDDEN["create-01-imperative", "create-service-nodeport-s2-tcp-80-8080-node-port-<nodePort.1>"] = _NODE_PORT
+HIDDEN["create-01-imperative", "create-service-nodeport-s2b-tcp-80-node-port-<nodePort.1>"] = _NODE_PORT
+
 # "a token of the namespace default service account"
 SERVICE_ACCOUNT_TOKEN = {
     ("mechanics-09-auth", "real-sa-token-list-pods"),

@@ -64,13 +64,21 @@ def find_kubectl(path: str | None = None) -> Kubectl | None:
 
 
 class Session:
-    """kubectl in one working directory, empty at first, which is its HOME too."""
+    """kubectl in one working directory, empty at first, which is its HOME too.
+
+    It runs under the name `kubectl` whatever its file is called: it prints its own name in hints.
+    """
 
     def __init__(self, kubectl: Kubectl, kubeconfig: Path, folder: Path) -> None:
-        self._kubectl, self._folder = kubectl, folder
+        programs, self._folder = folder / "bin", folder / "home"
+        programs.mkdir(exist_ok=True)
+        self._folder.mkdir(exist_ok=True)
+        self._program = programs / "kubectl"
+        self._program.unlink(missing_ok=True)
+        self._program.symlink_to(Path(kubectl.path).resolve())
         self._env = {
-            "PATH": f"{Path(kubectl.path).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            "HOME": str(folder),
+            "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
+            "HOME": str(self._folder),
             "KUBECONFIG": str(kubeconfig.resolve()),
             "TZ": "UTC",
             "LC_ALL": "C.UTF-8",
@@ -84,7 +92,7 @@ class Session:
 
     def run(self, args: list[str], stdin: str | None) -> Ran:
         """Run to the end. Raises subprocess.TimeoutExpired after two minutes."""
-        command = [self._kubectl.path, *args]
+        command = [str(self._program), *args]
         ran = subprocess.run(
             command,
             input=(stdin or "").encode(),
@@ -100,7 +108,7 @@ class Session:
         """Run while shell `commands` run; then end it as the recorder did (by its expected exit code)."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
-                [self._kubectl.path, *args],
+                [str(self._program), *args],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=err,
@@ -136,40 +144,51 @@ class Session:
 
 @dataclass(frozen=True)
 class KnownDifference:
-    """A text kubectl prints on its own account, changed between versions."""
+    """Something kubectl prints on its own account, changed between versions.
+
+    `command`, `path`, `expected` and `seen` must all be found: in the arguments, in the place of the difference, in the
+    recorded value and in the value seen.
+    """
 
     reason: str
-    expected: re.Pattern[str]
-    seen: re.Pattern[str]
+    expected: str
+    seen: str
+    command: str = ""
+    path: str = ""
 
-    def explains(self, diff: Diff) -> bool:
-        return bool(self.expected.search(str(diff.expected)) and self.seen.search(str(diff.seen)))
+    def explains(self, args: list[str], diff: Diff) -> bool:
+        given = ((self.command, " ".join(args)), (self.path, diff.path))
+        values = ((self.expected, str(diff.expected)), (self.seen, str(diff.seen)))
+        return all(re.search(pattern, text) for pattern, text in (*given, *values))
 
 
 KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
     KnownDifference(
-        "`kubectl version` names the client's own version",
-        re.compile(r"^Client Version: "),
-        re.compile(r"^Client Version: "),
+        "`kubectl version` names the client's own version", r"^Client Version: ", r"^Client Version: ", r"^version"
     ),
     KnownDifference(
-        "`kubectl version` names the kustomize built into the client",
-        re.compile(r"^Kustomize Version: "),
-        re.compile(r"^Kustomize Version: "),
+        "`kubectl version` names the kustomize in it", r"^Kustomize Version: ", r"^Kustomize Version: ", r"^version"
     ),
     KnownDifference(
         "klog prints the line number of kubectl's own source file",
-        re.compile(r"^<klog> (\w+\.go):\d+\]"),
-        re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ (\w+\.go):\d+\]"),
+        r"^<klog> helpers\.go:\d+\] --dry-run is deprecated",
+        r"^W\d{4} [\d:.]+ +\d+ helpers\.go:\d+\] --dry-run is deprecated",
+    ),
+    KnownDifference(
+        "before 1.34 kubectl prints `creationTimestamp: null` in objects it makes itself",
+        r"^\(absent\)$",
+        r"^None$",
+        command=r"--dry-run=client",
+        path=r"\.metadata\.creationTimestamp$",
     ),
 )
 
 
-def explained(diffs: tuple[Diff, ...]) -> list[str] | None:
-    """The reasons when known version differences explain every one of `diffs`, else None."""
+def explained(args: list[str], diffs: tuple[Diff, ...]) -> list[str] | None:
+    """The reasons when known version differences explain every one of the `diffs` of a command, else None."""
     reasons = []
     for diff in diffs:
-        known = next((known for known in KNOWN_DIFFERENCES if known.explains(diff)), None)
+        known = next((known for known in KNOWN_DIFFERENCES if known.explains(args, diff)), None)
         if known is None:
             return None
         reasons.append(known.reason)

@@ -268,15 +268,15 @@ class Replay:
                 worlds = best(
                     after for w in worlds for after in compare_text(golden[name], text, w, prefix + name, step["args"])
                 )
-        return self._judged(self._settle(step, worlds))
+        return self._judged(step["args"], self._settle(step, worlds))
 
-    def _judged(self, result: StepResult) -> StepResult:
+    def _judged(self, args: list[str], result: StepResult) -> StepResult:
         """Say so when the kubectl at hand is not the recorded one; forgive known differences when asked to."""
         assert self._kubectl is not None
         if self._kubectl.is_recorded or result.outcome == "matched":
             return result
         note = f"kubectl is {self._kubectl.version}, the recording's {RECORDED}: part of this may be kubectl's own"
-        if self._options.forgive_kubectl_version and (reasons := explained(result.diffs)):
+        if self._options.forgive_kubectl_version and (reasons := explained(args, result.diffs)):
             return replace(result, outcome="matched", diffs=(), note=f"known difference: {'; '.join(reasons)}")
         return replace(result, note=note)
 

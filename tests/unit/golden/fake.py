@@ -99,7 +99,7 @@ def _handler(answer: Callable[[Request], tuple[Any, ...]]) -> type[BaseHTTPReque
 
         def _serve(self) -> None:
             url = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
             query = dict(parse_qsl(url.query, keep_blank_values=True))
             code, value, *rest = answer(Request(self.command, url.path, query, dict(self.headers), body))
             self.send_response(code)

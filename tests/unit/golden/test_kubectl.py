@@ -1,0 +1,41 @@
+import pytest
+from tests.golden.compare import ABSENT
+from tests.golden.kubectl import explained, find_kubectl
+from tests.golden.placeholders import Diff
+
+DRY_RUN = ["create", "deployment", "d", "--dry-run=client", "-o", "yaml"]
+NO_TIME = Diff("stdout.documents[0].metadata.creationTimestamp", ABSENT, None)
+
+
+def test_a_null_creation_timestamp_is_kubectls_own_in_a_client_dry_run_only():
+    assert explained(DRY_RUN, (NO_TIME,))
+    assert explained(["get", "deployment", "d", "-o", "yaml"], (NO_TIME,)) is None
+
+
+def test_one_unknown_difference_spoils_the_known_ones():
+    assert explained(DRY_RUN, (NO_TIME, Diff("stdout.documents[0].spec.replicas", 1, 2))) is None
+
+
+@pytest.mark.parametrize(
+    ("args", "expected", "seen", "known"),
+    [
+        (["version"], "Client Version: v1.36.2\n", "Client Version: v1.33.1\n", True),
+        (["version"], "Server Version: v1.36.2\n", "Server Version: v1.33.1\n", False),
+        (["get", "cm"], "Client Version: v1.36.2\n", "Client Version: v1.33.1\n", False),
+        (["version"], "Client Version: v1.36.2\n", ABSENT, False),
+    ],
+)
+def test_versions(args, expected, seen, known):
+    assert bool(explained(args, (Diff("stdout line 1", expected, seen),))) == known
+
+
+def test_a_program_that_does_not_work_is_no_kubectl(tmp_path):
+    assert find_kubectl(str(tmp_path / "missing")) is None
+    broken = tmp_path / "kubectl"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    assert find_kubectl(str(broken)) is None
+    broken.write_text('#!/bin/sh\necho \'{"clientVersion": {"gitVersion": "v1.36.2"}}\'\n')
+    found = find_kubectl(str(broken))
+    assert found is not None
+    assert found.is_recorded
