@@ -3,6 +3,9 @@
 Models client-go's workqueue and controller-runtime's loop: a key is queued once however often it is asked for,
 a failed key comes back later each time, `reconcile` may ask to be called again after a delay. One worker per
 controller: two reconciles of the same controller never overlap.
+
+Of our own: a key whose reconcile took long rests for as long as it worked before it is taken up again, so that a burst
+of events (a thousand pods becoming ready one by one) costs a few reconciles instead of a thousand.
 """
 
 from __future__ import annotations
@@ -14,13 +17,17 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from pocketkube.client import Client
-from pocketkube.errors import Conflict
-from pocketkube.objects import Key, Obj, controller_ref, key, namespace
+from pocketkube.errors import Conflict, StatusError
+from pocketkube.objects import Key, Obj, controller_ref, dig, key, namespace
+from pocketkube.resources.base import DeleteOptions
 from pocketkube.store import Event
 
 log = logging.getLogger(__name__)
 
 FIRST_DELAY, LONGEST_DELAY = 0.005, 1000.0
+CHEAP, LONGEST_REST = 0.002, 0.05
+"""Real seconds: a reconcile below the first needs no rest; none rests longer than the second."""
+BACKGROUND = DeleteOptions(propagation_policy="Background")
 Mapping = Callable[[Event], Iterable[Key]]
 
 
@@ -41,6 +48,12 @@ def owner_key(kind: str) -> Mapping:
     return owners
 
 
+def namespace_is_terminating(error: StatusError) -> bool:
+    """Whether a create was refused because its namespace is going: it will never succeed, so it is not an error."""
+    causes = dig(error.details, "causes", default=())
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+
+
 class Controller:
     """Subclass once per controller, name the class `CONTROLLER` in the module."""
 
@@ -54,6 +67,7 @@ class Controller:
         self._queued: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._rests: dict[Key, float] = {}
         self._wake = asyncio.Event()
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
@@ -65,21 +79,28 @@ class Controller:
         raise NotImplementedError
 
     def enqueue(self, at: Key) -> None:
-        if at not in self._queued:
-            self._queued.add(at)
-            self._queue.append(at)
-            self._wake.set()
+        if at in self._queued:
+            return
+        if (until := self._rests.get(at)) is not None:
+            if until > asyncio.get_running_loop().time():
+                self._call_at(at, until)
+                return
+            del self._rests[at]
+        self._queued.add(at)
+        self._queue.append(at)
+        self._wake.set()
 
     def enqueue_after(self, at: Key, seconds: float) -> None:
         """Queue the key after that much cluster time; the earlier of two wishes wins."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + seconds / self.clock.speed
+        self._call_at(at, asyncio.get_running_loop().time() + seconds / self.clock.speed)
+
+    def _call_at(self, at: Key, when: float) -> None:
         waiting = self._timers.get(at)
         if waiting is not None:
             if waiting.when() <= when:
                 return
             waiting.cancel()
-        self._timers[at] = loop.call_at(when, self._timer_fired, at)
+        self._timers[at] = asyncio.get_running_loop().call_at(when, self._timer_fired, at)
 
     def _timer_fired(self, at: Key) -> None:
         self._timers.pop(at, None)
@@ -87,6 +108,7 @@ class Controller:
 
     async def run(self) -> None:
         """Work until cancelled. Everything that exists already is reconciled first."""
+        loop = asyncio.get_running_loop()
         stops = [self._start_watch(resource, mapping) for resource, mapping in self.watches()]
         try:
             while True:
@@ -95,7 +117,10 @@ class Controller:
                     await self._wake.wait()
                 at = self._queue.popleft()
                 self._queued.discard(at)
+                started = loop.time()
                 await self._process(at)
+                if (took := loop.time() - started) > CHEAP:
+                    self._rests[at] = loop.time() + min(took, LONGEST_REST)
                 await asyncio.sleep(0)  # requests are served between two reconciles
         finally:
             for stop in stops:
@@ -118,15 +143,20 @@ class Controller:
             again = await self.reconcile(at)
         except Conflict:
             self.enqueue(at)
+        except StatusError as error:  # refused by the API: an expected kind of failure, so no traceback
+            log.warning("%s: %s/%s: %s", self.name, *at, error.message)
+            self._back_off(at)
         except Exception:
-            failures = self._failures[at] = self._failures.get(at, 0) + 1
-            delay = min(FIRST_DELAY * 2 ** (failures - 1), LONGEST_DELAY)
-            log.exception("%s: %s/%s failed, again in %.3f s", self.name, *at, delay)
-            self.enqueue_after(at, delay)
+            log.exception("%s: %s/%s failed", self.name, *at)
+            self._back_off(at)
         else:
             self._failures.pop(at, None)
             if again is not None:
                 self.enqueue_after(at, again)
+
+    def _back_off(self, at: Key) -> None:
+        failures = self._failures[at] = self._failures.get(at, 0) + 1
+        self.enqueue_after(at, min(FIRST_DELAY * 2 ** min(failures - 1, 30), LONGEST_DELAY))
 
 
 def _existing(resource: str, obj: Obj) -> Event:

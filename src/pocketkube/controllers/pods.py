@@ -1,0 +1,55 @@
+"""What controllers ask about pods.
+
+Models pkg/api/v1/pod/util.go and the pod parts of pkg/controller/controller_utils.go.
+"""
+
+from __future__ import annotations
+
+from pocketkube.duration import parse_time
+from pocketkube.objects import Obj, condition, condition_status, is_terminating, status
+
+
+def is_terminal(pod: Obj) -> bool:
+    """Finished for good: all containers have stopped and none will start again."""
+    return status(pod).get("phase") in ("Succeeded", "Failed")
+
+
+def is_active(pod: Obj) -> bool:
+    """Neither finished nor asked to go."""
+    return not is_terminal(pod) and not is_terminating(pod)
+
+
+def is_ready(pod: Obj) -> bool:
+    return condition_status(pod, "Ready") == "True"
+
+
+def ready_since(pod: Obj) -> str:
+    """When the Ready condition last turned (RFC 3339), or "" when there is none."""
+    return (condition(pod, "Ready") or {}).get("lastTransitionTime") or ""
+
+
+def available_in(pod: Obj, min_ready_seconds: int, now: float) -> float | None:
+    """Seconds until a ready pod has been ready for `min_ready_seconds`: 0 when it has, None when it is not ready.
+
+    `now`: seconds since the epoch.
+    """
+    ready = condition(pod, "Ready")
+    if ready is None or ready.get("status") != "True":
+        return None
+    if not min_ready_seconds:
+        return 0.0
+    since = ready.get("lastTransitionTime")
+    if not since:
+        return float(min_ready_seconds)
+    return max(0.0, parse_time(since).timestamp() + min_ready_seconds - now)
+
+
+def restarts(pod: Obj) -> int:
+    """The most restarts of any container."""
+    state = status(pod)
+    counts = [
+        container.get("restartCount", 0)
+        for field in ("containerStatuses", "initContainerStatuses")
+        for container in state.get(field) or ()
+    ]
+    return max(counts, default=0)

@@ -1,0 +1,283 @@
+"""The ReplicaSet controller: as many pods as spec.replicas asks for, and a status that counts them.
+
+Models pkg/controller/replicaset/*.go and controller_ref_manager.go (adoption and release).
+Left out: expectations and slow start (reads here are never stale), and the logarithmic spreading of ages when
+pods are ranked for deletion: the youngest goes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+
+from pocketkube import objects
+from pocketkube.controllers import pods
+from pocketkube.controllers.base import Controller, Mapping, namespace_is_terminating, own_key
+from pocketkube.errors import NotFound, StatusError
+from pocketkube.objects import Key, Obj
+from pocketkube.selectors import from_label_selector
+from pocketkube.store import Event
+
+BATCH = 10
+"""Pods created or deleted before the event loop gets its turn."""
+BURST = 500
+"""Pods created or deleted by one reconcile at most."""
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+_PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
+
+
+class ReplicaSetController(Controller):
+    name = "replicaset-controller"
+
+    def watches(self) -> Iterable[tuple[str, Mapping]]:
+        yield "replicasets", own_key
+        yield "pods", self._sets_of_pod
+
+    def _sets_of_pod(self, event: Event) -> Iterable[Key]:
+        """The controlling set before and after; for a pod without controller every set that could adopt it."""
+        for pod in (event.object, event.old):
+            if pod is None:
+                continue
+            ref = objects.controller_ref(pod)
+            if ref is not None:
+                if ref["kind"] == "ReplicaSet":
+                    yield objects.namespace(pod), ref["name"]
+            elif event.type != "DELETED" and objects.labels(pod):
+                for found in self.client.list("replicasets", objects.namespace(pod)):
+                    if from_label_selector(found["spec"]["selector"])(objects.labels(pod)):
+                        yield objects.key(found)
+
+    async def reconcile(self, at: Key) -> float | None:
+        replicaset = self.client.find("replicasets", *at)
+        if replicaset is None:
+            return None
+        active, terminating = self._claim(replicaset)
+        failure: StatusError | None = None
+        more = False
+        if not objects.is_terminating(replicaset):
+            try:
+                more = await self._manage(replicaset, active)
+            except StatusError as error:
+                failure = error
+            current = self.client.find("replicasets", *at)
+            if current is None or objects.uid(current) != objects.uid(replicaset):
+                return None
+            replicaset = current
+        wait = self._write_status(replicaset, active, terminating, failure)
+        if failure is not None:
+            raise failure
+        return 0.0 if more else wait
+
+    # -- whose pods
+
+    def _claim(self, replicaset: Obj) -> tuple[list[Obj], list[Obj]]:
+        """(active pods, terminating pods) of the set, after adopting orphans that match and releasing what does not."""
+        selector = from_label_selector(replicaset["spec"]["selector"])
+        namespace, uid = objects.namespace(replicaset), objects.uid(replicaset)
+        going = objects.is_terminating(replicaset)
+        active, terminating = [], []
+        for pod in self.client.list("pods", namespace):
+            ref = objects.controller_ref(pod)
+            if ref is not None and ref["uid"] != uid:
+                continue
+            matches = selector(objects.labels(pod))
+            if not pods.is_active(pod):
+                if ref is not None and matches and not pods.is_terminal(pod):
+                    terminating.append(pod)
+            elif matches and ref is not None:
+                active.append(pod)
+            elif ref is not None:
+                if not going:
+                    self._release(pod, uid)
+            elif matches and not going and not selector.empty:
+                active.append(self._adopt(pod, replicaset))
+        return active, terminating
+
+    def _adopt(self, pod: Obj, replicaset: Obj) -> Obj:
+        def add(copy: Obj) -> None:
+            copy["metadata"].setdefault("ownerReferences", []).append(objects.owner_reference(replicaset))
+
+        return self.client.patch("pods", objects.key(pod), add)
+
+    def _release(self, pod: Obj, uid: str) -> None:
+        def remove(copy: Obj) -> None:
+            meta = copy["metadata"]
+            meta["ownerReferences"] = [ref for ref in meta["ownerReferences"] if ref["uid"] != uid]
+            if not meta["ownerReferences"]:
+                del meta["ownerReferences"]
+
+        self.client.patch("pods", objects.key(pod), remove)
+
+    # -- how many pods
+
+    async def _manage(self, replicaset: Obj, active: list[Obj]) -> bool:
+        """Create or delete pods. `active` stays what it was: the status shows what was found, as upstream's does.
+
+        Returns whether there is more to do than one burst. The loop gets its turn between batches; when the set
+        changes meanwhile the rest is left to the next reconcile (the change has queued it).
+        """
+        wanted = replicaset["spec"].get("replicas", 1)
+        missing = wanted - len(active)
+        generation = replicaset["metadata"].get("generation")
+        chosen = [] if missing >= 0 else self._to_delete(replicaset, active, -missing)[:BURST]
+        count = min(missing, BURST) if missing > 0 else len(chosen)
+        for done in range(count):
+            if done and done % BATCH == 0:
+                await asyncio.sleep(0)
+                current = self.client.find("replicasets", *objects.key(replicaset))
+                if current is None or current["metadata"].get("generation") != generation:
+                    return False
+            if missing > 0:
+                if not self._create_pod(replicaset):
+                    return False
+            else:
+                self._delete_pod(replicaset, chosen[done])
+        return bool(abs(missing) > count)
+
+    def _create_pod(self, replicaset: Obj) -> bool:
+        """One pod from the template; False when the namespace is going."""
+        template = objects.copy(replicaset["spec"]["template"])
+        given = template.get("metadata") or {}
+        meta = {field: given[field] for field in ("labels", "annotations", "finalizers") if given.get(field)}
+        meta["generateName"] = f"{objects.name(replicaset)}-"
+        meta["namespace"] = objects.namespace(replicaset)
+        meta["ownerReferences"] = [objects.owner_reference(replicaset)]
+        try:
+            pod = self.client.create("pods", {"metadata": meta, "spec": template["spec"]})
+        except StatusError as error:
+            if namespace_is_terminating(error):
+                return False
+            self.client.record(replicaset, "Warning", "FailedCreate", f"Error creating: {error.message}")
+            raise
+        self.client.record(replicaset, "Normal", "SuccessfulCreate", f"Created pod: {objects.name(pod)}")
+        return True
+
+    def _delete_pod(self, replicaset: Obj, pod: Obj) -> None:
+        try:
+            self.client.delete("pods", objects.key(pod))
+        except NotFound:
+            return
+        except StatusError as error:
+            self.client.record(replicaset, "Warning", "FailedDelete", f"Error deleting: {error.message}")
+            raise
+        self.client.record(replicaset, "Normal", "SuccessfulDelete", f"Deleted pod: {objects.name(pod)}")
+
+    def _to_delete(self, replicaset: Obj, active: list[Obj], count: int) -> list[Obj]:
+        if count >= len(active):
+            return active
+        return ranked_for_deletion(active, self._related(replicaset))[:count]
+
+    def _related(self, replicaset: Obj) -> list[Obj]:
+        """Active pods of all sets with the same controller: doubled-up nodes are counted over the whole rollout."""
+        owner = objects.controller_ref(replicaset)
+        namespace = objects.namespace(replicaset)
+        family = {objects.uid(replicaset)}
+        if owner is not None:
+            for found in self.client.list("replicasets", namespace):
+                ref = objects.controller_ref(found)
+                if ref is not None and ref["uid"] == owner["uid"]:
+                    family.add(objects.uid(found))
+        related = []
+        for pod in self.client.list("pods", namespace):
+            ref = objects.controller_ref(pod)
+            if ref is not None and ref["uid"] in family and pods.is_active(pod):
+                related.append(pod)
+        return related
+
+    # -- status
+
+    def _write_status(
+        self, replicaset: Obj, active: list[Obj], terminating: list[Obj], failure: StatusError | None
+    ) -> float | None:
+        """Count and write when something differs. Returns seconds until a ready pod becomes available, if one will."""
+        new, wait = self._status(replicaset, active, terminating, failure)
+        if new != objects.status(replicaset):
+            self.client.update_status(
+                "replicasets", {**replicaset, "metadata": {**replicaset["metadata"]}, "status": new}
+            )
+        return wait
+
+    def _status(
+        self, replicaset: Obj, active: list[Obj], terminating: list[Obj], failure: StatusError | None
+    ) -> tuple[Obj, float | None]:
+        spec = replicaset["spec"]
+        labels = objects.labels(spec["template"]).items()
+        now = self.clock.time()
+        waits = [pods.available_in(pod, spec.get("minReadySeconds", 0), now) for pod in active]
+        counts = {
+            "replicas": len(active),
+            "fullyLabeledReplicas": sum(labels <= objects.labels(pod).items() for pod in active),
+            "readyReplicas": sum(wait is not None for wait in waits),
+            "availableReplicas": sum(wait == 0 for wait in waits),
+        }
+        new: Obj = {field: count for field, count in counts.items() if count or field == "replicas"}
+        new["terminatingReplicas"] = len(terminating)
+        new["observedGeneration"] = replicaset["metadata"].get("generation", 0)
+        conditions = self._conditions(replicaset, len(active), failure)
+        if conditions:
+            new["conditions"] = conditions
+        return new, min((wait for wait in waits if wait), default=None)
+
+    def _conditions(self, replicaset: Obj, found: int, failure: StatusError | None) -> list[Obj]:
+        old = objects.status(replicaset).get("conditions") or []
+        others = [c for c in old if c["type"] != "ReplicaFailure"]
+        if failure is None:
+            return others
+        if len(others) < len(old):
+            return old  # upstream keeps the first failure until it is over
+        return [
+            *others,
+            {
+                "type": "ReplicaFailure",
+                "status": "True",
+                "lastTransitionTime": self.clock.now(),
+                "reason": "FailedCreate" if found < replicaset["spec"].get("replicas", 1) else "FailedDelete",
+                "message": failure.message,
+            },
+        ]
+
+
+def ranked_for_deletion(candidates: list[Obj], related: list[Obj]) -> list[Obj]:
+    """Pods in the order they are given up: not running yet, not ready, cheap, doubled up on a node, young.
+
+    Models controller_utils.go ActivePodsWithRanks. `related`: active pods that count when nodes are compared.
+    """
+    crowd = Counter(objects.spec(pod).get("nodeName", "") for pod in related)
+
+    def rank(pod: Obj) -> tuple[object, ...]:
+        node = objects.spec(pod).get("nodeName", "")
+        ready = pods.is_ready(pod)
+        return (
+            bool(node),
+            _PHASES.get(objects.status(pod).get("phase", ""), 0),
+            ready,
+            _deletion_cost(pod),
+            -crowd[node],
+            _Latest(pods.ready_since(pod) if ready else ""),
+            -pods.restarts(pod),
+            _Latest(pod["metadata"].get("creationTimestamp", "")),
+        )
+
+    return sorted(candidates, key=rank)
+
+
+class _Latest(str):
+    """A timestamp that sorts the other way round: the latest first, a missing one before all."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: str) -> bool:
+        if not self or not other:
+            return not self and bool(other)
+        return str.__gt__(self, other)
+
+
+def _deletion_cost(pod: Obj) -> int:
+    try:
+        return int(objects.annotations(pod).get(DELETION_COST, "0"))
+    except ValueError:
+        return 0
+
+
+CONTROLLER = ReplicaSetController

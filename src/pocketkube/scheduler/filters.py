@@ -1,0 +1,118 @@
+"""Which nodes can take a pod: each filter answers for one node with the reasons against it.
+
+Models the Filter plugins of pkg/scheduler/framework/plugins in the order of the default profile; the first that objects
+speaks for the node. Texts are upstream's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from pocketkube import objects
+from pocketkube.objects import Obj
+from pocketkube.scheduler.nodes import NodeState, host_ports, requests
+from pocketkube.selectors import Requirement
+
+UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
+_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!", "Gt": ">", "Lt": "<"}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a node cannot take a pod; `for_good`: taking other pods off the node would not help."""
+
+    reasons: tuple[str, ...]
+    for_good: bool = False
+
+
+@dataclass
+class Cycle:
+    """One pod to be placed and the world it is placed in."""
+
+    pod: Obj
+    nodes: Mapping[str, NodeState]
+
+    def __post_init__(self) -> None:
+        self.spec = objects.spec(self.pod)
+        self.requests = requests(self.pod)
+        self.host_ports = host_ports(self.pod)
+
+
+Filter = Callable[[Cycle, NodeState], Refusal | None]
+
+
+def unschedulable(cycle: Cycle, state: NodeState) -> Refusal | None:
+    taint = {"key": UNSCHEDULABLE_TAINT, "effect": "NoSchedule"}
+    if objects.spec(state.node).get("unschedulable") and not tolerates(cycle.spec, taint):
+        return Refusal(("node(s) were unschedulable",), for_good=True)
+    return None
+
+
+def taints(cycle: Cycle, state: NodeState) -> Refusal | None:
+    for taint in objects.spec(state.node).get("taints") or ():
+        if taint["effect"] != "PreferNoSchedule" and not tolerates(cycle.spec, taint):
+            return Refusal(("node(s) had untolerated taint(s)",), for_good=True)
+    return None
+
+
+def node_affinity(cycle: Cycle, state: NodeState) -> Refusal | None:
+    labels = objects.labels(state.node)
+    wanted = cycle.spec.get("nodeSelector") or {}
+    required = objects.dig(cycle.spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    fits = wanted.items() <= labels.items()
+    if fits and required is not None:
+        fits = any(term_matches(term, state.node) for term in required.get("nodeSelectorTerms") or ())
+    return None if fits else Refusal(("node(s) didn't match Pod's node affinity/selector",), for_good=True)
+
+
+def ports(cycle: Cycle, state: NodeState) -> Refusal | None:
+    if cycle.host_ports and state.conflicts(cycle.host_ports):
+        return Refusal(("node(s) didn't have free ports for the requested pod ports",))
+    return None
+
+
+def resources(cycle: Cycle, state: NodeState) -> Refusal | None:
+    allocatable = state.allocatable
+    reasons, for_good = [], False
+    if len(state.pods) + 1 > allocatable.get("pods", 0):
+        reasons.append("Too many pods")
+    for name, amount in cycle.requests.items():
+        there = allocatable.get(name, 0)
+        if amount > 0 and amount > there - state.requested[name]:
+            reasons.append(f"Insufficient {name}")
+            for_good = for_good or amount > there
+    return Refusal(tuple(reasons), for_good) if reasons else None
+
+
+def tolerates(spec: Obj, taint: Obj) -> bool:
+    """Whether a pod spec tolerates a taint (key, value, effect)."""
+    return any(_tolerates(toleration, taint) for toleration in spec.get("tolerations") or ())
+
+
+def _tolerates(toleration: Obj, taint: Obj) -> bool:
+    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
+        return False
+    if toleration.get("key") and toleration["key"] != taint["key"]:
+        return False
+    operator = toleration.get("operator") or "Equal"
+    if operator == "Exists":
+        return True
+    return operator == "Equal" and bool(toleration.get("value", "") == taint.get("value", ""))
+
+
+def term_matches(term: Obj, node: Obj) -> bool:
+    """Whether a node selector term matches: all of its expressions; a term without any matches no node."""
+    labels = objects.labels(node)
+    names = {"metadata.name": objects.name(node)}
+    expressions, on_fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
+    if not expressions and not on_fields:
+        return False
+    return _all_match(expressions, labels) and _all_match(on_fields, names)
+
+
+def _all_match(expressions: Iterable[Obj], values: Mapping[str, str]) -> bool:
+    return all(
+        Requirement(e["key"], _OPERATORS[e["operator"]], tuple(e.get("values") or ())).matches(values)
+        for e in expressions
+    )
