@@ -1,0 +1,243 @@
+"""Lab 02-services: what the Services of the shop do. Checks send requests from a probe Pod and from the storefront,
+replace Pods, take a Pod's stock away, and look at who answers."""
+
+import ipaddress
+import math
+
+from kindlab.checks import CouldNotGrade, LiveLab, Pods, check
+
+STOCK = "/tmp/stock-loaded"
+
+
+def pods_of(lab: LiveLab, *deployments: str) -> Pods:
+    """The ready Pods of Deployments, found through each Deployment's own selector: labels are the learner's to choose."""
+    found: list = []
+    for name in deployments:
+        live = lab.settled(name)
+        labels = ",".join(f"{k}={v}" for k, v in (live["spec"]["selector"].get("matchLabels") or {}).items())
+        found += lab.pods(labels).ready
+    return Pods(found)
+
+
+def enough(pods: Pods) -> int:
+    """Requests after which a random balancer has missed one of the Pods with a probability below one in a million."""
+    n = max(len(pods), 1)
+    return 1 if n == 1 else math.ceil(math.log(n * 1e6) / -math.log(1 - 1 / n))
+
+
+def names(found: frozenset[str]) -> str:
+    return ", ".join(sorted(found)) or "nobody"
+
+
+def expect_exactly(lab: LiveLab, url: str, pods: Pods, service: str) -> None:
+    """Every request is answered, by each of these Pods and by no other."""
+    lab.expect(pods, expected=f"ready Pods behind {url}", seen="there are none", about=f"svc/{service}")
+    replies = lab.probe.get_many(f"{url}/hostname", count=enough(pods))
+    lab.expect(
+        replies.ok and replies.bodies == pods.names,
+        expected=f"{len(replies)} requests to {url}, all answered, by exactly {pods}",
+        seen=replies,
+        about=f"svc/{service}",
+    )
+
+
+# -- task catalog-service
+
+
+@check("catalog-service", "http://catalog answers every request")
+def test_catalog_answers_by_name(lab):
+    replies = lab.probe.get_many("http://catalog/hostname", count=10)
+    lab.expect(replies.ok, expected="10 requests to http://catalog, all answered", seen=replies, about="svc/catalog")
+
+
+@check("catalog-service", "requests to http://catalog reach every Pod of the catalog, and no other Pod")
+def test_catalog_reaches_every_pod(lab):
+    expect_exactly(lab, "http://catalog", pods_of(lab, "catalog"), "catalog")
+
+
+@check("catalog-service", "the name catalog stands for one address that is no Pod's own")
+def test_catalog_has_one_stable_address(lab):
+    addresses = lab.probe.addresses("catalog")
+    pods = lab.pods()
+    lab.expect(
+        len(addresses) == 1 and addresses[0] not in pods.addresses and is_address_of(lab, "catalog", addresses[0]),
+        expected="the name catalog resolves to one address, the Service's own",
+        seen=f"it resolves to {', '.join(addresses) or 'nothing'}",
+        about="svc/catalog",
+    )
+
+
+def is_address_of(lab: LiveLab, service: str, address: str) -> bool:
+    return address in lab.require("Service", service)["spec"].get("clusterIPs", [])
+
+
+# -- task cart-selector
+
+
+@check("cart-selector", "http://cart answers")
+def test_cart_answers(lab):
+    replies = lab.probe.get_many("http://cart/hostname", count=10)
+    lab.expect(replies.ok, expected="10 requests to http://cart, all answered", seen=replies, about="svc/cart")
+
+
+@check("cart-selector", "requests to http://cart reach all Pods of Deployment cart and no others")
+def test_cart_reaches_no_other_pod(lab):
+    expect_exactly(lab, "http://cart", pods_of(lab, "cart"), "cart")
+
+
+# -- task payment-ports
+
+
+@check("payment-ports", "http://payment, that is port 80, reaches all Pods of payment")
+def test_payment_answers_on_port_80(lab):
+    expect_exactly(lab, "http://payment", pods_of(lab, "payment"), "payment")
+
+
+# -- task orders-named-port
+
+
+@check("orders-named-port", "no request to http://orders is refused")
+def test_every_orders_request_is_answered(lab):
+    replies = lab.probe.get_many("http://orders/hostname", count=30)
+    lab.expect(replies.ok, expected="30 requests to http://orders, all answered", seen=replies, about="svc/orders")
+
+
+@check("orders-named-port", "requests to http://orders reach the Pods of both versions")
+def test_orders_reaches_both_versions(lab):
+    expect_exactly(lab, "http://orders", pods_of(lab, "orders-v1", "orders-v2"), "orders")
+
+
+# -- task inventory-readiness
+
+
+@check("inventory-readiness", "http://inventory answers")
+def test_inventory_answers(lab):
+    replies = lab.probe.get_many("http://inventory/hostname", count=10)
+    lab.expect(
+        replies.ok, expected="10 requests to http://inventory, all answered", seen=replies, about="svc/inventory"
+    )
+
+
+@check("inventory-readiness", "a Pod whose stock is taken away gets no more requests")
+def test_inventory_pod_without_stock_gets_no_request(lab):
+    pods = pods_of(lab, "inventory")
+    lab.expect(pods, expected="ready Pods of inventory", seen="there are none", about="svc/inventory")
+    victim = sorted(pods.names)[0]
+    host = lab.host(victim)
+    if not host.file(STOCK).exists:
+        lab.expect(False, expected=f"the file {STOCK} in Pod {victim}", seen="there is no such file")
+    if host.run("rm %s", STOCK).rc != 0:
+        raise CouldNotGrade(f"{STOCK} could not be removed in Pod {victim}")
+    try:
+        gone = lab.eventually(
+            "EndpointSlice", lambda found: victim not in ready_targets(found), labels=SLICES, timeout=15
+        )
+        replies = lab.probe.get_many("http://inventory/hostname", count=enough(pods), timeout=2)
+        lab.expect(
+            gone and victim not in replies.bodies,
+            expected=f"Pod {victim}, whose {STOCK} was removed, is taken out of the Service",
+            seen=f"it is still an endpoint; requests were answered by {names(replies.bodies)}",
+            then=f"look at the readiness probe: kubectl describe pod {victim} -n {lab.namespace}",
+        )
+    finally:
+        host.run("touch %s", STOCK)
+    back = lab.eventually("EndpointSlice", lambda found: victim in ready_targets(found), labels=SLICES, timeout=15)
+    lab.expect(
+        back,
+        expected=f"Pod {victim} is back in the Service now that {STOCK} exists again",
+        seen="it is still not ready",
+        about="svc/inventory",
+    )
+
+
+SLICES = "kubernetes.io/service-name=inventory"
+
+
+def ready_targets(slices) -> set[str]:
+    """The Pods that are ready endpoints."""
+    return {
+        endpoint["targetRef"]["name"]
+        for s in slices
+        for endpoint in s.get("endpoints") or ()
+        if endpoint.get("targetRef") and (endpoint.get("conditions") or {}).get("ready", True)
+    }
+
+
+# -- task catalog-scale
+
+
+@check("catalog-scale", "four Pods of the catalog answer at http://catalog")
+def test_four_catalog_pods_answer(lab):
+    pods = pods_of(lab, "catalog")
+    replies = lab.probe.get_many("http://catalog/hostname", count=enough(pods))
+    seen = replies.bodies & pods.names
+    lab.expect(
+        len(seen) == 4,
+        expected="four different Pods of Deployment catalog answer at http://catalog",
+        seen=f"{len(seen)} of its {len(pods)} Pods answer ({replies})",
+        about="svc/catalog",
+    )
+
+
+# -- task storefront-by-name; last, because it replaces the catalog's Pods
+
+
+def ask_catalog(lab: LiveLab):
+    """One request from the storefront to the address in its own environment: (exit code, answer or error)."""
+    pods = pods_of(lab, "storefront")
+    lab.expect(pods, expected="a ready Pod of Deployment storefront", seen="there is none")
+    result = lab.host(sorted(pods.names)[0]).run('curl -sS -m 3 "$CATALOG_URL/hostname"')
+    return result.rc, (result.stdout or result.stderr).strip()
+
+
+@check("storefront-by-name", "the storefront asks for the catalog by a name, not by an address")
+def test_storefront_asks_by_name(lab):
+    pods = pods_of(lab, "storefront")
+    lab.expect(pods, expected="a ready Pod of Deployment storefront", seen="there is none")
+    url = lab.host(sorted(pods.names)[0]).run('echo "$CATALOG_URL"').stdout.strip()
+    host = url.partition("://")[2].partition("/")[0].rpartition(":")[0] or url.partition("://")[2].partition("/")[0]
+    lab.expect(
+        host and not is_ip(host),
+        expected="CATALOG_URL in the storefront's container names the Service",
+        seen=f"CATALOG_URL is {url or 'empty'}",
+        then=f"kubectl get deployment storefront -n {lab.namespace} -o yaml",
+    )
+
+
+@check("storefront-by-name", "the storefront reaches the catalog")
+def test_storefront_reaches_the_catalog(lab):
+    code, text = ask_catalog(lab)
+    lab.expect(
+        code == 0 and text in pods_of(lab, "catalog").names,
+        expected="the storefront's request to $CATALOG_URL is answered by a Pod of the catalog",
+        seen=text or f"curl ended with exit code {code}",
+        about="svc/catalog",
+    )
+
+
+@check("storefront-by-name", "the storefront still reaches the catalog after all of the catalog's Pods were replaced")
+def test_storefront_survives_replaced_pods(lab):
+    old = pods_of(lab, "catalog")
+    for name in sorted(old.names):
+        lab.delete_pod(name)
+    lab.eventually("Pod", lambda found: not (old.names & ready_names(found)), timeout=60)
+    new = pods_of(lab, "catalog")
+    code, text = ask_catalog(lab)
+    lab.expect(
+        code == 0 and text in new.names,
+        expected=f"after all Pods of the catalog were replaced, one of the new ones answers the storefront ({new})",
+        seen=text or f"curl ended with exit code {code}",
+        about="svc/catalog",
+    )
+
+
+def ready_names(pods) -> set[str]:
+    return {p["metadata"]["name"] for p in pods if not p["metadata"].get("deletionTimestamp")}
+
+
+def is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
