@@ -112,9 +112,7 @@ def compare(left: str | int | float, right: str | int | float) -> int:
 
 
 def _as_text(text: str | int | float) -> str:
-    if isinstance(text, str):
-        return text.strip(" \t\n\v\f\r\x85\xa0")
-    return repr(text)
+    return text if isinstance(text, str) else repr(text)
 
 
 @lru_cache(maxsize=4096)

@@ -178,8 +178,23 @@ def _set_order(result: dict[str, Any], patch: dict[str, Any], directive: str, ty
         merged = _merge_lists(held, change, field)
     identity = _by(field.merge_key) if field.merge_key else _itself
     _check_elements([held, change])
-    result[key] = _ordered(merged, order, held, identity)
+    result[key] = _ordered(merged, order, _left_order(held, change, field.merge_key), identity)
     patch.pop(key, None)
+
+
+def _left_order(held: list[Any], change: list[Any], merge_key: str) -> list[Any]:
+    """The order the server's own items are compared by: a new item takes the place that a deletion freed.
+
+    Upstream deletes from and appends to the very array it compares with afterwards; clients see the outcome.
+    """
+    if not merge_key:
+        return held
+    identity = _by(merge_key)
+    deleted = {_token(identity(item)) for item in change if item.get(_PATCH) == "delete"}
+    kept = [item for item in held if _token(identity(item)) not in deleted]
+    known = _places(kept, identity)
+    added = [item for item in change if _PATCH not in item and _token(identity(item)) not in known]
+    return [*kept, *added][: len(held)]
 
 
 def _check_order(change: list[Any], order: list[Any], merge_key: str) -> None:

@@ -210,7 +210,7 @@ def _quantity(value: Any) -> Any:
         raise _Doubt
     try:
         return quantity.canonical(value)
-    except quantity.InvalidQuantity:
+    except quantity.InvalidQuantity:  # or one with blanks around it
         raise _Doubt from None
 
 
@@ -401,7 +401,7 @@ class _Reader:
         if isinstance(value, dict | list | bool):
             raise DecodeError(quantity.FORMAT_WRONG)
         try:
-            return quantity.canonical(value)
+            return quantity.canonical(value.strip() if isinstance(value, str) else value)
         except quantity.InvalidQuantity as error:
             raise DecodeError(str(error)) from None
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.pocketkube import protobuf_encoder as pb
 
 from pocketkube import protobuf, schema
-from tests.unit.pocketkube import protobuf_encoder as pb
 
 
 def test_deployment_as_kubectl_create_sends_it() -> None:
