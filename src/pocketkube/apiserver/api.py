@@ -1,0 +1,60 @@
+"""What handlers share: the registry, the kinds by path, tokens, running containers, encoded watch events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Final
+
+from pocketkube.apiserver.request import Target
+from pocketkube.apiserver.streams.runtime import PodRuntime
+from pocketkube.apiserver.tokens import Tokens
+from pocketkube.registry import Registry
+from pocketkube.resources.base import Resource
+
+_EVENTS_KEPT: Final = 512
+EncodingKey = tuple[int, str, str, str]
+"""(revision, event type on the wire, form, version)"""
+
+
+class Api:
+    """One per server."""
+
+    def __init__(self, registry: Registry, tokens: Tokens, runtime: PodRuntime | None, port: int = 0) -> None:
+        self.registry = registry
+        self.tokens = tokens
+        self.runtime = runtime
+        self.port = port
+        self.clock = registry.clock
+        self.kinds: dict[tuple[str, str], dict[str, Resource]] = {}
+        for kind in registry.resources.values():
+            self.kinds.setdefault((kind.group, kind.version), {})[kind.plural] = kind
+        self.oldest = registry.store.revision
+        """Lists and watches from before this revision are refused, as by kube-apiserver's cache after a start."""
+        self.streams: set[asyncio.Task[object]] = set()
+        """Handlers that answer until told otherwise; cancelled when the server stops."""
+        self.stopping = False
+        self.documents: dict[str, tuple[bytes, str]] = {}
+        """OpenAPI documents built so far, with their hashes."""
+        self._events: dict[EncodingKey, bytes] = {}
+
+    def find_kind(self, target: Target) -> Resource | None:
+        return self.kinds.get((target.group, target.version), {}).get(target.resource)
+
+    def by_kind(self, api_version: str, kind: str) -> Resource | None:
+        group, _, version = api_version.rpartition("/")
+        found = self.kinds.get((group, version), {}).values()
+        return next((candidate for candidate in found if candidate.kind == kind), None)
+
+    def all_kinds(self) -> Iterator[Resource]:
+        for kinds in self.kinds.values():
+            yield from kinds.values()
+
+    def encoded(self, key: EncodingKey) -> bytes | None:
+        """An event line another watcher has needed already."""
+        return self._events.get(key)
+
+    def keep_encoded(self, key: EncodingKey, line: bytes) -> None:
+        if len(self._events) >= _EVENTS_KEPT:
+            self._events.clear()
+        self._events[key] = line

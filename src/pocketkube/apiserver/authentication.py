@@ -1,0 +1,107 @@
+"""Who is asking: the admin token, service account tokens, client certificates, impersonation.
+
+Models apiserver/pkg/authentication with --anonymous-auth=false: who cannot say who it is gets 401, everywhere.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from pocketkube.apiserver.tokens import Tokens
+from pocketkube.errors import Forbidden, Unauthorized
+
+MASTERS, AUTHENTICATED = "system:masters", "system:authenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: dict[str, list[str]] = field(default_factory=dict, compare=False)
+
+    def info(self) -> dict[str, Any]:
+        """authentication.k8s.io/v1 UserInfo."""
+        info: dict[str, Any] = {"username": self.name}
+        if self.uid:
+            info["uid"] = self.uid
+        info["groups"] = list(self.groups)
+        if self.extra:
+            info["extra"] = self.extra
+        return info
+
+
+ADMIN = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
+
+
+def service_account(namespace: str, name: str, uid: str = "", extra: dict[str, list[str]] | None = None) -> User:
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
+    return User(f"system:serviceaccount:{namespace}:{name}", groups, uid, extra or {})
+
+
+class Authenticator:
+    def __init__(self, admin_token: str, tokens: Tokens) -> None:
+        self._admin = f"Bearer {admin_token}"
+        self._tokens = tokens
+
+    def user(self, request: web.BaseRequest) -> User:
+        """Raises Unauthorized; Forbidden when somebody but an admin impersonates."""
+        headers = request.headers
+        user = self._own(request, headers.get("Authorization"))
+        if "Impersonate-User" in headers:
+            return impersonated(user, headers)
+        return user
+
+    def _own(self, request: web.BaseRequest, authorization: str | None) -> User:
+        if authorization is not None:
+            if hmac.compare_digest(authorization.encode(), self._admin.encode()):
+                return ADMIN
+            scheme, _, token = authorization.partition(" ")
+            if scheme.lower() == "bearer" and token:
+                claims = self._tokens.verify(token.strip())
+                if claims is not None:
+                    return service_account(claims.namespace, claims.name, claims.uid, claims.extra)
+            raise Unauthorized
+        certificate = request.transport.get_extra_info("peercert") if request.transport else None
+        if certificate:
+            return _certified(certificate)
+        raise Unauthorized
+
+
+def _certified(certificate: dict[str, Any]) -> User:
+    """The subject of a verified client certificate: common name is the user, organizations are groups."""
+    names: dict[str, list[str]] = {}
+    for relative in certificate.get("subject", ()):
+        for key, value in relative:
+            names.setdefault(key, []).append(value)
+    common = names.get("commonName")
+    if not common:
+        raise Unauthorized
+    return User(common[0], (*names.get("organizationName", ()), AUTHENTICATED))
+
+
+def impersonated(user: User, headers: Any) -> User:
+    """Models filters/impersonation: only system:masters may, as no other user has been given the right."""
+    name = headers["Impersonate-User"]
+    if MASTERS not in user.groups:
+        prefix, resource, shown, scope = "", "users", name, "at the cluster scope"
+        if name.startswith("system:serviceaccount:") and name.count(":") == 3:
+            _, _, namespace, shown = name.split(":")
+            resource, scope = "serviceaccounts", f'in the namespace "{namespace}"'
+        why = f'User "{user.name}" cannot impersonate resource "{resource}" in API group "{prefix}" {scope}'
+        raise Forbidden.of(resource, shown, why)
+    groups = tuple(headers.getall("Impersonate-Group", ()))
+    if name.startswith("system:serviceaccount:") and name.count(":") == 3 and not groups:
+        _, _, namespace, account = name.split(":")
+        return service_account(namespace, account)
+    extra: dict[str, list[str]] = {}
+    for key, value in headers.items():
+        if key.lower().startswith("impersonate-extra-"):
+            extra.setdefault(key[len("impersonate-extra-") :].lower(), []).append(value)
+    if AUTHENTICATED not in groups and name != "system:anonymous":
+        groups = (*groups, AUTHENTICATED)
+    return User(name, groups, headers.get("Impersonate-Uid", ""), extra)

@@ -1,0 +1,126 @@
+"""Request bodies: JSON, YAML or protobuf to the object the registry takes, with fieldValidation applied.
+
+Models the decoding half of apiserver/pkg/endpoints/handlers/{create,update}.go.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from pocketkube import schema
+from pocketkube.apiserver.request import Request
+from pocketkube.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from pocketkube.objects import Obj
+
+LIMIT = 3 * 1024 * 1024
+_JSON, _YAML, _PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+_UNKNOWN_FORMAT = (
+    "the body of the request was in an unknown format - accepted media types include: "
+    "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+)
+SCHEME = 'scheme "pkg/api/legacyscheme/scheme.go:30"'
+
+
+async def read(request: Request) -> bytes:
+    """The whole body. Raises RequestEntityTooLarge beyond 3 MiB, the limit of kube-apiserver."""
+    try:
+        return await request.http.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise RequestEntityTooLarge(f"Request entity too large: limit is {LIMIT}") from None
+
+
+def media_type(request: Request) -> str:
+    """The Content-Type without parameters; JSON when there is none. Raises UnsupportedMediaType."""
+    given = request.http.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if given in ("", "*/*"):
+        return _JSON
+    if given not in (_JSON, _YAML, _PROTOBUF):
+        raise UnsupportedMediaType(_UNKNOWN_FORMAT)
+    return given
+
+
+async def read_object(request: Request, api_version: str, kind: str, validation: str) -> Obj:
+    """The body as an object of that kind. `validation` is Strict, Warn (adds warnings to the request) or Ignore."""
+    content = media_type(request)
+    body = await read(request)
+    return decode(request, body, content, api_version, kind, validation)
+
+
+def decode(request: Request, body: bytes, content: str, api_version: str, kind: str, validation: str) -> Obj:
+    problems: list[str] = []
+    yaml_problems: list[str] = []
+    if content == _PROTOBUF:
+        value = _protobuf(body, kind)
+    else:
+        value, yaml_problems = _parse(body, content, kind, strict=validation != "Ignore")
+    try:
+        given_version, given_kind = schema.group_version_kind(value)
+    except schema.ParseError as error:
+        raise BadRequest(schema.unrecognized(body, kind, str(error))) from None
+    given_version, given_kind = given_version or api_version, given_kind or kind
+    _check_kind(given_version, given_kind, api_version, kind)
+    prefix = f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {kind}'
+    try:
+        obj, problems = schema.decode({} if value is None else value, type_of(api_version, kind))
+    except schema.DecodeError as error:
+        raise BadRequest(f"{prefix}: {error}") from None
+    if validation == "Strict":
+        if yaml_problems:
+            texts = "\n".join(f"  {text}" for text in yaml_problems)
+            problems = [f"yaml: unmarshal errors:\n{texts}", *problems]
+        if problems:
+            raise BadRequest(f"{prefix}: {schema.strict_text(problems)}")
+    elif validation == "Warn":
+        for text in (*yaml_problems, *problems):
+            request.warn(text)
+    obj["apiVersion"], obj["kind"] = api_version, kind
+    return obj
+
+
+def type_of(api_version: str, kind: str) -> schema.Type:
+    try:
+        return schema.for_kind(api_version, kind)
+    except schema.UnknownKind:
+        return schema.UNSTRUCTURED
+
+
+def _parse(body: bytes, content: str, kind: str, *, strict: bool) -> tuple[Any, list[str]]:
+    try:
+        if content == _YAML:
+            return schema.loads_yaml(body)
+        return schema.loads_json(body, strict=strict), []
+    except schema.ParseError as error:
+        raise BadRequest(schema.unrecognized(body, kind, str(error), json_syntax=content == _JSON)) from None
+
+
+def _protobuf(body: bytes, kind: str) -> Any:
+    from pocketkube import protobuf
+
+    try:
+        return protobuf.decode_object(body)
+    except protobuf.MalformedProtobuf as error:
+        raise BadRequest(schema.unrecognized(body, kind, str(error))) from None
+    except schema.UnknownKind as error:
+        raise BadRequest(f"{error} in {SCHEME}") from None
+
+
+def _check_kind(given_version: str, given_kind: str, api_version: str, kind: str) -> None:
+    if (given_version, given_kind) == (api_version, kind):
+        return
+    version = given_version.rpartition("/")[2]
+    prefix = f'{given_kind} in version "{version}" cannot be handled as a {kind}'
+    try:
+        known = schema.for_kind(given_version, given_kind)
+    except schema.UnknownKind:
+        raise BadRequest(
+            f'{prefix}: no kind "{given_kind}" is registered for version "{given_version}" in {SCHEME}'
+        ) from None
+    raise BadRequest(f"{prefix}: converting ({known.name}) to ({internal_name(api_version, kind)}): unknown conversion")
+
+
+def internal_name(api_version: str, kind: str) -> str:
+    """What upstream calls the internal type: core.Service, apps.Deployment."""
+    group = api_version.rpartition("/")[0] or "core"
+    return f"{group.partition('.')[0]}.{kind}"

@@ -1,0 +1,199 @@
+"""Discovery: which groups, versions and resources are served, in the old form and the aggregated one.
+
+Models apiserver/pkg/endpoints/discovery (and its aggregated sub-package). What is listed is what is served, no more.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pocketkube.apiserver.api import Api
+from pocketkube.objects import Obj
+from pocketkube.resources.base import Resource
+
+# kube-apiserver's order of groups (their priorities); groups not named here follow by name
+_ORDER: Final = (
+    "apiregistration.k8s.io",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "node.k8s.io",
+    "discovery.k8s.io",
+    "resource.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+)
+# resources that are only answered, never stored: (group, version) -> (plural, singular, kind, namespaced)
+VIRTUAL: Final[dict[tuple[str, str], tuple[tuple[str, str, str, bool], ...]]] = {
+    ("", "v1"): (("bindings", "binding", "Binding", True),),
+    ("authentication.k8s.io", "v1"): (
+        ("selfsubjectreviews", "selfsubjectreview", "SelfSubjectReview", False),
+        ("tokenreviews", "tokenreview", "TokenReview", False),
+    ),
+    ("authorization.k8s.io", "v1"): (
+        ("localsubjectaccessreviews", "localsubjectaccessreview", "LocalSubjectAccessReview", True),
+        ("selfsubjectaccessreviews", "selfsubjectaccessreview", "SelfSubjectAccessReview", False),
+        ("selfsubjectrulesreviews", "selfsubjectrulesreview", "SelfSubjectRulesReview", False),
+        ("subjectaccessreviews", "subjectaccessreview", "SubjectAccessReview", False),
+    ),
+}
+# kinds of subresources that belong to another group than their resource
+_FOREIGN: Final = {
+    "Scale": ("autoscaling", "v1"),
+    "Eviction": ("policy", "v1"),
+    "TokenRequest": ("authentication.k8s.io", "v1"),
+}
+_READ_WRITE: Final = ("get", "patch", "update")
+
+
+def versions(api: Api) -> dict[str, list[str]]:
+    """Group -> versions, newest first, in kube-apiserver's order; the core group ("") is first."""
+    found: dict[str, list[str]] = {}
+    for group, version in {**api.kinds, **VIRTUAL}:
+        found.setdefault(group, []).append(version)
+    place = {"": -1} | {group: index for index, group in enumerate(_ORDER)}
+    ordered = sorted(found, key=lambda group: (place.get(group, len(_ORDER)), group))
+    return {group: sorted(found[group], key=_version_rank) for group in ordered}
+
+
+def _version_rank(version: str) -> tuple[int, int, int]:
+    """Stable versions before beta before alpha, higher numbers first."""
+    head, _, number = version.partition("beta")
+    stage = 1 if number else 0
+    if not number and "alpha" in version:
+        head, _, number = version.partition("alpha")
+        stage = 2
+    return stage, -int(head.removeprefix("v") or 0), -int(number or 0)
+
+
+def subresources(kind: Resource) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(name, kind, verbs) of each subresource, sorted."""
+    found = {name: (shown, verbs) for name, (shown, verbs) in kind.subresources.items()}
+    if kind.has_status:
+        found.setdefault("status", (kind.kind, _READ_WRITE))
+    if kind.scale is not None:
+        found.setdefault("scale", ("Scale", _READ_WRITE))
+    for name, (shown, verbs) in sorted(found.items()):
+        yield name, shown, verbs
+
+
+# -- the old form
+
+
+def api_versions(api: Api) -> Obj:
+    address = {"clientCIDR": "0.0.0.0/0", "serverAddress": f"127.0.0.1:{api.port}"}
+    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [address]}
+
+
+def group_list(api: Api) -> Obj:
+    groups = [_group(group, found) for group, found in versions(api).items() if group]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+
+def group(api: Api, name: str) -> Obj | None:
+    found = versions(api).get(name) if name else None
+    return None if found is None else {"kind": "APIGroup", "apiVersion": "v1", **_group(name, found)}
+
+
+def _group(name: str, found: list[str]) -> Obj:
+    listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in found]
+    return {"name": name, "versions": listed, "preferredVersion": listed[0]}
+
+
+def resource_list(api: Api, group: str, version: str) -> Obj | None:
+    """APIResourceList of one version, or None when it is not served."""
+    kinds, virtual = api.kinds.get((group, version)), VIRTUAL.get((group, version), ())
+    if kinds is None and not virtual:
+        return None
+    listed: list[Obj] = []
+    for plural, singular, kind, namespaced in virtual:
+        listed.append(
+            {"name": plural, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": ["create"]}
+        )
+    for found in (kinds or {}).values():
+        listed += _resources(found)
+    listed.sort(key=lambda entry: entry["name"])
+    result: Obj = {"kind": "APIResourceList"}
+    if group:
+        result["apiVersion"] = "v1"  # upstream leaves it out for the core group
+    return result | {"groupVersion": f"{group}/{version}" if group else version, "resources": listed}
+
+
+def _resources(kind: Resource) -> Iterator[Obj]:
+    entry: Obj = {
+        "name": kind.plural,
+        "singularName": kind.singular,
+        "namespaced": kind.namespaced,
+        "kind": kind.kind,
+        "verbs": list(kind.verbs),
+    }
+    if kind.short_names:
+        entry["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        entry["categories"] = list(kind.categories)
+    yield entry | {"storageVersionHash": storage_version_hash(kind)}
+    for name, shown, verbs in subresources(kind):
+        below: Obj = {"name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced}
+        if shown in _FOREIGN:
+            below["group"], below["version"] = _FOREIGN[shown]
+        yield below | {"kind": shown, "verbs": list(verbs)}
+
+
+def storage_version_hash(kind: Resource) -> str:
+    """discovery.StorageVersionHash: of the version that is stored."""
+    digest = hashlib.sha256(f"{kind.group}/{kind.version}/{kind.kind}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
+
+
+# -- the aggregated form
+
+
+def aggregated(api: Api, *, core: bool, version: str) -> Obj:
+    """APIGroupDiscoveryList for /api (core) or /apis."""
+    items = []
+    for group, found in versions(api).items():
+        if core == (group == ""):
+            meta = {"name": group} if group else {}
+            entries = [_aggregated_version(api, group, one) for one in found]
+            items.append({"metadata": meta, "versions": entries})
+    api_version = f"apidiscovery.k8s.io/{version}"
+    return {"kind": "APIGroupDiscoveryList", "apiVersion": api_version, "metadata": {}, "items": items}
+
+
+def _aggregated_version(api: Api, group: str, version: str) -> Obj:
+    listed = resource_list(api, group, version)
+    resources: dict[str, Obj] = {}
+    for entry in listed["resources"] if listed else ():
+        name, _, below = entry["name"].partition("/")
+        # upstream leaves group and version of a kind empty where they are the list's own
+        kind = {"group": entry.get("group", ""), "version": entry.get("version", ""), "kind": entry["kind"]}
+        if below:
+            shown = {"subresource": below, "responseKind": kind, "verbs": entry["verbs"]}
+            resources[name].setdefault("subresources", []).append(shown)
+            continue
+        resource: dict[str, Any] = {
+            "resource": name,
+            "responseKind": kind,
+            "scope": "Namespaced" if entry["namespaced"] else "Cluster",
+            "singularResource": entry["singularName"],
+            "verbs": entry["verbs"],
+        }
+        for optional in ("shortNames", "categories"):
+            if optional in entry:
+                resource[optional] = entry[optional]
+        resources[name] = resource
+    return {"version": version, "resources": list(resources.values()), "freshness": "Current"}

@@ -1,0 +1,85 @@
+"""The paths that name no resource: /version, health, the list of paths.
+
+Models apiserver/pkg/server/{healthz,routes}. Left out: /metrics, /logs, /debug, /flagz, /statusz.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from aiohttp import web
+
+from pocketkube.apiserver import discovery
+from pocketkube.apiserver.api import Api
+from pocketkube.apiserver.request import Request
+from pocketkube.apiserver.respond import answer, not_found_page, plain_text
+from pocketkube.errors import MethodNotAllowed
+from pocketkube.objects import Obj
+
+VERSION: Final = "v1.36.2"
+NOT_ALLOWED: Final = "the server does not allow this method on the requested resource"
+_CHECKS: Final = {
+    "healthz": ("ping", "log", "etcd"),
+    "livez": ("ping", "log", "etcd"),
+    "readyz": ("ping", "log", "etcd", "informer-sync", "shutdown"),
+}
+
+
+def version() -> Obj:
+    """The model is Kubernetes v1.36.2; `pocket` as build metadata says who answers."""
+    machine = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return {
+        "major": "1",
+        "minor": "36",
+        "emulationMajor": "1",
+        "emulationMinor": "36",
+        "minCompatibilityMajor": "1",
+        "minCompatibilityMinor": "35",
+        "gitVersion": f"{VERSION}+pocket",
+        "gitCommit": "pocketkube",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": f"python{platform.python_version()}",
+        "compiler": sys.implementation.name,
+        "platform": f"{sys.platform}/{machine}",
+    }
+
+
+def serve(api: Api, request: Request, path: str) -> web.Response:
+    """`path` has no slash at its end."""
+    if path == "/version":
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(NOT_ALLOWED, details={})
+        return answer(request, 200, version())
+    if path == "":
+        return answer(request, 200, {"paths": sorted(_paths(api))})
+    head, _, check = path.lstrip("/").partition("/")
+    if head in _CHECKS:
+        return _health(request, head, check)
+    return not_found_page()
+
+
+def _health(request: Request, name: str, check: str) -> web.Response:
+    """A process that answers is alive and ready: the store is part of it, and it serves only once it is open."""
+    checks = _CHECKS[name]
+    if check:
+        return plain_text(200, "ok") if check in checks else not_found_page()
+    if "verbose" not in request.query:
+        return plain_text(200, "ok")
+    excluded = set(request.query.all("exclude"))
+    lines = [f"[+]{c} excluded: ok" if c in excluded else f"[+]{c} ok" for c in checks]
+    return plain_text(200, "\n".join([*lines, f"{name} check passed", ""]))
+
+
+def _paths(api: Api) -> Iterator[str]:
+    yield from ("/api", "/api/v1", "/apis", "/apis/", "/openapi/v3", "/openapi/v3/", "/version")
+    for group, found in discovery.versions(api).items():
+        if group:
+            yield f"/apis/{group}"
+            yield from (f"/apis/{group}/{one}" for one in found)
+    for name, checks in _CHECKS.items():
+        yield f"/{name}"
+        yield from (f"/{name}/{check}" for check in checks)

@@ -1,0 +1,109 @@
+"""The HTTPS server: connections, TLS, authentication, and errors turned into Status answers.
+
+Listens on a loopback address only. HTTP/1.1. One catch-all handler; `routes` takes it from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+from aiohttp import web
+
+from pocketkube.apiserver import respond, routes
+from pocketkube.apiserver.api import Api
+from pocketkube.apiserver.authentication import Authenticator
+from pocketkube.apiserver.body import LIMIT
+from pocketkube.apiserver.pki import Pki
+from pocketkube.apiserver.request import Query, Request, split_path
+from pocketkube.apiserver.streams.runtime import PodRuntime
+from pocketkube.apiserver.tokens import Tokens
+from pocketkube.errors import InternalError, StatusError
+from pocketkube.registry import Registry
+from pocketkube.store import StoreFull
+
+log = logging.getLogger(__name__)
+
+
+class ApiServer:
+    """Serves `registry`. `runtime` reaches running containers (None: logs, exec and attach answer 503).
+
+    `port` 0 lets the system choose; `start` returns the one taken. A taken port raises OSError (EADDRINUSE).
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        pki: Pki,
+        runtime: PodRuntime | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.port = port
+        self.tokens = Tokens(registry, pki.service_account_key)
+        self._host = host
+        self._pki = pki
+        self._registry = registry
+        self._runtime = runtime
+        self._authenticator = Authenticator(pki.token, self.tokens)
+        self._api: Api | None = None
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self) -> int:
+        """Listen; returns the port."""
+        listener = socket.create_server((self._host, self.port), backlog=512)
+        listener.setblocking(False)
+        self.port = listener.getsockname()[1]
+        self._api = Api(self._registry, self.tokens, self._runtime, self.port)
+        server = web.Server(
+            self._handle,
+            request_factory=_make_request,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=630.0,
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        try:
+            await self._runner.setup()
+            site = web.SockSite(self._runner, listener, ssl_context=self._pki.tls_context())
+            await site.start()
+        except BaseException:
+            listener.close()
+            raise
+        return self.port
+
+    async def stop(self) -> None:
+        """End watches, logs and sessions at once, let short requests finish, close the port. May be called twice."""
+        runner, self._runner = self._runner, None
+        if runner is None or self._api is None:
+            return
+        self._api.stopping = True
+        for task in tuple(self._api.streams):
+            task.cancel()
+        await runner.cleanup()
+
+    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        api = self._api
+        assert api is not None  # there are no requests before start
+        request: Request | None = None
+        try:
+            path, query = split_path(http.raw_path)
+            user = self._authenticator.user(http)
+            request = Request(http, http.method, path, Query(query), user)
+            return await routes.dispatch(api, request)
+        except StatusError as error:
+            return respond.failure(error, request.warnings if request is not None else ())
+        except StoreFull as error:
+            return respond.failure(InternalError(f"the cluster's state could not be written: {error}"))
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception:
+            log.exception("%s %s", http.method, http.raw_path)
+            return respond.failure(InternalError("unexpected error, see the cluster's log"))
+
+
+def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: asyncio.Task[None]) -> web.BaseRequest:
+    return web.BaseRequest(message, payload, protocol, writer, task, protocol._loop, client_max_size=LIMIT)

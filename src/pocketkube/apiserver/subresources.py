@@ -1,0 +1,271 @@
+"""Subresources: status, scale, binding, eviction, tokens, and the doors to logs, exec and attach.
+
+Models pkg/registry/{core/pod,core/serviceaccount,apps/*}/storage. Left out: PodDisruptionBudgets (an eviction deletes),
+port-forward and proxy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from pocketkube import fields, objects, selectors
+from pocketkube.apiserver import body, discovery, options, patching
+from pocketkube.apiserver.api import Api
+from pocketkube.apiserver.info import NOT_ALLOWED
+from pocketkube.apiserver.request import Request, Target
+from pocketkube.apiserver.respond import answer
+from pocketkube.apiserver.streams import commands, logs
+from pocketkube.apiserver.tokens import ISSUER
+from pocketkube.apiserver.verbs import get, storage_namespace, update
+from pocketkube.errors import (
+    BadRequest,
+    Conflict,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    StatusError,
+)
+from pocketkube.objects import Obj
+from pocketkube.resources.base import Resource
+
+_SCALE_VERSION: Final = "autoscaling/v1"
+Handler = Callable[[Api, Request, Resource, Target], Awaitable[web.StreamResponse]]
+
+
+class NotImplementedHere(StatusError):
+    """Something Kubernetes serves and this cluster does not yet."""
+
+    code, reason = 501, "NotImplemented"
+
+
+async def handle(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:
+    declared = {name: (shown, verbs) for name, shown, verbs in discovery.subresources(kind)}
+    found = declared.get(target.subresource)
+    if found is None:
+        raise NotFound("the server could not find the requested resource", details={})
+    shown, verbs = found
+    if request.verb not in verbs:
+        raise MethodNotAllowed(NOT_ALLOWED, details={})
+    special = _HANDLERS.get((kind.plural, target.subresource)) or _HANDLERS.get(("", target.subresource))
+    if special is not None:
+        return await special(api, request, kind, target)
+    if shown != kind.kind:
+        raise NotImplementedHere(f"{kind.plural}/{target.subresource} is not supported by this cluster yet")
+    if request.verb == "get":
+        return await get(api, request, kind, target)
+    return await (patching.handle if request.verb == "patch" else update)(api, request, kind, target)
+
+
+# -- scale
+
+
+async def _scale(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    at = (kind.resource_id(), storage_namespace(kind, target), target.name)
+    if request.verb == "get":
+        return answer(request, 200, scale_of(kind, api.registry.get(*at)))
+    if request.verb == "patch":
+        change, wanted = await patching.read_change(request, _SCALE_VERSION, "Scale")
+    else:
+        wanted = options.write_options(request.query, "UpdateOptions")
+        given = await body.read_object(request, _SCALE_VERSION, "Scale", wanted.validation)
+
+        def change(current: Obj) -> Obj:
+            return given
+
+    def rescale(obj: Obj) -> None:
+        scale = change(scale_of(kind, obj))
+        meta = objects.meta(scale)
+        if meta.get("name") != target.name:
+            raise BadRequest(
+                f"the name of the object ({meta.get('name', '')}) does not match the name on the URL ({target.name})"
+            )
+        replicas = (scale.get("spec") or {}).get("replicas") or 0
+        if replicas < 0:
+            cause = fields.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+            raise Invalid.of("Scale.autoscaling", target.name, [cause])
+        uid = meta.get("uid")
+        if uid and uid != objects.uid(obj):
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {objects.uid(obj)}"
+            raise Conflict.of(kind.qualified, target.name, why)
+        assert kind.scale is not None  # only such kinds have the subresource
+        *path, last = kind.scale.replicas.split(".")
+        holder = obj
+        for step in path:
+            holder = holder.setdefault(step, {})
+        holder[last] = replicas
+        if meta.get("resourceVersion"):
+            obj["metadata"]["resourceVersion"] = meta["resourceVersion"]
+
+    stored = api.registry.patch(*at, rescale, dry_run=wanted.dry_run, warn=request.warn)
+    return answer(request, 200, scale_of(kind, stored))
+
+
+def scale_of(kind: Resource, obj: Obj) -> Obj:
+    """The autoscaling/v1 Scale of an object; `status.selector` is text."""
+    assert kind.scale is not None  # only such kinds have the subresource
+    meta = {
+        key: obj["metadata"][key]
+        for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+        if key in obj["metadata"]
+    }
+    spec: Obj = {}
+    replicas = objects.dig(obj, *kind.scale.replicas.split("."))
+    if replicas:  # omitempty
+        spec["replicas"] = replicas
+    status: Obj = {"replicas": objects.dig(obj, *kind.scale.status_replicas.split(".")) or 0}
+    selector = _selector_text(objects.dig(obj, *kind.scale.selector.split(".")))
+    if selector:
+        status["selector"] = selector
+    return {"kind": "Scale", "apiVersion": _SCALE_VERSION, "metadata": meta, "spec": spec, "status": status}
+
+
+def _selector_text(selector: Any) -> str:
+    if not isinstance(selector, dict):
+        return selector or ""
+    if selector.keys() <= {"matchLabels", "matchExpressions"}:
+        return str(selectors.from_label_selector(selector))
+    return str(selectors.from_set(selector))
+
+
+# -- pods
+
+
+async def _binding(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    wanted = options.write_options(request.query, "CreateOptions")
+    binding = await body.read_object(request, "v1", "Binding", wanted.validation)
+    if objects.meta(binding).get("name") != target.name:
+        raise BadRequest("name in URL does not match name in Binding object")
+    return bind(api, request, target, binding, dry_run=wanted.dry_run)
+
+
+def bind(api: Api, request: Request, target: Target, binding: Obj, *, dry_run: bool) -> web.Response:
+    """Put a pod on a node, as a scheduler does."""
+    node = (binding.get("target") or {}).get("name", "")
+    if (binding.get("target") or {}).get("kind", "") not in ("", "Node"):
+        raise BadRequest('target.kind: Unsupported value: supported values: "Node", "<empty>"')
+    if not node:
+        raise BadRequest("target.name: Required value")
+    meta = objects.meta(binding)
+    name = meta.get("name", "")
+    resource, where = "pods/binding", objects.dig(binding, "metadata", "name", default="")
+
+    def assign(pod: Obj) -> None:
+        if meta.get("uid") and meta["uid"] != objects.uid(pod):
+            why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {objects.uid(pod)}"
+            raise Conflict.of(resource, where, why)
+        if objects.is_terminating(pod):
+            raise Conflict.of(resource, where, f"pod {name} is being deleted, cannot be assigned to a host")
+        assigned = objects.spec(pod).get("nodeName")
+        if assigned:
+            raise Conflict.of(resource, where, f'pod {name} is already assigned to node "{assigned}"')
+        if objects.spec(pod).get("schedulingGates"):
+            raise Conflict.of(resource, where, f"pod {name} has non-empty .spec.schedulingGates")
+        pod["spec"]["nodeName"] = node
+        for holder in ("annotations", "labels"):
+            if meta.get(holder):
+                pod["metadata"].setdefault(holder, {}).update(meta[holder])
+        _set_scheduled(pod, api.clock.now())
+
+    api.registry.patch("pods", target.namespace, name, assign, subresource="binding", dry_run=dry_run)
+    return answer(request, 201, _success(201))
+
+
+def _set_scheduled(pod: Obj, now: str) -> None:
+    status = pod.setdefault("status", {})
+    status.pop("nominatedNodeName", None)
+    wanted = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
+    conditions = [c for c in status.get("conditions") or () if c.get("type") != "PodScheduled"]
+    status["conditions"] = [*conditions, wanted]
+
+
+async def _eviction(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    wanted = options.write_options(request.query, "CreateOptions")
+    eviction = await body.read_object(request, "policy/v1", "Eviction", wanted.validation)
+    if objects.meta(eviction).get("name") != target.name:
+        raise BadRequest("name in URL does not match name in Eviction object")
+    chosen, dry_run = options.delete_options(request.query, eviction.get("deleteOptions") or {})
+    dry_run = dry_run or wanted.dry_run
+    api.registry.delete(kind.resource_id(), target.namespace, target.name, chosen, dry_run=dry_run)
+    return answer(request, 201, _success(201))
+
+
+def _success(code: int) -> Obj:
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code}
+
+
+# -- service accounts
+
+
+async def _token(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    wanted = options.write_options(request.query, "CreateOptions")
+    version = "authentication.k8s.io/v1"
+    asked = await body.read_object(request, version, "TokenRequest", wanted.validation)
+    account = api.registry.get(kind.resource_id(), target.namespace, target.name)
+    meta, spec = objects.meta(asked), asked.setdefault("spec", {})
+    for field, value in (("name", target.name), ("namespace", target.namespace)):
+        if meta.get(field) and meta[field] != value:
+            text = f"must match the service account {field} if specified"
+            raise Invalid.of(
+                "TokenRequest.authentication.k8s.io",
+                target.name,
+                [fields.invalid(f"metadata.{field}", meta[field], text)],
+            )
+        meta[field] = value
+    meta["uid"], meta["creationTimestamp"] = objects.uid(account), api.clock.now()
+    seconds = spec.get("expirationSeconds")
+    seconds = 3600 if seconds is None else seconds
+    limits = (
+        (seconds < 600, "may not specify a duration less than 10 minutes"),
+        (seconds > 1 << 32, "may not specify a duration larger than 2^32 seconds"),
+    )
+    causes = [fields.invalid("spec.expirationSeconds", seconds, text) for broken, text in limits if broken]
+    if causes:
+        raise Invalid.of("TokenRequest.authentication.k8s.io", "", causes)
+    pod = _bound_pod(api, target, spec.get("boundObjectRef"))
+    spec["audiences"] = spec.get("audiences") or [ISSUER]
+    spec["expirationSeconds"] = seconds
+    token, expires = api.tokens.issue(account, seconds=seconds, audiences=tuple(spec["audiences"]), pod=pod)
+    stamp = api.clock.later(expires - api.clock.time())
+    asked["status"] = {"token": token, "expirationTimestamp": stamp}
+    return answer(request, 201, asked)
+
+
+def _bound_pod(api: Api, target: Target, reference: Obj | None) -> Obj | None:
+    if reference is None:
+        return None
+    version, kind = reference.get("apiVersion", ""), reference.get("kind", "")
+    if (version, kind) != ("v1", "Pod"):
+        raise BadRequest(f"cannot bind token to object of type {version}, Kind={kind}")
+    pod = api.registry.get("pods", target.namespace, reference.get("name", ""))
+    if objects.spec(pod).get("serviceAccountName") != target.name:
+        raise BadRequest(
+            f'cannot bind token for serviceaccount "{target.name}" to pod running with different serviceaccount name.'
+        )
+    uid = reference.get("uid")
+    if uid and uid != objects.uid(pod):
+        why = (
+            f"the UID in the bound object reference ({uid}) does not match the UID in record. "
+            "The object might have been deleted and then recreated"
+        )
+        raise Conflict.of("Pod", objects.name(pod), why)
+    return pod
+
+
+async def _later(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    raise NotImplementedHere(f"{kind.plural}/{target.subresource} is not supported by this cluster yet")
+
+
+_HANDLERS: Final[dict[tuple[str, str], Handler]] = {
+    ("", "scale"): _scale,
+    ("pods", "binding"): _binding,
+    ("pods", "eviction"): _eviction,
+    ("pods", "log"): logs.handle,
+    ("pods", "exec"): commands.exec_,
+    ("pods", "attach"): commands.attach,
+    ("pods", "portforward"): _later,
+    ("", "proxy"): _later,
+    ("serviceaccounts", "token"): _token,
+}

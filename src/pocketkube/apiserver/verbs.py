@@ -1,0 +1,172 @@
+"""The verbs on stored kinds: get, list, create, update, delete, deletecollection.
+
+Models apiserver/pkg/endpoints/handlers/{get,create,update,delete}.go on top of the registry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from pocketkube import objects
+from pocketkube.apiserver import body, lists, options, table
+from pocketkube.apiserver.api import Api
+from pocketkube.apiserver.request import Request, Target
+from pocketkube.apiserver.respond import answer
+from pocketkube.errors import BadRequest, NotFound, StatusError, Unknown
+from pocketkube.objects import Obj
+from pocketkube.resources.base import DeleteOptions, Resource
+
+UNDETERMINABLE = "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+
+
+def scope_of(kind: Resource, target: Target) -> str | None:
+    """The namespace to list: None for all of them and for cluster-scoped kinds."""
+    return target.namespace if kind.namespaced and target.namespace else None
+
+
+def storage_namespace(kind: Resource, target: Target) -> str:
+    return target.namespace if kind.namespaced else ""
+
+
+async def get(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    revision = options.parse_revision(request.query.text("resourceVersion"))
+    if revision:
+        lists.check_not_future(api, revision)
+    obj = api.registry.get(kind.resource_id(), storage_namespace(kind, target), target.name)
+    return one(request, 200, kind, obj)
+
+
+async def list_(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    wanted = options.list_options(request.query, kind, watch=False)
+    items, meta = lists.collect(api, kind, scope_of(kind, target), wanted)
+    return many(request, kind, items, meta)
+
+
+def one(request: Request, code: int, kind: Resource, obj: Obj) -> web.Response:
+    """An object in the form asked for."""
+    form, version = request.wanted.form, request.wanted.version
+    if form == "Table":
+        include = options.include_object(request.query)
+        meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        return answer(request, code, table.table(kind, (obj,), meta, version=version, include=include))
+    if form == "PartialObjectMetadata":
+        return answer(request, code, table.partial(obj, version))
+    return answer(request, code, obj)
+
+
+def many(request: Request, kind: Resource, items: list[Obj], meta: Obj) -> web.Response:
+    form, version = request.wanted.form, request.wanted.version
+    result: dict[str, Any]
+    if form == "Table":
+        include = options.include_object(request.query)
+        result = table.table(kind, items, meta, version=version, include=include)
+    elif form == "PartialObjectMetadata":
+        result = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{version}", "metadata": meta}
+        result["items"] = [table.partial(obj, version) for obj in items]
+    else:
+        result = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta}
+        result["items"] = [lists.bare(obj) for obj in items]
+    return answer(request, 200, result)
+
+
+async def create(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    wanted = options.write_options(request.query, "CreateOptions")
+    obj = await body.read_object(request, kind.api_version, kind.kind, wanted.validation)
+    meta = objects.meta(obj)
+    match_namespace(kind, target, meta)
+    if meta.get("resourceVersion") not in (None, "", "0"):
+        raise Unknown("resourceVersion should not be set on objects to be created")
+    created = api.registry.create(kind.resource_id(), obj, dry_run=wanted.dry_run, warn=request.warn)
+    return one(request, 201, kind, created)
+
+
+def match_namespace(kind: Resource, target: Target, meta: Obj) -> None:
+    """Fill in the namespace of the path. Raises BadRequest when the object names another."""
+    if not kind.namespaced:
+        meta.pop("namespace", None)
+        return
+    given = meta.get("namespace")
+    if given and given != target.namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    meta["namespace"] = target.namespace
+
+
+def match_name(target: Target, meta: Obj) -> None:
+    given = meta.get("name")
+    if not given:
+        raise BadRequest(UNDETERMINABLE.format(name=target.name))
+    if given != target.name:
+        raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({target.name})")
+
+
+async def update(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    wanted = options.write_options(request.query, "UpdateOptions")
+    obj = await body.read_object(request, kind.api_version, kind.kind, wanted.validation)
+    meta = objects.meta(obj)
+    match_namespace(kind, target, meta)
+    match_name(target, meta)
+    existed = api.registry.find(kind.resource_id(), storage_namespace(kind, target), target.name) is not None
+    stored = api.registry.update(
+        kind.resource_id(), obj, subresource=target.subresource, dry_run=wanted.dry_run, warn=request.warn
+    )
+    return one(request, 200 if existed else 201, kind, stored)
+
+
+async def read_delete_options(request: Request) -> tuple[DeleteOptions, bool]:
+    data = await body.read(request)
+    if not data:
+        return options.delete_options(request.query, None)
+    content = body.media_type(request)
+    try:
+        given = body.decode(request, data, content, "v1", "DeleteOptions", "Ignore")
+    except BadRequest:
+        # clients may name the group's version of DeleteOptions: apps/v1 and so on
+        given = body.decode(request, data, content, group_version(data), "DeleteOptions", "Ignore")
+    return options.delete_options(request.query, given)
+
+
+def group_version(data: bytes) -> str:
+    from pocketkube import schema
+
+    try:
+        return schema.group_version_kind(schema.loads_json(data))[0] or "v1"
+    except schema.ParseError:
+        return "v1"
+
+
+async def delete(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    wanted, dry_run = await read_delete_options(request)
+    namespace = storage_namespace(kind, target)
+    obj, gone = api.registry.delete(kind.resource_id(), namespace, target.name, wanted, dry_run=dry_run)
+    code = 202 if not gone and wanted.orphan_dependents is False else 200
+    if gone and not kind.returns_deleted:
+        return answer(request, code, deleted_status(kind, obj))
+    return one(request, code, kind, obj)
+
+
+def deleted_status(kind: Resource, obj: Obj) -> dict[str, Any]:
+    details: dict[str, Any] = {"name": objects.name(obj)}
+    if kind.group:
+        details["group"] = kind.group
+    details |= {"kind": kind.plural, "uid": objects.uid(obj)}
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
+async def delete_collection(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    selected = options.list_options(request.query, kind, watch=False)
+    wanted, dry_run = await read_delete_options(request)
+    items, meta = lists.collect(api, kind, scope_of(kind, target), selected)
+    refused: StatusError | None = None
+    for obj in items:
+        try:
+            api.registry.delete(kind.resource_id(), *objects.key(obj), replace(wanted), dry_run=dry_run)
+        except NotFound:
+            continue  # gone by another one's deletion
+        except StatusError as error:
+            refused = refused or error
+    if refused is not None:
+        raise refused
+    return many(request, kind, items, meta)
