@@ -1,0 +1,55 @@
+# kindlab: start, test, check, bench. Everything lives in .venv; nothing outside this folder is touched but the
+# cluster's state (kindlab down removes it).
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.8
+INSTALLED := .venv/.installed
+
+.PHONY: start test check format bench lock notebooks docs clean
+
+start: $(INSTALLED)  ## Set up, start a cluster, take the tour
+	@$(BIN)/kindlab up
+	@$(BIN)/kindlab tour
+
+test: $(INSTALLED)  ## Everything CI tests
+	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/kindlab lint
+
+check: $(INSTALLED)  ## Style, types, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m kindlab.docs --check
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED)  ## The numbers of the design, measured here
+	$(BIN)/python -m bench
+
+notebooks: $(INSTALLED)  ## Render notebooks/ from labs/*/lab.md
+	$(BIN)/python -m kindlab.render
+
+docs: $(INSTALLED)  ## Write the generated parts of docs/
+	$(BIN)/python -m kindlab.docs
+
+lock: $(INSTALLED)  ## Resolve requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev --no-emit-index-url \
+		--no-header --upgrade --quiet pyproject.toml --output-file requirements.lock
+
+$(INSTALLED): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "kindlab needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
+		echo "Install one and name it: make start PYTHON=python3.12"; exit 1; }
+	@echo "Installing into .venv (a minute, once)"
+	@$(PYTHON) -m venv .venv || { \
+		echo "Python's venv module is missing or broken. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:  ## Remove what make made here
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache bench/results

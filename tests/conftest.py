@@ -1,0 +1,30 @@
+"""Fixtures every test may use. `pocket` is one embedded cluster for the whole session, in a home of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kindlab.clusters.base import Status, remember
+from kindlab.clusters.pocket import Pocket
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def pocket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Status]:
+    """A running cluster; KINDLAB_HOME and KINDLAB_WORK point at folders of this session."""
+    home, work = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("work")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KINDLAB_HOME", str(home))
+        patch.setenv("KINDLAB_WORK", str(work))
+        patch.setenv("KINDLAB_COURSE", str(ROOT))
+        patch.delenv("KUBECONFIG", raising=False)
+        cluster = Pocket(f"test{os.getpid()}")
+        status = cluster.up(lambda text: None)
+        remember(status)
+        try:
+            yield status
+        finally:
+            cluster.down(lambda text: None)

@@ -1,0 +1,115 @@
+"""Imports point one way (design, section 2): pure helpers <- resources <- store <- registry, client <- API server,
+controllers, scheduler, kubelet, network, images <- cluster. And kindlab knows pocketkube in one module only."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+PURE = {
+    "clock",
+    "duration",
+    "errors",
+    "fields",
+    "ipam",
+    "objects",
+    "patch",
+    "protobuf",
+    "quantity",
+    "schema",
+    "selectors",
+}
+STATE = PURE | {"store", "resources"}
+ACCESS = STATE | {"registry", "recorder", "client"}
+ALLOWED = {
+    **{name: PURE for name in PURE},
+    "store": PURE,
+    "resources": STATE,
+    "registry": STATE,
+    "recorder": STATE | {"registry"},
+    "client": STATE | {"registry", "recorder"},
+    "bootstrap": ACCESS,
+    "apiserver": ACCESS | {"apiserver"},
+    "controllers": ACCESS | {"controllers"},
+    "scheduler": ACCESS | {"scheduler"},
+    "network": ACCESS | {"network"},
+    "kubelet": ACCESS | {"network", "kubelet", "images.base", "images.references"},
+    "images": PURE | {"network", "kubelet", "images"},
+}
+ROOTS = {"cluster", "__main__", "__init__"}
+"""The composition root and what starts it may import everything."""
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, dotted module) of every import in a file that runs; those under TYPE_CHECKING do not."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}:{node.lineno}: imports are written in full"
+            for alias in node.names:
+                submodule = SOURCE / Path(*node.module.split(".")) / alias.name
+                is_module = submodule.is_dir() or submodule.with_suffix(".py").is_file()
+                yield node.lineno, f"{node.module}.{alias.name}" if is_module else node.module
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((SOURCE / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", modules("pocketkube"), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_pocketkube_imports_point_one_way(path: Path) -> None:
+    part = path.relative_to(SOURCE / "pocketkube").parts[0].removesuffix(".py")
+    if part in ROOTS:
+        return
+    allowed = ALLOWED.get(part)
+    assert allowed is not None, f"{part} is new: say in this test what it may import"
+    wrong = []
+    for line, module in imports(path):
+        top, _, inside = module.partition(".")
+        if top == "kindlab":
+            wrong.append(f"line {line}: {module}: pocketkube knows nothing of labs")
+        if top == "pocketkube" and inside:
+            target = inside.split(".")[0]
+            if target != part and target not in allowed and inside not in allowed:
+                wrong.append(f"line {line}: {module}")
+    assert not wrong, f"{part} may not import:\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", modules("kindlab"), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_kindlab_knows_pocketkube_in_one_module_only(path: Path) -> None:
+    if path == SOURCE / "kindlab" / "clusters" / "pocket.py":
+        return
+    assert not [f"line {n}: {m}" for n, m in imports(path) if m.partition(".")[0] == "pocketkube"]
+
+
+def test_every_kind_controller_and_image_is_found_by_a_folder_scan() -> None:
+    from pocketkube import controllers, images, resources
+
+    for package, found, name in (
+        (resources, resources.scan(), "RESOURCE"),
+        (controllers, controllers.scan(), "CONTROLLER"),
+        (images, set(images.catalogue().values()), "IMAGE"),
+    ):
+        folder = Path(str(package.__file__)).parent
+        declaring = [
+            p for p in folder.glob("*.py") if f"\nclass {name}(" in p.read_text() or f"\n{name} = " in p.read_text()
+        ]
+        assert len(found) == len(declaring) > 0
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    long = {str(p.relative_to(SOURCE)): n for p in SOURCE.rglob("*.py") if (n := len(p.read_text().splitlines())) > 400}
+    assert not long, "question these: is each one idea?"

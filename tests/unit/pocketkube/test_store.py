@@ -1,0 +1,171 @@
+"""The store: durability, optimistic concurrency, watch with history and bounded queues."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pocketkube import store as module
+from pocketkube.errors import Expired
+from pocketkube.store import ADDED, DELETED, MODIFIED, Stale, Store, StoreFull
+
+
+def thing(name: str, **data: object) -> dict:
+    return {"metadata": {"namespace": "n", "name": name}, **data}
+
+
+def changed(store: Store, name: str, **data: object) -> dict:
+    found = store.get("things", ("n", name))
+    assert found is not None
+    return {**found, "metadata": {**found["metadata"]}, **data}
+
+
+def test_a_write_gets_the_next_revision() -> None:
+    store = Store()
+    assert store.create("things", thing("a"))["metadata"]["resourceVersion"] == "1"
+    assert store.update("things", changed(store, "a", x=1))["metadata"]["resourceVersion"] == "2"
+    assert store.delete("things", ("n", "a"))["metadata"]["resourceVersion"] == "3"
+    assert store.get("things", ("n", "a")) is None
+
+
+def test_stale_writes_are_refused_and_change_nothing() -> None:
+    store = Store()
+    store.create("things", thing("a"))
+    with pytest.raises(Stale):
+        store.create("things", thing("a"))
+    with pytest.raises(Stale):
+        store.update("things", changed(store, "a"), expected="7")
+    with pytest.raises(Stale):
+        store.delete("things", ("n", "a"), expected="7")
+    with pytest.raises(Stale):
+        store.update("things", thing("nobody"))
+    assert store.revision == 1
+
+
+def test_list_is_in_key_order() -> None:
+    store = Store()
+    for name in ("b", "c", "a"):
+        store.create("things", thing(name))
+    assert [o["metadata"]["name"] for o in store.list("things")] == ["a", "b", "c"]
+    assert store.list("things", "elsewhere") == []
+
+
+def test_a_restart_restores_everything(tmp_path: Path) -> None:
+    first = Store(tmp_path / "db")
+    first.create("things", thing("a"))
+    first.create("things", thing("b"))
+    first.update("things", changed(first, "a", x=2))
+    first.delete("things", ("n", "b"))
+    first.close()
+    second = Store(tmp_path / "db")
+    assert second.list("things") == first.list("things")
+    assert second.revision == first.revision == 4
+    events = second.watch("things", since=0).pending()
+    assert [(e.type, e.revision) for e in events] == [(ADDED, 1), (ADDED, 2), (MODIFIED, 3), (DELETED, 4)]
+    assert events[2].old is not None
+    assert "x" not in events[2].old
+    assert second.create("things", thing("c"))["metadata"]["resourceVersion"] == "5"
+
+
+def test_history_is_bounded_and_the_log_is_compacted(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db", history=10)
+    store.create("things", thing("kept"))
+    store.create("things", thing("a"))
+    for n in range(50):
+        store.update("things", changed(store, "a", n=n))
+    store.compact()
+    with pytest.raises(Expired):
+        store.watch("things", since=1)
+    assert len(store.watch("things", since=store.compacted).pending()) == 10
+    rows = store._db.execute("SELECT count(*) FROM log").fetchone()[0]
+    assert rows <= 13
+    store.close()
+    again = Store(tmp_path / "db", history=10)
+    assert {o["metadata"]["name"] for o in again.list("things")} == {"kept", "a"}
+    assert again.revision == 52
+    assert again.watch("things", since=again.revision - 5).pending()
+    with pytest.raises(Expired):
+        again.watch("things", since=1)
+
+
+def test_deleted_objects_stay_deleted_after_compaction_and_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db", history=2)
+    for n in range(20):
+        store.create("things", thing(f"t{n}"))
+        store.delete("things", ("n", f"t{n}"))
+    store.compact()
+    store.close()
+    assert Store(tmp_path / "db", history=2).list("things") == []
+
+
+async def test_a_watch_sees_history_then_the_present_without_a_gap() -> None:
+    store = Store()
+    store.create("things", thing("a"))
+    store.create("others", thing("z"))
+    store.create("things", thing("b"))
+    watch = store.watch("things", since=1)
+    store.create("things", thing("c"))
+    assert [(await anext(watch)).object["metadata"]["name"] for _ in range(2)] == ["b", "c"]
+    waiting = asyncio.ensure_future(anext(watch))
+    await asyncio.sleep(0)
+    store.delete("things", ("n", "a"))
+    assert (await waiting).type == DELETED
+
+
+async def test_a_slow_watcher_is_ended_and_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUEUE_LIMIT", 5)
+    store = Store()
+    slow, quick = store.watch("things", 0), []
+    store.subscribe("things", quick.append)
+    for n in range(8):
+        store.create("things", thing(f"t{n}"))
+    assert len(quick) == 8
+    assert [(await anext(slow)).revision for _ in range(5)] == [1, 2, 3, 4, 5]
+    with pytest.raises(Expired):
+        await anext(slow)
+
+
+def test_a_full_disk_refuses_the_write_and_loses_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db")
+    store.create("things", thing("a"))
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    told: list = []
+    store.subscribe("things", told.append)
+    big = thing("big", data="x" * 100_000)
+    with pytest.raises(StoreFull, match="full"):
+        store.create("things", big)
+    assert "resourceVersion" not in big["metadata"]
+    assert store.get("things", ("n", "big")) is None
+    assert not told
+    assert store.revision == 1
+    store._db.execute("PRAGMA max_page_count = 1073741823")
+    assert store.create("things", thing("b"))["metadata"]["resourceVersion"] == "2"
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from pocketkube.store import Store
+store = Store(Path(sys.argv[1]))
+for n in range(1000):
+    made = store.create("things", {"metadata": {"namespace": "n", "name": f"t{n}"}})
+    print(made["metadata"]["name"], flush=True)
+"""
+
+
+def test_kill_9_in_the_middle_of_1000_creates_loses_no_acknowledged_one(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "db")], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    acknowledged = [process.stdout.readline().strip() for _ in range(400)]
+    os.kill(process.pid, signal.SIGKILL)
+    acknowledged += [line.strip() for line in process.stdout if line.endswith("\n")]
+    process.stdout.close()
+    process.wait()
+    kept = [o["metadata"]["name"] for o in Store(tmp_path / "db").list("things")]
+    assert set(acknowledged) <= set(kept)
+    assert 400 <= len(acknowledged) <= len(kept) <= 1000
