@@ -1,0 +1,83 @@
+"""`docs/cli.md` is written from the commands themselves. `python -m kindlab.docs` writes it, `--check` compares."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from kindlab import paths
+from kindlab.cli import cli
+
+HEADER = """# Commands
+
+<!-- Written by `make docs` from src/kindlab/cli.py; do not edit. -->
+
+`LAB` is a lab's slug or its number: `02-services`, `02` and `2` are the same.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | everything asked for worked; all checks passed |
+| 1 | some checks failed (or `lint` found problems, or `why` found a broken hop) |
+| 2 | the words of the command are off |
+| 3 | could not grade: the cluster or the grader failed; never a zero for the learner |
+
+Results go to standard output, progress and problems to standard error. `NO_COLOR` and `CI` are honoured; nothing needs a
+terminal. Environment: `KINDLAB_HOME` (where clusters keep their state), `KINDLAB_WORK` (your files, default `work/`),
+`KINDLAB_COURSE` (the folder with `labs/`), `KINDLAB_LOG=debug` (what happens inside, on standard error).
+
+"""
+
+JSON = """
+## JSON
+
+These shapes are stable; keys may be added.
+
+`kindlab status --json`: `{"cluster": {"name", "kind", "kubeconfig", "context", "ready", "detail"}}`.
+
+`kindlab check LAB --json`: `lab`, `outcome` (`passed`, `failed`, `could-not-grade`), `points`, `max_points`, `cluster`,
+`seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`, `max_points`, and of the first check that did
+not pass `expected`, `seen`, `broken_hop`, `next` (empty when all passed), and `checks[]` with `name`, `sentence`,
+`outcome`, `expected`, `seen`, `broken_hop`, `next`, `seconds`.
+
+`kindlab why TARGET --json`: `target`, `namespace`, `hops[]` with `name`, `ok`, `evidence`, `next`, and `broken` (the
+first hop that is not ok, or null).
+
+`kindlab list --json`: `{"labs": [{"slug", "title", "minutes", "kcna", "points", "max_points", "started"}]}`.
+
+`kindlab url TARGET --json`: `{"urls": [...]}`. `kindlab lint --json`: `problems[]`, `states`, `wrong`, `caught`.
+"""
+
+
+def text() -> str:
+    return HEADER + "\n".join(_commands()) + JSON
+
+
+def _commands() -> Iterator[str]:
+    context = click.Context(cli, info_name="kindlab", max_content_width=100)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        usage = command.get_help(click.Context(command, info_name=f"kindlab {name}", max_content_width=100))
+        yield f"## kindlab {name}\n\n```text\n{usage}\n```\n"
+
+
+def main() -> int:
+    target = paths.course() / "docs" / "cli.md"
+    if "--check" in sys.argv:
+        return _check(target)
+    paths.write_atomically(target, text())
+    return 0
+
+
+def _check(target: Path) -> int:
+    if target.is_file() and target.read_text(encoding="utf-8") == text():
+        return 0
+    click.echo("docs/cli.md is not what the commands say. Run: make docs", err=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
