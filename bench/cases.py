@@ -1,0 +1,231 @@
+"""The figures of design section 6 that exist so far. Each case brings up its own cluster and yields Figures."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import requests
+import yaml
+
+from kindlab import labs, workspace
+from kindlab.api import Api
+from kindlab.clusters.base import Status
+from kindlab.clusters.pocket import Pocket
+from kindlab.grading import runner
+
+NAMESPACE = "bench"
+
+
+@dataclass
+class Figure:
+    what: str
+    value: float
+    unit: str
+    target: str
+    digits: int = 2
+
+
+@contextlib.contextmanager
+def cluster() -> Iterator[tuple[Status, float]]:
+    """A fresh cluster and the seconds it took to be ready."""
+    began = perf_counter()
+    pocket = Pocket("bench")
+    status = pocket.up(lambda text: None)
+    seconds = perf_counter() - began
+    try:
+        yield status, seconds
+    finally:
+        pocket.down(lambda text: None)
+
+
+def help_text() -> Iterator[Figure]:
+    kindlab = Path(sys.executable).with_name("kindlab")
+    yield Figure("kindlab --help", median(_timed([str(kindlab), "--help"]) for _ in range(5)), "s", "<= 0.2")
+
+
+def start() -> Iterator[Figure]:
+    with cluster() as (_, first):
+        pass
+    ups = [first]
+    for _ in range(4):
+        with cluster() as (status, seconds):
+            ups.append(seconds)
+            memory = _rss(status)
+    yield Figure("kindlab up --cluster pocket, to all nodes Ready", median(ups), "s", "<= 1.0")
+    yield Figure("idle memory", memory, "MB", "<= 120", 0)
+
+
+def hundred_pods() -> Iterator[Figure]:
+    yield from _pods(100, "<= 2")
+
+
+def thousand_pods() -> Iterator[Figure]:
+    yield from _pods(1000, "<= 20, <= 600 MB")
+
+
+def _pods(count: int, target: str) -> Iterator[Figure]:
+    with cluster() as (status, _):
+        api = status.api()
+        workspace.make_namespace(api, NAMESPACE)
+        began = perf_counter()
+        _web(api, count)
+        _until_endpoints(api, count)
+        yield Figure(f"Deployment of {count} Pods behind a Service: to ready", perf_counter() - began, "s", target)
+        yield Figure(f"memory with {count} Pods", _rss(status), "MB", "<= 600 at 1,000", 0)
+        if count > 100:
+            return
+        yield Figure("a Pod deleted: its endpoint no longer ready", _endpoint_gone(api) * 1000, "ms", "<= 20", 1)
+        began = perf_counter()
+        api.delete("Namespace", NAMESPACE, wait=True)
+        yield Figure("namespace with 100 Pods deleted", perf_counter() - began, "s", "<= 1")
+
+
+def api_verbs() -> Iterator[Figure]:
+    """Eight threads of Python requests: the client limits these figures as much as the server does."""
+    with cluster() as (status, _):
+        workspace.make_namespace(status.api(), NAMESPACE)
+        base, session = _session(status)
+        url = f"{base}/api/v1/namespaces/{NAMESPACE}/configmaps"
+
+        def create(n: int) -> None:
+            body = {"metadata": {"name": f"c{n}"}, "data": {"k": "v"}}
+            assert session().post(url, json=body).status_code == 201
+
+        def get(n: int) -> None:
+            assert session().get(f"{url}/c{n}").status_code == 200
+
+        yield Figure("API: create", _rate(create, 1000), "/s", "real 551, goal 1,500", 0)
+        yield Figure("API: get", _rate(get, 1000), "/s", "real 1,095, goal 3,000", 0)
+        lists = []
+        for _ in range(9):
+            began = perf_counter()
+            found = session().get(url)
+            lists.append(perf_counter() - began)
+            assert len(found.json()["items"]) >= 1000
+        yield Figure("API: list of 1,000 small objects", median(lists) * 1000, "ms", "<= 50 (real 21)", 1)
+
+
+def lab_02() -> Iterator[Figure]:
+    with cluster() as (status, _):
+        lab, api = labs.find("02"), status.api()
+        workspace.make_namespace(api, lab.slug)
+        workspace.apply(api, lab.slug, [lab.folder / "start" / name for name in lab.apply_at_start])
+        workspace.solve(lab, api)
+        assert runner.grade(lab, api).points == lab.max_points
+        again = runner.grade(lab, api)
+        yield Figure("lab 02, solved and converged, graded", again.seconds, "s", "<= 5")
+
+
+CASES: list[Callable[[], Iterator[Figure]]] = [help_text, start, hundred_pods, api_verbs, lab_02, thousand_pods]
+
+
+# -- shared
+
+
+def _web(api: Api, count: int) -> None:
+    labels = {"app": "web"}
+    container = {
+        "name": "web",
+        "image": "registry.k8s.io/e2e-test-images/agnhost:2.63.0",
+        "args": ["netexec", "--http-port=8080"],
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
+    }
+    api.create(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "web"},
+            "spec": {
+                "replicas": count,
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
+                },
+            },
+        },
+        NAMESPACE,
+    )
+    ports = [{"port": 80, "targetPort": 8080}]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}}
+    api.create({**service, "spec": {"selector": labels, "ports": ports}}, NAMESPACE)
+
+
+def _ready_targets(slices: Any) -> set[str]:
+    return {
+        e["targetRef"]["name"]
+        for s in slices
+        for e in s.get("endpoints") or ()
+        if (e.get("conditions") or {}).get("ready")
+    }
+
+
+def _until_endpoints(api: Api, count: int) -> None:
+    for live in api.follow("EndpointSlice", NAMESPACE, timeout=300):
+        if len(_ready_targets(live.values())) == count:
+            return
+    raise TimeoutError(f"{count} endpoints were not ready within 300 s")
+
+
+def _endpoint_gone(api: Api) -> float:
+    watch = api.follow("EndpointSlice", NAMESPACE, timeout=60)
+    name = sorted(_ready_targets(next(watch).values()))[0]
+    began = perf_counter()
+    api.delete("Pod", name, NAMESPACE)
+    for live in watch:
+        if name not in _ready_targets(live.values()):
+            return perf_counter() - began
+    raise TimeoutError(name)
+
+
+def _session(status: Status) -> tuple[str, Callable[[], requests.Session]]:
+    """The server's URL and one session a thread."""
+    import base64
+    import threading
+
+    assert status.kubeconfig is not None
+    config = yaml.safe_load(Path(status.kubeconfig).read_text())
+    server, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    ca = Path(status.kubeconfig).with_name("bench-ca.crt")
+    ca.write_bytes(base64.b64decode(server["certificate-authority-data"]))
+    local = threading.local()
+
+    def session() -> requests.Session:
+        if not hasattr(local, "session"):
+            local.session = requests.Session()
+            local.session.verify = str(ca)
+            local.session.headers["Authorization"] = f"Bearer {user['token']}"
+        return local.session  # type: ignore[no-any-return]
+
+    return server["server"], session
+
+
+def _rate(call: Callable[[int], None], count: int) -> float:
+    with ThreadPoolExecutor(8) as pool:
+        began = perf_counter()
+        list(pool.map(call, range(count)))
+        return count / (perf_counter() - began)
+
+
+def _rss(status: Status) -> float:
+    """Resident memory of the cluster's process in MB, as Linux counts it."""
+    assert status.kubeconfig is not None
+    pid = Path(status.kubeconfig).with_name("pid").read_text().strip()
+    text = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def _timed(command: list[str]) -> float:
+    began = perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return perf_counter() - began
