@@ -128,8 +128,8 @@ class Type:
 
     @cached_property
     def decoder(self) -> Callable[[Any], Any]:
-        """The quick decoder (see decode.compiled), made on first use."""
-        from pocketkube.schema.decode import compiled
+        """The quick decoder (see decoding.compiled), made on first use."""
+        from pocketkube.schema.decoding import compiled
 
         return compiled(self)
 
