@@ -88,21 +88,29 @@ def merge_patch(original: dict[str, Any], patch: dict[str, Any]) -> dict[str, An
 
 
 def json_patch(original: dict[str, Any], operations: list[dict[str, Any]]) -> Any:
-    """RFC 6902 with json-patch's leniency: a map key that is not there can be replaced. Raises Invalid."""
-    import jsonpatch  # type: ignore[import-untyped,unused-ignore]
+    """RFC 6902 with json-patch's leniency: a map key that is not there can be replaced, and tests as null.
+
+    Raises Invalid.
+    """
+    import jsonpatch
 
     document: Any = objects.copy(original)
+    refusals = (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, ValueError)
     try:
         for operation in operations:
-            document = _apply(document, operation, jsonpatch)
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, ValueError):
+            document = _apply(document, operation or {}, jsonpatch)
+    except refusals:
         raise Invalid(_REJECTED, details={}) from None
     return document
 
 
 def _apply(document: Any, operation: dict[str, Any], jsonpatch: Any) -> Any:
-    if operation.get("op") == "replace" and _names_missing_key(document, operation["path"], jsonpatch):
-        operation = {**operation, "op": "add"}
+    word = operation.get("op")
+    if word in ("replace", "test") and _names_missing_key(document, operation["path"], jsonpatch):
+        if word == "test" and operation.get("value") is None:
+            return document
+        if word == "replace":
+            operation = {**operation, "op": "add"}
     return jsonpatch.apply_patch(document, [operation], in_place=True)
 
 

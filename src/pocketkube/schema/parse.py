@@ -200,7 +200,10 @@ def _yaml_text(error: Any) -> str:
         line = problem.line + (type(error).__name__ == "ScannerError")
     elif context is not None:
         line = context.line
-    return f"yaml: {f'line {line}: ' if line else ''}{getattr(error, 'problem', None) or error}"
+    text = str(getattr(error, "problem", None) or error)
+    if "tab character" in text:  # newer libyaml than go-yaml v2 was made from
+        text = "found character that cannot start any token"
+    return f"yaml: {f'line {line}: ' if line else ''}{text}"
 
 
 def group_version_kind(value: Any) -> tuple[str, str]:
