@@ -10,7 +10,7 @@ STOCK = "/tmp/stock-loaded"
 
 
 def pods_of(lab: LiveLab, *deployments: str) -> Pods:
-    """The ready Pods of Deployments, found through each Deployment's own selector: labels are the learner's to choose."""
+    """The ready Pods of Deployments, through each Deployment's own selector: labels are the learner's to choose."""
     found: list = []
     for name in deployments:
         live = lab.settled(name)

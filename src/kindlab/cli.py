@@ -239,7 +239,7 @@ def check(lab: str | None, task: str | None, cluster: str | None, as_json: bool)
     only = found.task(task).id if task else None
     with steps(quiet=as_json) as step:
         step(f"checking {found.slug}")
-        report = grade(found, cluster, only)
+        report = grade(found, cluster, only, as_json=as_json)
     if only is None:
         progress.checked(report)
     if as_json:
@@ -252,11 +252,17 @@ def check(lab: str | None, task: str | None, cluster: str | None, as_json: bool)
     return exit_code(report)
 
 
-def grade(lab: Any, cluster: str | None, only: str | None = None) -> Report:
+def grade(lab: Any, cluster: str | None, only: str | None = None, *, as_json: bool = False) -> Report:
+    """Grade on the cluster in use. Without one: Problem, or under `as_json` a report that says so."""
     from kindlab.grading import runner
 
-    status = ready(cluster)
-    return runner.grade(lab, status.api(), cluster=status.name, only=only)
+    try:
+        status = ready(cluster)
+        return runner.grade(lab, status.api(), cluster=status.name, only=only)
+    except Problem as problem:
+        if not as_json:
+            raise
+        return runner.not_graded(lab, problem, only=only)
 
 
 def show(report: Report) -> None:

@@ -24,8 +24,8 @@ HEADER = """# Commands
 | 2 | the words of the command are off |
 | 3 | could not grade: the cluster or the grader failed; never a zero for the learner |
 
-Results go to standard output, progress and problems to standard error. `NO_COLOR` and `CI` are honoured; nothing needs a
-terminal. Environment: `KINDLAB_HOME` (where clusters keep their state), `KINDLAB_WORK` (your files, default `work/`),
+Results go to standard output, progress and problems to standard error. `NO_COLOR` and `CI` are honoured; nothing
+needs a terminal. Environment: `KINDLAB_HOME` (where clusters keep their state), `KINDLAB_WORK` (your files, default `work/`),
 `KINDLAB_COURSE` (the folder with `labs/`), `KINDLAB_LOG=debug` (what happens inside, on standard error).
 
 """
@@ -38,8 +38,8 @@ These shapes are stable; keys may be added.
 `kindlab status --json`: `{"cluster": {"name", "kind", "kubeconfig", "context", "ready", "detail"}}`.
 
 `kindlab check LAB --json`: `lab`, `outcome` (`passed`, `failed`, `could-not-grade`), `points`, `max_points`, `cluster`,
-`seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`, `max_points`, and of the first check that did
-not pass `expected`, `seen`, `broken_hop`, `next` (empty when all passed), and `checks[]` with `name`, `sentence`,
+`seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`, `max_points`, and of the first check that
+did not pass `expected`, `seen`, `broken_hop`, `next` (empty when all passed), and `checks[]` with `name`, `sentence`,
 `outcome`, `expected`, `seen`, `broken_hop`, `next`, `seconds`.
 
 `kindlab why TARGET --json`: `target`, `namespace`, `hops[]` with `name`, `ok`, `evidence`, `next`, and `broken` (the

@@ -40,7 +40,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class State:
-    """One answer to try: `files` are applied over the start; `fails` are the checks that must fail (None: all tasks)."""
+    """One answer to try: `files` go over the start; `fails` are the checks that must fail (None: all tasks)."""
 
     lab: str
     name: str
@@ -178,9 +178,8 @@ def _run_live(all_states: list[State], jobs: int, findings: Findings, say: Calla
                     findings.caught += not problem
                 if problem:
                     findings.problems.append(f"{state.lab} {state.name}: {problem}")
-                say(
-                    f"{'✘' if problem else '✔'} {state.lab} {state.name} ({seconds:.1f} s){': ' + problem if problem else ''}"
-                )
+                mark, why = ("✘", f": {problem}") if problem else ("✔", "")
+                say(f"{mark} {state.lab} {state.name} ({seconds:.1f} s){why}")
     finally:
         _end(scratch)
 

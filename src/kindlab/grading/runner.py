@@ -10,7 +10,7 @@ from time import monotonic
 
 import pytest
 
-from kindlab.api import Api, ApiError, Unreachable
+from kindlab.api import Api, ApiError
 from kindlab.errors import Problem
 from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult, overall
 from kindlab.grading.plugin import GradingPlugin
@@ -41,15 +41,18 @@ def grade(lab: Lab, api: Api, *, namespace: str = "", cluster: str = "", only: s
         if not plugin.results:
             raise Problem("The grader ran no check.", output[-500:], "This is a fault of the course, not yours.")
     except (Problem, ApiError) as error:
-        if isinstance(error, Unreachable):
-            log.error("%s", error)
-        results = [TaskResult(t.id, t.title, 0, t.points, Outcome.COULD_NOT_GRADE) for t in tasks]
-        return Report(
-            lab.slug, Outcome.COULD_NOT_GRADE, 0, _points(tasks), results, cluster, _since(began), problem=str(error)
-        )
+        log.error("%s", error)
+        return not_graded(lab, error, only=only, cluster=cluster, seconds=_since(began))
     results = [_task(t, [r for r in plugin.results if r.task == t.id]) for t in tasks]
     outcome = overall([r.outcome for r in results])
     return Report(lab.slug, outcome, sum(r.points for r in results), _points(tasks), results, cluster, _since(began))
+
+
+def not_graded(lab: Lab, why: Exception, *, only: str | None = None, cluster: str = "", seconds: float = 0.0) -> Report:
+    """The report of a grading that could not be carried out at all."""
+    tasks = [t for t in lab.tasks if only in (None, t.id)]
+    results = [TaskResult(t.id, t.title, 0, t.points, Outcome.COULD_NOT_GRADE) for t in tasks]
+    return Report(lab.slug, Outcome.COULD_NOT_GRADE, 0, _points(tasks), results, cluster, seconds, problem=str(why))
 
 
 def _run(lab: Lab, plugin: GradingPlugin) -> str:
