@@ -66,7 +66,6 @@ class Registry:
             "managedFields",
         ):
             meta.pop(field, None)
-        meta.pop("generation", None)
         meta["creationTimestamp"] = self.clock.now()
         meta["uid"] = objects.new_uid()
         kind.default(obj)
@@ -266,13 +265,16 @@ class Registry:
 
     def _check_delete_preconditions(self, kind: Resource, old: Obj, options: DeleteOptions) -> None:
         stored = old["metadata"]
-        for label, given, actual in (
-            ("UID", options.uid, stored["uid"]),
-            ("ResourceVersion", options.resource_version, stored["resourceVersion"]),
+        for label, given, actual, guess in (
+            ("UID", options.uid, stored["uid"], "deleted and then recreated"),
+            ("ResourceVersion", options.resource_version, stored["resourceVersion"], "modified"),
         ):
             if given is not None and given != actual:
-                why = f"Precondition failed: {label} in precondition: {given}, {label} in object meta: {actual}"
-                raise Conflict.of(kind.qualified, stored["name"], why)
+                why = (
+                    f"the {label} in the precondition ({given}) does not match the {label} in record ({actual}). "
+                    f"The object might have been {guess}"
+                )
+                raise Conflict.of(kind.qualified_kind, stored["name"], why)
 
     def _set_propagation(self, kind: Resource, meta: Obj, options: DeleteOptions) -> None:
         policy = options.propagation_policy
