@@ -6,10 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from kindlab.clusters.base import Status, remember
+from kindlab.clusters.base import Status, provider, remember
 from kindlab.clusters.pocket import Pocket
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cluster",
+        choices=["pocket", "kind", "current"],
+        default="pocket",
+        help="what tests/parity runs against: an embedded cluster of its own, kindlab's kind cluster, or your kubeconfig",
+    )
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Status:
+    """The cluster that parity tests run against (--cluster)."""
+    kind = request.config.getoption("--cluster")
+    if kind == "pocket":
+        return request.getfixturevalue("pocket")  # type: ignore[no-any-return]
+    found = provider(kind).status()
+    assert found.ready, f"the {kind} cluster cannot be used: {found.detail}"
+    return found
 
 
 @pytest.fixture(scope="session")

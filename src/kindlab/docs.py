@@ -25,8 +25,8 @@ HEADER = """# Commands
 | 3 | could not grade: the cluster or the grader failed; never a zero for the learner |
 
 Results go to standard output, progress and problems to standard error. `NO_COLOR` and `CI` are honoured; nothing
-needs a terminal. Environment: `KINDLAB_HOME` (where clusters keep their state), `KINDLAB_WORK` (your files, default `work/`),
-`KINDLAB_COURSE` (the folder with `labs/`), `KINDLAB_LOG=debug` (what happens inside, on standard error).
+needs a terminal. Environment: `KINDLAB_HOME` (where clusters keep their state), `KINDLAB_WORK` (your files, default
+`work/`), `KINDLAB_COURSE` (the folder with `labs/`), `KINDLAB_LOG=debug` (what happens inside, on standard error).
 
 """
 

@@ -1,0 +1,234 @@
+"""The unmodified kubectl against the embedded cluster: what learners type, and what they must read."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kindlab import workspace
+from kindlab.clusters.base import Status
+
+KUBECTL = os.environ.get("KUBECTL") or shutil.which("kubectl")
+pytestmark = [
+    pytest.mark.kubectl,
+    pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on this machine (set KUBECTL, or put it on PATH)"),
+]
+
+AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
+WEB = f"""
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 2
+  selector:
+    matchLabels: {{app: web}}
+  template:
+    metadata:
+      labels: {{app: web}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: web
+        image: {AGNHOST}
+        args: [netexec, --http-port=8080]
+        ports: [{{name: http, containerPort: 8080}}]
+        readinessProbe: {{httpGet: {{path: /healthz, port: http}}, periodSeconds: 1}}
+"""
+
+
+class Kubectl:
+    """Runs kubectl in one namespace with a home of its own; `ok` demands exit code 0 and returns what it printed."""
+
+    def __init__(self, kubeconfig: str, namespace: str, home: Path) -> None:
+        self.namespace = namespace
+        self.environment = {**os.environ, "KUBECONFIG": kubeconfig, "HOME": str(home)}
+        self.home = home
+
+    def run(self, *args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        assert KUBECTL is not None
+        command = [KUBECTL, "-n", self.namespace, *args]
+        return subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            cwd=self.home,
+            timeout=90,
+            check=False,
+        )
+
+    def ok(self, *args: str, stdin: str | None = None) -> str:
+        done = self.run(*args, stdin=stdin)
+        assert done.returncode == 0, f"kubectl {' '.join(args)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def json(self, *args: str) -> dict:
+        found: dict = json.loads(self.ok(*args, "-o", "json"))
+        return found
+
+
+@pytest.fixture
+def kubectl(pocket: Status, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kubectl]:
+    namespace = request.node.name.replace("_", "-").lower()[:60].strip("-")
+    api = pocket.api()
+    workspace.make_namespace(api, namespace)
+    assert pocket.kubeconfig is not None
+    yield Kubectl(pocket.kubeconfig, namespace, tmp_path)
+    workspace.remove_namespace(api, namespace)
+
+
+@pytest.fixture
+def web(kubectl: Kubectl) -> Kubectl:
+    assert kubectl.ok("apply", "-f", "-", stdin=WEB) == "deployment.apps/web created\n"
+    kubectl.ok("rollout", "status", "deployment/web", "--timeout=60s")
+    return kubectl
+
+
+def test_apply_says_created_unchanged_configured(kubectl: Kubectl) -> None:
+    assert kubectl.ok("apply", "-f", "-", stdin=WEB) == "deployment.apps/web created\n"
+    assert kubectl.ok("apply", "-f", "-", stdin=WEB) == "deployment.apps/web unchanged\n"
+    more = WEB.replace("replicas: 2", "replicas: 3")
+    assert kubectl.ok("apply", "-f", "-", stdin=more) == "deployment.apps/web configured\n"
+    assert kubectl.json("get", "deployment", "web")["spec"]["replicas"] == 3
+
+
+def test_get_prints_the_tables_learners_know(web: Kubectl) -> None:
+    header, *rows = web.ok("get", "pods").splitlines()
+    assert header.split() == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
+    assert [row.split()[1:4] for row in rows] == [["1/1", "Running", "0"]] * 2
+    assert web.ok("get", "deploy").splitlines()[1].split()[:4] == ["web", "2/2", "2", "2"]
+    assert web.ok("get", "rs").splitlines()[0].split() == ["NAME", "DESIRED", "CURRENT", "READY", "AGE"]
+    assert "IP" in web.ok("get", "pods", "-o", "wide").splitlines()[0].split()
+    assert len(web.ok("get", "pods", "-l", "app=web", "-o", "name").split()) == 2
+    assert web.run("get", "pods", "-l", "app=none").stderr == f"No resources found in {web.namespace} namespace.\n"
+
+
+def test_nodes_are_ready(kubectl: Kubectl) -> None:
+    rows = [line.split() for line in kubectl.ok("get", "nodes").splitlines()[1:]]
+    assert len(rows) == 3
+    assert {row[1] for row in rows} == {"Ready"}
+    assert {row[4].partition("+")[0] for row in rows} == {"v1.36.2"}
+
+
+def test_expose_makes_a_service_that_answers(web: Kubectl) -> None:
+    assert web.ok("expose", "deployment", "web", "--port=80", "--target-port=8080") == "service/web exposed\n"
+    web.ok(
+        "wait",
+        "--for=jsonpath={.endpoints[1].conditions.ready}=true",
+        "endpointslice",
+        "-l",
+        "kubernetes.io/service-name=web",
+    )
+    pods = web.ok("get", "pods", "-o", "jsonpath={.items[*].metadata.name}").split()
+    answer = web.ok(
+        "exec", pods[0], "--", "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do curl -s http://web/hostname; echo; done"
+    )
+    assert set(answer.split()) <= set(pods)
+    assert len(answer.split()) == 10
+
+
+def test_scale_and_rollout(web: Kubectl) -> None:
+    assert web.ok("scale", "deployment", "web", "--replicas=3") == "deployment.apps/web scaled\n"
+    web.ok("rollout", "status", "deployment/web", "--timeout=60s")
+    assert len(web.ok("get", "pods", "-o", "name").split()) == 3
+    assert web.ok("rollout", "restart", "deployment/web") == "deployment.apps/web restarted\n"
+    assert "successfully rolled out" in web.ok("rollout", "status", "deployment/web", "--timeout=60s")
+    history = web.ok("rollout", "history", "deployment/web")
+    assert [line.split()[0] for line in history.splitlines()[2:] if line.strip()] == ["1", "2"]
+    assert web.ok("rollout", "undo", "deployment/web") == "deployment.apps/web rolled back\n"
+    web.ok("rollout", "status", "deployment/web", "--timeout=60s")
+
+
+def test_describe_shows_events_and_endpoints(web: Kubectl) -> None:
+    web.ok("expose", "deployment", "web", "--port=80", "--target-port=8080")
+    pod = web.ok("get", "pods", "-o", "name").split()[0]
+    shown = web.ok("describe", pod)
+    for part in ("Status:           Running", "Readiness:", "Scheduled", "Pulled", "Created", "Started"):
+        assert part in shown
+    service = web.ok("describe", "service", "web")
+    assert "Endpoints:" in service
+    assert ":8080" in service
+    assert "ScalingReplicaSet" in web.ok("describe", "deployment", "web")
+
+
+def test_logs_and_exec(kubectl: Kubectl) -> None:
+    script = 'echo one; echo two >&2; trap "exit 0" TERM; sleep 3600 & wait'
+    kubectl.ok("run", "talker", "--image=busybox:1.36", "--restart=Never", "--command", "--", "sh", "-c", script)
+    kubectl.ok("wait", "--for=condition=Ready", "pod/talker", "--timeout=60s")
+    assert sorted(kubectl.ok("logs", "talker").split()) == ["one", "two"]
+    assert kubectl.ok("logs", "talker", "--tail=1").count("\n") == 1
+    assert kubectl.ok("exec", "talker", "--", "echo", "hello") == "hello\n"
+    failed = kubectl.run("exec", "talker", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (failed.returncode, failed.stdout) == (7, "out\n")
+    assert failed.stderr == "err\ncommand terminated with exit code 7\n"
+    assert kubectl.ok("exec", "-i", "talker", "--", "cat", stdin="through\n") == "through\n"
+    missing = kubectl.run("exec", "talker", "--", "nosuch")
+    assert missing.returncode == 127 or "executable file not found" in missing.stderr
+
+
+def test_cp_both_ways(kubectl: Kubectl) -> None:
+    kubectl.ok("run", "box", "--image=busybox:1.36", "--restart=Never", "--command", "--", "sleep", "3600")
+    kubectl.ok("wait", "--for=condition=Ready", "pod/box", "--timeout=60s")
+    (kubectl.home / "a.txt").write_text("bytes\n")
+    kubectl.ok("cp", "a.txt", "box:/tmp/b.txt")
+    kubectl.ok("cp", "box:/tmp/b.txt", "c.txt")
+    assert (kubectl.home / "c.txt").read_text() == "bytes\n"
+
+
+def test_a_typo_in_a_field_is_named(kubectl: Kubectl) -> None:
+    done = kubectl.run("apply", "-f", "-", stdin=WEB.replace("replicas: 2", "replcas: 2"))
+    assert done.returncode == 1
+    assert 'strict decoding error: unknown field "spec.replcas"' in done.stderr
+
+
+def test_an_invalid_object_is_refused_in_kubernetes_words(kubectl: Kubectl) -> None:
+    bad = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 70000}]}\n"
+    done = kubectl.run("apply", "-f", "-", stdin=bad)
+    assert done.returncode == 1
+    expected = (
+        'The Service "web" is invalid: spec.ports[0].port: Invalid value: 70000: must be between 1 and 65535, inclusive'
+    )
+    assert done.stderr.strip() == expected
+
+
+def test_edit_in_place_label_annotate_set_and_patch(web: Kubectl) -> None:
+    assert web.ok("label", "deployment", "web", "team=shop") == "deployment.apps/web labeled\n"
+    assert web.ok("annotate", "deployment", "web", "note=x") == "deployment.apps/web annotated\n"
+    assert web.ok("set", "env", "deployment/web", "MODE=test") == "deployment.apps/web env updated\n"
+    patch = '{"spec":{"template":{"spec":{"containers":[{"name":"web","env":[{"name":"MORE","value":"1"}]}]}}}}'
+    assert web.ok("patch", "deployment", "web", "-p", patch) == "deployment.apps/web patched\n"
+    env = web.json("get", "deployment", "web")["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {e["name"] for e in env} == {"MODE", "MORE"}
+
+
+def test_create_uses_protobuf_bodies(kubectl: Kubectl) -> None:
+    assert kubectl.ok("create", "configmap", "c", "--from-literal=a=1") == "configmap/c created\n"
+    assert (
+        kubectl.ok("create", "deployment", "d", "--image=nginx:1.27", "--replicas=2") == "deployment.apps/d created\n"
+    )
+    assert kubectl.ok("create", "service", "clusterip", "s", "--tcp=80:8080") == "service/s created\n"
+    assert kubectl.ok("create", "secret", "generic", "x", "--from-literal=p=q") == "secret/x created\n"
+    assert kubectl.json("get", "configmap", "c")["data"] == {"a": "1"}
+    assert kubectl.json("get", "deployment", "d")["spec"]["replicas"] == 2
+
+
+def test_delete_waits_until_it_is_gone(web: Kubectl) -> None:
+    pod = web.ok("get", "pods", "-o", "name").split()[0]
+    assert web.ok("delete", pod).startswith(f'pod "{pod.removeprefix("pod/")}" deleted')
+    assert pod not in web.ok("get", "pods", "-o", "name").split()
+    web.ok("delete", "deployment", "web")
+    web.ok("wait", "--for=delete", "pod", "-l", "app=web", "--timeout=60s")
+    assert web.ok("get", "pods", "-o", "name") == ""
+
+
+def test_explain_reads_the_schema(kubectl: Kubectl) -> None:
+    shown = kubectl.ok("explain", "service.spec.ports")
+    assert "targetPort" in shown
+    assert "KIND:       Service" in shown
