@@ -5,11 +5,13 @@ Models pkg/registry/apps/deployment, pkg/apis/apps (defaults, ValidateDeployment
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pocketkube import objects, selectors
-from pocketkube.errors import BadRequest
+from pocketkube import fields, objects, selectors
+from pocketkube.errors import BadRequest, Cause
 from pocketkube.objects import Obj
+from pocketkube.resources import formats, metadata, workload
 from pocketkube.resources.base import Column, Resource, Scale
 from pocketkube.resources.columns import AGE, NAME, age, containers, described
 from pocketkube.resources.pod_spec import defaults
@@ -73,6 +75,77 @@ class RESOURCE(Resource):
 
     def prepare_status(self, new: Obj, old: Obj) -> None:
         keep_labels(new, old)
+
+    def validate(self, obj: Obj) -> Iterator[Cause]:
+        spec = objects.spec(obj)
+        yield from workload.not_negative("spec.replicas", spec.get("replicas"))
+        yield from workload.selector("spec.selector", spec.get("selector"))
+        yield from workload.template("spec.template", spec)
+        yield from _strategy(spec.get("strategy") or {})
+        ready, deadline = spec.get("minReadySeconds", 0), spec.get("progressDeadlineSeconds")
+        yield from workload.not_negative("spec.minReadySeconds", ready)
+        yield from workload.not_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
+        yield from workload.not_negative("spec.progressDeadlineSeconds", deadline)
+        if deadline is not None and deadline <= ready:
+            yield fields.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
+
+    def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        yield from self.validate(new)
+        before, after = objects.spec(old).get("selector"), objects.spec(new).get("selector")
+        yield from metadata.immutable("spec.selector", after, before)
+
+    def validate_status(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        status = objects.status(new)
+        yield from workload.status(status, "updatedReplicas", "readyReplicas", "availableReplicas")
+        collisions = status.get("collisionCount") or 0
+        if collisions < (objects.status(old).get("collisionCount") or 0):
+            yield fields.invalid("status.collisionCount", collisions, "cannot be decremented")
+
+    def warnings(self, new: Obj, old: Obj | None) -> Iterable[str]:
+        return workload.warned(new, old)
+
+
+def _strategy(strategy: Obj) -> Iterator[Cause]:
+    type_, rolling, path = strategy.get("type", ""), strategy.get("rollingUpdate"), "spec.strategy.rollingUpdate"
+    if type_ == "Recreate":
+        if rolling is not None:
+            yield fields.forbidden(path, "may not be specified when strategy `type` is 'Recreate'")
+    elif type_ == "RollingUpdate":
+        yield from _rolling(path, rolling or {})
+    else:
+        internal = {"Type": type_, "RollingUpdate": _internal(rolling)}
+        yield fields.not_supported("spec.strategy", internal, ("Recreate", "RollingUpdate"))
+
+
+def _internal(rolling: Obj | None) -> Obj | None:
+    if rolling is None:
+        return None
+    return {"MaxUnavailable": rolling.get("maxUnavailable", 0), "MaxSurge": rolling.get("maxSurge", 0)}
+
+
+def _rolling(path: str, rolling: Obj) -> Iterator[Cause]:
+    unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
+    yield from int_or_percent(f"{path}.maxUnavailable", unavailable)
+    yield from int_or_percent(f"{path}.maxSurge", surge)
+    if _number(unavailable) == 0 and _number(surge) == 0:
+        yield fields.invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
+    if isinstance(unavailable, str) and not formats.percent(unavailable) and _number(unavailable) > 100:
+        yield fields.invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%")
+
+
+def int_or_percent(path: str, value: int | str) -> Iterator[Cause]:
+    """Field errors of a number that may be a percentage."""
+    if isinstance(value, int):
+        yield from workload.not_negative(path, value)
+    else:
+        yield from (fields.invalid(path, value, problem) for problem in formats.percent(value))
+
+
+def _number(value: int | str) -> int:
+    if isinstance(value, int):
+        return value
+    digits = value.removesuffix("%")
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
 def keep_labels(new: Obj, old: Obj) -> None:

@@ -15,6 +15,8 @@ from pocketkube.selectors import label_key_errors
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
+_LABEL_UNDERSCORE: Final = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN_UNDERSCORE: Final = rf"{_LABEL_UNDERSCORE}(\.{_LABEL_UNDERSCORE})*"
 _LABEL_1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _CONFIG_KEY: Final = r"[-._a-zA-Z0-9]+"
 _C_IDENTIFIER: Final = "[A-Za-z_][A-Za-z0-9_]*"
@@ -23,6 +25,7 @@ _PERCENT: Final = "[0-9]+%"
 
 _LABEL_RE = re.compile(_LABEL)
 _SUBDOMAIN_RE = re.compile(_SUBDOMAIN)
+_SUBDOMAIN_UNDERSCORE_RE = re.compile(_SUBDOMAIN_UNDERSCORE)
 _LABEL_1035_RE = re.compile(_LABEL_1035)
 _CONFIG_KEY_RE = re.compile(_CONFIG_KEY)
 _C_IDENTIFIER_RE = re.compile(_C_IDENTIFIER)
@@ -81,6 +84,18 @@ def dns1123_subdomain(value: str, *, prefix: bool = False) -> list[str]:
             "and must start and end with an alphanumeric character"
         )
         problems.append(_regex(text, _SUBDOMAIN, "example.com"))
+    return problems
+
+
+def dns1123_subdomain_with_underscore(value: str) -> list[str]:
+    """A DNS search path, whose labels may have underscores."""
+    problems = [max_length(253)] if _size(value) > 253 else []
+    if not _SUBDOMAIN_UNDERSCORE_RE.fullmatch(value):
+        text = (
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
+            "and must start and end with an alphanumeric character"
+        )
+        problems.append(_regex(text, _SUBDOMAIN_UNDERSCORE, "example.com"))
     return problems
 
 

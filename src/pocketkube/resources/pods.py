@@ -15,7 +15,7 @@ from pocketkube.errors import Cause, Conflict
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Column, DeleteOptions, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
-from pocketkube.resources.pod_spec import admission, defaults, printing
+from pocketkube.resources.pod_spec import admission, defaults, printing, updates, validation, warnings
 from pocketkube.resources.pod_spec.quality import qos_class
 
 _EPHEMERAL = ("get", "patch", "update")
@@ -97,7 +97,24 @@ class RESOURCE(Resource):
     def update_subresource(self, subresource: str, new: Obj, old: Obj) -> Iterable[Cause]:
         if subresource == "binding":
             return self._bind(new, old)
+        if subresource == "ephemeralcontainers":
+            added = objects.spec(new).get("ephemeralContainers")
+            new["spec"] = {**objects.copy(old["spec"]), "ephemeralContainers": added or []}
+            defaults.pod(new)
+            return updates.validate_ephemeral(new, old)
         return super().update_subresource(subresource, new, old)
+
+    def validate(self, obj: Obj) -> Iterator[Cause]:
+        return validation.pod(obj)
+
+    def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        return updates.validate(new, old)
+
+    def validate_status(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        return updates.validate_status(new, old)
+
+    def warnings(self, new: Obj, old: Obj | None) -> Iterable[str]:
+        return warnings.of_pod(new) if old is None else ()
 
     def _bind(self, new: Obj, old: Obj) -> Iterator[Cause]:
         node, name = objects.spec(new).get("nodeName", ""), objects.name(old)

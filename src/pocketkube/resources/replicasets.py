@@ -5,11 +5,13 @@ Models pkg/registry/apps/replicaset, pkg/apis/apps (defaults, ValidateReplicaSet
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pocketkube import objects
+from pocketkube.errors import Cause
 from pocketkube.objects import Obj
+from pocketkube.resources import metadata, workload
 from pocketkube.resources.base import Column, Resource, Scale
 from pocketkube.resources.columns import AGE, NAME, age, containers, described, selector_text
 from pocketkube.resources.pod_spec import defaults
@@ -59,3 +61,24 @@ class RESOURCE(Resource):
 
     def initial_status(self, obj: Obj) -> Obj:
         return {"replicas": 0}
+
+    def prepare_status(self, new: Obj, old: Obj) -> None:
+        new.setdefault("status", {}).setdefault("replicas", 0)
+
+    def validate(self, obj: Obj) -> Iterator[Cause]:
+        spec = objects.spec(obj)
+        yield from workload.not_negative("spec.replicas", spec.get("replicas"))
+        yield from workload.not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
+        yield from workload.selector("spec.selector", spec.get("selector"))
+        yield from workload.template("spec.template", spec)
+
+    def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        yield from self.validate(new)
+        before, after = objects.spec(old).get("selector"), objects.spec(new).get("selector")
+        yield from metadata.immutable("spec.selector", after, before)
+
+    def validate_status(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        yield from workload.status(objects.status(new), "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
+
+    def warnings(self, new: Obj, old: Obj | None) -> Iterable[str]:
+        return workload.warned(new, old)
