@@ -17,7 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--cluster",
         choices=["pocket", "kind", "current"],
         default="pocket",
-        help="what tests/parity runs against: an embedded cluster of its own, kindlab's kind cluster, or your kubeconfig",
+        help="what tests/parity runs against: an embedded cluster, kindlab's kind cluster, or your kubeconfig",
     )
 
 

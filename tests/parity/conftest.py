@@ -1,4 +1,4 @@
-"""Parity tests touch nothing but the API, so the same body runs on any cluster: `pytest tests/parity --cluster current`."""
+"""Parity tests touch nothing but the API: the same body runs on any cluster (`--cluster current`)."""
 
 from collections.abc import Iterator
 
