@@ -1,0 +1,204 @@
+"""What libc does inside a container when a program asks for a host's addresses.
+
+Models getaddrinfo with `files dns`: /etc/hosts first, then /etc/resolv.conf's search list, ndots, timeout and attempts
+over UDP, TCP when the answer was cut short. Left out: IPv6 (AAAA is never asked: the cluster is IPv4 only), sortlist,
+rotate, single-request.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv4Address
+from typing import TYPE_CHECKING
+
+from dnslib import QTYPE, RCODE, DNSError, DNSRecord
+
+if TYPE_CHECKING:
+    from pocketkube.kubelet.process import Process
+
+PORT = 53
+MOST_SERVERS = 3
+"""libc's MAXNS: further nameserver lines are ignored."""
+
+
+class ResolutionError(Exception):
+    """A name has no address; the text is getaddrinfo's."""
+
+
+class NotFound(ResolutionError):
+    """EAI_NONAME: every candidate was answered, none has an address."""
+
+    def __init__(self) -> None:
+        super().__init__("Name or service not known")
+
+
+class TemporaryFailure(ResolutionError):
+    """EAI_AGAIN: no server answered, or only with failures."""
+
+    def __init__(self) -> None:
+        super().__init__("Temporary failure in name resolution")
+
+
+@dataclass(frozen=True)
+class ResolvConf:
+    """/etc/resolv.conf as libc reads it; `timeout` in seconds."""
+
+    servers: list[str] = field(default_factory=lambda: ["127.0.0.1"])
+    search: list[str] = field(default_factory=list)
+    ndots: int = 1
+    timeout: int = 5
+    attempts: int = 2
+
+    @classmethod
+    def parse(cls, text: str) -> ResolvConf:
+        servers: list[str] = []
+        search: list[str] = []
+        numbers = {"ndots": 1, "timeout": 5, "attempts": 2}
+        for line in text.splitlines():
+            words = line.split()
+            if not words or words[0][0] in "#;":
+                continue
+            key, values = words[0], words[1:]
+            if key == "nameserver" and values:
+                servers.append(values[0])
+            elif key in ("search", "domain"):
+                search = [v.rstrip(".") for v in values]
+            elif key == "options":
+                for option in values:
+                    name, _, value = option.partition(":")
+                    if name in numbers and value.isdigit():
+                        numbers[name] = int(value)
+        most = {"ndots": 15, "timeout": 30, "attempts": 5}
+        limited = {k: min(v, most[k]) for k, v in numbers.items()}
+        return cls(servers[:MOST_SERVERS] or ["127.0.0.1"], search, **limited)
+
+    def candidates(self, name: str) -> Iterator[str]:
+        """The full names to ask for, in order, without a trailing dot."""
+        if name.endswith("."):
+            yield name[:-1]
+            return
+        as_is_first = name.count(".") >= self.ndots
+        if as_is_first:
+            yield name
+        for domain in self.search:
+            yield f"{name}.{domain}" if domain else name
+        if not as_is_first:
+            yield name
+
+
+def resolv_conf(process: Process) -> ResolvConf:
+    return ResolvConf.parse(_text(process, "/etc/resolv.conf"))
+
+
+def hosts(process: Process) -> Iterator[tuple[str, list[str]]]:
+    """(address, names) of every line of /etc/hosts."""
+    for line in _text(process, "/etc/hosts").splitlines():
+        words = line.partition("#")[0].split()
+        if len(words) > 1:
+            yield words[0], words[1:]
+
+
+async def lookup(process: Process, name: str) -> list[str]:
+    """The IPv4 addresses of a host name (an address is its own), never empty. Raises NotFound, TemporaryFailure."""
+    if is_address(name):
+        return [name]
+    wanted = name.rstrip(".").lower()
+    known = [a for a, names in hosts(process) if is_address(a) and wanted in (n.lower() for n in names)]
+    if known:
+        return known
+    if wanted == "localhost":
+        return ["127.0.0.1"]
+    return await ask(process, name)
+
+
+async def ask(process: Process, name: str) -> list[str]:
+    """As `lookup`, from DNS only."""
+    conf = resolv_conf(process)
+    failed = False
+    for candidate in conf.candidates(name):
+        try:
+            response = await query(process, candidate, "A", conf)
+        except TemporaryFailure:
+            failed = True
+            continue
+        except DNSError:
+            continue  # a label too long: such a name cannot exist
+        addresses = [str(record.rdata) for record in response.rr if record.rtype == QTYPE.A]
+        if addresses:
+            return addresses
+    raise TemporaryFailure if failed else NotFound
+
+
+async def query(process: Process, name: str, qtype: str, conf: ResolvConf) -> DNSRecord:
+    """Ask the servers in turn until one answers. Raises TemporaryFailure, DNSError (a name that cannot be)."""
+    message = DNSRecord.question(name, qtype)
+    for _ in range(conf.attempts):
+        for server in conf.servers:
+            try:
+                response = await exchange(process, message, server, timeout=conf.timeout)
+            except (OSError, DNSError):
+                continue
+            if response.header.rcode in (RCODE.NOERROR, RCODE.NXDOMAIN):
+                return response
+    raise TemporaryFailure
+
+
+async def exchange(
+    process: Process, message: DNSRecord, server: str, *, port: int = PORT, timeout: float, tcp: bool = False
+) -> DNSRecord:
+    """One question to one server; over TCP when told so or when the UDP answer was cut short.
+
+    Raises TimeoutError, ConnectionRefusedError, OSError, DNSError.
+    """
+    if not tcp:
+        response = await _over_udp(process, message, server, port, timeout)
+        if not response.header.tc:
+            return response
+    return await _over_tcp(process, message, server, port, timeout)
+
+
+async def _over_udp(process: Process, message: DNSRecord, server: str, port: int, timeout: float) -> DNSRecord:
+    with process.net.bind_udp() as socket:
+        socket.connect((server, port))
+        socket.send(message.pack())
+        async with process.clock.timeout(timeout):
+            while True:
+                data, _ = await socket.recvfrom()
+                response = DNSRecord.parse(data)
+                if response.header.id == message.header.id:
+                    return response
+
+
+async def _over_tcp(process: Process, message: DNSRecord, server: str, port: int, timeout: float) -> DNSRecord:
+    async with process.clock.timeout(timeout):
+        stream = await process.net.connect(server, port, timeout=timeout)
+        try:
+            packed = message.pack()
+            await stream.write(len(packed).to_bytes(2, "big") + packed)
+            data = b""
+            while len(data) < 2 or len(data) < 2 + int.from_bytes(data[:2], "big"):
+                more = await stream.read()
+                if not more:
+                    raise ConnectionResetError(errno.ECONNRESET, "end of file")
+                data += more
+            return DNSRecord.parse(data[2:])
+        finally:
+            stream.close()
+
+
+def is_address(text: str) -> bool:
+    """Whether the text is an IPv4 address."""
+    try:
+        IPv4Address(text)
+    except AddressValueError:
+        return False
+    return True
+
+
+def _text(process: Process, path: str) -> str:
+    try:
+        return process.fs.read_bytes(path).decode(errors="replace")
+    except OSError:
+        return ""
