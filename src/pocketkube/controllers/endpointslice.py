@@ -81,7 +81,7 @@ class EndpointSliceController(Controller):
         desired, ports = self._endpoints(service, family, matched)
         by_ports: dict[Ports, dict[str, Obj]] = {key: {} for key in desired}
         for found in owned:
-            key = _ports_key(found.get("ports") or [])
+            key = ports_key(found.get("ports") or [])
             if key in desired:
                 by_ports[key][objects.name(found)] = found
             else:
@@ -118,7 +118,7 @@ class EndpointSliceController(Controller):
             if pods.is_terminal(pod) or not (status.get("podIP") or status.get("podIPs")):
                 continue
             found = fixed if fixed is not None else _endpoint_ports(service, pod)
-            key = _ports_key(found)
+            key = ports_key(found)
             ports[key] = found
             group = desired.setdefault(key, {})
             node = nodes.get(objects.spec(pod).get("nodeName", ""))
@@ -222,7 +222,8 @@ def _endpoint_ports(service: Obj, pod: Obj | None) -> list[Obj]:
     return found
 
 
-def _ports_key(ports: list[Obj]) -> Ports:
+def ports_key(ports: list[Obj]) -> Ports:
+    """What tells one set of ports from another, whatever their order."""
     keys = [
         (p.get("name") or "", p.get("protocol") or "", p.get("port") or 0, p.get("appProtocol") or "") for p in ports
     ]
@@ -256,8 +257,8 @@ def _new_slice(service: Obj, family: str, ports: list[Obj], labels: dict[str, st
             "ownerReferences": [objects.owner_reference(service)],
         },
         "addressType": family,
-        "endpoints": endpoints,
-        "ports": [dict(port) for port in ports],
+        "endpoints": endpoints or None,
+        "ports": [dict(port) for port in ports] or None,
     }
 
 

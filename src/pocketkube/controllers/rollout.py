@@ -209,7 +209,7 @@ def has_progressed(old: Obj, new: Obj) -> bool:
         return _count(status, "replicas") - _count(status, "updatedReplicas")
 
     grown = ("updatedReplicas", "readyReplicas", "availableReplicas")
-    return outdated(new) < outdated(old) or any(_count(new, f) > _count(old, f) for f in grown)
+    return bool(outdated(new) < outdated(old)) or any(_count(new, f) > _count(old, f) for f in grown)
 
 
 def _count(status: Obj, field: str) -> int:
@@ -217,7 +217,7 @@ def _count(status: Obj, field: str) -> int:
 
 
 def has_deadline(deployment: Obj) -> bool:
-    return deployment["spec"].get("progressDeadlineSeconds", UNLIMITED) != UNLIMITED
+    return bool(deployment["spec"].get("progressDeadlineSeconds", UNLIMITED) != UNLIMITED)
 
 
 def set_condition(status: Obj, condition: Obj) -> None:

@@ -82,6 +82,8 @@ class NodeState:
         self.ports: Counter[HostPort] = Counter()
         self.owners: Counter[str] = Counter()
         """Pods by uid of their controller."""
+        self.exclusive: dict[str, Obj] = {}
+        """The pods with required anti-affinity, by uid."""
 
     @property
     def name(self) -> str:
@@ -96,9 +98,12 @@ class NodeState:
     def add(self, pod: Obj) -> None:
         self.remove(objects.uid(pod))
         self.pods[objects.uid(pod)] = pod
+        if objects.dig(pod, "spec", "affinity", "podAntiAffinity"):
+            self.exclusive[objects.uid(pod)] = pod
         self._count(pod, 1)
 
     def remove(self, uid: str) -> None:
+        self.exclusive.pop(uid, None)
         pod = self.pods.pop(uid, None)
         if pod is not None:
             self._count(pod, -1)

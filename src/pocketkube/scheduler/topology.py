@@ -62,7 +62,7 @@ def pod_affinity(cycle: Cycle, state: NodeState) -> Refusal | None:
         if any(matches(term, cycle.pod, other) for other in same_domain(cycle, term, state)):
             return Refusal(("node(s) didn't match pod anti-affinity rules",))
     for other_state in cycle.nodes.values():
-        for other in other_state.pods.values():
+        for other in other_state.exclusive.values():
             for term in terms(other, "podAntiAffinity"):
                 domain = objects.labels(other_state.node).get(term["topologyKey"])
                 here = objects.labels(state.node).get(term["topologyKey"])

@@ -1,0 +1,73 @@
+"""How endpoints are spread over slices."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pocketkube.controllers.packing import Identity, Plan, identity, pack
+from pocketkube.objects import Obj
+
+
+def endpoint(name: str, *, ready: bool = True) -> Obj:
+    target = {"kind": "Pod", "namespace": "n", "name": name}
+    return {"addresses": [f"10.0.0.{name}"], "targetRef": target, "conditions": {"ready": ready}}
+
+
+def endpoints(*names: int) -> list[Obj]:
+    return [endpoint(str(name)) for name in names]
+
+
+def wanted(*names: int) -> dict[Identity, Obj]:
+    return {identity(found): found for found in endpoints(*names)}
+
+
+def test_nothing_is_written_when_nothing_differs() -> None:
+    assert pack({"a": endpoints(1, 2)}, set(), wanted(2, 1), 3) == Plan()
+
+
+def test_a_changed_slice_is_filled_before_another_is_touched() -> None:
+    plan = pack({"a": endpoints(1, 2), "b": endpoints(3)}, set(), wanted(2, 3, 4, 5), 3)
+    assert plan == Plan(update={"a": endpoints(2, 4, 5)})
+
+
+def test_the_fullest_unchanged_slice_with_room_takes_the_rest() -> None:
+    plan = pack({"a": endpoints(1), "b": endpoints(2, 3)}, set(), wanted(1, 2, 3, 4), 3)
+    assert plan == Plan(update={"b": endpoints(2, 3, 4)})
+
+
+def test_full_slices_are_added_for_the_rest() -> None:
+    plan = pack({"a": endpoints(1, 2, 3)}, set(), wanted(*range(1, 9)), 3)
+    assert plan == Plan(create=[endpoints(4, 5, 6), endpoints(7, 8)])
+
+
+def test_an_empty_slice_is_deleted_and_sparse_ones_are_not_merged() -> None:
+    existing = {"a": endpoints(1), "b": endpoints(2), "c": endpoints(3, 4)}
+    assert pack(existing, set(), wanted(2, 3), 3) == Plan(update={"c": endpoints(3)}, delete=["a"])
+
+
+def test_an_endpoint_that_turned_and_a_label_are_reasons_to_write() -> None:
+    turned = endpoint("1", ready=False)
+    assert pack({"a": endpoints(1)}, set(), {identity(turned): turned}, 3) == Plan(update={"a": [turned]})
+    assert pack({"a": endpoints(1)}, {"a"}, wanted(1), 3) == Plan(update={"a": endpoints(1)})
+
+
+names = st.sets(st.integers(0, 30))
+
+
+@given(slices=st.lists(names, max_size=5), want=names, limit=st.integers(1, 6))
+def test_every_endpoint_is_in_one_slice_and_none_is_too_long(
+    slices: list[set[int]], want: set[int], limit: int
+) -> None:
+    seen: set[int] = set()
+    existing = {}
+    for number, members in enumerate(slices):
+        fresh = sorted(members - seen)[:limit]
+        seen |= set(fresh)
+        existing[f"s-{number}"] = endpoints(*fresh)
+    plan = pack(existing, set(), wanted(*want), limit)
+    after = {name: plan.update.get(name, held) for name, held in existing.items() if name not in plan.delete}
+    result = [*after.values(), *plan.create]
+    assert sorted(identity(e) for held in result for e in held) == sorted(wanted(*want))
+    assert all(len(held) <= limit for held in result)
+    assert all(held for held in plan.create)

@@ -1,0 +1,48 @@
+"""Pods whose node is gone."""
+
+from __future__ import annotations
+
+from tests.unit.pocketkube.controllers.world import World, running
+
+from pocketkube import objects
+
+
+async def test_pods_of_a_lost_node_go_after_the_quarantine() -> None:
+    world = World(speed=200)
+    world.node("gone")
+    async with running(world):
+        await world.until(lambda: world.find("serviceaccounts", "default") is not None)
+        world.stubborn = True
+        world.pod("p", nodeName="gone")
+        world.pod("stays")
+        await world.until(lambda: all(objects.status(p).get("phase") == "Running" for p in world.list("pods")))
+        seen: list[str] = []
+
+        def note(event: object) -> None:
+            found = world.find("pods", "p")
+            condition = objects.condition(found, "DisruptionTarget") if found else None
+            if condition:
+                seen.append(condition["message"])
+
+        world.client.subscribe("pods", note)
+        world.node("other")
+        world.delete("nodes", "gone")
+        before = world.registry.clock.monotonic()
+        await world.until(lambda: world.find("pods", "p") is None)
+        assert world.registry.clock.monotonic() - before >= 40
+        assert "PodGC: node no longer exists" in seen
+
+
+async def test_a_node_that_comes_back_keeps_its_pods() -> None:
+    world = World(speed=200)
+    world.node("n")
+    async with running(world):
+        await world.until(lambda: world.find("serviceaccounts", "default") is not None)
+        world.pod("p")
+        await world.until(lambda: objects.status(world.get("pods", "p")).get("phase") == "Running")
+        world.delete("nodes", "n")
+        world.node("n")
+        until = world.registry.clock.monotonic() + 60
+        while world.registry.clock.monotonic() < until:
+            await world.settle()
+        assert world.find("pods", "p") is not None

@@ -1,0 +1,129 @@
+"""ReplicaSets: numbers of pods, whose pods they are, and who goes first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.pocketkube.controllers.world import World, pod_spec
+
+from pocketkube import objects
+from pocketkube.controllers.replicaset import ranked_for_deletion
+from pocketkube.objects import Obj
+
+
+def replicaset(world: World, name: str = "rs", replicas: int = 2, **spec: Any) -> Obj:
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": pod_spec()}
+    body = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec}
+    return world.create("replicasets", {"metadata": {"name": name}, "spec": body})
+
+
+def status(world: World, name: str = "rs") -> Obj:
+    return objects.status(world.get("replicasets", name))
+
+
+async def test_pods_are_made_from_the_template(world: World) -> None:
+    owner = replicaset(world)
+    await world.until(lambda: status(world).get("availableReplicas") == 2)
+    for pod in world.list("pods"):
+        assert objects.name(pod).startswith("rs-")
+        assert len(objects.name(pod)) == len("rs-") + 5
+        assert pod["metadata"]["generateName"] == "rs-"
+        assert pod["metadata"]["ownerReferences"] == [objects.owner_reference(owner)]
+    made = [f"Created pod: {objects.name(pod)}" for pod in world.list("pods")]
+    assert sorted(world.events("rs", reason="SuccessfulCreate")) == sorted(made)
+
+
+async def test_a_deleted_pod_is_replaced_while_it_terminates(world: World) -> None:
+    replicaset(world)
+    await world.until(lambda: status(world).get("availableReplicas") == 2)
+    world.stubborn = True
+    world.delete("pods", objects.name(world.list("pods")[0]))
+    await world.until(lambda: status(world).get("availableReplicas") == 2 and len(world.list("pods")) == 3)
+    assert status(world)["terminatingReplicas"] == 1
+
+
+async def test_a_finished_pod_is_replaced(world: World) -> None:
+    replicaset(world, replicas=1)
+    await world.until(lambda: status(world).get("availableReplicas") == 1)
+    world.set_ready(objects.name(world.list("pods")[0]), ready=False, phase="Failed")
+    await world.until(lambda: len(world.list("pods")) == 2 and status(world).get("availableReplicas") == 1)
+
+
+async def test_orphans_are_adopted_and_strangers_released(world: World) -> None:
+    orphan = world.pod("lonely", {"app": "rs"})
+    owner = replicaset(world)
+    await world.until(lambda: status(world).get("availableReplicas") == 2)
+    assert len(world.list("pods", app="rs")) == 2
+    adopted = world.get("pods", "lonely")
+    assert objects.uid(adopted) == objects.uid(orphan)
+    assert objects.controller_ref(adopted) == objects.owner_reference(owner)
+
+    world.patch("pods", "lonely", lambda copy: copy["metadata"].update(labels={"app": "else"}))
+    await world.until(lambda: objects.controller_ref(world.get("pods", "lonely")) is None)
+    await world.until(lambda: len(world.list("pods", app="rs")) == 2 and status(world).get("availableReplicas") == 2)
+
+
+async def test_a_pod_that_is_refused_shows_in_the_status(world: World) -> None:
+    owner = objects.copy(world.get("namespaces", "test"))
+    assert owner
+    template = {"metadata": {"labels": {"app": "rs"}}, "spec": {**pod_spec(), "serviceAccountName": "nobody"}}
+    replicaset(world, replicas=1, template=template)
+    await world.until(lambda: objects.condition(world.get("replicasets", "rs"), "ReplicaFailure") is not None)
+    condition = objects.condition(world.get("replicasets", "rs"), "ReplicaFailure")
+    assert condition is not None
+    assert (condition["status"], condition["reason"]) == ("True", "FailedCreate")
+    assert 'serviceaccount "nobody" not found' in condition["message"]
+    assert f"Error creating: {condition['message']}" in world.events("rs", reason="FailedCreate")
+    world.create("serviceaccounts", {"metadata": {"name": "nobody"}})
+    await world.until(lambda: status(world).get("availableReplicas") == 1)
+    assert objects.condition(world.get("replicasets", "rs"), "ReplicaFailure") is None
+
+
+async def test_scaling_down_gives_up_pods_that_are_not_ready_first(world: World) -> None:
+    replicaset(world, replicas=4)
+    await world.until(lambda: status(world).get("availableReplicas") == 4)
+    unready = {objects.name(pod) for pod in world.list("pods")[1:3]}
+    for name in unready:
+        world.set_ready(name, ready=False)
+    await world.until(lambda: status(world).get("readyReplicas") == 2)
+    world.patch("replicasets", "rs", lambda copy: copy["spec"].update(replicas=2))
+    await world.until(lambda: status(world)["replicas"] == 2)
+    assert unready.isdisjoint({objects.name(pod) for pod in world.list("pods")})
+    gone = sorted(f"Deleted pod: {name}" for name in unready)
+    assert sorted(world.events("rs", reason="SuccessfulDelete")) == gone
+
+
+def ranked(*pods: Obj, related: tuple[Obj, ...] = ()) -> list[str]:
+    return [objects.name(pod) for pod in ranked_for_deletion(list(pods), [*pods, *related])]
+
+
+def a_pod(name: str, node: str = "n", phase: str = "Running", ready: str = "2026-01-01T00:00:00Z", **meta: Any) -> Obj:
+    conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": ready}] if ready else []
+    return {
+        "metadata": {"name": name, "creationTimestamp": "2026-01-01T00:00:00Z", **meta},
+        "spec": {"nodeName": node},
+        "status": {"phase": phase, "conditions": conditions, "containerStatuses": [{"restartCount": 0}]},
+    }
+
+
+def test_ranking() -> None:
+    pending, unknown = a_pod("pending", phase="Pending", ready=""), a_pod("unknown", phase="Unknown", ready="")
+    unready = a_pod("unready", ready="")
+    cheap = a_pod("cheap", annotations={"controller.kubernetes.io/pod-deletion-cost": "-1"})
+    plain, unplaced = a_pod("plain"), a_pod("unplaced", node="", phase="Pending", ready="")
+    expected = ["unplaced", "pending", "unknown", "unready", "cheap", "plain"]
+    assert ranked(plain, cheap, unready, unknown, pending, unplaced) == expected
+
+
+def test_ranking_prefers_crowded_nodes_then_the_youngest() -> None:
+    crowded = [a_pod("a", node="full"), a_pod("b", node="full")]
+    alone = a_pod("alone", node="free", ready="2026-01-02T00:00:00Z")
+    assert ranked(alone, *crowded)[-1] == "alone"
+    young, old = a_pod("young", ready="2026-01-02T00:00:00Z"), a_pod("old")
+    assert ranked(old, young) == ["young", "old"]
+    late, early = a_pod("late", creationTimestamp="2026-01-03T00:00:00Z"), a_pod("early")
+    assert ranked(early, late) == ["late", "early"]
+    restarted = a_pod("restarted")
+    restarted["status"]["containerStatuses"][0]["restartCount"] = 3
+    assert ranked(late, restarted) == ["restarted", "late"]
