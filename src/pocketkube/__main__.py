@@ -82,6 +82,7 @@ def explain(error: Exception, options: argparse.Namespace) -> tuple[str, str, st
             f"{error}.",
             "Start afresh with another --state folder, or remove this one (everything in the cluster is lost).",
         )
+    logging.getLogger("pocketkube").exception("the cluster could not start")
     return ("The cluster could not start.", f"{type(error).__name__}: {error}.", "See the log for details.")
 
 

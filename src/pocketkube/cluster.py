@@ -25,7 +25,6 @@ from pocketkube.kubelet.kubelet import Kubelet
 from pocketkube.kubelet.runtime import Runtime
 from pocketkube.network.dns import Zone
 from pocketkube.network.fabric import Fabric
-from pocketkube.network.hostports import HostPorts
 from pocketkube.network.proxy import Proxy
 from pocketkube.registry import Registry
 from pocketkube.scheduler import Scheduler
@@ -126,6 +125,8 @@ class Cluster:
         parts.append(Scheduler(Client(registry, "default-scheduler")).run())
         parts += [kubelet.run() for kubelet in kubelets]
         if config.host_ports:
+            from pocketkube.network.hostports import HostPorts
+
             parts.append(HostPorts(Client(registry, "host-ports"), fabric).run())
         self._parts = asyncio.get_running_loop().create_task(_together(parts), name="cluster")
         self._stack.push_async_callback(self._stop_parts)
