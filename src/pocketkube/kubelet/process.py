@@ -138,6 +138,8 @@ class PidNamespace:
         process.groups = groups
         process.program = program or (argv[0] if argv else "")
         process.umask = parent.umask if parent else 0o022
+        for fd in process.fds.values():
+            hold(fd)
         self.processes[pid] = process
         process.task = asyncio.get_running_loop().create_task(process.live(main), name=f"process {pid}: {argv[0]}")
         process.task.add_done_callback(process.ended)
@@ -190,6 +192,7 @@ class Process:
         self.task: asyncio.Task[None] | None = None
         self._handlers: dict[int, SignalHandler | None] = {}
         self._killed_by = 0
+        self._leaving: int | None = None
         self._exited = asyncio.Event()
 
     @property
@@ -236,6 +239,12 @@ class Process:
     def exit(self, code: int = 0) -> None:
         raise ProcessExit(code)
 
+    def finish(self, code: int) -> None:
+        """exit(code) from outside the program's own flow: a signal handler, or one of its tasks."""
+        if self.exit_code is None and self.task is not None:
+            self._leaving = code & 0xFF
+            self.task.cancel()
+
     def spawn(
         self,
         argv: list[str],
@@ -256,7 +265,7 @@ class Process:
             program = self.namespace.find_program(argv[0], cwd=directory, path=environment.get("PATH", DEFAULT_PATH))
             main, argv = self.namespace.program(program, argv)
         merged = {number: fd for number, fd in {**self.fds, **(fds or {})}.items() if fd is not None}
-        return self.namespace.spawn(
+        child = self.namespace.spawn(
             main,
             argv,
             env=environment,
@@ -268,6 +277,8 @@ class Process:
             groups=self.groups,
             program=program,
         )
+        child._handlers = {number: None for number, handler in self._handlers.items() if handler is None}
+        return child
 
     async def run(self, argv: list[str], **options: Any) -> int:
         """Spawn a child and wait for its exit code. A program that cannot be started raises as `spawn` does."""
@@ -308,9 +319,9 @@ class Process:
         except ProcessExit as left:
             code = left.code
         except asyncio.CancelledError:
-            code = 128 + (self._killed_by or signal.SIGKILL)
-            if not self._killed_by:
+            if self._leaving is None and not self._killed_by:
                 raise
+            code = 128 + self._killed_by if self._leaving is None else self._leaving
         except BrokenPipeError:
             code = 128 + signal.SIGPIPE
         except Exception:
@@ -320,10 +331,28 @@ class Process:
 
     def ended(self, task: asyncio.Task[None]) -> None:
         """The task is over: also one that was cancelled before it ran its first step."""
-        if self.exit_code is None:
+        if self.exit_code is None and self._leaving is not None:
+            self.exit_code = self._leaving
+        elif self.exit_code is None:
             self.exit_code = 128 + (self._killed_by or signal.SIGKILL)
         self.namespace.reap(self)
+        for fd in self.fds.values():
+            release(fd)
         self._exited.set()
+
+
+def hold(fd: Any) -> None:
+    """One more descriptor refers to an open file. What has no `hold` is not counted (a container's own stdio)."""
+    counted = getattr(fd, "hold", None)
+    if counted is not None:
+        counted()
+
+
+def release(fd: Any) -> None:
+    """One descriptor fewer: the last one to go closes the open file, so a pipe's reader sees its end."""
+    counted = getattr(fd, "release", None)
+    if counted is not None:
+        counted()
 
 
 def _join(cwd: str, name: str) -> str:

@@ -13,7 +13,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pocketkube.kubelet.filesystem.file import File, StreamFile
@@ -46,18 +46,22 @@ MODES = {
 
 
 class FileSystem:
-    """As root and outside any process, unless it is a view (`for_process`). Views share everything but who looks."""
+    """As root and outside any process, unless it is a view (`for_process`). Views share everything but who looks.
+
+    `root` (or one `node` of it) is mounted at `/`; without it there is an empty tree in memory.
+    """
 
     def __init__(
         self,
         root: Tree | None = None,
         *,
+        node: Any = None,
         now: Callable[[], float] = time.time,
         table: MountTable | None = None,
         seer: Seer | None = None,
     ) -> None:
         self.now = now
-        self._table = table or MountTable(root or MemoryTree(now=now))
+        self._table = table or MountTable(root or MemoryTree(now=now), node)
         self._seer = seer or Seer()
         self._umask = 0o022
 
@@ -97,6 +101,11 @@ class FileSystem:
         where = self._make_target(target, folder=tree.kind(node) == DIRECTORY)
         self._table.add(Mount(where, tree, node, read_only, source or tree.source, options))
 
+    def node(self, path: str) -> Any:
+        """The node behind a path, for mounting it elsewhere (subPath, hostPath)."""
+        with _about(path):
+            return self._find(path).node
+
     def make_read_only(self, target: str = "/") -> None:
         """Remount: from now on writing there is refused with EROFS."""
         for mount in self._table:
@@ -121,7 +130,8 @@ class FileSystem:
                 parent, last, _ = self._table.walk(at, self._seer)
                 kind = DIRECTORY if folder or number < len(names) - 1 else FILE
                 node = parent.mount.tree.own(parent)
-                parent.mount.tree.create(node, last, kind, 0o755 if kind == DIRECTORY else 0o644, 0, 0)
+                with suppress(PermissionError):  # /dev is not a real directory: the mount itself shows there
+                    parent.mount.tree.create(node, last, kind, 0o755 if kind == DIRECTORY else 0o644, 0, 0)
                 at = f"{parent.path.rstrip('/')}/{last}"
         return at or "/"
 

@@ -95,8 +95,8 @@ class Seer:
 class MountTable:
     """The mounts of one container; lookups start at its root."""
 
-    def __init__(self, root: Tree, *, source: str = "overlay") -> None:
-        self._mounts: dict[str, Mount] = {"/": Mount("/", root, root.root, source=source)}
+    def __init__(self, root: Tree, node: Any = None) -> None:
+        self._mounts: dict[str, Mount] = {"/": Mount("/", root, root.root if node is None else node)}
         self._below: dict[str, set[str]] = {}
 
     def __iter__(self) -> Iterator[Mount]:

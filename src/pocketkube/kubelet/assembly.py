@@ -1,0 +1,132 @@
+"""From a container's spec to what the runtime starts: user, files, mounts, environment, argv.
+
+Models generateContainerConfig and makeMounts of pkg/kubelet. Left out: SELinux, AppArmor, seccomp, capabilities,
+privileged mode, procMount, volumeDevices, mount propagation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pocketkube import objects
+from pocketkube.kubelet.container import Config
+from pocketkube.kubelet.environment import ConfigError, arguments, expand
+from pocketkube.kubelet.filesystem import DIRECTORY, FileSystem, MemoryTree, root_of
+from pocketkube.kubelet.volumes.base import Volume
+from pocketkube.objects import Obj
+
+if TYPE_CHECKING:
+    from pocketkube.images.base import Image
+
+
+def security(pod: Obj, container: Obj, field: str, default: Any = None) -> Any:
+    """A securityContext field: the container's, else the pod's."""
+    for holder in (container, objects.spec(pod)):
+        value = (holder.get("securityContext") or {}).get(field)
+        if value is not None:
+            return value
+    return default
+
+
+def full_name(pod: Obj) -> str:
+    """`name_namespace(uid)`, as upstream names pods in texts."""
+    return f"{objects.name(pod)}_{objects.namespace(pod)}({objects.uid(pod)})"
+
+
+def check_user(pod: Obj, container: Obj, image: type[Image]) -> None:
+    """runAsNonRoot. Raises ConfigError."""
+    if not security(pod, container, "runAsNonRoot"):
+        return
+    where = f'(pod: "{full_name(pod)}", container: {container["name"]})'
+    asked = security(pod, container, "runAsUser")
+    if asked == 0:
+        raise ConfigError(f"container's runAsUser breaks non-root policy {where}")
+    if asked is None and image.user == 0:
+        raise ConfigError(f"container has runAsNonRoot and image will run as root {where}")
+
+
+def configure(
+    pod: Obj,
+    container: Obj,
+    image: type[Image],
+    *,
+    hostname: str,
+    environment: Callable[[Obj], dict[str, str]],
+    services: Mapping[str, Any],
+) -> Config:
+    """Raises ConfigError."""
+    declared = environment(container)
+    check_user(pod, container, image)
+    pod_security = objects.spec(pod).get("securityContext") or {}
+    groups = [*(pod_security.get("supplementalGroups") or ())]
+    if pod_security.get("fsGroup") is not None:
+        groups.append(pod_security["fsGroup"])
+    lent = image.system if objects.namespace(pod) == "kube-system" else ()
+    argv = arguments(container, image, declared)
+    if not argv:
+        raise ConfigError("no command specified")
+    return Config(
+        name=container["name"],
+        image=image,
+        argv=argv,
+        env={**image.env, "HOSTNAME": hostname, **declared},
+        workdir=container.get("workingDir") or image.workdir,
+        hostname=hostname,
+        uid=security(pod, container, "runAsUser", image.user),
+        gid=security(pod, container, "runAsGroup", 0),
+        groups=tuple(groups),
+        stdin=bool(container.get("stdin")),
+        stdin_once=bool(container.get("stdinOnce")),
+        tty=bool(container.get("tty")),
+        message_path=container.get("terminationMessagePath") or "/dev/termination-log",
+        message_policy=container.get("terminationMessagePolicy") or "File",
+        services={name: services[name] for name in lent if name in services},
+    )
+
+
+def files(
+    pod: Obj,
+    container: Obj,
+    config: Config,
+    *,
+    volumes: Mapping[str, Volume],
+    kubelet_files: MemoryTree,
+    now: Callable[[], float],
+) -> FileSystem:
+    """The container's root with everything mounted. `kubelet_files` holds hosts, hostname, resolv.conf.
+    Raises ConfigError."""
+    fs = root_of(config.image, now=now)
+    own = kubelet_files.root.data
+    mounted = {mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts") or ()}
+    for name in ("hosts", "hostname", "resolv.conf"):
+        if f"/etc/{name}" not in mounted:
+            fs.mount(f"/etc/{name}", kubelet_files, own[name], source="/dev/vda1")
+    message = kubelet_files.put(f"message-{config.name}", b"", 0o666)
+    fs.mount(config.message_path, kubelet_files, message, source="/dev/vda1")
+    for mount in sorted(container.get("volumeMounts") or (), key=lambda mount: mount["mountPath"].count("/")):
+        volume = volumes[mount["name"]]
+        try:
+            node = _node(volume, mount, config.env)
+            read_only = bool(mount.get("readOnly")) or volume.read_only
+            fs.mount(_target(mount["mountPath"], config.workdir), volume.tree, node, read_only=read_only)
+        except OSError as error:
+            raise ConfigError(f'failed to mount volume "{mount["name"]}": {error}') from None
+    if security({}, container, "readOnlyRootFilesystem"):
+        fs.make_read_only("/")
+    return fs
+
+
+def _target(path: str, workdir: str) -> str:
+    return path if path.startswith("/") else f"{workdir.rstrip('/')}/{path}"
+
+
+def _node(volume: Volume, mount: Obj, env: Mapping[str, str]) -> Any:
+    """The volume's root, or what subPath names in it; looked up inside the volume, so links cannot lead out of it."""
+    sub_path = mount.get("subPath") or expand(mount.get("subPathExpr") or "", env)
+    if not sub_path:
+        return volume.root
+    inside = FileSystem(volume.tree, node=volume.root)
+    if volume.tree.kind(volume.root) == DIRECTORY and not inside.exists(f"/{sub_path}"):
+        inside.mkdir(f"/{sub_path}", 0o777, parents=True)
+    return inside.node(f"/{sub_path}")

@@ -1,0 +1,204 @@
+"""The kubelet: one node. It registers the Node, keeps it alive, and gives every pod bound to it a worker.
+
+Models pkg/kubelet/kubelet.go (syncLoop). Everything runs in one TaskGroup: cancelling `run` kills all containers, and
+the stored pods stay as they are; the next run finds them as a kubelet finds its pods after the node rebooted: all
+containers start again as new instances. Left out: static pods, admission by node resources, eviction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pocketkube import objects
+from pocketkube.client import Client
+from pocketkube.errors import StatusError
+from pocketkube.ipam import PodAddresses
+from pocketkube.kubelet.filesystem import Tree
+from pocketkube.kubelet.filesystem.host import remove_folder
+from pocketkube.kubelet.node import RENEW_SECONDS, NodeAgent
+from pocketkube.kubelet.pod_worker import PodWorker
+from pocketkube.objects import Key, Obj
+from pocketkube.store import DELETED, Event
+
+if TYPE_CHECKING:
+    from pocketkube.images.base import Image
+    from pocketkube.network.fabric import Fabric, PodNetwork
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 300
+UPSTREAM_DNS = "172.18.0.1"
+"""The node's own resolver, which pods with dnsPolicy Default use: nobody answers there."""
+
+
+class Kubelet:
+    """`services`: what the cluster lends: `tokens` (issues service account tokens), `dns` and the like for images."""
+
+    def __init__(
+        self,
+        client: Client,
+        node_name: str,
+        *,
+        fabric: Fabric,
+        catalogue: Mapping[str, type[Image]],
+        state_dir: Path,
+        node_ip: str,
+        pod_cidr: str,
+        zone: str | None = None,
+        roles: tuple[str, ...] = (),
+        services: Mapping[str, Any] | None = None,
+        capacity: Mapping[str, str] | None = None,
+    ) -> None:
+        self.client = client
+        self.clock = client.clock
+        self.node_name = node_name
+        self.node_ip = node_ip
+        self.fabric = fabric
+        self.catalogue = catalogue
+        self.state_dir = state_dir
+        self.services = services or {}
+        self.zone = client.registry.zone
+        self.upstream_dns = UPSTREAM_DNS
+        self.addresses = PodAddresses(pod_cidr)
+        self.host_trees: dict[Path, Tree] = {}
+        self.node = NodeAgent(
+            client,
+            node_name,
+            address=node_ip,
+            pod_cidr=pod_cidr,
+            zone=zone,
+            roles=roles,
+            capacity=capacity or {},
+            catalogue=catalogue,
+        )
+        self.net: PodNetwork = fabric.attach(node_ip, node_name)
+        self._workers: dict[str, PodWorker] = {}
+        """By pod uid: a pod may be made again under its name while the old one still ends."""
+        self._by_key: dict[Key, PodWorker] = {}
+        self._watched: dict[tuple[str, Key], set[PodWorker]] = defaultdict(set)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._news: asyncio.Queue[Obj] = asyncio.Queue()
+
+    def register(self) -> None:
+        """Create or update the Node and its Lease."""
+        self.node.register()
+        self.node.renew()
+
+    async def run(self) -> None:
+        """Serve the node until cancelled."""
+        self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        stops = [
+            self.client.subscribe("pods", self._pod_event),
+            *(self.client.subscribe(kind, self._object_event) for kind in ("configmaps", "secrets")),
+        ]
+        try:
+            self.register()
+            existing = [pod for pod in self.client.list("pods") if self._is_mine(pod)]
+            self._clean({objects.uid(pod) for pod in existing})
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._stay_alive(), name=f"{self.node_name} heartbeat")
+                for pod in existing:
+                    self._work_on(pod)
+                while True:
+                    self._work_on(await self._news.get())
+        finally:
+            for stop in stops:
+                stop()
+            self._tasks = None
+            self.fabric.detach(self.node_ip)
+
+    def worker(self, namespace: str, name: str) -> PodWorker | None:
+        """The worker of a pod that runs (or ran) here."""
+        return self._by_key.get((namespace, name))
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """A task of this kubelet; what it raises is logged, and does not end the others."""
+        assert self._tasks is not None, "the kubelet is not running"
+        return self._tasks.create_task(_logged(work, name), name=name)
+
+    # -- events: taking notes only
+
+    def _is_mine(self, pod: Obj) -> bool:
+        return objects.spec(pod).get("nodeName") == self.node_name
+
+    def _pod_event(self, event: Event) -> None:
+        pod = event.object
+        if not self._is_mine(pod):
+            return
+        worker = self._workers.get(objects.uid(pod))
+        if event.type == DELETED:
+            if worker is not None:
+                worker.removed()
+        elif worker is not None:
+            worker.update(pod)
+        else:
+            self._news.put_nowait(pod)
+
+    def _object_event(self, event: Event) -> None:
+        at = (event.resource, objects.key(event.object))
+        for worker in tuple(self._watched.get(at, ())):
+            worker.touched(*at)
+
+    def watch_objects(self, worker: PodWorker) -> None:
+        """Tell `worker` of changes to the objects it depends on."""
+        for at in worker.depends_on():
+            self._watched[at].add(worker)
+
+    def forget_objects(self, worker: PodWorker) -> None:
+        for at in [at for at, workers in self._watched.items() if worker in workers]:
+            self._watched[at].discard(worker)
+            if not self._watched[at]:
+                del self._watched[at]
+
+    # -- work
+
+    def _work_on(self, pod: Obj) -> None:
+        uid = objects.uid(pod)
+        stored = self.client.find("pods", *objects.key(pod))
+        if uid in self._workers or stored is None or objects.uid(stored) != uid:
+            return
+        worker = self._workers[uid] = self._by_key[objects.key(pod)] = PodWorker(self, stored)
+        if objects.is_terminating(stored):
+            worker.update(stored)
+        self.spawn(self._run(worker), f"pod {objects.namespace(pod)}/{objects.name(pod)}")
+
+    async def _run(self, worker: PodWorker) -> None:
+        try:
+            await worker.run()
+        finally:
+            self._workers.pop(worker.uid, None)
+            if self._by_key.get(worker.key) is worker:
+                del self._by_key[worker.key]
+
+    async def _stay_alive(self) -> None:
+        last = self.clock.monotonic()
+        while True:
+            await self.clock.sleep(RENEW_SECONDS)
+            try:
+                if self.client.find("nodes", "", self.node_name) is None:
+                    self.node.register()  # somebody deleted the Node: a kubelet registers again
+                self.node.renew()
+                if self.clock.monotonic() - last >= HEARTBEAT_SECONDS:
+                    last = self.clock.monotonic()
+                    self.node.post()
+            except StatusError:
+                log.exception("%s could not renew its lease", self.node_name)
+
+    def _clean(self, known: set[str]) -> None:
+        """Remove the folders of pods that went away while nobody looked."""
+        folder = self.state_dir / "pods"
+        for left in folder.iterdir() if folder.is_dir() else ():
+            if left.name not in known:
+                remove_folder(left)
+
+
+async def _logged(work: Coroutine[Any, Any, None], name: str) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("%s failed", name)

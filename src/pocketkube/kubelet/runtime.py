@@ -1,0 +1,181 @@
+"""The running containers of all nodes, as the API server asks for them: logs, exec, attach.
+
+Models the kubelet's streaming endpoints (pkg/kubelet/server, kubelet_pods.go) with their refusals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from pocketkube import objects
+from pocketkube.errors import BadRequest, InternalError, NotFound
+from pocketkube.kubelet.container import Container, ExecError
+from pocketkube.kubelet.kubelet import Kubelet
+from pocketkube.kubelet.pod_worker import PodWorker
+from pocketkube.kubelet.slot import Slot
+
+QUEUE_LIMIT = 256
+_UNREADY = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
+
+
+class Runtime:
+    """apiserver.streams.runtime.PodRuntime over the kubelets of one cluster."""
+
+    def __init__(self, kubelets: Iterable[Kubelet]) -> None:
+        self._kubelets = {kubelet.node_name: kubelet for kubelet in kubelets}
+
+    async def exec(
+        self,
+        namespace: str,
+        pod_name: str,
+        container: str,
+        argv: list[str],
+        *,
+        fds: Mapping[int, Any],
+        tty: bool = False,
+    ) -> int:
+        """See PodRuntime. Raises NotFound (no such container, not running), InternalError (cannot be started)."""
+        running = self._running(namespace, pod_name, container)
+        try:
+            return await running.exec(argv, fds, tty=tty)
+        except ExecError as error:
+            raise InternalError(f"error executing command in container: {error}") from None
+
+    async def attach(
+        self, namespace: str, pod_name: str, container: str, *, fds: Mapping[int, Any], tty: bool = False
+    ) -> None:
+        """See PodRuntime. Raises as `exec`."""
+        running = self._running(namespace, pod_name, container)
+        joined = [
+            (out, _Joined(fds[number])) for number, out in ((1, running.stdout), (2, running.stderr)) if number in fds
+        ]
+        for output, listener in joined:
+            output.listeners.add(listener)
+        try:
+            async with asyncio.TaskGroup() as group:
+                feeding = group.create_task(_feed(running, fds)) if 0 in fds and running.stdin else None
+                for _, listener in joined:
+                    group.create_task(listener.copy())
+                await running.wait()
+                for _, listener in joined:
+                    listener.end()
+                if feeding:
+                    feeding.cancel()
+        finally:
+            for output, listener in joined:
+                output.listeners.discard(listener)
+
+    async def log_lines(
+        self,
+        namespace: str,
+        pod_name: str,
+        container: str,
+        *,
+        previous: bool = False,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        timestamps: bool = False,
+        limit_bytes: int | None = None,
+    ) -> AsyncIterator[bytes]:
+        """See PodRuntime. Raises BadRequest when there is nothing to read yet."""
+        worker = self._worker(namespace, pod_name)
+        if worker is None:
+            return
+        found = self._logged(worker, container, previous=previous)
+        left = limit_bytes
+        lines = found.log.read(follow=follow, tail=tail, since=since, timestamps=timestamps)
+        async for line in lines:
+            if left is not None and len(line) >= left:
+                yield line[:left]
+                return
+            if left is not None:
+                left -= len(line)
+            yield line
+
+    # -- finding
+
+    def _worker(self, namespace: str, name: str) -> PodWorker | None:
+        """None for a pod that is not bound to a node yet. Raises NotFound."""
+        for kubelet in self._kubelets.values():
+            worker = kubelet.worker(namespace, name)
+            if worker is not None:
+                return worker
+        client = next(iter(self._kubelets.values())).client
+        pod = client.get("pods", namespace, name)
+        if objects.spec(pod).get("nodeName"):
+            raise BadRequest(f'pod "{name}" cannot be found - no logs available')
+        return None
+
+    def _running(self, namespace: str, name: str, container: str) -> Container:
+        worker = self._worker(namespace, name)
+        if worker is None:
+            raise BadRequest(f"pod {name} does not have a host assigned")
+        slot = worker.slots.get(container)
+        if slot is None or slot.current is None or not slot.current.running:
+            raise NotFound(f'container not found ("{container}")')
+        return slot.current
+
+    def _logged(self, worker: PodWorker, container: str, *, previous: bool) -> Container:
+        """The instance whose log is meant. Raises BadRequest in validateContainerLogStatus' words."""
+        where = f'container "{container}" in pod "{objects.name(worker.pod)}"'
+        slot = worker.slots.get(container)
+        if slot is None:
+            raise BadRequest(f"{where} is not available")
+        if previous:
+            found = _previous(slot)
+            if found is None:
+                raise BadRequest(f"previous terminated {where} not found")
+            return found
+        if slot.current is not None:
+            return slot.current
+        if slot.ended is not None:
+            raise BadRequest(f"unable to retrieve container logs for {slot.ended.get('containerID', '')}")
+        reason = slot.waiting[0] if slot.waiting else slot.status("ContainerCreating")["state"]["waiting"]["reason"]
+        raise BadRequest(f"{where} is waiting to start: {_UNREADY.get(reason, reason)}")
+
+
+def _previous(slot: Slot) -> Container | None:
+    """lastState's instance: the one before, or the current one when it has ended and waits to start again."""
+    if slot.current is not None and slot.current.exited and slot.waiting is not None:
+        return slot.current
+    return slot.previous
+
+
+class _Joined:
+    """Carries what a container writes to somebody attached; who does not keep up misses some of it."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE_LIMIT)
+
+    def __call__(self, data: bytes) -> None:
+        with suppress(asyncio.QueueFull):
+            self._queue.put_nowait(data)
+
+    def end(self) -> None:
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(b"")
+
+    async def copy(self) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            while data := await self._queue.get():
+                await self._writer.write(data)
+
+
+async def _feed(container: Container, fds: Mapping[int, Any]) -> None:
+    assert container.stdin is not None
+    try:
+        while data := await fds[0].read(65536):
+            await container.stdin.write(data)
+    except (BrokenPipeError, ConnectionResetError):
+        return
+    if container.config.stdin_once:
+        container.stdin.write_eof()

@@ -1,0 +1,94 @@
+"""What the containers of a pod have in common besides the network: its host name, /etc/hosts, /etc/resolv.conf.
+
+Models pkg/kubelet/kubelet_pods.go (GeneratePodHostNameAndDomain, managed hosts file) and pkg/kubelet/network/dns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pocketkube import objects
+from pocketkube.objects import Obj
+
+LONGEST_HOSTNAME = 63
+LONGEST_FQDN = 64
+_SEARCH_MAX = 32
+_NAMESERVERS_MAX = 3
+_HOSTS = """# Kubernetes-managed hosts file.
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::0\tip6-localnet
+fe00::0\tip6-mcastprefix
+fe00::1\tip6-allnodes
+fe00::2\tip6-allrouters
+"""
+
+
+class SandboxError(Exception):
+    """The sandbox cannot be made: an event FailedCreatePodSandBox with this text."""
+
+
+def hostname_and_domain(pod: Obj, zone: Mapping[str, str]) -> tuple[str, str]:
+    """(host name, DNS domain or "") of a pod that does not use the host's network."""
+    spec = objects.spec(pod)
+    override = spec.get("hostnameOverride")
+    if override:
+        return str(override), ""
+    name = spec.get("hostname") or objects.name(pod)
+    if len(name) > LONGEST_HOSTNAME:
+        name = name[:LONGEST_HOSTNAME].rstrip("-.")
+    subdomain = spec.get("subdomain")
+    if not subdomain:
+        return name, ""
+    return name, f"{subdomain}.{objects.namespace(pod)}.svc.{zone.get('cluster_domain', 'cluster.local')}"
+
+
+def kernel_hostname(pod: Obj, zone: Mapping[str, str]) -> str:
+    """What `hostname` prints: the short name, or all of it with setHostnameAsFQDN. Raises SandboxError."""
+    name, domain = hostname_and_domain(pod, zone)
+    if not domain or not objects.spec(pod).get("setHostnameAsFQDN"):
+        return name
+    full = f"{name}.{domain}"
+    if len(full) > LONGEST_FQDN:
+        raise SandboxError(
+            f"failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long "
+            f"({LONGEST_FQDN} characters is the max, {len(full)} characters requested)"
+        )
+    return full
+
+
+def hosts_file(pod: Obj, address: str, zone: Mapping[str, str]) -> str:
+    name, domain = hostname_and_domain(pod, zone)
+    text = _HOSTS + (f"{address}\t{name}.{domain}\t{name}\n" if domain else f"{address}\t{name}\n")
+    aliases = objects.spec(pod).get("hostAliases") or ()
+    if aliases:
+        text += "\n# Entries added by HostAliases.\n"
+        text += "".join("\t".join([alias["ip"], *(alias.get("hostnames") or ())]) + "\n" for alias in aliases)
+    return text
+
+
+def resolv_file(pod: Obj, zone: Mapping[str, str], upstream: str) -> str:
+    """/etc/resolv.conf by dnsPolicy and dnsConfig; `upstream` is the node's own resolver."""
+    spec = objects.spec(pod)
+    policy = spec.get("dnsPolicy", "ClusterFirst")
+    if policy == "ClusterFirst" and spec.get("hostNetwork"):
+        policy = "Default"
+    servers: list[str] = []
+    search: list[str] = []
+    options: dict[str, str | None] = {}
+    if policy == "Default":
+        servers = [upstream]
+    elif policy != "None":
+        domain = zone.get("cluster_domain", "cluster.local")
+        servers = [zone.get("dns_ip", "10.96.0.10")]
+        search = [f"{objects.namespace(pod)}.svc.{domain}", f"svc.{domain}", domain]
+        options = {"ndots": "5"}
+    config = spec.get("dnsConfig") or {}
+    servers = list(dict.fromkeys(servers + (config.get("nameservers") or [])))[:_NAMESERVERS_MAX]
+    search = list(dict.fromkeys(search + (config.get("searches") or [])))[:_SEARCH_MAX]
+    options |= {option["name"]: option.get("value") for option in config.get("options") or ()}
+    text = f"search {' '.join(search)}\n" if search else ""
+    text += "".join(f"nameserver {server}\n" for server in servers)
+    if options:
+        text += "options " + " ".join(k if v is None else f"{k}:{v}" for k, v in options.items()) + "\n"
+    return text

@@ -1,0 +1,158 @@
+"""One container of a pod through all its instances: what runs, what ran before, and what it waits for.
+
+Models what pkg/kubelet keeps per container (reason cache, restart count, back-off) and convertToAPIContainerStatuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from pocketkube import duration
+from pocketkube.images import normalise
+from pocketkube.kubelet.backoff import Backoff
+from pocketkube.kubelet.container import Container
+from pocketkube.kubelet.probes import Prober
+from pocketkube.kubelet.pulling import image_id
+from pocketkube.kubelet.status import is_sidecar
+from pocketkube.objects import Obj
+
+Role = Literal["init", "sidecar", "main"]
+NODE_REBOOTED = 255
+"""containerd's exit code for containers that were running when the node went down."""
+
+
+class Slot:
+    """`stored` is the container's stored status, from before the kubelet started."""
+
+    def __init__(self, spec: Obj, *, init: bool, stored: Obj | None = None, now: str = "") -> None:
+        self.spec = spec
+        self.name: str = spec["name"]
+        self.role: Role = "main" if not init else "sidecar" if is_sidecar(spec) else "init"
+        self.current: Container | None = None
+        self.previous: Container | None = None
+        self.restarts = -1
+        """restartCount of the current instance; -1 before the first."""
+        self.waiting: tuple[str, str] | None = None
+        """(reason, message) while it is not running and should be."""
+        self.backoff = Backoff()
+        self.fresh = False
+        """The spec changed: start again without back-off."""
+        self.prober: Prober | None = None
+        self.probing: set[asyncio.Task[None]] = set()
+        self._ended: Obj | None = None
+        self._last: Obj | None = None
+        if stored is not None:
+            self._restore(stored, now)
+
+    def _restore(self, stored: Obj, now: str) -> None:
+        state = stored.get("state") or {}
+        self._last = (stored.get("lastState") or {}).get("terminated")
+        self._ended = state.get("terminated")
+        if "running" in state:
+            self._ended = {
+                "exitCode": NODE_REBOOTED,
+                "reason": "Unknown",
+                "startedAt": state["running"].get("startedAt"),
+                "finishedAt": now,
+                "containerID": stored.get("containerID", ""),
+            }
+        elif self._ended is None:
+            self._ended, self._last = self._last, None
+        if self._ended or stored.get("containerID"):
+            self.restarts = stored.get("restartCount", 0)
+
+    @property
+    def created(self) -> bool:
+        return self.current is not None or self._ended is not None
+
+    @property
+    def running(self) -> bool:
+        return self.current is not None and self.current.running
+
+    @property
+    def ended(self) -> Obj | None:
+        """The terminated state of the newest instance, if that is what it is."""
+        if self.current is not None:
+            terminated: Obj | None = self.current.state.get("terminated")
+            return terminated
+        return self._ended
+
+    @property
+    def exit_code(self) -> int | None:
+        return int(self.ended["exitCode"]) if self.ended else None
+
+    @property
+    def ended_at(self) -> float:
+        return duration.parse_time(self.ended["finishedAt"]).timestamp() if self.ended else 0.0
+
+    @property
+    def started(self) -> bool:
+        return self.running and self.prober is not None and self.prober.results.started
+
+    @property
+    def ready(self) -> bool:
+        if self.role == "init":
+            return self.exit_code == 0
+        return self.started and self.prober is not None and self.prober.results.ready
+
+    def take(self, container: Container) -> None:
+        """A new instance replaces the current one."""
+        if self.current is not None:
+            self.previous, self._last = self.current, self.ended
+        elif self._ended is not None:
+            self._last, self._ended = self._ended, None
+        self.current = container
+        self.restarts = container.attempt
+        self.waiting = None
+        self.fresh = False
+
+    def forget_probes(self) -> None:
+        for task in self.probing:
+            task.cancel()
+        self.probing.clear()
+
+    def status(self, default: str) -> Obj:
+        """containerStatuses[]; `default` is the waiting reason of a container nothing is known of."""
+        state, last = self._states(default)
+        status: Obj = {
+            "name": self.name,
+            "state": state,
+            "lastState": {"terminated": last} if last else {},
+            "ready": self.ready,
+            "restartCount": max(0, self.restarts),
+            "image": self.spec["image"],
+            "imageID": "",
+        }
+        if self.created:
+            status["image"] = normalise(self.spec["image"])
+            status["imageID"] = image_id(self.spec["image"])
+            status["containerID"] = self.current.id if self.current else (self._ended or {}).get("containerID", "")
+        status["started"] = self.started
+        resources = self.spec.get("resources") or {}
+        if self.created:
+            if resources.get("requests"):
+                status["allocatedResources"] = resources["requests"]
+            status["resources"] = {k: v for k, v in resources.items() if k in ("limits", "requests")}
+        mounts = [_mount_status(mount) for mount in self.spec.get("volumeMounts") or ()]
+        if mounts:
+            status["volumeMounts"] = mounts
+        return status
+
+    def _states(self, default: str) -> tuple[Obj, Obj | None]:
+        if self.running and self.current is not None:
+            return self.current.state, self._last
+        ended = self.ended
+        if self.waiting is not None:
+            reason, message = self.waiting
+            return {"waiting": {"reason": reason, **({"message": message} if message else {})}}, ended or self._last
+        if ended is not None:
+            return {"terminated": ended}, self._last
+        return {"waiting": {"reason": default}}, self._last
+
+
+def _mount_status(mount: Obj) -> Obj:
+    status = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    if mount.get("readOnly"):
+        status |= {"readOnly": True, "recursiveReadOnly": "Disabled"}
+    return status

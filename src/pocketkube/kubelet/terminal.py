@@ -1,0 +1,128 @@
+"""A terminal between a user and a process: what `kubectl exec -it` and `tty: true` give a program as its descriptors.
+
+Models the Linux tty line discipline in its usual setting: echo, line editing (erase, kill, end of file), CR to NL on
+the way in and NL to CR NL on the way out, SIGINT, SIGQUIT to the foreground. A program that reads keys itself turns
+`canonical` off. Left out: job control, flow control, wide characters when erasing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pocketkube.kubelet.process import Process
+
+_INTERRUPT, _QUIT, _END, _KILL, _WORD = b"\x03", b"\x1c", b"\x04", b"\x15", b"\x17"
+_ERASE = (b"\x7f", b"\x08")
+_SIGNALS = {_INTERRUPT: (signal.SIGINT, b"^C"), _QUIT: (signal.SIGQUIT, b"^\\")}
+
+
+class Terminal:
+    """Both a readable and a writable: descriptors 0, 1 and 2 are the same terminal."""
+
+    name = "/dev/pts/0"
+
+    def __init__(self, keyboard: Any, screen: Any) -> None:
+        self.keyboard = keyboard
+        self.screen = screen
+        self.canonical = True
+        self.echo = True
+        self.size = (80, 24)
+        self.foreground: Process | None = None
+        """The process that ^C interrupts; a shell sets it to its child while it waits for it."""
+        self._line = b""
+        self._ready: deque[bytes] = deque()
+        self._ended = False
+        self._news = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+
+    @property
+    def terminal(self) -> Terminal:
+        return self
+
+    def isatty(self) -> bool:
+        return True
+
+    def resize(self, width: int, height: int) -> None:
+        self.size = (width, height)
+        if self.foreground is not None:
+            self.foreground.signal(signal.SIGWINCH)
+
+    async def read(self, most: int = 65536, /) -> bytes:
+        """The next line (or, not canonical, the next keys); b"" at the end of file."""
+        while not self._ready:
+            if self._ended:
+                return b""
+            self._news.clear()
+            await self._news.wait()
+        data = self._ready.popleft()
+        if len(data) > most:
+            self._ready.appendleft(data[most:])
+        return data[:most]
+
+    async def write(self, data: bytes, /) -> int:
+        if self.screen is not None:
+            await self.screen.write(data.replace(b"\n", b"\r\n"))
+        return len(data)
+
+    def start(self) -> None:
+        """Take keys in from now on, as they come: ^C works while nobody reads."""
+        if self._pump is None:
+            self._pump = asyncio.get_running_loop().create_task(self._listen(), name="terminal")
+
+    def close(self) -> None:
+        """Hang up: readers see the end."""
+        if self._pump is not None:
+            self._pump.cancel()
+        self._ended = True
+        self._news.set()
+
+    async def _listen(self) -> None:
+        while keys := await self.keyboard.read(4096):
+            for at in range(len(keys)):
+                await self._key(keys[at : at + 1])
+        self._ended = True
+        self._news.set()
+
+    async def _key(self, key: bytes) -> None:
+        if key in _SIGNALS:
+            number, shown = _SIGNALS[key]
+            self._line = b""
+            await self._show(shown + b"\r\n")
+            if self.foreground is not None:
+                self.foreground.signal(number)
+            return
+        if key == b"\r":
+            key = b"\n"
+        if not self.canonical:
+            await self._show(key.replace(b"\n", b"\r\n"))
+            self._give(key)
+        elif key == _END:
+            self._give(self._line)
+        elif key in _ERASE:
+            if self._line:
+                self._line = self._line[:-1]
+                await self._show(b"\b \b")
+        elif key in (_KILL, _WORD):
+            kept = (
+                self._line.rstrip().rpartition(b" ")[0] + b" " if key == _WORD and b" " in self._line.rstrip() else b""
+            )
+            await self._show(b"\b \b" * (len(self._line) - len(kept)))
+            self._line = kept
+        else:
+            self._line += key
+            await self._show(key.replace(b"\n", b"\r\n"))
+            if key == b"\n":
+                self._give(self._line)
+
+    def _give(self, data: bytes) -> None:
+        self._line = b""
+        self._ready.append(data)
+        self._news.set()
+
+    async def _show(self, data: bytes) -> None:
+        if self.echo and self.screen is not None:
+            await self.screen.write(data)
