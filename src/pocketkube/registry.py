@@ -7,9 +7,9 @@ decoding and pruning by schema is the API server's work. Left out: managedFields
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from pocketkube import objects
+from pocketkube import duration, fields, objects
 from pocketkube.clock import Clock
 from pocketkube.errors import AlreadyExists, BadRequest, Cause, Conflict, Forbidden, Invalid, NotFound
 from pocketkube.objects import Obj
@@ -81,8 +81,9 @@ class Registry:
         self._raise_invalid(kind, obj, [*metadata.validate(kind, obj), *kind.validate(obj)])
         self._warn(kind, obj, None, warn)
         kind.canonicalize(obj)
-        if self.find(resource, *objects.key(obj)) is not None:
-            raise AlreadyExists.of(kind.qualified, meta["name"])
+        found = self.find(resource, *objects.key(obj))
+        if found is not None:
+            raise _already_exists(kind, found)
         return obj if dry_run else self.store.create(resource, obj)
 
     def update(
@@ -103,10 +104,12 @@ class Registry:
         old = self.find(resource, *objects.key(obj))
         if old is None:
             if kind.create_on_update and not subresource:
+                self._check_uid(kind, obj, {})
                 return self.create(resource, obj, dry_run=dry_run, warn=warn)
             raise NotFound.of(kind.qualified, objects.name(obj))
         obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
-        self._check_preconditions(kind, obj, old)
+        self._check_uid(kind, obj, old["metadata"])
+        self._check_version(kind, obj, old)
         self._keep_system_fields(obj, old)
         if subresource == "status":
             status = obj.get("status")
@@ -115,7 +118,7 @@ class Registry:
             if status is not None:
                 obj["status"] = status
             kind.prepare_status(obj, old)
-            causes = [*metadata.validate_update(kind, obj, old), *kind.validate_status(obj, old)]
+            causes = [*self._metadata_causes(kind, obj, old, status=True), *kind.validate_status(obj, old)]
         else:
             if kind.has_status:
                 obj.pop("status", None)
@@ -131,7 +134,7 @@ class Registry:
                 causes = list(kind.validate_update(obj, old))
             if kind.bumps_generation and kind.generation_basis(obj) != kind.generation_basis(old):
                 obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-            causes = [*metadata.validate_update(kind, obj, old), *causes]
+            causes = [*self._metadata_causes(kind, obj, old), *causes]
         self._raise_invalid(kind, obj, causes)
         if not subresource:
             self._warn(kind, obj, old, warn)
@@ -170,31 +173,66 @@ class Registry:
         self._check_delete_preconditions(kind, old, options)
         new = objects.copy(old)
         meta = new["metadata"]
-        self._set_propagation(kind, meta, options)
-        grace = kind.grace_period(old, options)
-        held = kind.prepare_delete(new)
-        finalizers = meta.get("finalizers")
-        if not grace and not finalizers and not held:
-            return (old, True) if dry_run else (self._remove(resource, old), True)
-        earlier = meta.get("deletionGracePeriodSeconds")
-        if "deletionTimestamp" not in meta or (grace is not None and earlier is not None and grace < earlier):
-            self._mark_terminating(kind, meta, grace or 0)
-        return self._write(kind, new, old, dry_run), False
+        if kind.prepare_delete(new):  # it stays for its controller
+            meta.setdefault("deletionTimestamp", self.clock.now())
+            self._set_propagation(meta, options)
+            return self._write(kind, new, old, dry_run), False
+        graceful, pending = self._begin_grace(kind, new, options)
+        if pending:
+            return old, False
+        self._set_propagation(meta, options)
+        if not graceful:
+            if not meta.get("finalizers"):
+                return self._remove(kind, old, dry_run), True
+            self._mark_terminating(meta)
+            return self._write(kind, new, old, dry_run), False
+        # As upstream, an object that could have taken its time is written once more even if it goes at once.
+        meta["resourceVersion"] = old["metadata"]["resourceVersion"]
+        written = new if dry_run or new == old else self.store.update(resource, new)
+        if meta.get("finalizers") or meta["deletionGracePeriodSeconds"]:
+            return written, False
+        return self._remove(kind, written, dry_run), True
 
-    def _remove(self, resource: str, obj: Obj) -> Obj:
-        return self.store.delete(resource, objects.key(obj))
+    def _begin_grace(self, kind: Resource, new: Obj, options: DeleteOptions) -> tuple[bool, bool]:
+        """(whether `new` dies gracefully and has been marked so, whether it is dying already and nothing changes)."""
+        grace = kind.grace_period(new, options)
+        if grace is None:
+            return False, False
+        meta = new["metadata"]
+        if "deletionTimestamp" not in meta:
+            meta["deletionTimestamp"] = self.clock.later(grace)
+            meta["deletionGracePeriodSeconds"] = grace
+            if meta.get("generation"):
+                meta["generation"] += 1
+            return True, False
+        earlier = meta.get("deletionGracePeriodSeconds")
+        if not earlier:
+            return False, False
+        asked = options.grace_period_seconds
+        asked = 1 if asked is not None and asked < 0 else asked
+        if asked is None or asked >= earlier:
+            return False, True
+        self._shorten(meta, earlier, asked)
+        return True, False
+
+    def _shorten(self, meta: Obj, earlier: int, asked: int) -> None:
+        """Grace counts from when it began, but nothing ends in the past."""
+        end = duration.parse_time(meta["deletionTimestamp"]).timestamp() - earlier + asked
+        if end < self.clock.time():
+            end, asked = self.clock.time(), min(asked, 1)
+        meta["deletionTimestamp"] = duration.format_time(end)
+        meta["deletionGracePeriodSeconds"] = asked
+
+    def _remove(self, kind: Resource, obj: Obj, dry_run: bool) -> Obj:
+        return obj if dry_run else self.store.delete(kind.resource_id(), objects.key(obj))
 
     def _write(self, kind: Resource, new: Obj, old: Obj, dry_run: bool) -> Obj:
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        meta = new["metadata"]
-        gone = "deletionTimestamp" in meta and not meta.get("finalizers") and kind.may_remove(new)
-        if dry_run or (new == old and not gone):
+        released = "deletionTimestamp" in old["metadata"] and not new["metadata"].get("finalizers")
+        if released and kind.may_remove(new):
+            self._remove(kind, old, dry_run)  # nobody sees the last change: what is deleted is what was stored
             return new
-        if gone:
-            if new != old:
-                self.store.update(kind.resource_id(), new)
-            return self._remove(kind.resource_id(), new)
-        return self.store.update(kind.resource_id(), new)
+        return new if dry_run or new == old else self.store.update(kind.resource_id(), new)
 
     # -- rules
 
@@ -207,7 +245,7 @@ class Registry:
         if found is None:
             raise NotFound.of("namespaces", namespace)
         if objects.dig(found, "status", "phase") == "Terminating":
-            name = obj["metadata"].get("name", "")
+            name = obj["metadata"].get("name") or obj["metadata"].get("generateName", "")
             refused = Forbidden.of(
                 kind.qualified,
                 name,
@@ -233,23 +271,23 @@ class Registry:
                 return str(name)
         raise AlreadyExists.of(kind.qualified, name)
 
-    def _check_preconditions(self, kind: Resource, obj: Obj, old: Obj) -> None:
-        meta, stored = obj["metadata"], old["metadata"]
-        version = meta.get("resourceVersion")
+    def _check_uid(self, kind: Resource, obj: Obj, stored: Obj) -> None:
+        given, actual = obj["metadata"].get("uid"), stored.get("uid", "")
+        if given and given != actual:
+            key = "/".join(filter(None, ("/registry", kind.storage_prefix or kind.plural, *objects.key(obj))))
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+                f"Precondition failed: UID in precondition: {given}, UID in object meta: {actual}"
+            )
+            raise Conflict.of(kind.qualified, objects.name(obj), why)
+
+    def _check_version(self, kind: Resource, obj: Obj, old: Obj) -> None:
+        name, version = objects.name(obj), obj["metadata"].get("resourceVersion")
         if not version and not kind.unconditional_update:
-            cause = Cause(
-                "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
-            )
-            raise Invalid.of(kind.qualified_kind, meta["name"], [cause])
-        if version and version != stored["resourceVersion"]:
-            raise Conflict.of(kind.qualified, meta["name"])
-        given = meta.get("uid")
-        if given and given != stored["uid"]:
-            raise Conflict.of(
-                kind.qualified,
-                meta["name"],
-                f"Precondition failed: UID in precondition: {given}, UID in object meta: {stored['uid']}",
-            )
+            cause = fields.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise Invalid.of(kind.qualified, name, [cause])  # upstream names the resource here, not the kind
+        if version and version != old["metadata"]["resourceVersion"]:
+            raise Conflict.of(kind.qualified, name)
 
     def _keep_system_fields(self, obj: Obj, old: Obj) -> None:
         meta, stored = obj["metadata"], old["metadata"]
@@ -260,8 +298,6 @@ class Registry:
                 meta.pop(field, None)
         for field in ("managedFields", "selfLink"):
             meta.pop(field, None)
-        if "generateName" in stored:
-            meta.setdefault("generateName", stored["generateName"])
 
     def _check_delete_preconditions(self, kind: Resource, old: Obj, options: DeleteOptions) -> None:
         stored = old["metadata"]
@@ -276,7 +312,7 @@ class Registry:
                 )
                 raise Conflict.of(kind.qualified_kind, stored["name"], why)
 
-    def _set_propagation(self, kind: Resource, meta: Obj, options: DeleteOptions) -> None:
+    def _set_propagation(self, meta: Obj, options: DeleteOptions) -> None:
         policy = options.propagation_policy
         if policy is None and options.orphan_dependents is not None:
             policy = "Orphan" if options.orphan_dependents else "Background"
@@ -292,11 +328,20 @@ class Registry:
         else:
             meta.pop("finalizers", None)
 
-    def _mark_terminating(self, kind: Resource, meta: Obj, grace: int) -> None:
-        meta["deletionTimestamp"] = self.clock.later(grace)
-        meta["deletionGracePeriodSeconds"] = grace
-        if meta.get("generation"):
+    def _mark_terminating(self, meta: Obj) -> None:
+        """For what only finalizers hold."""
+        now = self.clock.now()
+        if "deletionTimestamp" not in meta and meta.get("generation"):
             meta["generation"] += 1
+        meta["deletionTimestamp"] = min(meta.get("deletionTimestamp", now), now)
+        meta["deletionGracePeriodSeconds"] = 0
+
+    def _metadata_causes(self, kind: Resource, new: Obj, old: Obj, *, status: bool = False) -> Iterator[Cause]:
+        """Upstream looks at changed metadata for every kind, and once more in most kinds' own validation."""
+        yield from metadata.validate_update(kind, new, old, generic=True)
+        yield from metadata.validate_update(kind, new, old)
+        if kind.revalidates_metadata and not status:
+            yield from metadata.validate(kind, new)
 
     def _raise_invalid(self, kind: Resource, obj: Obj, causes: Iterable[Cause]) -> None:
         found = list(causes)
@@ -307,3 +352,10 @@ class Registry:
         if warn is not None:
             for text in kind.warnings(new, old):
                 warn(text)
+
+
+def _already_exists(kind: Resource, found: Obj) -> AlreadyExists:
+    error = AlreadyExists.of(kind.qualified, objects.name(found))
+    if objects.is_terminating(found):
+        error.message = f"object is being deleted: {error.message}"
+    return error

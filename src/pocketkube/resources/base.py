@@ -90,6 +90,10 @@ class Resource:
     returns_deleted: ClassVar[bool] = False
     """DELETE answers with the deleted object instead of a Status."""
     default_propagation: ClassVar[str] = "Background"
+    storage_prefix: ClassVar[str] = ""
+    """What upstream's storage calls the kind, where that is not the plural; some error texts show it."""
+    revalidates_metadata: ClassVar[bool] = False
+    """Whether this kind's update validation looks at the whole metadata again, as some do upstream."""
     deprecated: ClassVar[str] = ""
     """Warned about in the answer to every request for this kind; the API server does that."""
 
@@ -203,7 +207,7 @@ class Resource:
         return None
 
     def prepare_delete(self, obj: Obj) -> bool:
-        """Change a copy of an object that is asked to go; True keeps it stored (terminating) for a controller."""
+        """Change a copy of an object that is asked to go; True keeps it stored, terminating, until `may_remove`."""
         return False
 
     def may_remove(self, obj: Obj) -> bool:

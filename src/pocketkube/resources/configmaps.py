@@ -21,6 +21,7 @@ class RESOURCE(Resource):
     kind = "ConfigMap"
     plural = "configmaps"
     short_names = ("cm",)
+    revalidates_metadata = True
     columns = described("configmaps", NAME, Column("Data"), AGE)
 
     def row(self, obj: Obj) -> list[Any]:
@@ -38,7 +39,7 @@ class RESOURCE(Resource):
             for problem in formats.config_key(key):
                 yield fields.invalid(f"binaryData[{key}]", key, problem)
         if size(data, binary) > SIZE_LIMIT:
-            yield fields.too_long("", SIZE_LIMIT)
+            yield fields.too_long("[]", SIZE_LIMIT)  # upstream's name for the whole object
 
     def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
         yield from immutable(new, old, "data", "binaryData")

@@ -24,6 +24,8 @@ class RESOURCE(Resource):
     plural = "endpoints"
     short_names = ("ep",)
     create_on_update = True
+    storage_prefix = "services/endpoints"
+    revalidates_metadata = True
     deprecated = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
     columns = described("endpoints", NAME, Column("Endpoints"), AGE)
 
@@ -38,6 +40,10 @@ class RESOURCE(Resource):
     def validate(self, obj: Obj) -> Iterator[Cause]:
         for index, subset in enumerate(obj.get("subsets") or ()):
             yield from _subset(f"subsets[{index}]", subset)
+
+    def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        if new.get("subsets") != old.get("subsets"):  # what was stored once is not judged again
+            yield from self.validate(new)
 
     def warnings(self, new: Obj, old: Obj | None) -> Iterable[str]:
         for index, subset in enumerate(new.get("subsets") or ()):
@@ -61,8 +67,7 @@ def _subset(at: str, subset: Obj) -> Iterator[Cause]:
 
 def _address(at: str, address: Obj) -> Iterator[Cause]:
     ip = address.get("ip", "")
-    problems = formats.ip_legacy(ip)
-    for problem in problems:
+    for problem in formats.ip_legacy(ip):
         yield fields.invalid(f"{at}.ip", ip, problem)
     if address.get("hostname"):
         for problem in formats.dns1123_label(address["hostname"]):
@@ -70,8 +75,7 @@ def _address(at: str, address: Obj) -> Iterator[Cause]:
     if address.get("nodeName") is not None:
         for problem in formats.dns1123_subdomain(address["nodeName"]):
             yield fields.invalid(f"{at}.nodeName", address["nodeName"], problem)
-    if not problems:
-        yield from special_ip(f"{at}.ip", ip)
+    yield from special_ip(f"{at}.ip", ip)
 
 
 def special_ip(path: str, ip: str) -> Iterator[Cause]:

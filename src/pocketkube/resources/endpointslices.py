@@ -30,6 +30,7 @@ class RESOURCE(Resource):
     kind = "EndpointSlice"
     plural = "endpointslices"
     bumps_generation = True
+    revalidates_metadata = True
     columns = described("endpointslices", NAME, Column("AddressType"), Column("Ports"), Column("Endpoints"), AGE)
 
     def row(self, obj: Obj) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pocketkube import fields
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
-from pocketkube.resources.formats import dns1035_label, dns1123_label, dns1123_subdomain, path_segment, qualified_name
+from pocketkube.resources.formats import dns1035_label, dns1123_label, dns1123_subdomain, qualified_name
 from pocketkube.selectors import label_value_errors
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
 
 ANNOTATIONS_LIMIT: Final = 256 * 1024
 IMMUTABLE: Final = "field is immutable"
+STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 _KEPT: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -57,11 +58,12 @@ def validate(kind: Resource, obj: Obj) -> Iterator[Cause]:
     elif namespace:
         yield fields.forbidden("metadata.namespace", "not allowed on this type")
     yield from _common(meta)
-    yield from _finalizers(meta.get("finalizers") or [])
+    yield from _finalizers(meta.get("finalizers") or ())
+    yield from _known_finalizers(meta.get("finalizers") or ())
 
 
-def validate_update(kind: Resource, new: Obj, old: Obj) -> Iterator[Cause]:
-    """Field errors of changed metadata."""
+def validate_update(kind: Resource, new: Obj, old: Obj, *, generic: bool = False) -> Iterator[Cause]:
+    """Field errors of changed metadata; `generic`: as for any kind, without what core kinds ask of finalizers."""
     meta, stored = new["metadata"], old["metadata"]
     if "deletionTimestamp" in stored:
         extra = sorted(set(meta.get("finalizers") or ()) - set(stored.get("finalizers") or ()))
@@ -76,6 +78,8 @@ def validate_update(kind: Resource, new: Obj, old: Obj) -> Iterator[Cause]:
     for name in _KEPT:
         yield from immutable(f"metadata.{name}", meta.get(name), stored.get(name))
     yield from _common(meta)
+    if not generic:
+        yield from _known_finalizers(meta.get("finalizers") or ())
 
 
 def immutable(path: str, new: Any, old: Any) -> Iterator[Cause]:
@@ -128,12 +132,6 @@ def label_selector(path: str, selector: Obj | None) -> Iterator[Cause]:
                 yield fields.invalid(f"{at}.values[{position}]", value, problem)
 
 
-def generic(meta: Obj) -> Iterator[Cause]:
-    """What holds for every object whatever its kind says: names must fit in a path."""
-    for problem in path_segment(meta.get("name", "")):
-        yield fields.invalid("metadata.name", meta.get("name", ""), problem)
-
-
 def _common(meta: Obj) -> Iterator[Cause]:
     yield from labels("metadata.labels", meta.get("labels"))
     yield from annotation_map("metadata.annotations", meta.get("annotations"))
@@ -171,3 +169,10 @@ def _finalizers(names: Iterable[str]) -> Iterator[Cause]:
             yield fields.invalid("metadata.finalizers", name, problem)
     if {"orphan", "foregroundDeletion"} <= set(names):
         yield fields.invalid("metadata.finalizers", names, "finalizer orphan and foregroundDeletion cannot be both set")
+
+
+def _known_finalizers(names: Iterable[str]) -> Iterator[Cause]:
+    for index, name in enumerate(names):
+        if "/" not in name and name not in STANDARD_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            yield fields.invalid(f"metadata.finalizers[{index}]", name, why)

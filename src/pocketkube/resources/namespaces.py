@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from pocketkube import fields, objects
 from pocketkube.errors import Cause, Forbidden
 from pocketkube.objects import Obj
-from pocketkube.resources import formats
+from pocketkube.resources import formats, metadata
 from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
 
@@ -30,6 +30,7 @@ class RESOURCE(Resource):
     has_status = True
     returns_deleted = True
     subresources: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {"finalize": ("Namespace", ("update",))}
+    revalidates_metadata = True
     columns = described("namespaces", NAME, Column("Status"), AGE)
 
     def row(self, obj: Obj) -> list[Any]:
@@ -54,11 +55,9 @@ class RESOURCE(Resource):
     def prepare_update(self, new: Obj, old: Obj) -> None:
         _copy_finalizers(new, old)
 
-    def update_subresource(self, subresource: str, new: Obj, old: Obj) -> Iterable[Cause]:
+    def update_subresource(self, subresource: str, new: Obj, old: Obj) -> Iterator[Cause]:
         """`finalize`: only here may spec.finalizers change."""
-        for index, name in enumerate(objects.spec(new).get("finalizers") or ()):
-            for problem in formats.qualified_name(name):
-                yield fields.invalid(f"spec.finalizers[{index}]", name, problem)
+        yield from self.validate(new)
 
     def canonicalize(self, obj: Obj) -> None:
         # a generated name is known only now
@@ -69,16 +68,7 @@ class RESOURCE(Resource):
 
     def validate(self, obj: Obj) -> Iterator[Cause]:
         for index, name in enumerate(objects.spec(obj).get("finalizers") or ()):
-            for problem in formats.qualified_name(name):
-                yield fields.invalid(f"spec.finalizers[{index}]", name, problem)
-            if not problem_free(name):
-                continue
-            if "/" not in name and name not in (FINALIZER, "orphan", "foregroundDeletion"):
-                yield fields.invalid(
-                    f"spec.finalizers[{index}]",
-                    name,
-                    "name is neither a standard finalizer name nor is it fully qualified",
-                )
+            yield from _finalizer(f"spec.finalizers[{index}]", name)
 
     def validate_status(self, new: Obj, old: Obj) -> Iterator[Cause]:
         phase = objects.status(new).get("phase", "")
@@ -95,15 +85,19 @@ class RESOURCE(Resource):
             raise Forbidden.of("namespaces", objects.name(obj), "this namespace may not be deleted")
 
     def prepare_delete(self, obj: Obj) -> bool:
+        first = not objects.is_terminating(obj)
         obj.setdefault("status", {})["phase"] = "Terminating"
-        return bool(objects.spec(obj).get("finalizers"))
+        return first or bool(objects.spec(obj).get("finalizers"))
 
     def may_remove(self, obj: Obj) -> bool:
         return not objects.spec(obj).get("finalizers")
 
 
-def problem_free(name: str) -> bool:
-    return not formats.qualified_name(name)
+def _finalizer(path: str, name: str) -> Iterator[Cause]:
+    for problem in formats.qualified_name(name):
+        yield fields.invalid(path, name, problem)
+    if "/" not in name and name not in metadata.STANDARD_FINALIZERS:
+        yield fields.invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified")
 
 
 def _copy_finalizers(new: Obj, old: Obj) -> None:

@@ -38,6 +38,8 @@ class RESOURCE(Resource):
     short_names = ("no",)
     namespaced = False
     has_status = True
+    storage_prefix = "minions"
+    revalidates_metadata = True
     columns = described(
         "nodes",
         NAME,

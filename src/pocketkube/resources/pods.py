@@ -37,6 +37,7 @@ class RESOURCE(Resource):
         "log": ("Pod", ("get",)),
         "portforward": ("PodPortForwardOptions", ("create", "get")),
     }
+    revalidates_metadata = True
     columns = described(
         "pods",
         NAME,
@@ -93,6 +94,12 @@ class RESOURCE(Resource):
 
     def initial_status(self, obj: Obj) -> Obj:
         return {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
+
+    def prepare_status(self, new: Obj, old: Obj) -> None:
+        # what reports a status has no say in who owns the pod
+        new["metadata"].pop("ownerReferences", None)
+        if "ownerReferences" in old["metadata"]:
+            new["metadata"]["ownerReferences"] = old["metadata"]["ownerReferences"]
 
     def update_subresource(self, subresource: str, new: Obj, old: Obj) -> Iterable[Cause]:
         if subresource == "binding":

@@ -7,12 +7,10 @@ beyond the annotation.
 from __future__ import annotations
 
 import base64
-import binascii
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from pocketkube import fields, objects
+from pocketkube import fields, objects, schema
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata
@@ -26,6 +24,7 @@ _ACCOUNT: Final = "kubernetes.io/service-account.name"
 class RESOURCE(Resource):
     kind = "Secret"
     plural = "secrets"
+    revalidates_metadata = True
     columns = described("secrets", NAME, Column("Type"), Column("Data"), AGE)
 
     def row(self, obj: Obj) -> list[Any]:
@@ -86,17 +85,15 @@ def _json(data: Mapping[str, str], key: str) -> Iterator[Cause]:
         yield fields.required(f"data[{key}]")
         return
     try:
-        json.loads(base64.b64decode(data[key]))
-    except (ValueError, binascii.Error) as error:
+        schema.loads_json(base64.b64decode(data[key]))
+    except schema.ParseError as error:
         yield fields.invalid(f"data[{key}]", "<secret contents redacted>", str(error))
 
 
 def _tls_warnings(secret: Obj) -> Iterator[str]:
     data = secret.get("data") or {}
-    if not (data.get("tls.crt") and data.get("tls.key")):
-        return
-    texts = [base64.b64decode(data[key]) for key in ("tls.crt", "tls.key")]
-    if b"-----BEGIN CERTIFICATE-----" not in texts[0]:
-        yield "tls: failed to find any PEM data in certificate input"
-    elif b"PRIVATE KEY-----" not in texts[1]:
-        yield "tls: failed to find any PEM data in key input"
+    kinds = (("tls.crt", "certificate", b"CERTIFICATE-----"), ("tls.key", "key", b"PRIVATE KEY-----"))
+    for key, noun, marker in kinds:
+        if marker not in base64.b64decode(data.get(key, "")):
+            yield f"tls: failed to find any PEM data in {noun} input"
+            return

@@ -20,6 +20,7 @@ class RESOURCE(Resource):
     kind = "ServiceAccount"
     plural = "serviceaccounts"
     short_names = ("sa",)
+    revalidates_metadata = True
     columns = described("serviceaccounts", NAME, AGE)
 
     def row(self, obj: Obj) -> list[Any]:

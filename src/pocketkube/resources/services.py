@@ -29,6 +29,7 @@ class RESOURCE(Resource):
     short_names = ("svc",)
     categories = ("all",)
     has_status = True
+    storage_prefix = "services/specs"
     create_on_update = True
     returns_deleted = True
     columns = described(

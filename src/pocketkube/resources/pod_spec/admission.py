@@ -27,7 +27,8 @@ def create(world: World, pod: Obj) -> None:
 
 
 def _refuse(pod: Obj, why: str) -> Forbidden:
-    return Forbidden.of("pods", pod["metadata"].get("name", ""), why)
+    meta = pod["metadata"]
+    return Forbidden.of("pods", meta.get("name") or meta.get("generateName", ""), why)
 
 
 def _service_account(world: World, pod: Obj) -> None:

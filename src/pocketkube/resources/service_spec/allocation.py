@@ -89,6 +89,13 @@ class Addresses:
         if not needs_cluster_ip(service) or is_headless(service):
             return
         given = cluster_ips(service)
+        if not objects.name(service):
+            # upstream finds out when it stores the address: what takes it has no name
+            ip = given[0] if given else self._ips.allocate()
+            self._ips.release(ip)
+            why = f'IPAddress.networking.k8s.io "{ip}" is invalid: spec.parentRef.name: Required value'
+            asked = f"failed to allocate IP {ip}: {why}" if given else f"failed to allocate IP: {why}"
+            raise _refused(service, fields.invalid("spec.clusterIPs", given or [""], asked))
         if not given:
             try:
                 ip = self._ips.allocate()
@@ -100,10 +107,15 @@ class Addresses:
             return
         try:
             self._ips.reserve(given[0])
-        except (ipam.NotInRange, ipam.AlreadyAllocated) as error:
-            cause = fields.invalid("spec.clusterIPs", given, f"failed to allocate IP {given[0]}: {error}")
-            raise _refused(service, cause) from None
+        except ipam.NotInRange:
+            raise self._no_ip(service, "the provided network does not match the current range") from None
+        except ipam.AlreadyAllocated as error:
+            raise self._no_ip(service, str(error)) from None
         self._ips.release(given[0])
+
+    def _no_ip(self, service: Obj, why: str) -> Invalid:
+        given = cluster_ips(service)
+        return _refused(service, fields.invalid("spec.clusterIPs", given, f"failed to allocate IP {given[0]}: {why}"))
 
 
 class _Ports:
