@@ -68,7 +68,7 @@ class Controller:
         self._queue: deque[Key] = deque()
         self._queued: set[Key] = set()
         self._failures: dict[Key, int] = {}
-        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._timers: dict[Key, tuple[float, asyncio.Handle]] = {}
         self._rests: dict[Key, float] = {}
         self._wake = asyncio.Event()
 
@@ -99,10 +99,11 @@ class Controller:
     def _call_at(self, at: Key, when: float) -> None:
         waiting = self._timers.get(at)
         if waiting is not None:
-            if waiting.when() <= when:
+            due, handle = waiting
+            if due <= when:
                 return
-            waiting.cancel()
-        self._timers[at] = asyncio.get_running_loop().call_at(when, self._timer_fired, at)
+            handle.cancel()
+        self._timers[at] = when, asyncio.get_running_loop().call_at(when, self._timer_fired, at)
 
     def _timer_fired(self, at: Key) -> None:
         self._timers.pop(at, None)
@@ -127,8 +128,8 @@ class Controller:
         finally:
             for stop in stops:
                 stop()
-            for timer in self._timers.values():
-                timer.cancel()
+            for _, handle in self._timers.values():
+                handle.cancel()
 
     def _start_watch(self, resource: str, mapping: Mapping) -> Callable[[], None]:
         def notify(event: Event) -> None:
