@@ -1,0 +1,69 @@
+"""registry.k8s.io/e2e-test-images/agnhost: Kubernetes' test server and tool box, on Alpine.
+
+Commands that exist in the real image and not here end with a clear text and status 1 (`UNSUPPORTED`); see
+docs/fidelity.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from pocketkube.images.agnhost import servers, tools
+from pocketkube.images.agnhost.netexec import netexec
+from pocketkube.images.base import Image
+from pocketkube.images.linux import ALPINE_FILES, programs
+from pocketkube.kubelet.process import Process
+
+SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
+    "connect": tools.connect,
+    "dns-server-list": tools.dns_server_list,
+    "dns-suffix": tools.dns_suffix,
+    "entrypoint-tester": tools.entrypoint_tester,
+    "etc-hosts": tools.etc_hosts,
+    "liveness": servers.liveness,
+    "logs-generator": tools.logs_generator,
+    "netexec": netexec,
+    "pause": tools.pause,
+    "porter": servers.porter,
+    "serve-hostname": servers.serve_hostname,
+    "test-webserver": servers.test_webserver,
+}
+UNSUPPORTED = frozenset(
+    {"audit-proxy", "crd-conversion-webhook", "external-metrics", "fake-gitserver", "fake-registry-server",
+     "grpc-health-checking", "guestbook", "inclusterclient", "mounttest", "mtlsclient", "mtlsserver", "net", "nettest",
+     "no-snat-test", "no-snat-test-proxy", "nonewprivs", "openidmetadata", "podcertificatesigner",
+     "port-forward-tester", "resource-consumer-controller", "stress", "tcp-reset", "test-service-account-issuer-discovery",
+     "webhook"}
+)  # fmt: skip
+
+
+async def agnhost(process: Process) -> int:
+    words = process.argv[1:]
+    if not words or words[0] in ("help", "-h", "--help"):
+        names = "\n".join(f"  {name}" for name in sorted(SUBCOMMANDS))
+        await process.print(
+            f"Usage:\n  app [command]\n\nAvailable Commands:\n{names}\n\nFlags:\n  -h, --help   help for app"
+        )
+        return 0
+    if words[0] in ("--version", "-v"):
+        await process.print("app version 2.63.0")
+        return 0
+    command = SUBCOMMANDS.get(words[0])
+    if command is not None:
+        return await command(process, words[1:])
+    if words[0] in UNSUPPORTED:
+        await process.error(f"Error: agnhost {words[0]} is not part of this cluster's agnhost image")
+        return 1
+    await process.error(f'Error: unknown command "{words[0]}" for "app"\nRun \'app --help\' for usage.')
+    return 1
+
+
+class IMAGE(Image):
+    names = tuple(
+        f"registry.k8s.io/e2e-test-images/agnhost:{tag}" for tag in ("2.63.0", "2.59", "2.53", "2.47", "2.40", "2.39")
+    )
+    size = 52_000_000
+    entrypoint = ("/agnhost",)
+    cmd = ("pause",)
+    files = {**ALPINE_FILES, "/uploads": None}
+    commands = {**programs("bash", "curl", "dig", "nc", "nslookup"), "/agnhost": agnhost, "/agnhost-2": agnhost}

@@ -1,0 +1,49 @@
+"""Names to addresses for agnhost's clients, with the texts of Go's resolver."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from importlib import import_module
+
+from pocketkube.kubelet.process import Process
+
+
+class ResolveFailure(Exception):
+    """net.ResolveTCPAddr's error text."""
+
+
+async def resolve(process: Process, host: str, port: str, network: str) -> tuple[str, int]:
+    """(address, port). Raises ResolveFailure."""
+    if not re.fullmatch(r"\d+", port):
+        raise ResolveFailure(f"lookup {network}/{port}: unknown port" if port else f"address {host}:: missing port")
+    if int(port) > 65535:
+        raise ResolveFailure(f"address {port}: invalid port")
+    if not host:
+        return "127.0.0.1", int(port)
+    try:
+        return str(ipaddress.ip_address(host.strip("[]"))), int(port)
+    except ValueError:
+        pass
+    resolver = import_module("pocketkube.network.resolver")
+    try:
+        addresses = await resolver.resolve(process, host)
+    except resolver.ResolveError as failure:
+        raise ResolveFailure(f"lookup {host}: {_text(failure)}") from None
+    if not addresses:
+        raise ResolveFailure(f"lookup {host}: no such host")
+    return addresses[0], int(port)
+
+
+def _text(failure: Exception) -> str:
+    return "i/o timeout" if "time" in str(failure).lower() or "again" in str(failure).lower() else "no such host"
+
+
+def split(text: str) -> tuple[str, str]:
+    """net.SplitHostPort. Raises ValueError with Go's text."""
+    found = re.fullmatch(r"\[([^\]]*)\]:([^:]*)|([^:\[\]]*):([^:]*)", text)
+    if found:
+        return (found.group(1) or found.group(3) or ""), (found.group(2) or found.group(4) or "")
+    if ":" not in text or text.endswith("]"):
+        raise ValueError(f"address {text}: missing port in address")
+    raise ValueError(f"address {text}: too many colons in address")
