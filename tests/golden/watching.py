@@ -26,6 +26,7 @@ class Watching:
         self._changed = threading.Condition()
         self._events: list[Any] = []
         self._ended = False
+        self._closing = False
         self.code: int | None = None
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -50,6 +51,8 @@ class Watching:
                     self._changed.notify_all()
         except Exception as error:
             with self._changed:
+                if self._closing:  # closing the connection under the reader's hands is how a watch is left
+                    return
                 self._events.append(f"{type(error).__name__}: {error}")
         finally:
             with self._changed:
@@ -70,6 +73,7 @@ class Watching:
                 self._changed.wait_for(
                     lambda: self._ended or len(self._events) > self._wanted, timeout=_SETTLE if self._wanted else 0
                 )
+            self._closing = True
         self._stream.close()
         self._thread.join(timeout=5.0)
         return list(self._events)
