@@ -150,35 +150,20 @@ def bind(api: Api, request: Request, target: Target, binding: Obj, *, dry_run: b
         raise BadRequest("target.name: Required value")
     meta = objects.meta(binding)
     name = meta.get("name", "")
-    resource, where = "pods/binding", objects.dig(binding, "metadata", "name", default="")
 
     def assign(pod: Obj) -> None:
         if meta.get("uid") and meta["uid"] != objects.uid(pod):
             why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {objects.uid(pod)}"
-            raise Conflict.of(resource, where, why)
-        if objects.is_terminating(pod):
-            raise Conflict.of(resource, where, f"pod {name} is being deleted, cannot be assigned to a host")
-        assigned = objects.spec(pod).get("nodeName")
-        if assigned:
-            raise Conflict.of(resource, where, f'pod {name} is already assigned to node "{assigned}"')
+            raise Conflict.of("pods/binding", name, why)
         if objects.spec(pod).get("schedulingGates"):
-            raise Conflict.of(resource, where, f"pod {name} has non-empty .spec.schedulingGates")
+            raise Conflict.of("pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
         pod["spec"]["nodeName"] = node
         for holder in ("annotations", "labels"):
             if meta.get(holder):
                 pod["metadata"].setdefault(holder, {}).update(meta[holder])
-        _set_scheduled(pod, api.clock.now())
 
     api.registry.patch("pods", target.namespace, name, assign, subresource="binding", dry_run=dry_run)
     return answer(request, 201, _success(201))
-
-
-def _set_scheduled(pod: Obj, now: str) -> None:
-    status = pod.setdefault("status", {})
-    status.pop("nominatedNodeName", None)
-    wanted = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
-    conditions = [c for c in status.get("conditions") or () if c.get("type") != "PodScheduled"]
-    status["conditions"] = [*conditions, wanted]
 
 
 async def _eviction(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
