@@ -33,6 +33,7 @@ class RESOURCE(Resource):
         "attach": ("PodAttachOptions", ("create", "get")),
         "binding": ("Binding", ("create",)),
         "ephemeralcontainers": ("Pod", _EPHEMERAL),
+        "eviction": ("Eviction", ("create",)),
         "exec": ("PodExecOptions", ("create", "get")),
         "log": ("Pod", ("get",)),
         "portforward": ("PodPortForwardOptions", ("create", "get")),

@@ -1,12 +1,12 @@
 """ServiceAccounts.
 
-Models pkg/registry/core/serviceaccount. Left out: token requests, secrets made for accounts.
+Models pkg/registry/core/serviceaccount. Left out: secrets made for accounts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pocketkube import objects
 from pocketkube.objects import Obj
@@ -21,6 +21,7 @@ class RESOURCE(Resource):
     plural = "serviceaccounts"
     short_names = ("sa",)
     revalidates_metadata = True
+    subresources: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {"token": ("TokenRequest", ("create",))}
     columns = described("serviceaccounts", NAME, AGE)
 
     def row(self, obj: Obj) -> list[Any]:
