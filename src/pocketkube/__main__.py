@@ -35,6 +35,7 @@ def main() -> int:
     parser.add_argument("--name", default="pocket", help="cluster name: context and node names (default: pocket)")
     parser.add_argument("--port", type=int, default=0, help="API server port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--workers", type=int, default=2, help="worker nodes beside the control plane (default: 2)")
+    parser.add_argument("--node", default="", help="make a cluster of one node with this name")
     parser.add_argument("--speed", type=float, default=1.0, help="cluster seconds per second (default: 1)")
     parser.add_argument("--no-host-ports", action="store_true", help="do not listen on 127.0.0.1 for NodePorts")
     options = parser.parse_args()
@@ -90,7 +91,13 @@ async def _serve(options: argparse.Namespace) -> None:
     from pocketkube.cluster import Cluster, Config
 
     config = Config(
-        options.state, options.name, options.port, options.workers, options.speed, host_ports=not options.no_host_ports
+        options.state,
+        name=options.name,
+        port=options.port,
+        workers=options.workers,
+        node=options.node,
+        speed=options.speed,
+        host_ports=not options.no_host_ports,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -17,6 +17,7 @@ from typing import Any
 from pocketkube import images, objects
 from pocketkube.apiserver.pki import Pki
 from pocketkube.apiserver.server import ApiServer
+from pocketkube.apiserver.tokens import Tokens
 from pocketkube.bootstrap import bootstrap
 from pocketkube.client import Client
 from pocketkube.clock import Clock
@@ -50,6 +51,8 @@ class Config:
     name: str = "pocket"
     port: int = 0
     workers: int = 2
+    node: str = ""
+    """Name of the only node of a one-node cluster; then there is no control-plane node beside it."""
     speed: float = 1.0
     """Cluster seconds per real second (see clock)."""
     service_cidr: str = "10.96.0.0/16"
@@ -60,7 +63,10 @@ class Config:
     zones: tuple[str, ...] = ("zone-a", "zone-b")
 
     def nodes(self) -> Iterator[Node]:
-        """One control plane and `workers` workers, named and addressed as kind does."""
+        """One control plane and `workers` workers, named and addressed as kind does; or the one `node`."""
+        if self.node:
+            yield Node(self.node, "172.18.0.2", "10.244.0.0/24")
+            return
         yield Node(f"{self.name}-control-plane", "172.18.0.2", "10.244.0.0/24", roles=("control-plane",))
         for i in range(self.workers):
             name = f"{self.name}-worker" if i == 0 else f"{self.name}-worker{i + 1}"
@@ -113,7 +119,10 @@ class Cluster:
         bootstrap(admin, zone)
 
         fabric = self.fabric = Fabric(clock, proxy=Proxy(Client(registry, "kube-proxy")))
-        lent = {"dns": Zone(Client(registry, "coredns"), zone)}
+        lent = {
+            "dns": Zone(Client(registry, "coredns"), zone),
+            "tokens": Tokens(registry, pki.service_account_key),
+        }
         kubelets = [self._kubelet(registry, node, fabric, lent) for node in config.nodes()]
         self._step("starting the API server")
         api = ApiServer(registry, pki=pki, runtime=Runtime(kubelets), port=config.port)

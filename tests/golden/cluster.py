@@ -40,7 +40,7 @@ def pocket() -> Iterator[Path]:
         folder = Path(name)
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pocketkube", "--state", str(folder / "state"), "--port", "0"],
+                [sys.executable, "-m", "pocketkube", "--state", str(folder / "state"), "--node", "node-1"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
