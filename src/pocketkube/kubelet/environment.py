@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from pocketkube import objects, quantity
@@ -105,7 +105,7 @@ def resource_value(ref: Obj, container: Obj, allocatable: Mapping[str, str]) -> 
     else:
         amount = (resources.get("requests") or {}).get(resource, limit if limit is not None else "0")
     divisor = quantity.parse(ref.get("divisor") or "1") or Decimal(1)
-    return str(-((-quantity.parse(amount)) // divisor))
+    return str((quantity.parse(amount) / divisor).to_integral_value(ROUND_CEILING))
 
 
 class Environment:

@@ -73,6 +73,7 @@ class PodWorker:
         self._ending = asyncio.Event()
         self._living = False
         self._gone = False
+        self._writing = False
         self._touched: set[tuple[str, Key]] = set()
         self._start_time = objects.status(pod).get("startTime") or self.clock.now()
         self._make_slots()
@@ -103,10 +104,16 @@ class PodWorker:
         terminating = objects.is_terminating(pod)
         if terminating and self._ending.is_set():
             self._hurry(pod)
-        self.pod = pod
+        before, self.pod = self.pod, pod
+        for volume in self.volumes.values():
+            volume.context.pod = pod
         self._take_specs(pod)
         if terminating:
             self._end()
+        if self._writing:
+            return  # our own status: nothing new
+        if any(before["metadata"].get(field) != pod["metadata"].get(field) for field in ("labels", "annotations")):
+            self._touched.add(("pods", self.key))
         self._wake.set()
 
     def _take_specs(self, pod: Obj) -> None:
@@ -585,9 +592,15 @@ class PodWorker:
         if stored is None or objects.uid(stored) != self.uid:
             return
         status = self.status(stored)
-        if status != stored.get("status"):
-            with suppress(NotFound, Conflict):
-                self.client.update_status("pods", {**stored, "metadata": {**stored["metadata"]}, "status": status})
+        if status == stored.get("status"):
+            return
+        self._writing = True
+        try:
+            self.client.update_status("pods", {**stored, "metadata": {**stored["metadata"]}, "status": status})
+        except (NotFound, Conflict):
+            pass  # it went away, or somebody will write again: then there is another look
+        finally:
+            self._writing = False
 
     def status(self, stored: Obj) -> Obj:
         """The whole status; what the kubelet does not own is taken from the stored one."""
