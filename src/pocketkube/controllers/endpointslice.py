@@ -13,7 +13,7 @@ from typing import ClassVar
 from pocketkube import objects
 from pocketkube.controllers import pods, services
 from pocketkube.controllers.base import Controller, Mapping, namespace_is_terminating, own_key
-from pocketkube.controllers.packing import Identity, identity, pack
+from pocketkube.controllers.packing import Identity, identity, in_order, pack
 from pocketkube.errors import NotFound, StatusError
 from pocketkube.objects import Key, Obj
 from pocketkube.store import Event
@@ -219,7 +219,7 @@ def _endpoint_ports(service: Obj, pod: Obj | None) -> list[Obj]:
             if port.get("appProtocol") is not None:
                 entry["appProtocol"] = port["appProtocol"]
             found.append(entry)
-    return found
+    return in_order(found)
 
 
 def ports_key(ports: list[Obj]) -> Ports:

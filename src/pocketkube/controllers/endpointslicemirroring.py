@@ -13,7 +13,7 @@ from pocketkube import objects
 from pocketkube.controllers import services
 from pocketkube.controllers.base import Controller, Mapping, namespace_is_terminating, own_key
 from pocketkube.controllers.endpointslice import MANAGED_BY, SERVICE_NAME, Ports, ports_key
-from pocketkube.controllers.packing import Identity, identity
+from pocketkube.controllers.packing import Identity, identity, in_order
 from pocketkube.controllers.subsets import repack
 from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
@@ -107,8 +107,8 @@ class EndpointSliceMirroringController(Controller):
                 continue
             spare = [s for s in spare if s is not old]
             if not _is_same(old, new):
-                new["metadata"] = {**old["metadata"], **new["metadata"]}
-                del new["metadata"]["generateName"]
+                kept_meta = {k: v for k, v in old["metadata"].items() if k != "annotations"}
+                new["metadata"] = {**kept_meta, **new["metadata"]}
                 self.client.update("endpointslices", new)
         return spare
 
@@ -152,20 +152,22 @@ def _endpoint(address: Obj, ready: bool) -> Obj:
 
 
 def _slice(endpoints: Obj, family: str, ports: list[Obj], addresses: list[Obj]) -> Obj:
-    copied = objects.annotations(endpoints).items()
+    skipped = (services.TRIGGER_TIME, LAST_APPLIED)
+    meta = {
+        "generateName": f"{objects.name(endpoints)}-",
+        "namespace": objects.namespace(endpoints),
+        "labels": {**objects.labels(endpoints), SERVICE_NAME: objects.name(endpoints), MANAGED_BY: MANAGER},
+        "ownerReferences": [objects.owner_reference(endpoints)],
+    }
+    if annotations := {k: v for k, v in objects.annotations(endpoints).items() if k not in skipped}:
+        meta["annotations"] = annotations
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
-        "metadata": {
-            "generateName": f"{objects.name(endpoints)}-",
-            "namespace": objects.namespace(endpoints),
-            "labels": {**objects.labels(endpoints), SERVICE_NAME: objects.name(endpoints), MANAGED_BY: MANAGER},
-            "annotations": {k: v for k, v in copied if k not in (services.TRIGGER_TIME, LAST_APPLIED)},
-            "ownerReferences": [objects.owner_reference(endpoints)],
-        },
+        "metadata": meta,
         "addressType": family,
         "endpoints": objects.copy(addresses),
-        "ports": objects.copy(ports),
+        "ports": in_order(objects.copy(ports)),
     }
 
 

@@ -50,7 +50,8 @@ def of_pod(client: Client, event: Event) -> Iterable[Key]:
 
 def _shown(pod: Obj) -> tuple[object, ...]:
     status = objects.status(pod)
-    return (objects.is_terminating(pod), pods.is_ready(pod), pods.is_terminal(pod), status.get("podIPs"))
+    # not the phase: a pod that is not ready any more when it finishes stays listed until something else changes
+    return (objects.is_terminating(pod), pods.is_ready(pod), status.get("podIPs"))
 
 
 def _hostname(pod: Obj) -> tuple[object, object]:

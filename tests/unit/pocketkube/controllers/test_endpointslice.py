@@ -180,7 +180,8 @@ async def test_a_hundred_fill_a_slice(world: World) -> None:
 async def test_the_limit_is_a_setting() -> None:
     world = World()
     world.node("n")
-    async with running(world, ["replicaset-controller"]):
+    world.create("serviceaccounts", {"metadata": {"name": "default"}})
+    async with running(world, []):
 
         class Small(CONTROLLER):
             max_endpoints_per_slice = 3

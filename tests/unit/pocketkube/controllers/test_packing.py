@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketkube.controllers.packing import Identity, Plan, identity, pack
+from pocketkube.controllers.packing import Identity, Plan, identity, in_order, pack
 from pocketkube.objects import Obj
 
 
@@ -41,6 +41,11 @@ def test_full_slices_are_added_for_the_rest() -> None:
     assert plan == Plan(create=[endpoints(4, 5, 6), endpoints(7, 8)])
 
 
+def test_a_burst_fills_what_is_there_before_slices_are_added() -> None:
+    plan = pack({"a": endpoints(1), "b": endpoints(2, 3)}, set(), wanted(*range(1, 8)), 3)
+    assert plan == Plan(update={"b": endpoints(2, 3, 4), "a": endpoints(1, 5, 6)}, create=[endpoints(7)])
+
+
 def test_an_empty_slice_is_deleted_and_sparse_ones_are_not_merged() -> None:
     existing = {"a": endpoints(1), "b": endpoints(2), "c": endpoints(3, 4)}
     assert pack(existing, set(), wanted(2, 3), 3) == Plan(update={"c": endpoints(3)}, delete=["a"])
@@ -71,3 +76,14 @@ def test_every_endpoint_is_in_one_slice_and_none_is_too_long(
     assert sorted(identity(e) for held in result for e in held) == sorted(wanted(*want))
     assert all(len(held) <= limit for held in result)
     assert all(held for held in plan.create)
+
+
+def test_ports_are_kept_in_the_recorded_order() -> None:
+    def port(name: str, number: int, protocol: str = "TCP") -> Obj:
+        return {"name": name, "protocol": protocol, "port": number}
+
+    # golden endpointslices-02 and -13, dns-08
+    assert in_order([port("admin", 81), port("http", 8081)]) == [port("http", 8081), port("admin", 81)]
+    assert in_order([port("a", 1), port("b", 2)]) == [port("b", 2), port("a", 1)]
+    dns = [port("metrics", 9153), port("dns-tcp", 53), port("dns", 53, "UDP")]
+    assert in_order(dns)[-1] == port("metrics", 9153)

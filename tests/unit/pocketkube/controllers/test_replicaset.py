@@ -88,7 +88,7 @@ async def test_scaling_down_gives_up_pods_that_are_not_ready_first(world: World)
         world.set_ready(name, ready=False)
     await world.until(lambda: status(world).get("readyReplicas") == 2)
     world.patch("replicasets", "rs", lambda copy: copy["spec"].update(replicas=2))
-    await world.until(lambda: status(world)["replicas"] == 2)
+    await world.until(lambda: status(world)["replicas"] == 2 and len(world.list("pods")) == 2)
     assert unready.isdisjoint({objects.name(pod) for pod in world.list("pods")})
     gone = sorted(f"Deleted pod: {name}" for name in unready)
     assert sorted(world.events("rs", reason="SuccessfulDelete")) == gone

@@ -183,12 +183,12 @@ class World:
         elif objects.status(pod).get("phase") == "Pending":
             self._addresses += 1
             ip = f"10.244.{self._addresses // 250}.{self._addresses % 250 + 1}"
-            self.set_ready(objects.name(pod), self._is_to_be_ready(pod), phase="Running", ip=ip)
+            self.set_ready(key[1], self._is_to_be_ready(pod), phase="Running", ip=ip, namespace=key[0])
 
     def _is_to_be_ready(self, pod: Obj) -> bool:
         return self.not_ready.isdisjoint({objects.name(pod), pod["metadata"].get("generateName", "")})
 
-    def set_ready(self, name: str, ready: bool, *, phase: str = "", ip: str = "") -> None:
+    def set_ready(self, name: str, ready: bool, *, phase: str = "", ip: str = "", namespace: str = NAMESPACE) -> None:
         def change(pod: Obj) -> None:
             status = pod.setdefault("status", {})
             if phase:
@@ -204,7 +204,7 @@ class World:
             others = [c for c in status.get("conditions") or () if c["type"] != "Ready"]
             status["conditions"] = [*others, condition]
 
-        self.patch("pods", name, change, subresource="status")
+        self.client.patch("pods", (namespace, name), change, subresource="status")
 
     def bury(self, name: str) -> None:
         """What a kubelet does when the last container of a deleted pod has stopped."""
