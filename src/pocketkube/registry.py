@@ -72,7 +72,7 @@ class Registry:
         kind.admit(obj, None)
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = self._generate(kind, meta)
-        kind.allocate(obj, None)
+        kind.allocate(obj, None, dry_run=dry_run)
         if kind.has_status:
             obj["status"] = kind.initial_status(obj)
         kind.prepare_create(obj)
@@ -129,7 +129,7 @@ class Registry:
             else:
                 kind.default(obj)
                 kind.admit(obj, old)
-                kind.allocate(obj, old)
+                kind.allocate(obj, old, dry_run=dry_run)
                 kind.prepare_update(obj, old)
                 causes = list(kind.validate_update(obj, old))
             if kind.bumps_generation and kind.generation_basis(obj) != kind.generation_basis(old):

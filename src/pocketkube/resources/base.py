@@ -186,9 +186,9 @@ class Resource:
         """What is wrong with metadata.name (`prefix`: generateName); DNS subdomain unless overridden."""
         return formats.dns1123_subdomain(name, prefix=prefix)
 
-    def allocate(self, new: Obj, old: Obj | None) -> None:
+    def allocate(self, new: Obj, old: Obj | None, *, dry_run: bool = False) -> None:
         """Before PrepareFor* and validation (as upstream's BeginCreate and BeginUpdate): choose what must be unique
-        (addresses, ports). Nothing may be taken here: the request may still fail, or be a dry run. Raises to refuse."""
+        (addresses, ports). Nothing may be taken here: the request may still fail. Raises to refuse."""
 
     def warnings(self, new: Obj, old: Obj | None) -> Iterable[str]:
         """Texts for Warning headers on create and update."""

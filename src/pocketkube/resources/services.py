@@ -114,16 +114,16 @@ class RESOURCE(Resource):
     def validate_status(self, new: Obj, old: Obj) -> Iterator[Cause]:
         yield from validation.validate_status(new, old)
 
-    def allocate(self, new: Obj, old: Obj | None) -> None:
+    def allocate(self, new: Obj, old: Obj | None, *, dry_run: bool = False) -> None:
         if self._addresses is None:  # the store is not filled yet when kinds are made
             self._addresses = Addresses(self.world)
         if old is None:
             linked.normalize(new, None)
-            self._addresses.create(new)
+            self._addresses.create(new, dry_run=dry_run)
         else:
             linked.keep_allocated(new, old)
             linked.normalize(new, old)
-            self._addresses.update(new, old)
+            self._addresses.update(new, old, dry_run=dry_run)
         if objects.spec(new).get("type") == "ExternalName":
             new["spec"].pop("internalTrafficPolicy", None)
 

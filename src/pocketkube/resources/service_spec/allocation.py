@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Final
 
 from pocketkube import fields, ipam, objects
 from pocketkube.errors import Cause, InternalError, Invalid
@@ -24,7 +25,8 @@ from pocketkube.resources.service_spec.types import (
 )
 from pocketkube.store import DELETED, Event
 
-NODE_PORT_TYPES = ("NodePort", "LoadBalancer")
+NODE_PORT_TYPES: Final = ("NodePort", "LoadBalancer")
+_BEYOND: Final = 32768
 
 
 class Addresses:
@@ -57,11 +59,11 @@ class Addresses:
         for port in _held_ports(service):
             self._ports.release(port)
 
-    def create(self, service: Obj) -> None:
+    def create(self, service: Obj, *, dry_run: bool = False) -> None:
         """Fill in what a new Service is to hold. Raises Invalid, InternalError."""
         families.fill(service, None)
-        self._give_ips(service)
-        request = _Ports(self._ports)
+        self._give_ips(service, dry_run)
+        request = _Ports(self._ports, dry_run)
         try:
             if service["spec"].get("type") in NODE_PORT_TYPES:
                 _create_ports(service, request)
@@ -70,12 +72,12 @@ class Addresses:
         finally:
             request.close()
 
-    def update(self, service: Obj, old: Obj) -> None:
+    def update(self, service: Obj, old: Obj, *, dry_run: bool = False) -> None:
         """Fill in what a changed Service is to hold. Raises Invalid, InternalError."""
         families.fill(service, old)
         if not needs_cluster_ip(old) and needs_cluster_ip(service):
-            self._give_ips(service)
-        request = _Ports(self._ports)
+            self._give_ips(service, dry_run)
+        request = _Ports(self._ports, dry_run)
         try:
             if service["spec"].get("type") in NODE_PORT_TYPES:
                 _update_ports(service, old, request)
@@ -84,11 +86,16 @@ class Addresses:
         finally:
             request.close()
 
-    def _give_ips(self, service: Obj) -> None:
+    def _give_ips(self, service: Obj, dry_run: bool) -> None:
         spec = service["spec"]
         if not needs_cluster_ip(service) or is_headless(service):
             return
         given = cluster_ips(service)
+        if dry_run:
+            if not given:  # upstream does not look for one, either
+                ip = str(self._ips.network.network_address)
+                spec["clusterIP"], spec["clusterIPs"] = ip, [ip]
+            return
         if not objects.name(service):
             # upstream finds out when it stores the address: what takes it has no name
             ip = given[0] if given else self._ips.allocate()
@@ -121,23 +128,27 @@ class Addresses:
 class _Ports:
     """The node ports of one request: taken while it lasts, so that it gets none twice."""
 
-    def __init__(self, allocator: ipam.PortAllocator) -> None:
+    def __init__(self, allocator: ipam.PortAllocator, dry_run: bool) -> None:
         self._allocator = allocator
+        self._dry_run = dry_run
         self._taken: list[int] = []
 
     def take(self) -> int:
-        """Raises Full."""
-        port = self._allocator.allocate()
+        """Raises Full. A dry run gets numbers above those there are, as upstream."""
+        port = max(self._taken, default=_BEYOND) + 1 if self._dry_run else self._allocator.allocate()
         self._taken.append(port)
         return port
 
     def reserve(self, port: int) -> None:
         """Raises NotInRange, AlreadyAllocated."""
-        self._allocator.reserve(port)
+        if not self._dry_run:
+            self._allocator.reserve(port)
+        elif port in self._allocator or port in self._taken:
+            raise ipam.AlreadyAllocated("provided port is already allocated")
         self._taken.append(port)
 
     def close(self) -> None:
-        for port in self._taken:
+        for port in self._taken if not self._dry_run else ():
             self._allocator.release(port)
 
 
