@@ -7,6 +7,7 @@ rules, expiry after an hour.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from pocketkube import fields, objects
@@ -35,7 +36,7 @@ class RESOURCE(Resource):
         Column("Message"),
         Column("First Seen", priority=1),
         Column("Count", priority=1),
-        Column(NAME.name, priority=1),
+        replace(NAME, priority=1),
     )
 
     def row(self, obj: Obj) -> list[Any]:
