@@ -133,8 +133,11 @@ class Controller:
 
     def _start_watch(self, resource: str, mapping: Mapping) -> Callable[[], None]:
         def notify(event: Event) -> None:
-            for at in mapping(event):
-                self.enqueue(at)
+            try:
+                for at in mapping(event):
+                    self.enqueue(at)
+            except Exception:  # the write that is being told about must not fail for it
+                log.exception("%s: cannot map %s of %s %s/%s", self.name, event.type, resource, *key(event.object))
 
         stop = self.client.subscribe(resource, notify)
         for obj in self.client.list(resource):

@@ -31,6 +31,7 @@ class GarbageCollector(Controller):
         self._dependents: dict[str, set[str]] = {}
         """uids of dependents by uid of the owner."""
         self._resources = {(kind.group, kind.kind): resource for resource, kind in self.client.kinds()}
+        self._namespaced = {resource for resource, kind in self.client.kinds() if kind.namespaced}
         for resource, kind in self.client.kinds():
             if "delete" in kind.verbs:
                 yield resource, partial(self._note, resource)
@@ -161,9 +162,8 @@ class GarbageCollector(Controller):
         owner_resource = self._resources.get((group, ref["kind"]))
         if owner_resource is None:
             return None, False
-        kinds = dict(self.client.kinds())
-        namespace = objects.namespace(dependent) if kinds[owner_resource].namespaced else ""
-        if kinds[owner_resource].namespaced and not kinds[resource].namespaced:
+        namespace = objects.namespace(dependent) if owner_resource in self._namespaced else ""
+        if owner_resource in self._namespaced and resource not in self._namespaced:
             self._warn(dependent, ref, "")
             return None, False
         found = self.client.find(owner_resource, namespace, ref["name"])

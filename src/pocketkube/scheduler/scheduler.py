@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -17,11 +18,14 @@ from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
+from pocketkube.recorder import REMEMBERED
 from pocketkube.scheduler import filters, topology
 from pocketkube.scheduler.filters import Cycle, Filter, Refusal
 from pocketkube.scheduler.nodes import NodeState
 from pocketkube.scheduler.scores import best
 from pocketkube.store import Event
+
+log = logging.getLogger(__name__)
 
 NAME = "default-scheduler"
 FILTERS: tuple[Filter, ...] = (
@@ -71,7 +75,7 @@ class Scheduler:
                     await self._wake.wait()
                 key = heapq.heappop(self._queue)[2]
                 self._queued.discard(key)
-                self._schedule(key)
+                self._attempt(key)
                 done += 1
                 if done % BATCH == 0:
                     await asyncio.sleep(0)
@@ -157,6 +161,13 @@ class Scheduler:
             self._wake.set()
 
     # -- one pod
+
+    def _attempt(self, key: Key) -> None:
+        try:
+            self._schedule(key)
+        except Exception:  # one pod that cannot be judged must not stop the others
+            log.exception("cannot schedule %s/%s", *key)
+            self._waiting.add(key)
 
     def _schedule(self, key: Key) -> None:
         pod = self.client.find("pods", *key)
@@ -251,6 +262,8 @@ class Scheduler:
             name = f"{objects.name(pod)}.{time.time_ns():x}"
             self.client.create("events", _event(pod, name, type_, reason, action, message, now))
             if type_ == "Warning":
+                if len(self._events) >= REMEMBERED:
+                    self._events.pop(next(iter(self._events)))
                 self._events[key] = objects.namespace(pod), name
         except StatusError:
             return  # the namespace is going or gone: there is nobody left to tell
