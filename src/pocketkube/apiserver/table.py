@@ -49,7 +49,10 @@ def row(kind: Resource, obj: Obj, version: str, include: str) -> Obj:
         carried = partial(obj, version)
     elif include == "Object":
         carried = {"kind": kind.kind, "apiVersion": kind.api_version, **obj}
-    return {"cells": kind.row(obj), "object": carried}
+    found: Obj = {"cells": kind.row(obj)}
+    if conditions := kind.row_conditions(obj):
+        found["conditions"] = conditions
+    return {**found, "object": carried}
 
 
 def partial(obj: Obj, version: str = "v1") -> Obj:

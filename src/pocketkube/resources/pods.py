@@ -94,7 +94,16 @@ class RESOURCE(Resource):
             admission.create(self.world, new)
 
     def initial_status(self, obj: Obj) -> Obj:
-        return {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
+        status: Obj = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
+        if obj["spec"].get("schedulingGates"):
+            gated = {
+                "type": "PodScheduled",
+                "status": "False",
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+            }
+            status["conditions"] = [{**gated, "lastProbeTime": None, "lastTransitionTime": None}]
+        return status
 
     def prepare_status(self, new: Obj, old: Obj) -> None:
         # what reports a status has no say in who owns the pod
