@@ -1,7 +1,7 @@
 """The Deployment controller: ReplicaSets per template, rolled over a step at a time.
 
 Models pkg/controller/deployment (deployment_controller, sync, rolling, recreate, rollback). One reconcile takes
-one step; what it wrote brings the next one. Left out: nothing known; names carry a pod-template-hash of our own.
+one step; what it wrote brings the next one. The pod-template-hash in names is our own (see rollout).
 """
 
 from __future__ import annotations
