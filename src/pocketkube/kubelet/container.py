@@ -236,6 +236,7 @@ class Container:
         terminal = None
         if tty:
             terminal = Terminal(streams.get(0) or Channel(), streams.get(1))
+            terminal.follow(streams.get(0))
             streams = {0: terminal, 1: terminal, 2: terminal}
         try:
             process = self._spawn(argv, streams)

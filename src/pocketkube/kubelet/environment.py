@@ -18,6 +18,12 @@ from pocketkube.errors import NotFound
 from pocketkube.objects import Obj
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^()]*)\))")
+_SOURCES = {
+    "configMapRef": "configmaps",
+    "secretRef": "secrets",
+    "configMapKeyRef": "configmaps",
+    "secretKeyRef": "secrets",
+}
 _SUBSCRIPT = re.compile(r"(metadata\.(?:labels|annotations))\['(.+)'\]\Z")
 
 
@@ -182,6 +188,15 @@ class Environment:
             if ref.get("optional"):
                 return None
             raise ConfigError(missing.message) from None
+
+
+def sources(container: Obj) -> Iterable[tuple[str, str]]:
+    """(resource, name) of the ConfigMaps and Secrets that a container's variables come from."""
+    found = [*(container.get("envFrom") or ()), *(e.get("valueFrom") or {} for e in container.get("env") or ())]
+    for source in found:
+        for field, resource in _SOURCES.items():
+            if source.get(field):
+                yield resource, source[field].get("name", "")
 
 
 def data_of(obj: Obj) -> dict[str, str]:

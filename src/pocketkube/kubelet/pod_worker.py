@@ -12,38 +12,31 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketkube import duration, objects
 from pocketkube.errors import Conflict, NotFound
-from pocketkube.ipam import Full
-from pocketkube.kubelet import assembly, lifecycle, sandbox
+from pocketkube.kubelet import assembly, lifecycle
 from pocketkube.kubelet import status as statuses
 from pocketkube.kubelet.backoff import seconds
 from pocketkube.kubelet.container import Container, StartError
-from pocketkube.kubelet.environment import ConfigError, Environment
-from pocketkube.kubelet.filesystem import MemoryTree
-from pocketkube.kubelet.filesystem.host import remove_folder
+from pocketkube.kubelet.environment import ConfigError, Environment, sources
+from pocketkube.kubelet.pod_volumes import PodVolumes
 from pocketkube.kubelet.probes import Prober
 from pocketkube.kubelet.pulling import Puller, PullError
+from pocketkube.kubelet.sandbox import Sandbox, SandboxError
 from pocketkube.kubelet.slot import Slot
-from pocketkube.kubelet.volumes import plugins
-from pocketkube.kubelet.volumes.base import Context, MountError, Volume
+from pocketkube.kubelet.stopping import SHORTEST_GRACE, grace_of, stop, stop_all
 from pocketkube.objects import Key, Obj
 from pocketkube.resources.base import DeleteOptions
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.kubelet import Kubelet
-    from pocketkube.network.fabric import PodNetwork
 
 log = logging.getLogger(__name__)
 
-SHORTEST_GRACE = 2.0
-"""Seconds every container gets between its stop signal and SIGKILL, whatever the pod asks for."""
 RESYNC = 10.0
 """Seconds after which a kubelet looks again at what it could not do."""
-MOUNT_RETRY, MOUNT_RETRY_LONGEST = 0.5, 122.0
 SETTLE = 4
 _DEADLINE = "Pod was active on the node longer than the specified deadline"
 
@@ -57,16 +50,12 @@ class PodWorker:
         self.clock = kubelet.client.clock
         self.pod = pod
         self.uid = objects.uid(pod)
-        self.ip: str | None = None
-        self.net: PodNetwork | None = None
-        self.hostname = ""
-        self.volumes: dict[str, Volume] = {}
-        self.files = MemoryTree(now=self.clock.time, capacity=1 << 20)
+        self.sandbox = Sandbox(kubelet)
+        self.volumes = PodVolumes(kubelet, self.uid, self.addresses)
         self.slots: dict[str, Slot] = {}
         self.finished = False
         self.failure: tuple[str, str] | None = None
         """(reason, message) of a pod the kubelet ended itself."""
-        self._folder: Path = kubelet.state_dir / "pods" / self.uid
         self._puller = Puller(kubelet.catalogue, self.clock.time)
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -105,8 +94,7 @@ class PodWorker:
         if terminating and self._ending.is_set():
             self._hurry(pod)
         before, self.pod = self.pod, pod
-        for volume in self.volumes.values():
-            volume.context.pod = pod
+        self.volumes.follow(pod)
         self._take_specs(pod)
         if terminating:
             self._end()
@@ -137,22 +125,9 @@ class PodWorker:
     def depends_on(self) -> Iterable[tuple[str, Key]]:
         """(resource, key) of the ConfigMaps and Secrets this pod shows or is configured by."""
         space, spec = objects.namespace(self.pod), objects.spec(self.pod)
-        for volume in self.volumes.values():
-            yield from (found for found in volume.depends_on() if found[0] != "pods")
+        yield from (found for found in self.volumes.depends_on() if found[0] != "pods")
         for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
-            sources = [
-                *(container.get("envFrom") or ()),
-                *(e.get("valueFrom") or {} for e in container.get("env") or ()),
-            ]
-            for source in sources:
-                for field, resource in (
-                    ("configMapRef", "configmaps"),
-                    ("secretRef", "secrets"),
-                    ("configMapKeyRef", "configmaps"),
-                    ("secretKeyRef", "secrets"),
-                ):
-                    if source.get(field):
-                        yield resource, (space, source[field].get("name", ""))
+            yield from ((resource, (space, name)) for resource, name in sources(container))
 
     def _end(self) -> None:
         if not self._ending.is_set():
@@ -229,9 +204,12 @@ class PodWorker:
             await self._fail("DeadlineExceeded", _DEADLINE)
             return None
         due = [] if late is False else [late]
-        if not self._refresh_volumes():
-            return min([*due, self.clock.time() + self._mount_delay()])
-        if not self._make_sandbox():
+        delay = self.volumes.refresh(self.pod, self._touched)
+        self._touched.clear()
+        self.kubelet.watch_objects(self)
+        if delay is not None:
+            return min([*due, self.clock.time() + delay])
+        if not self._has_sandbox():
             return min([*due, self.clock.time() + RESYNC])
         for slot in self._wanted():
             again = await self._ensure(slot)
@@ -239,6 +217,21 @@ class PodWorker:
                 due.append(again)
             self._probe(slot)
         return min(due, default=None)
+
+    def _has_sandbox(self) -> bool:
+        """Make it where it is missing. False when it cannot be made now."""
+        if self.sandbox.net is not None:
+            return True
+        try:
+            if any(slot.restarts >= 0 for slot in self.slots.values()):
+                text = "Pod sandbox changed, it will be killed and re-created."
+                self.client.record(self.pod, "Normal", "SandboxChanged", text)
+            self.sandbox.make(self.pod)
+        except SandboxError as error:
+            text = f"Failed to create pod sandbox: {error}"
+            self.client.record(self.pod, "Warning", "FailedCreatePodSandBox", text)
+            return False
+        return True
 
     def _past_deadline(self) -> bool | float:
         """True when activeDeadlineSeconds is over, else when it will be; False without one."""
@@ -317,7 +310,7 @@ class PodWorker:
                 self.pod,
                 slot.spec,
                 image,
-                hostname=self.hostname,
+                hostname=self.sandbox.hostname,
                 environment=self._environment().of,
                 services=self.kubelet.services,
             )
@@ -325,19 +318,19 @@ class PodWorker:
                 self.pod,
                 slot.spec,
                 config,
-                volumes=self.volumes,
-                kubelet_files=self.files,
+                volumes=self.volumes.mounted,
+                kubelet_files=self.sandbox.files,
                 now=self.clock.time,
             )
         except ConfigError as error:
             record("Warning", "Failed", f"Error: {error}")
             slot.waiting = ("CreateContainerConfigError", str(error))
             return self.clock.time() + RESYNC
-        assert self.net is not None
+        assert self.sandbox.net is not None
         container = Container(
             config,
             fs=files,
-            net=self.net.share(),
+            net=self.sandbox.net.share(),
             clock=self.clock,
             attempt=slot.restarts + 1,
             on_exit=self._wake.set,
@@ -357,7 +350,7 @@ class PodWorker:
             slot.spec,
             container,
             node=self.kubelet.net,
-            pod_ip=self.ip or "",
+            pod_ip=self.sandbox.ip or "",
             record=record,
             change=self._wake.set,
         )
@@ -371,7 +364,7 @@ class PodWorker:
         if not hook:
             return
         try:
-            await lifecycle.run_hook(container, slot.spec, hook, self.kubelet.net, self.ip or "")
+            await lifecycle.run_hook(container, slot.spec, hook, self.kubelet.net, self.sandbox.ip or "")
         except (lifecycle.Failure, lifecycle.HandlerError):
             if container.running:
                 self._record(slot, "Warning", "FailedPostStartHook", "PostStartHook failed")
@@ -382,7 +375,7 @@ class PodWorker:
 
     def addresses(self) -> Mapping[str, str]:
         """What fieldRefs to status see."""
-        pod, node = self.ip or "", self.kubelet.node_ip
+        pod, node = self.sandbox.ip or "", self.kubelet.node_ip
         return {"podIP": pod, "podIPs": pod, "hostIP": node, "hostIPs": node}
 
     def _probe(self, slot: Slot) -> None:
@@ -398,134 +391,16 @@ class PodWorker:
                 slot.probing.add(task)
                 task.add_done_callback(slot.probing.discard)
 
-    # -- volumes and sandbox
+    # -- the end
 
-    def _refresh_volumes(self) -> bool:
-        """Set up what is missing, refresh what was touched. False when something is (still) missing."""
-        good = True
-        for source in objects.spec(self.pod).get("volumes") or ():
-            name = source["name"]
-            known = self.volumes.get(name)
-            try:
-                if known is None:
-                    volume = self._plugin(source)
-                    volume.set_up()
-                    self.volumes[name] = volume
-                elif self._touched and set(known.depends_on()) & self._touched:
-                    known.refresh()
-            except MountError as error:
-                text = str(error) if error.whole else f'MountVolume.SetUp failed for volume "{name}" : {error}'
-                self.client.record(self.pod, "Warning", "FailedMount", text)
-                good = good and known is not None  # a mounted volume keeps what it shows
-        self._touched.clear()
-        self.kubelet.watch_objects(self)
-        if good:
-            self._mount_attempts = 0
-        return good
+    async def _stop(self, slot: Slot, message: str, probe: str = "") -> None:
+        grace = grace_of(self.pod, slot, probe)
+        ip = self.sandbox.ip or ""
+        await stop(slot, message, grace, record=self._record, node=self.kubelet.net, pod_ip=ip)
 
-    _mount_attempts = 0
-
-    def _mount_delay(self) -> float:
-        self._mount_attempts += 1
-        return float(min(MOUNT_RETRY * 2 ** (self._mount_attempts - 1), MOUNT_RETRY_LONGEST))
-
-    def _plugin(self, source: Obj) -> Volume:
-        kind = next((field for field in source if field != "name" and source[field] is not None), "emptyDir")
-        plugin = plugins().get(kind)
-        if plugin is None:
-            raise MountError(f"pocketkube: volumes of type {kind} are not supported")
-        context = Context(
-            client=self.client,
-            clock=self.clock,
-            pod=self.pod,
-            folder=self._folder / source["name"],
-            node_folder=self.kubelet.state_dir / "disk",
-            host_trees=self.kubelet.host_trees,
-            field_status=self.addresses,
-            allocatable=self.kubelet.node.allocatable,
-            services=self.kubelet.services,
-            fs_group=(objects.spec(self.pod).get("securityContext") or {}).get("fsGroup"),
-        )
-        return plugin(context, source["name"], source.get(kind) or {})
-
-    def _make_sandbox(self) -> bool:
-        """Address, network, shared files. False when it cannot be made now."""
-        if self.net is not None:
-            return True
-        kubelet, zone = self.kubelet, self.kubelet.zone
-        host = bool(objects.spec(self.pod).get("hostNetwork"))
-        if any(slot.restarts >= 0 for slot in self.slots.values()):
-            self.client.record(
-                self.pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
-            )
-        try:
-            self.hostname = kubelet.node_name if host else sandbox.kernel_hostname(self.pod, zone)
-            if host:
-                self.ip, self.net = kubelet.node_ip, kubelet.net
-            else:
-                self.ip = kubelet.addresses.allocate()
-                self.net = kubelet.fabric.attach(self.ip, objects.name(self.pod), node=kubelet.node_name)
-        except (sandbox.SandboxError, Full) as error:
-            self.client.record(self.pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
-            return False
-        put = self.files.put
-        put("hosts", sandbox.hosts_file(self.pod, self.ip, zone).encode())
-        put("resolv.conf", sandbox.resolv_file(self.pod, zone, kubelet.upstream_dns).encode())
-        put("hostname", f"{self.hostname}\n".encode())
-        return True
-
-    def _drop_sandbox(self) -> None:
-        if self.net is not None and self.net is not self.kubelet.net and self.ip is not None:
-            self.kubelet.fabric.detach(self.ip)
-            self.kubelet.addresses.release(self.ip)
-        self.net = None
-
-    def _drop_volumes(self) -> None:
-        for volume in self.volumes.values():
-            volume.tear_down()
-        self.volumes.clear()
-        self.kubelet.forget_objects(self)
-        if self._folder.exists():
-            remove_folder(self._folder)
-
-    # -- stopping
-
-    async def _stop(self, slot: Slot, message: str, *, probe: str = "", grace: float | None = None) -> None:
-        """Stop one container: event, preStop, stop signal, SIGKILL when the grace period is over."""
-        container = slot.current
-        if container is None or not container.running:
-            return
-        self._record(slot, "Normal", "Killing", message)
-        slot.forget_probes()
-        if grace is None:
-            spec = slot.spec.get(f"{probe}Probe") or {}
-            own = spec.get("terminationGracePeriodSeconds")
-            pods = objects.spec(self.pod).get("terminationGracePeriodSeconds", 30)
-            grace = float(pods if own is None else own)
-        began = self.clock.time()
-        hook = (slot.spec.get("lifecycle") or {}).get("preStop")
-        if hook and grace > 0:
-            try:
-                async with self.clock.timeout(grace):
-                    await lifecycle.run_hook(container, slot.spec, hook, self.kubelet.net, self.ip or "")
-            except (lifecycle.Failure, lifecycle.HandlerError):
-                if container.running:
-                    self._record(slot, "Warning", "FailedPreStopHook", "PreStopHook failed")
-            except TimeoutError:
-                pass
-        left = grace - (self.clock.time() - began)
-        await container.stop(max(left, SHORTEST_GRACE))
-
-    async def _stop_all(self, grace: float, message: str = "Stopping container {name}") -> None:
-        """Everything but sidecars at once, then the sidecars, last started first, in the time that is left."""
-        began = self.clock.time()
-        async with asyncio.TaskGroup() as group:
-            for slot in self.slots.values():
-                if slot.role != "sidecar":
-                    group.create_task(self._stop(slot, message.format(name=slot.name), grace=grace))
-        for slot in reversed([slot for slot in self.slots.values() if slot.role == "sidecar"]):
-            left = max(0.0, grace - (self.clock.time() - began))
-            await self._stop(slot, message.format(name=slot.name), grace=left)
+    async def _stop_all(self, grace: float) -> None:
+        ip = self.sandbox.ip or ""
+        await stop_all(self.slots.values(), grace, record=self._record, node=self.kubelet.net, pod_ip=ip)
 
     def _is_over(self) -> bool:
         return self._phase() in ("Succeeded", "Failed")
@@ -534,14 +409,15 @@ class PodWorker:
         """End the pod from the kubelet's side."""
         self.failure = (reason, message)
         self.publish()
-        await self._stop_all(float(objects.spec(self.pod).get("terminationGracePeriodSeconds", 30)))
+        await self._stop_all(grace_of(self.pod))
 
     async def _finish(self) -> None:
         """All containers are done for good: stop the sidecars, give up address and volumes, keep the logs."""
-        await self._stop_all(float(objects.spec(self.pod).get("terminationGracePeriodSeconds", 30)))
+        await self._stop_all(grace_of(self.pod))
         self.finished = True
-        self._drop_sandbox()
-        self._drop_volumes()
+        self.sandbox.drop()
+        self.kubelet.forget_objects(self)
+        self.volumes.drop()
         self.publish()
 
     async def _terminate(self) -> None:
@@ -550,7 +426,7 @@ class PodWorker:
         await self._stop_all(float(grace or 0))
         over = self.finished
         self.finished = True
-        self._drop_sandbox()
+        self.sandbox.drop()
         if not self._gone:
             if not over:
                 self.publish()
@@ -565,9 +441,9 @@ class PodWorker:
         running = [slot.current.wait() for slot in self.slots.values() if slot.current and slot.current.running]
         if running:
             await asyncio.gather(*running)
-        self._drop_sandbox()
+        self.sandbox.drop()
         if self._gone:
-            self._drop_volumes()
+            self.volumes.drop()
         self.kubelet.forget_objects(self)
 
     # -- telling
@@ -591,7 +467,7 @@ class PodWorker:
         stored = self.client.find("pods", *self.key)
         if stored is None or objects.uid(stored) != self.uid:
             return
-        status = self.status(stored)
+        status = self._status(stored)
         if status == stored.get("status"):
             return
         self._writing = True
@@ -602,42 +478,17 @@ class PodWorker:
         finally:
             self._writing = False
 
-    def status(self, stored: Obj) -> Obj:
-        """The whole status; what the kubelet does not own is taken from the stored one."""
-        before, made = objects.status(stored), self._statuses()
-        phase = self._phase(made)
-        if before.get("phase") in ("Succeeded", "Failed"):
-            phase = before["phase"]
-        status: Obj = {k: v for k, v in before.items() if k in ("nominatedNodeName", "resize")}
-        generation = self.pod["metadata"].get("generation")
-        if generation:
-            status["observedGeneration"] = generation
-        status["phase"] = phase
-        status["conditions"] = statuses.conditions(
+    def _status(self, stored: Obj) -> Obj:
+        made, node_ip = self._statuses(), self.kubelet.node_ip
+        return statuses.pod_status(
             self.pod,
             made,
-            phase,
-            sandbox=self.net is not None,
-            before=before.get("conditions") or (),
+            before=objects.status(stored),
+            phase=self._phase(made),
+            failure=self.failure,
+            sandbox=self.sandbox.net is not None,
+            node_ip=node_ip,
+            pod_ip=self.sandbox.ip,
+            start_time=self._start_time,
             now=self.clock.now(),
         )
-        if self.failure is not None:
-            status["reason"], status["message"] = self.failure
-        else:
-            status |= {k: before[k] for k in ("reason", "message") if before.get(k) and before.get("phase") == phase}
-        status["hostIP"] = self.kubelet.node_ip
-        status["hostIPs"] = [{"ip": self.kubelet.node_ip}]
-        address = self.ip or before.get("podIP")
-        if address:
-            status["podIP"], status["podIPs"] = address, [{"ip": address}]
-        status["startTime"] = self._start_time
-        spec = objects.spec(self.pod)
-        if spec.get("initContainers"):
-            status["initContainerStatuses"] = [made[c["name"]] for c in spec["initContainers"]]
-        status["containerStatuses"] = sorted(
-            (made[c["name"]] for c in spec["containers"]), key=lambda s: str(s["name"])
-        )
-        if before.get("qosClass"):
-            status["qosClass"] = before["qosClass"]
-        status["resources"] = {}
-        return status

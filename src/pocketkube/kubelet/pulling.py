@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from pocketkube.images import normalise
+from pocketkube.images.references import normalise
 from pocketkube.kubelet.backoff import Backoff
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What the containers of a pod have in common besides the network: its host name, /etc/hosts, /etc/resolv.conf.
+"""What the containers of a pod have in common: its network, its host name, /etc/hosts, /etc/resolv.conf.
 
 Models pkg/kubelet/kubelet_pods.go (GeneratePodHostNameAndDomain, managed hosts file) and pkg/kubelet/network/dns.
 """
@@ -6,9 +6,16 @@ Models pkg/kubelet/kubelet_pods.go (GeneratePodHostNameAndDomain, managed hosts 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pocketkube import objects
+from pocketkube.ipam import Full
+from pocketkube.kubelet.filesystem import MemoryTree
 from pocketkube.objects import Obj
+
+if TYPE_CHECKING:
+    from pocketkube.kubelet.kubelet import Kubelet
+    from pocketkube.network.fabric import PodNetwork
 
 LONGEST_HOSTNAME = 63
 LONGEST_FQDN = 64
@@ -26,6 +33,41 @@ fe00::2\tip6-allrouters
 
 class SandboxError(Exception):
     """The sandbox cannot be made: an event FailedCreatePodSandBox with this text."""
+
+
+class Sandbox:
+    """`net` is None while there is none. The address stays known after the end: a finished pod keeps showing it."""
+
+    def __init__(self, kubelet: Kubelet) -> None:
+        self.ip: str | None = None
+        self.net: PodNetwork | None = None
+        self.hostname = ""
+        self.files = MemoryTree(now=kubelet.clock.time, capacity=1 << 20)
+        self._kubelet = kubelet
+
+    def make(self, pod: Obj) -> None:
+        """Address, network, shared files. Raises SandboxError."""
+        kubelet, zone = self._kubelet, self._kubelet.zone
+        if objects.spec(pod).get("hostNetwork"):
+            self.hostname = kubelet.node_name
+            self.ip, self.net = kubelet.node_ip, kubelet.net
+        else:
+            self.hostname = kernel_hostname(pod, zone)
+            try:
+                self.ip = kubelet.addresses.allocate()
+            except Full as full:
+                raise SandboxError(f"failed to setup network for sandbox: {full}") from None
+            self.net = kubelet.fabric.attach(self.ip, objects.name(pod), node=kubelet.node_name)
+        put = self.files.put
+        put("hosts", hosts_file(pod, self.ip, zone).encode())
+        put("resolv.conf", resolv_file(pod, zone, kubelet.upstream_dns).encode())
+        put("hostname", f"{self.hostname}\n".encode())
+
+    def drop(self) -> None:
+        if self.net is not None and self.net is not self._kubelet.net and self.ip is not None:
+            self._kubelet.fabric.detach(self.ip)
+            self._kubelet.addresses.release(self.ip)
+        self.net = None
 
 
 def hostname_and_domain(pod: Obj, zone: Mapping[str, str]) -> tuple[str, str]:

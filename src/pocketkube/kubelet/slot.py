@@ -9,7 +9,7 @@ import asyncio
 from typing import Literal
 
 from pocketkube import duration
-from pocketkube.images import normalise
+from pocketkube.images.references import normalise
 from pocketkube.kubelet.backoff import Backoff
 from pocketkube.kubelet.container import Container
 from pocketkube.kubelet.probes import Prober

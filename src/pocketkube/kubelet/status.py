@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pocketkube import objects
 from pocketkube.objects import Obj
 
+PRESERVED = ("nominatedNodeName", "resize")
+"""Fields of the status that others write."""
 OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 """The conditions a kubelet writes; it keeps all others as they are."""
 
@@ -89,6 +91,48 @@ def conditions(
             condition["lastTransitionTime"] = old["lastTransitionTime"]
         condition |= {k: v for k, v in (("reason", reason), ("message", message)) if v}
         made.append(condition)
+    return made
+
+
+def pod_status(
+    pod: Obj,
+    statuses: Mapping[str, Obj],
+    *,
+    before: Obj,
+    phase: str,
+    failure: tuple[str, str] | None,
+    sandbox: bool,
+    node_ip: str,
+    pod_ip: str | None,
+    start_time: str,
+    now: str,
+) -> Obj:
+    """The whole status. What is final stays final; `failure` is (reason, message) of a pod the kubelet ended."""
+    if before.get("phase") in ("Succeeded", "Failed"):
+        phase = before["phase"]
+    made: Obj = {field: before[field] for field in PRESERVED if field in before}
+    if pod["metadata"].get("generation"):
+        made["observedGeneration"] = pod["metadata"]["generation"]
+    made["phase"] = phase
+    stored = before.get("conditions") or ()
+    made["conditions"] = conditions(pod, statuses, phase, sandbox=sandbox, before=stored, now=now)
+    if failure is not None:
+        made["reason"], made["message"] = failure
+    elif before.get("phase") == phase:
+        made |= {field: before[field] for field in ("reason", "message") if before.get(field)}
+    made["hostIP"] = node_ip
+    made["hostIPs"] = [{"ip": node_ip}]
+    address = pod_ip or before.get("podIP")
+    if address:
+        made["podIP"], made["podIPs"] = address, [{"ip": address}]
+    made["startTime"] = start_time
+    spec = objects.spec(pod)
+    if spec.get("initContainers"):
+        made["initContainerStatuses"] = [statuses[c["name"]] for c in spec["initContainers"]]
+    made["containerStatuses"] = sorted((statuses[c["name"]] for c in spec["containers"]), key=lambda s: str(s["name"]))
+    if before.get("qosClass"):
+        made["qosClass"] = before["qosClass"]
+    made["resources"] = {}
     return made
 
 

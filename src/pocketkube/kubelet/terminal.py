@@ -68,6 +68,13 @@ class Terminal:
             await self.screen.write(data.replace(b"\n", b"\r\n"))
         return len(data)
 
+    def follow(self, keyboard: Any) -> None:
+        """Take the size from a keyboard that knows it (`size`, `on_resize`), now and at each change."""
+        if not hasattr(keyboard, "on_resize"):
+            return
+        self.size = keyboard.size or self.size
+        keyboard.on_resize = self.resize
+
     def start(self) -> None:
         """Take keys in from now on, as they come: ^C works while nobody reads."""
         if self._pump is None:

@@ -19,14 +19,7 @@ from pocketkube.objects import Key, Obj
 
 
 class MountError(Exception):
-    """The volume cannot be mounted (yet): `MountVolume.SetUp failed for volume "v" : <text>`.
-
-    `whole` is set for texts that stand for themselves.
-    """
-
-    def __init__(self, text: str, *, whole: bool = False) -> None:
-        super().__init__(text)
-        self.whole = whole
+    """The volume cannot be mounted (yet): `MountVolume.SetUp failed for volume "v" : <text>`."""
 
 
 @dataclass

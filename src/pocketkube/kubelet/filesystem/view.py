@@ -1,0 +1,154 @@
+"""Looking at a container's files as one of its processes: what the calls that change nothing need, and who may.
+
+Failures name the path as it was given, whatever the tree below said (`about`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+from pocketkube.kubelet.filesystem.memory import MemoryTree
+from pocketkube.kubelet.filesystem.tree import DEVICE, DIRECTORY, FILE, SYMLINK, Stat, Tree, Usage, failure
+from pocketkube.kubelet.filesystem.walk import READ, Entry, MountTable, Seer
+
+if TYPE_CHECKING:
+    from pocketkube.kubelet.process import PidNamespace, Process
+
+
+class View:
+    """The calls that change nothing."""
+
+    def __init__(
+        self,
+        root: Tree | None = None,
+        *,
+        node: Any = None,
+        now: Callable[[], float] = time.time,
+        table: MountTable | None = None,
+        seer: Seer | None = None,
+    ) -> None:
+        self.now = now
+        self._table = table or MountTable(root or MemoryTree(now=now), node)
+        self._seer = seer or Seer()
+        self._umask = 0o022
+
+    def for_process(self, process: Process) -> Self:
+        """The same files as this process sees them: its user, its umask, its working directory, its /proc/self."""
+        return type(self)(now=self.now, table=self._table, seer=Seer(process, process.namespace))
+
+    def attach(self, namespace: PidNamespace) -> None:
+        """The processes that /proc shows."""
+        self._seer = Seer(self._seer.process, namespace)
+
+    @property
+    def umask(self) -> int:
+        return self._seer.process.umask if self._seer.process else self._umask
+
+    @umask.setter
+    def umask(self, value: int) -> None:
+        if self._seer.process:
+            self._seer.process.umask = value & 0o777
+        else:
+            self._umask = value & 0o777
+
+    def stat(self, path: str, follow: bool = True) -> Stat:
+        with about(path):
+            return self._stat(self._find(path, follow=follow))
+
+    def listdir(self, path: str) -> list[str]:
+        """The names in a directory, sorted, without `.` and `..`."""
+        with about(path):
+            entry = self._find(path)
+            if entry.kind != DIRECTORY:
+                raise failure(errno.ENOTDIR)
+            self._permit(entry, READ)
+            return self._table.names(entry, self._seer)
+
+    def readlink(self, path: str) -> str:
+        with about(path):
+            entry = self._find(path, follow=False)
+            if entry.kind != SYMLINK and not hasattr(entry.node, "target"):
+                raise failure(errno.EINVAL)
+            return entry.mount.tree.readlink(entry.node, self._seer)
+
+    def realpath(self, path: str) -> str:
+        """The canonical path of something that exists."""
+        with about(path):
+            return self._find(path).path
+
+    def exists(self, path: str) -> bool:
+        return self._kind(path) is not None
+
+    def lexists(self, path: str) -> bool:
+        """As `exists`, but a dangling symbolic link exists too."""
+        return self._kind(path, follow=False) is not None
+
+    def is_dir(self, path: str) -> bool:
+        return self._kind(path) == DIRECTORY
+
+    def is_file(self, path: str) -> bool:
+        return self._kind(path) == FILE
+
+    def is_symlink(self, path: str) -> bool:
+        return self._kind(path, follow=False) == SYMLINK
+
+    def access(self, path: str, mode: int) -> bool:
+        """access(2) with os.F_OK, or os.R_OK | os.W_OK | os.X_OK."""
+        try:
+            entry = self._find(path)
+            if mode & os.W_OK:
+                self._writable(entry)
+            return not mode or self._seer.may(self._stat(entry), mode & 7)
+        except OSError:
+            return False
+
+    def statvfs(self, path: str) -> Usage:
+        with about(path):
+            return self._find(path).mount.tree.usage()
+
+    # -- inside
+
+    def _absolute(self, path: str) -> str:
+        if path.startswith("/") or not path or self._seer.process is None:
+            return path
+        return f"{self._seer.process.cwd}/{path}"
+
+    def _find(self, path: str, *, follow: bool = True) -> Entry:
+        return self._table.find(self._absolute(path), self._seer, follow=follow)
+
+    def _kind(self, path: str, *, follow: bool = True) -> str | None:
+        try:
+            return self._find(path, follow=follow).kind
+        except OSError:
+            return None
+
+    def _stat(self, entry: Entry) -> Stat:
+        return entry.mount.tree.stat(entry.node, self._seer)
+
+    def _permit(self, entry: Entry, wanted: int) -> None:
+        if self._seer.uid and not self._seer.may(self._stat(entry), wanted):
+            raise failure(errno.EACCES)
+
+    def _writable(self, entry: Entry) -> None:
+        if entry.mount.read_only and entry.kind != DEVICE:
+            raise failure(errno.EROFS)
+
+
+class about:
+    """Failures inside name the path(s) the caller gave, whatever the tree below said."""
+
+    __slots__ = ("_paths",)
+
+    def __init__(self, *paths: str) -> None:
+        self._paths = paths
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, OSError) and error.errno is not None and error.filename != self._paths[0]:
+            raise failure(error.errno, *self._paths) from None
