@@ -6,11 +6,12 @@ works with any version of its models. Kinds are found through discovery, so cust
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kindlab.errors import Problem
 
@@ -21,13 +22,26 @@ TIMEOUT = 30.0
 
 
 class ApiError(Exception):
-    """The API server's refusal: `code` (404, 409, 422, ...), `reason` and the server's own message."""
+    """The API server's refusal: `code` (404, 409, 422, ...), `reason`, the server's own message, and the `details`
+    of its Status (name, kind, causes)."""
 
-    def __init__(self, code: int, reason: str, message: str) -> None:
+    def __init__(self, code: int, reason: str, message: str, details: Obj | None = None) -> None:
         super().__init__(f"{reason} ({code}): {message}")
         self.code = code
         self.reason = reason
         self.message = message
+        self.details = details or {}
+
+
+class Served(NamedTuple):
+    """A kind the cluster serves: `prefix` is the URL of its group and version, `group` is "" for the core."""
+
+    prefix: str
+    plural: str
+    namespaced: bool
+    kind: str
+    group: str
+    categories: tuple[str, ...] = ()
 
 
 class Unreachable(Problem):
@@ -103,15 +117,16 @@ class Api:
         try:
             status = json.loads(error.body)
             reason, message = status.get("reason", error.reason), status.get("message", "")
+            details = status.get("details")
         except (TypeError, ValueError, AttributeError):
-            reason, message = str(error.reason), str(error.body or "")
+            reason, message, details = str(error.reason), str(error.body or ""), None
         if error.status == 401:
             return Unreachable(
                 f"The cluster at {self.server} does not accept these credentials.",
                 "It answered 401 Unauthorized.",
                 "Check the kubeconfig (kubectl config current-context), or start a cluster with kindlab up.",
             )
-        return ApiError(int(error.status or 0), reason, message)
+        return ApiError(int(error.status or 0), reason, message, details)
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Obj | None:
         """One object by kind (`Service`, `Deployment.apps`, a plural, ...); None when there is none."""
@@ -232,24 +247,31 @@ class Api:
 
     def path(self, kind: str, namespace: str | None = None, name: str = "") -> str:
         """The URL path of a kind's collection or object. Raises ApiError 404 for a kind the cluster does not serve."""
+        found = self.served(kind)
+        where = f"/namespaces/{namespace}" if found.namespaced and namespace else ""
+        return f"{found.prefix}{where}/{found.plural}" + (f"/{name}" if name else "")
+
+    def namespaced(self, kind: str) -> bool:
+        return self.served(kind).namespaced
+
+    def served(self, kind: str) -> Served:
+        """What the cluster says about a kind, in any spelling. Raises ApiError 404 for one it does not serve."""
         found = self._kinds.get(kind.lower())
         if found is None:
             raise ApiError(404, "NotFound", f'the cluster serves no kind "{kind}"')
-        prefix, plural, namespaced = found
-        where = f"/namespaces/{namespace}" if namespaced and namespace else ""
-        return f"{prefix}{where}/{plural}" + (f"/{name}" if name else "")
+        return found
 
-    def namespaced(self, kind: str) -> bool:
-        self.path(kind)
-        return self._kinds[kind.lower()][2]
+    def category(self, name: str) -> builtins.list[Served]:
+        """The kinds of a category (`all`), in the order of discovery."""
+        return [served for served in dict.fromkeys(self._kinds.values()) if name in served.categories]
 
     @cached_property
-    def _kinds(self) -> dict[str, tuple[str, str, bool]]:
+    def _kinds(self) -> dict[str, Served]:
         """Every spelling of a kind (Service, services, svc, deployment.apps, apps/v1/deployment) -> where it lives."""
         prefixes = ["/api/v1"]
         for group in self.request("GET", "/apis")["groups"]:
             prefixes.append(f"/apis/{group['preferredVersion']['groupVersion']}")
-        kinds: dict[str, tuple[str, str, bool]] = {}
+        kinds: dict[str, Served] = {}
         for prefix in prefixes:
             group_version = prefix.removeprefix("/api/").removeprefix("/apis/")
             group = group_version.partition("/")[0] if "/" in group_version else ""
@@ -260,7 +282,10 @@ class Api:
             for resource in served:
                 if "/" in resource["name"]:
                     continue
-                entry = (prefix, resource["name"], bool(resource["namespaced"]))
+                categories = tuple(resource.get("categories") or ())
+                entry = Served(
+                    prefix, resource["name"], bool(resource["namespaced"]), resource["kind"], group, categories
+                )
                 kind = resource["kind"].lower()
                 names = [kind, resource["name"], *resource.get("shortNames", ())]
                 names += [f"{kind}.{group}", f"{resource['name']}.{group}"] if group else []

@@ -1,0 +1,158 @@
+"""The report a learner reads in a notebook: one HTML fragment that stands by itself.
+
+Styles are inline and colours either come from the page (text, lines) or are solid badges with white letters, so that
+it reads the same in JupyterLab's light and dark themes and in a browser. Every text of the cluster or the learner is
+escaped: fragments are built with Markup only. The building blocks are used by the other notebook output too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from markupsafe import Markup, escape
+
+from kindlab.grading.outcome import Outcome, Report, TaskResult
+
+GREEN, RED, AMBER, GREY, BLUE = "#2e7d32", "#c62828", "#8a5a00", "#5f6368", "#1565c0"
+COLOURS = {Outcome.PASSED: GREEN, Outcome.FAILED: RED, Outcome.COULD_NOT_GRADE: AMBER}
+WORDS = {Outcome.PASSED: "✔ passed", Outcome.FAILED: "✘ failed", Outcome.COULD_NOT_GRADE: "? not graded"}
+LINE = "rgba(127,127,127,.35)"
+MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:.92em"
+
+
+def fragment(report: Report) -> Markup:
+    """The whole report: points, one row a task, and for what did not pass the evidence. The first task that did not
+    pass is unfolded, the others unfold with a click."""
+    first = next((t for t in report.tasks if t.outcome is not Outcome.PASSED), None)
+    return panel(
+        COLOURS[report.outcome],
+        _head(report),
+        _problem(report),
+        *(_task(task, unfolded=task is first) for task in report.tasks),
+        _ending(report),
+    )
+
+
+def _head(report: Report) -> Markup:
+    share = 100 * report.points // report.max_points if report.max_points else 0
+    bar = Markup(
+        '<div style="height:6px;border-radius:3px;background:{};margin:6px 0 8px;overflow:hidden">'
+        '<div style="height:6px;width:{}%;background:{}"></div></div>'
+    ).format(LINE, share, GREEN)
+    return Markup("<div><b>{}</b>{}: <b>{} of {} points</b></div>{}").format(
+        report.lab, f" on {report.cluster}" if report.cluster else "", report.points, report.max_points, bar
+    )
+
+
+def _problem(report: Report) -> Markup:
+    return join(Markup("<div>{}</div>").format(commands(line)) for line in report.problem.splitlines())
+
+
+def _task(task: TaskResult, *, unfolded: bool) -> Markup:
+    title = Markup("{} <b>{}</b> {} {}").format(
+        badge(WORDS[task.outcome], COLOURS[task.outcome]), task.title, code(task.id), f"{task.points}/{task.max_points}"
+    )
+    row = Markup('<div style="padding:5px 0;border-top:1px solid {}">{}</div>')
+    if task.first_failure is None:
+        return row.format(LINE, title)
+    folded = Markup('<details{}><summary style="cursor:pointer">{}</summary>{}</details>')
+    return row.format(LINE, folded.format(Markup(" open") if unfolded else "", title, _evidence(task)))
+
+
+def _evidence(task: TaskResult) -> Markup:
+    failure = task.first_failure
+    assert failure is not None
+    passed = [c.sentence for c in task.checks if c.outcome is Outcome.PASSED]
+    return facts(
+        [
+            ("in order", Markup("; ").join(passed)),
+            ("checked", failure.sentence),
+            ("expected", failure.expected),
+            ("seen", failure.seen),
+            ("broken hop", failure.broken_hop),
+            ("next", commands(failure.next)),
+        ]
+    )
+
+
+def _ending(report: Report) -> Markup:
+    if report.problem:
+        return Markup("")
+    undone = next((t for t in report.tasks if t.outcome is not Outcome.PASSED), None)
+    if undone is None:
+        text = Markup("All tasks are done.") if len(report.tasks) > 1 else Markup("This task is done.")
+    elif report.outcome is Outcome.COULD_NOT_GRADE:
+        text = Markup("Some checks could not be carried out: that costs no points. Check again.")
+    else:
+        text = Markup("Stuck? {}").format(code(f"%hint {report.lab.partition('-')[0]} {undone.id}"))
+    return Markup('<div style="padding-top:6px;border-top:1px solid {}">{}</div>').format(LINE, text)
+
+
+# -- building blocks
+
+
+def panel(colour: str, *parts: Markup | str) -> Markup:
+    """A block with a coloured edge."""
+    style = f"border-left:4px solid {colour};padding:4px 12px;margin:4px 0;line-height:1.45;max-width:64em"
+    return Markup('<div style="{}">{}</div>').format(style, join(parts))
+
+
+def badge(text: str, colour: str) -> Markup:
+    style = (
+        f"background:{colour};color:#fff;border-radius:9px;padding:1px 8px;font-size:.85em;font-weight:600;"
+        "white-space:nowrap;display:inline-block;min-width:5.2em;text-align:center"
+    )
+    return Markup('<span style="{}">{}</span>').format(style, text)
+
+
+def code(text: str) -> Markup:
+    style = f"{MONO};background:rgba(127,127,127,.16);color:inherit;padding:1px 4px;border-radius:3px"
+    return Markup('<code style="{}">{}</code>').format(style, text)
+
+
+def pre(text: str, *, colour: str = "inherit") -> Markup:
+    """Text whose columns must stay columns: it scrolls sideways and never wraps."""
+    style = (
+        f"{MONO};white-space:pre;overflow:auto;max-height:32em;margin:0;padding:2px 0;background:transparent;"
+        f"color:{colour};line-height:1.35"
+    )
+    return Markup('<pre style="{}">{}</pre>').format(style, text)
+
+
+def facts(rows: Iterable[tuple[str, Markup | str]]) -> Markup:
+    """Labels and what belongs to them, in two columns; rows without a text are left out."""
+    cells = join(
+        Markup('<div style="opacity:.75">{}</div><div style="overflow-wrap:anywhere">{}</div>').format(label, text)
+        for label, text in rows
+        if text
+    )
+    style = "display:grid;grid-template-columns:max-content 1fr;gap:2px 14px;padding:4px 0 4px 18px"
+    return Markup('<div style="{}">{}</div>').format(style, cells)
+
+
+def join(parts: Iterable[Markup | str]) -> Markup:
+    return Markup("").join(escape(part) for part in parts)
+
+
+_KUBECTL = (
+    r"kubectl (?:get|describe|apply|scale|logs|exec|expose|label|rollout|delete|edit|port-forward)"
+    r"(?: (?:[a-z]+/)?[\w.-]+(?=[\s`,;:.()]|$)(?= -|[`,;)]|$)"  # one bare word counts when the command ends there or
+    r"| (?:pods?|services?|svc|endpointslices?|deployments?|nodes?|events|namespaces?)(?: [\w.-]+(?= -|[`,;)]|$))?)?"
+    r"(?: -[^\s`,;)]*(?: [^-\s`,;)(][^\s`,;)]*(?= -|[`,;)]|$))?)*"  # options follow, each with a value or without
+)
+_KINDLAB = r"kindlab (?:up|status|start|check|hint|why|solve|reset)(?: \d\d[\w-]*(?: [a-z][\w-]*(?=[`,;.)]|$))?| \S+/\S+(?: -n \S+)?)?"
+_COMMAND = re.compile(rf"`?\b({_KUBECTL}|{_KINDLAB})\b`?")
+"""Commands in a sentence: prose goes on after them without a mark, so a word belongs to one only where it can."""
+
+
+def commands(text: str) -> Markup:
+    """A sentence in which the kubectl and kindlab commands are set as code, as they are typed in a notebook: as
+    `%kubectl ...`, `%why ...`."""
+    done, at = Markup(""), 0
+    for found in _COMMAND.finditer(text):
+        typed = found[1].strip()
+        typed = f"%{typed}" if typed.startswith("kubectl") else f"%{typed.removeprefix('kindlab ')}"
+        done += escape(text[at : found.start()]) + code(typed)
+        at = found.end()
+    return done + escape(text[at:])

@@ -1,0 +1,54 @@
+"""kubectl for learners: the real one where it is on the PATH, else a small stand-in over kindlab's own API client.
+
+Either way it talks to the cluster in use and to the lab's namespace by default, and exit codes are kubectl's.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kindlab.clusters.base import Status
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A finished command: what it printed, and its exit code."""
+
+    exit: int
+    out: str
+    err: str
+
+
+def binary() -> str | None:
+    """The real kubectl on this machine."""
+    return shutil.which("kubectl")
+
+
+def capture(status: Status, namespace: str, words: Sequence[str], stdin: str = "") -> Completed:
+    """Run one command and return what it printed. `words` do not begin with "kubectl"."""
+    real = binary()
+    if real is not None:
+        from kindlab.kubectl.real import capture as run_real
+
+        return run_real(real, status, namespace, words, stdin)
+    from kindlab.kubectl.standin import run as run_standin
+
+    out, err = io.StringIO(), io.StringIO()
+    code = run_standin(status.api(), namespace, words, stdin=io.StringIO(stdin), out=out, err=err)
+    return Completed(code, out.getvalue(), err.getvalue())
+
+
+def attached(status: Status, namespace: str, words: Sequence[str]) -> int:
+    """Run one command on this terminal; returns its exit code."""
+    real = binary()
+    if real is not None:
+        from kindlab.kubectl.real import attached as run_real
+
+        return run_real(real, status, namespace, words)
+    from kindlab.kubectl.standin import run as run_standin
+
+    return run_standin(status.api(), namespace, words, stdin=sys.stdin, out=sys.stdout, err=sys.stderr)

@@ -1,0 +1,140 @@
+"""What a notebook cell shows: HTML where the frontend can, plain text for terminals and programs. Everything a magic
+answers with is one of these."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+
+from markupsafe import Markup, escape
+
+from kindlab.errors import Problem
+from kindlab.grading.outcome import Report
+from kindlab.grading.report import html, text
+from kindlab.kubectl import Completed
+from kindlab.labs import Lab, Task
+from kindlab.trace.hops import Trace
+from kindlab.workspace import Started
+
+
+class Shown:
+    """The same thing twice: `html` for JupyterLab, `text` for everybody else."""
+
+    def __init__(self, fragment: Markup, plain: str) -> None:
+        self.html = fragment
+        self.text = plain
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/plain": self.text, "text/html": str(self.html)}
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def report(found: Report, lab: Lab, *, whole: bool) -> Shown:
+    """A grading; when the whole lab is done, its debrief too."""
+    fragment, plain = html.fragment(found), text.render(found)
+    if whole and found.points == found.max_points and lab.debrief:
+        fragment += html.panel(html.BLUE, html.commands(lab.debrief.strip()))
+        plain += f"\n\n{lab.debrief.strip()}"
+    return Shown(fragment, plain)
+
+
+def problem(error: Problem) -> Shown:
+    """What happened, why, what to do next."""
+    lines = [Markup("<div>{}</div>").format(html.commands(line)) for line in (error.why, error.then) if line]
+    return Shown(html.panel(html.RED, Markup("<div><b>{}</b></div>").format(error.what), *lines), str(error))
+
+
+def note(plain: str, *, colour: str = html.BLUE) -> Shown:
+    lines = [Markup("<div>{}</div>").format(html.commands(line)) for line in plain.splitlines()]
+    return Shown(html.panel(colour, *lines), plain)
+
+
+def started(lab: Lab, done: Started, *, aside: Path | None = None) -> Shown:
+    """What `%start` or `%reset` did."""
+    rows = [
+        ("your files", str(done.folder)),
+        ("copied", ", ".join(done.copied)),
+        ("kept", f"{', '.join(done.kept)} (as you left them)" if done.kept else ""),
+        ("created", ", ".join(done.created)),
+        ("there already", ", ".join(done.already)),
+        ("old files", str(aside or "")),
+    ]
+    body = html.facts([(label, value) for label, value in rows])
+    plain = "\n".join(f"  {label + ':':<15}{value}" for label, value in rows if value)
+    head = f"Lab {lab.slug} is ready on the cluster, in namespace {lab.slug}."
+    return Shown(html.panel(html.GREEN, Markup("<b>{}</b>{}").format(head, body)), f"{head}\n{plain}")
+
+
+def hints(lab: Lab, task: Task, count: int) -> Shown:
+    """The first `count` hints of a task."""
+    left = len(task.hints) - count
+    more = f"{left} more: run this cell again." if left else "That was the last one."
+    items = html.join(Markup("<li>{}</li>").format(html.commands(h)) for h in task.hints[:count])
+    fragment = html.panel(
+        html.AMBER,
+        Markup('<b>{}</b><ol style="margin:4px 0">{}</ol><div style="opacity:.75">{}</div>').format(
+            task.title, items, more
+        ),
+    )
+    plain = "\n".join([task.title, *(f"  {n}. {h}" for n, h in enumerate(task.hints[:count], 1)), more])
+    return Shown(fragment, plain)
+
+
+def trace(path: Trace) -> Shown:
+    """A path, hop by hop."""
+    broken = path.broken
+    mark = {
+        True: html.badge("✔ in order", html.GREEN),
+        False: html.badge("✘ broken", html.RED),
+    }
+    rows = html.join(
+        Markup('<div style="padding:3px 0">{} <b>{}</b>: {}</div>').format(mark[hop.ok], hop.name, hop.evidence)
+        for hop in path.hops
+    )
+    end = Markup("<b>Next:</b> {}").format(html.commands(broken.next)) if broken else Markup("Every hop is in order.")
+    fragment = html.panel(
+        html.RED if broken else html.GREEN,
+        Markup("<b>{}</b> in namespace {}{}<div>{}</div>").format(path.target, path.namespace, rows, end),
+    )
+    lines = [f"{path.target} in namespace {path.namespace}"]
+    lines += [f"  {'✔' if hop.ok else '✘'} {hop.name}: {hop.evidence}" for hop in path.hops]
+    lines.append(f"Next: {broken.next}" if broken else "Every hop is in order.")
+    return Shown(fragment, "\n".join(lines))
+
+
+def topology(namespace: str, lines: Iterable[str]) -> Shown:
+    """The Services of a namespace with their endpoints, as a tree."""
+    plain = "\n".join(lines) or f"There is no Service in namespace {namespace}."
+    marked = re.sub(
+        r"\b(not ready|no endpoints: nobody would answer)\b",
+        lambda found: f'<b style="color:{html.RED};background:#fff;padding:0 3px">{found[0]}</b>',
+        str(escape(plain)),
+    )
+    marked = re.sub(r"^(svc/\S+)", r"<b>\1</b>", marked, flags=re.MULTILINE)
+    return Shown(html.pre(Markup(marked)), plain)  # noqa: S704 - the text was escaped before it was marked
+
+
+def terminal(done: Completed) -> Shown:
+    """What a command printed: columns stay columns, errors are told apart, the exit code is named when it is not 0."""
+    parts, plain = [], []
+    if done.out:
+        parts.append(html.pre(done.out.rstrip("\n")))
+        plain.append(done.out.rstrip("\n"))
+    if done.err:
+        edge = "border-left:4px solid {};padding-left:8px".format(html.RED if done.exit else html.AMBER)
+        parts.append(Markup('<div style="{}">{}</div>').format(edge, html.pre(done.err.rstrip("\n"))))
+        plain.append(done.err.rstrip("\n"))
+    if done.exit:
+        parts.append(Markup('<div style="opacity:.75;font-size:.9em">exit code {}</div>').format(done.exit))
+        plain.append(f"(exit code {done.exit})")
+    return Shown(html.join(parts) or Markup("<i>no output</i>"), "\n".join(plain) or "(no output)")
+
+
+def applied(lines: list[str], source: str) -> Shown:
+    """What `%apply` did: one line an object."""
+    rows = html.join(Markup("<div>{}</div>").format(html.code(line)) for line in lines)
+    return Shown(html.panel(html.GREEN, Markup("<b>{}</b>{}").format(source, rows)), "\n".join(lines))
