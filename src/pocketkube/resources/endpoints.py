@@ -1,7 +1,6 @@
 """Endpoints, the deprecated ancestor of EndpointSlices.
 
-Models pkg/registry/core/endpoint and ValidateEndpoints*. Left out: RepackSubsets (subsets are kept as they were
-written).
+Models pkg/registry/core/endpoint and ValidateEndpoints*.
 """
 
 from __future__ import annotations
