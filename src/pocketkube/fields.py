@@ -58,7 +58,10 @@ def show(value: object) -> str:
     """A value as Go's field errors print it: strings quoted, numbers bare, structures as JSON, nil as null."""
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    return json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False)
+    for character in "<>&":  # Go's encoder makes JSON safe to put into HTML
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 def _plain(value: Any) -> Any:
