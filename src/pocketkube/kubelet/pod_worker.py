@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING
 
 from pocketkube import duration, objects
 from pocketkube.errors import Conflict, NotFound
-from pocketkube.kubelet import assembly, lifecycle
+from pocketkube.kubelet import assembly
 from pocketkube.kubelet import status as statuses
 from pocketkube.kubelet.backoff import seconds
-from pocketkube.kubelet.container import Container, StartError
-from pocketkube.kubelet.environment import ConfigError, Environment, sources
+from pocketkube.kubelet.environment import sources
 from pocketkube.kubelet.pod_volumes import PodVolumes
-from pocketkube.kubelet.probes import Prober
-from pocketkube.kubelet.pulling import Puller, PullError
 from pocketkube.kubelet.sandbox import Sandbox, SandboxError
 from pocketkube.kubelet.slot import Slot
+from pocketkube.kubelet.starting import RESYNC, Starter, restarts
 from pocketkube.kubelet.stopping import SHORTEST_GRACE, grace_of, stop, stop_all
 from pocketkube.objects import Key, Obj
 from pocketkube.resources.base import DeleteOptions
@@ -35,9 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RESYNC = 10.0
-"""Seconds after which a kubelet looks again at what it could not do."""
-SETTLE = 4
 _DEADLINE = "Pod was active on the node longer than the specified deadline"
 
 
@@ -56,10 +51,12 @@ class PodWorker:
         self.finished = False
         self.failure: tuple[str, str] | None = None
         """(reason, message) of a pod the kubelet ended itself."""
-        self._puller = Puller(kubelet.catalogue, self.clock.time)
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._ending = asyncio.Event()
+        self._starter = Starter(
+            kubelet, self.sandbox, self.volumes, addresses=self.addresses, record=self._record, wake=self._wake.set
+        )
         self._living = False
         self._gone = False
         self._writing = False
@@ -215,7 +212,7 @@ class PodWorker:
             again = await self._ensure(slot)
             if again is not None:
                 due.append(again)
-            self._probe(slot)
+            self._starter.probe(slot)
         return min(due, default=None)
 
     def _has_sandbox(self) -> bool:
@@ -270,21 +267,13 @@ class PodWorker:
         now = self.clock.time()
         code = slot.exit_code
         if code is not None and not slot.fresh:
-            if not self._restarts(slot, code):
+            if not restarts(self.pod, slot, code):
                 slot.waiting = None
                 return None
             if slot.backoff.waiting(slot.ended_at, now):
                 return self._back_off(slot)
             slot.backoff.next(now)
-        return await self._start(slot)
-
-    def _restarts(self, slot: Slot, code: int) -> bool:
-        """Whether a container that ended with that code is started again."""
-        if slot.role == "main":
-            return statuses.should_restart(self.policy, code)
-        if slot.role == "sidecar" or (slot.current is None and code == 0):
-            return True  # a new sandbox after a restart of the node runs all init containers again
-        return code != 0 and self.policy != "Never"
+        return await self._starter.start(self.pod, slot)
 
     def _back_off(self, slot: Slot) -> float:
         name = assembly.full_name(self.pod)
@@ -294,102 +283,10 @@ class PodWorker:
         slot.waiting = ("CrashLoopBackOff", f"back-off {delay} restarting failed container={slot.name} pod={name}")
         return slot.backoff.until(slot.ended_at)
 
-    async def _start(self, slot: Slot) -> float | None:
-        def record(type_: str, reason: str, message: str) -> None:
-            self._record(slot, type_, reason, message)
-
-        try:
-            image = self._puller.pull(slot.spec["image"], slot.spec.get("imagePullPolicy", "IfNotPresent"), record)
-        except PullError as error:
-            record("Warning", "Failed", f"Error: {error.reason}")
-            slot.waiting = (error.reason, error.message)
-            slot.fresh = False
-            return error.again
-        try:
-            config = assembly.configure(
-                self.pod,
-                slot.spec,
-                image,
-                hostname=self.sandbox.hostname,
-                environment=self._environment().of,
-                services=self.kubelet.services,
-            )
-            files = assembly.files(
-                self.pod,
-                slot.spec,
-                config,
-                volumes=self.volumes.mounted,
-                kubelet_files=self.sandbox.files,
-                now=self.clock.time,
-            )
-        except ConfigError as error:
-            record("Warning", "Failed", f"Error: {error}")
-            slot.waiting = ("CreateContainerConfigError", str(error))
-            return self.clock.time() + RESYNC
-        assert self.sandbox.net is not None
-        container = Container(
-            config,
-            fs=files,
-            net=self.sandbox.net.share(),
-            clock=self.clock,
-            attempt=slot.restarts + 1,
-            on_exit=self._wake.set,
-        )
-        slot.forget_probes()
-        slot.take(container)
-        record("Normal", "Created", "Container created")
-        try:
-            container.start()
-        except StartError as error:
-            record("Warning", "Failed", f"Error: {error}")
-            if self._restarts(slot, slot.exit_code or 0):
-                slot.waiting = ("RunContainerError", str(error))
-            return self.clock.time()
-        record("Normal", "Started", "Container started")
-        slot.prober = Prober(
-            slot.spec,
-            container,
-            node=self.kubelet.net,
-            pod_ip=self.sandbox.ip or "",
-            record=record,
-            change=self._wake.set,
-        )
-        await self._post_start(slot, container)
-        for _ in range(SETTLE):  # a kubelet notices a start late enough for the program to have begun; so do we
-            await asyncio.sleep(0)
-        return None
-
-    async def _post_start(self, slot: Slot, container: Container) -> None:
-        hook = (slot.spec.get("lifecycle") or {}).get("postStart")
-        if not hook:
-            return
-        try:
-            await lifecycle.run_hook(container, slot.spec, hook, self.kubelet.net, self.sandbox.ip or "")
-        except (lifecycle.Failure, lifecycle.HandlerError):
-            if container.running:
-                self._record(slot, "Warning", "FailedPostStartHook", "PostStartHook failed")
-                await self._stop(slot, "FailedPostStartHook")
-
-    def _environment(self) -> Environment:
-        return Environment(self.client, self.pod, status=self.addresses, allocatable=self.kubelet.node.allocatable)
-
     def addresses(self) -> Mapping[str, str]:
         """What fieldRefs to status see."""
         pod, node = self.sandbox.ip or "", self.kubelet.node_ip
         return {"podIP": pod, "podIPs": pod, "hostIP": node, "hostIPs": node}
-
-    def _probe(self, slot: Slot) -> None:
-        """Run the probes a running container has by now."""
-        prober = slot.prober
-        if prober is None or not slot.running or (slot.probing and not prober.results.started):
-            return
-        running = {task.get_name() for task in slot.probing if not task.done()}
-        for kind in prober.kinds():
-            name = f"{kind} {slot.name} {self.uid}"
-            if name not in running and (kind != "livenessProbe" or prober.results.live):
-                task = self.kubelet.spawn(prober.run(kind), name)
-                slot.probing.add(task)
-                task.add_done_callback(slot.probing.discard)
 
     # -- the end
 

@@ -1,0 +1,164 @@
+"""Starting one container: image, configuration, files, process, hook, probes, with the events of each step.
+
+Models startContainer of pkg/kubelet/kuberuntime.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from pocketkube import objects
+from pocketkube.kubelet import assembly, lifecycle
+from pocketkube.kubelet.container import Container, StartError
+from pocketkube.kubelet.environment import ConfigError, Environment
+from pocketkube.kubelet.pod_volumes import PodVolumes
+from pocketkube.kubelet.probes import Prober
+from pocketkube.kubelet.pulling import Puller, PullError
+from pocketkube.kubelet.sandbox import Sandbox
+from pocketkube.kubelet.slot import Slot
+from pocketkube.kubelet.status import should_restart
+from pocketkube.kubelet.stopping import Record, grace_of, stop
+from pocketkube.objects import Obj
+
+if TYPE_CHECKING:
+    from pocketkube.kubelet.kubelet import Kubelet
+
+RESYNC = 10.0
+"""Seconds after which a kubelet looks again at what it could not do."""
+SETTLE = 4
+
+
+def restarts(pod: Obj, slot: Slot, code: int) -> bool:
+    """Whether a container that ended with that code is started again."""
+    policy = objects.spec(pod).get("restartPolicy", "Always")
+    if slot.role == "main":
+        return should_restart(policy, code)
+    if slot.role == "sidecar" or (slot.current is None and code == 0):
+        return True  # a new sandbox after a restart of the node runs all init containers again
+    return code != 0 and policy != "Never"
+
+
+class Starter:
+    """For the containers of one pod. `wake` is called when a container ends or a probe changes its mind."""
+
+    def __init__(
+        self,
+        kubelet: Kubelet,
+        sandbox: Sandbox,
+        volumes: PodVolumes,
+        *,
+        addresses: Callable[[], Mapping[str, str]],
+        record: Record,
+        wake: Callable[[], None],
+    ) -> None:
+        self._kubelet = kubelet
+        self._sandbox = sandbox
+        self._volumes = volumes
+        self._addresses = addresses
+        self._record = record
+        self._wake = wake
+        self._puller = Puller(kubelet.catalogue, kubelet.clock.time)
+
+    async def start(self, pod: Obj, slot: Slot) -> float | None:
+        """A new instance in `slot`, or what it waits for. Returns when to try again, if that has to wait."""
+
+        def record(type_: str, reason: str, message: str) -> None:
+            self._record(slot, type_, reason, message)
+
+        try:
+            image = self._puller.pull(slot.spec["image"], slot.spec.get("imagePullPolicy", "IfNotPresent"), record)
+        except PullError as error:
+            record("Warning", "Failed", f"Error: {error.reason}")
+            slot.waiting = (error.reason, error.message)
+            slot.fresh = False
+            return error.again
+        try:
+            config = assembly.configure(
+                pod,
+                slot.spec,
+                image,
+                hostname=self._sandbox.hostname,
+                environment=self._environment(pod).of,
+                services=self._kubelet.services,
+            )
+            files = assembly.files(
+                pod,
+                slot.spec,
+                config,
+                volumes=self._volumes.mounted,
+                kubelet_files=self._sandbox.files,
+                now=self._kubelet.clock.time,
+            )
+        except ConfigError as error:
+            record("Warning", "Failed", f"Error: {error}")
+            slot.waiting = ("CreateContainerConfigError", str(error))
+            return self._kubelet.clock.time() + RESYNC
+        assert self._sandbox.net is not None
+        container = Container(
+            config,
+            fs=files,
+            net=self._sandbox.net.share(),
+            clock=self._kubelet.clock,
+            attempt=slot.restarts + 1,
+            on_exit=self._wake,
+        )
+        slot.forget_probes()
+        slot.take(container)
+        record("Normal", "Created", "Container created")
+        try:
+            container.start()
+        except StartError as error:
+            record("Warning", "Failed", f"Error: {error}")
+            if restarts(pod, slot, slot.exit_code or 0):
+                slot.waiting = ("RunContainerError", str(error))
+            return self._kubelet.clock.time()
+        record("Normal", "Started", "Container started")
+        slot.prober = Prober(
+            slot.spec,
+            container,
+            node=self._kubelet.net,
+            pod_ip=self._sandbox.ip or "",
+            record=record,
+            change=self._wake,
+        )
+        await self._post_start(pod, slot, container)
+        for _ in range(SETTLE):  # a kubelet notices a start late enough for the program to have begun; so do we
+            await asyncio.sleep(0)
+        return None
+
+    async def _post_start(self, pod: Obj, slot: Slot, container: Container) -> None:
+        hook = (slot.spec.get("lifecycle") or {}).get("postStart")
+        if not hook:
+            return
+        try:
+            await lifecycle.run_hook(container, slot.spec, hook, self._kubelet.net, self._sandbox.ip or "")
+        except (lifecycle.Failure, lifecycle.HandlerError):
+            if container.running:
+                self._record(slot, "Warning", "FailedPostStartHook", "PostStartHook failed")
+                await stop(
+                    slot,
+                    "FailedPostStartHook",
+                    grace_of(pod, slot),
+                    record=self._record,
+                    node=self._kubelet.net,
+                    pod_ip=self._sandbox.ip or "",
+                )
+
+    def _environment(self, pod: Obj) -> Environment:
+        node = self._kubelet.node
+        return Environment(self._kubelet.client, pod, status=self._addresses, allocatable=node.allocatable)
+
+    def probe(self, slot: Slot) -> None:
+        """Run the probes a running container has by now."""
+        prober = slot.prober
+        if prober is None or not slot.running or (slot.probing and not prober.results.started):
+            return
+        running = {task.get_name() for task in slot.probing if not task.done()}
+        for kind in prober.kinds():
+            name = f"{kind} {slot.name}"
+            if name not in running and (kind != "livenessProbe" or prober.results.live):
+                task = self._kubelet.spawn(prober.run(kind), name)
+                slot.probing.add(task)
+                task.add_done_callback(slot.probing.discard)
