@@ -101,9 +101,9 @@ def files(
     mounted = {mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts") or ()}
     for name in ("hosts", "hostname", "resolv.conf"):
         if f"/etc/{name}" not in mounted:
-            fs.mount(f"/etc/{name}", kubelet_files, own[name], source="/dev/vda1")
+            fs.mount(f"/etc/{name}", kubelet_files, own[name])
     message = kubelet_files.put(f"message-{config.name}", b"", 0o666)
-    fs.mount(config.message_path, kubelet_files, message, source="/dev/vda1")
+    fs.mount(config.message_path, kubelet_files, message)
     for mount in sorted(container.get("volumeMounts") or (), key=lambda mount: mount["mountPath"].count("/")):
         volume = volumes[mount["name"]]
         try:

@@ -42,7 +42,7 @@ class Sandbox:
         self.ip: str | None = None
         self.net: PodNetwork | None = None
         self.hostname = ""
-        self.files = MemoryTree(now=kubelet.clock.time, capacity=1 << 20)
+        self.files = MemoryTree(now=kubelet.clock.time, capacity=1 << 20, fstype="ext4", source="/dev/vda1")
         self._kubelet = kubelet
 
     def make(self, pod: Obj) -> None:

@@ -104,7 +104,10 @@ class Made(Tree):
         return self._root
 
     def kind(self, node: Any) -> str:
-        return DEVICE if isinstance(node, Link) and node.stream else self._KINDS[type(node)]
+        return self._KINDS[type(node)]
+
+    def is_magic(self, node: Any) -> bool:
+        return isinstance(node, Link) and node.stream is not None
 
     def lookup(self, node: Folder, name: str, seer: Seer) -> Any | None:
         return node.children(seer).get(name)

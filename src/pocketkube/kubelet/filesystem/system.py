@@ -17,7 +17,7 @@ from typing import Any
 
 from pocketkube.kubelet.filesystem.file import File, StreamFile
 from pocketkube.kubelet.filesystem.names import Names
-from pocketkube.kubelet.filesystem.tree import DEVICE, DIRECTORY, FILE, Tree, failure
+from pocketkube.kubelet.filesystem.tree import DEVICE, DIRECTORY, FILE, SYMLINK, Tree, failure
 from pocketkube.kubelet.filesystem.view import about
 from pocketkube.kubelet.filesystem.walk import READ, WRITE, Entry, Mount
 
@@ -103,7 +103,7 @@ class FileSystem(Names):
             reads, writes = flags & os.O_ACCMODE != os.O_WRONLY, flags & os.O_ACCMODE != os.O_RDONLY
             if not fresh:
                 self._permit(entry, (READ if reads else 0) | (WRITE if writes else 0))
-            if kind == DEVICE:
+            if kind in (DEVICE, SYMLINK):  # the lookup has followed every link but those to open files
                 stream = entry.mount.tree.open(entry.node, self._seer)
                 return StreamFile(stream, entry.path, lambda: self._stat(entry))
             if writes:

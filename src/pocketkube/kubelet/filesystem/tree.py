@@ -114,6 +114,10 @@ class Tree:
     def readlink(self, node: Any, seer: Seer) -> str:
         raise NotImplementedError
 
+    def is_magic(self, node: Any) -> bool:
+        """Whether a link leads to an open file rather than to a path (/proc/self/fd/N): it is opened, not followed."""
+        return False
+
     def open(self, node: Any, seer: Seer) -> Any:
         """A Content, or a stream (an object with async read/write) for what has no offset."""
         raise NotImplementedError

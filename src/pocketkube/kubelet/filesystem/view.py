@@ -9,6 +9,7 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from pocketkube.kubelet.filesystem.memory import MemoryTree
@@ -57,7 +58,9 @@ class View:
 
     def stat(self, path: str, follow: bool = True) -> Stat:
         with about(path):
-            return self._stat(self._find(path, follow=follow))
+            found = self._stat(self._find(path, follow=follow))
+        # a link that was not followed leads to an open pipe or terminal
+        return replace(found, kind=DEVICE, mode=0o600) if follow and found.kind == SYMLINK else found
 
     def listdir(self, path: str) -> list[str]:
         """The names in a directory, sorted, without `.` and `..`."""
@@ -71,7 +74,7 @@ class View:
     def readlink(self, path: str) -> str:
         with about(path):
             entry = self._find(path, follow=False)
-            if entry.kind != SYMLINK and not hasattr(entry.node, "target"):
+            if entry.kind != SYMLINK:
                 raise failure(errno.EINVAL)
             return entry.mount.tree.readlink(entry.node, self._seer)
 
@@ -122,7 +125,8 @@ class View:
 
     def _kind(self, path: str, *, follow: bool = True) -> str | None:
         try:
-            return self._find(path, follow=follow).kind
+            kind = self._find(path, follow=follow).kind
+            return DEVICE if follow and kind == SYMLINK else kind
         except OSError:
             return None
 

@@ -154,7 +154,7 @@ class MountTable:
                 if not todo or set(todo) == {"."}:
                     return at, name, None
                 raise failure(errno.ENOENT)
-            if child.kind == SYMLINK and (todo or follow):
+            if child.kind == SYMLINK and (todo or follow) and not child.mount.tree.is_magic(child.node):
                 links += 1
                 if links > LINKS_MAX:
                     raise failure(errno.ELOOP)
