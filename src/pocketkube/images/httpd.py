@@ -7,8 +7,8 @@ import mimetypes
 import posixpath
 import signal
 
-from pocketkube.images.golang import http_date
 from pocketkube.images.coreutils.options import fail, parse, reason
+from pocketkube.images.golang import http_date
 from pocketkube.kubelet.process import Process
 from pocketkube.network.http import Request, Response, serve_forever
 

@@ -15,7 +15,7 @@ _USR = frozenset(
      "killall", "less", "md5sum", "nc", "nl", "nohup", "nproc", "nslookup", "od", "paste", "printf", "readlink", "realpath",
      "seq", "sha1sum", "sha256sum", "sha512sum", "sort", "split", "tac", "tail", "tee", "telnet", "test", "[", "[[",
      "time", "timeout", "top", "tr", "traceroute", "tty", "uniq", "uptime", "vi", "wc", "wget", "which", "whoami",
-     "xargs", "yes", "curl", "dig", "host", "getent", "jq", "openssl", "strings", "unzip", "xxd", "diff", "install"}
+     "xargs", "yes", "curl", "dig", "host", "getent", "jq", "openssl", "strings", "unzip", "xxd", "install"}
 )  # fmt: skip
 _EXTRA = frozenset({"bash", "curl", "dig", "host", "getent", "ss", "nginx"})
 """Not among BusyBox's applets: an image has them only when it says so."""
@@ -61,9 +61,6 @@ def programs(*extra: str) -> dict[str, Command]:
     except ModuleNotFoundError:  # pragma: no cover  until the network tools are there
         network = {}
     every: dict[str, Command] = {**network, **coreutils.COMMANDS, **shell.COMMANDS, "bash": shell.sh}
-    missing = [name for name in extra if network and name not in every]
-    if missing:
-        raise LookupError(f"no such programs: {', '.join(missing)}")
     return {f"{folder(name)}/{name}": every[name] for name in every if name not in _EXTRA or name in extra}
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from importlib import import_module
 
 from pocketkube.kubelet.process import Process
+from pocketkube.network.resolver import NotFound, ResolutionError, lookup
 
 
 class ResolveFailure(Exception):
@@ -25,18 +25,12 @@ async def resolve(process: Process, host: str, port: str, network: str) -> tuple
         return str(ipaddress.ip_address(host.strip("[]"))), int(port)
     except ValueError:
         pass
-    resolver = import_module("pocketkube.network.resolver")
     try:
-        addresses = await resolver.resolve(process, host)
-    except resolver.ResolveError as failure:
-        raise ResolveFailure(f"lookup {host}: {_text(failure)}") from None
-    if not addresses:
-        raise ResolveFailure(f"lookup {host}: no such host")
-    return addresses[0], int(port)
-
-
-def _text(failure: Exception) -> str:
-    return "i/o timeout" if "time" in str(failure).lower() or "again" in str(failure).lower() else "no such host"
+        return (await lookup(process, host))[0], int(port)
+    except NotFound:
+        raise ResolveFailure(f"lookup {host}: no such host") from None
+    except ResolutionError:
+        raise ResolveFailure(f"lookup {host}: i/o timeout") from None
 
 
 def split(text: str) -> tuple[str, str]:

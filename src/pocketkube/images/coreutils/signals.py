@@ -81,7 +81,7 @@ def named(process: Process, name: str) -> list[Process]:
     return [
         other
         for other in reversed(process.namespace.processes.values())
-        if other.argv and posixpath.basename(other.argv[0]) == name or posixpath.basename(other.program) == name
+        if (other.argv and posixpath.basename(other.argv[0]) == name) or posixpath.basename(other.program) == name
     ]
 
 

@@ -423,7 +423,7 @@ class Shell:
                     raise OSError(9, f"dup2({number},{redirect.descriptor}): Bad file descriptor")
                 return stream
             if redirect.operator == "<&":
-                raise ShellFailure(f"syntax error: bad fd number")
+                raise ShellFailure("syntax error: bad fd number")
         path = target
         fs = self.process.fs
         mode = {"<": "r", ">>": "a", "<>": "r+"}.get(redirect.operator, "w")

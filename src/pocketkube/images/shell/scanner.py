@@ -15,7 +15,7 @@ from pocketkube.images.shell.syntax import ShellSyntaxError
 
 MARK = "\ue000"
 BREAKS = " \t\n;&|<>()"
-RESERVED = frozenset("if then else elif fi do done case esac while until for in { } ! function".split())
+RESERVED = frozenset(["if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for", "in", "{", "}", "!", "function"])
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
@@ -114,7 +114,7 @@ class Scanner:
             if character == "'":
                 # Within double quotes a single quote is an ordinary character, unless it has a partner before `}`.
                 end = self.text.find("'", self.position + 1)
-                self.position = end + 1 if 0 <= end else self.position + 1
+                self.position = end + 1 if end >= 0 else self.position + 1
             elif character == '"':
                 self.double_quotes()
             else:

@@ -24,7 +24,7 @@ async def trap(shell: Shell, argv: list[str]) -> int:
     action: str | None = words.pop(0)
     if action == "-":
         action = None
-    elif action is not None and action.isdecimal() or not words:
+    elif (action is not None and action.isdecimal()) or not words:
         words = [str(action), *words]
         action = None
     status = 0
