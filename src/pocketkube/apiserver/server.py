@@ -83,7 +83,13 @@ class ApiServer:
         self._api.stopping = True
         for task in tuple(self._api.streams):
             task.cancel()
+        transports = [connection.transport for connection in runner.server.connections] if runner.server else []
         await runner.cleanup()
+        # closing TLS politely waits for the client; one that does not answer must not hold the port
+        for transport in transports:
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)
 
     async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
         api = self._api
