@@ -153,25 +153,26 @@ async def exchange(
     Raises TimeoutError, ConnectionRefusedError, OSError, DNSError.
     """
     if not tcp:
-        response = await _over_udp(process, message, server, port, timeout)
+        response = DNSRecord.parse(await over_udp(process, message, server, port, timeout))
         if not response.header.tc:
             return response
-    return await _over_tcp(process, message, server, port, timeout)
+    return DNSRecord.parse(await over_tcp(process, message, server, port, timeout))
 
 
-async def _over_udp(process: Process, message: DNSRecord, server: str, port: int, timeout: float) -> DNSRecord:
+async def over_udp(process: Process, message: DNSRecord, server: str, port: int, timeout: float) -> bytes:
+    """The raw answer, cut short or not. Raises TimeoutError, ConnectionRefusedError."""
     with process.net.bind_udp() as socket:
         socket.connect((server, port))
         socket.send(message.pack())
         async with process.clock.timeout(timeout):
             while True:
                 data, _ = await socket.recvfrom()
-                response = DNSRecord.parse(data)
-                if response.header.id == message.header.id:
-                    return response
+                if int.from_bytes(data[:2], "big") == message.header.id:
+                    return data
 
 
-async def _over_tcp(process: Process, message: DNSRecord, server: str, port: int, timeout: float) -> DNSRecord:
+async def over_tcp(process: Process, message: DNSRecord, server: str, port: int, timeout: float) -> bytes:
+    """The raw answer. Raises OSError."""
     async with process.clock.timeout(timeout):
         stream = await process.net.connect(server, port, timeout=timeout)
         try:
@@ -183,7 +184,7 @@ async def _over_tcp(process: Process, message: DNSRecord, server: str, port: int
                 if not more:
                     raise ConnectionResetError(errno.ECONNRESET, "end of file")
                 data += more
-            return DNSRecord.parse(data[2:])
+            return data[2:]
         finally:
             stream.close()
 

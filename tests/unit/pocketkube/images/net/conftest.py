@@ -76,6 +76,7 @@ class Pod:
 class Lab:
     def __init__(self) -> None:
         self.world = World()
+        self.world.clock.speed = 50  # a DNS time-out of 5 s must not be reached by a machine that is only busy
         for name in ("lab", "default", "kube-system"):
             self.world.apply("namespaces", {"metadata": {"name": name}})
         self.fabric = Fabric(self.world.clock, proxy=Proxy(self.world.client))
