@@ -21,6 +21,7 @@ PURE = {
     "quantity",
     "schema",
     "selectors",
+    "strategic",
 }
 STATE = PURE | {"store", "resources"}
 ACCESS = STATE | {"registry", "recorder", "client"}
