@@ -15,7 +15,27 @@ from pocketkube.images.shell.syntax import ShellSyntaxError
 
 MARK = "\ue000"
 BREAKS = " \t\n;&|<>()"
-RESERVED = frozenset(["if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for", "in", "{", "}", "!", "function"])
+RESERVED = frozenset(
+    [
+        "if",
+        "then",
+        "else",
+        "elif",
+        "fi",
+        "do",
+        "done",
+        "case",
+        "esac",
+        "while",
+        "until",
+        "for",
+        "in",
+        "{",
+        "}",
+        "!",
+        "function",
+    ]
+)
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 

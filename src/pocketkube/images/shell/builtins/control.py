@@ -10,7 +10,9 @@ OPTIONS = {
     "errexit": "e", "noglob": "f", "ignoreeof": "I", "monitor": "m", "noexec": "n", "xtrace": "x", "verbose": "v",
     "noclobber": "C", "allexport": "a", "notify": "b", "nounset": "u", "vi": "V", "pipefail": "pipefail",
 }  # fmt: skip
-_KEYWORDS = frozenset(["if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for", "in", "{", "}", "!"])
+_KEYWORDS = frozenset(
+    ["if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for", "in", "{", "}", "!"]
+)
 
 
 async def true(shell: Shell, argv: list[str]) -> int:

@@ -1,0 +1,70 @@
+"""getent: hosts and ahosts through the resolver, passwd, group and services from their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pocketkube.kubelet.process import Process
+from pocketkube.network import resolver
+
+FILES = {"passwd": 2, "group": 2, "services": 1, "protocols": 1, "networks": 1}
+"""Database -> position of the number that is a key too."""
+
+
+async def main(process: Process) -> int:
+    database, *keys = [w for w in process.argv[1:] if not w.startswith("-")] or [""]
+    if database in ("hosts", "ahosts", "ahostsv4"):
+        return await _hosts(process, database, keys)
+    if database not in FILES:
+        await process.error(f"Unknown database: {database}\nTry `getent --help' for more information.")
+        return 1
+    status = 0
+    entries = list(_entries(process, database))
+    for key in keys or [None]:
+        found = [text for text, names in entries if key is None or key in names]
+        for text in found:
+            await process.print(text)
+        status = status if found or key is None else 2
+    return status
+
+
+async def _hosts(process: Process, database: str, keys: list[str]) -> int:
+    if not keys:
+        for address, names in resolver.hosts(process):
+            await process.print(f"{address:<15} {' '.join(names)}")
+        return 0
+    for key in keys:
+        try:
+            addresses = await resolver.lookup(process, key)
+        except resolver.ResolutionError:
+            return 2
+        for position, address in enumerate(addresses):
+            if database == "hosts":
+                await process.print(f"{address:<15} {key}")
+                continue
+            for kind in ("STREAM", "DGRAM ", "RAW   "):
+                name = key if not position and kind == "STREAM" else ""
+                await process.print(
+                    f"{address:<15} {kind} {name}".rstrip() if not name else f"{address:<15} {kind} {name}"
+                )
+    return 0
+
+
+def _entries(process: Process, database: str) -> Iterator[tuple[str, set[str]]]:
+    """(line as shown, keys) of /etc/<database>."""
+    try:
+        text = process.fs.read_bytes(f"/etc/{database}").decode(errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        if ":" in line:
+            fields = line.split(":")
+            yield line, {fields[0], fields[FILES[database]]}
+        else:
+            name, number, *rest = [*line.partition("#")[0].split(), ""]
+            yield f"{name:<21} {' '.join([number, *rest]).strip()}", {name, number.partition("/")[0], number, *rest}
+
+
+COMMANDS = {"getent": main}

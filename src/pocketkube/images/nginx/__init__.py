@@ -1,0 +1,30 @@
+"""docker.io/library/nginx 1.27: serves files, redirects, proxies. Other versions are files of their own.
+
+Left out, and refused at start with an [emerg] line: TLS, `map`, `rewrite`, `if`, authentication, caching, limits, stream.
+"""
+
+from __future__ import annotations
+
+from pocketkube.images.base import Image
+from pocketkube.images.linux import DEBIAN_FILES, programs
+from pocketkube.images.nginx import program
+
+VERSION = "1.27.5"
+
+
+class IMAGE(Image):
+    names = (
+        *(f"docker.io/library/nginx:{tag}" for tag in ("1.27", "1.27.5", "1.27-bookworm", "1.27-alpine", "mainline")),
+        "registry.k8s.io/e2e-test-images/nginx:1.27-0",
+    )
+    size = 72_400_000
+    entrypoint = ("/docker-entrypoint.sh",)
+    cmd = ("nginx", "-g", "daemon off;")
+    env = {"PATH": Image.env["PATH"], "NGINX_VERSION": VERSION}  # noqa: RUF012  as every image
+    stop_signal = "SIGQUIT"
+    files = {**DEBIAN_FILES, **program.files()}  # noqa: RUF012
+    commands = {  # noqa: RUF012
+        **programs("bash", "curl"),
+        "/usr/sbin/nginx": program.nginx_for(VERSION),
+        "/docker-entrypoint.sh": program.entrypoint,
+    }
