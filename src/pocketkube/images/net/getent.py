@@ -20,11 +20,13 @@ async def main(process: Process) -> int:
         return 1
     status = 0
     entries = list(_entries(process, database))
-    for key in keys or [None]:
-        found = [text for text, names in entries if key is None or key in names]
-        for text in found:
+    if not keys:
+        await process.print("".join(f"{text}\n" for text, _ in entries), end="")
+    for key in keys:
+        found = [text for text, names in entries if key in names]
+        for text in found[:1]:
             await process.print(text)
-        status = status if found or key is None else 2
+        status = status if found else 2
     return status
 
 

@@ -6,6 +6,8 @@ node has `eth0` in 172.18.0.0/16. Left out: IPv6, counters, every way to change 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from pocketkube.kubelet.process import Process
 from pocketkube.network.fabric import bridge
 
@@ -30,9 +32,9 @@ def _broadcast(process: Process) -> str:
     return ".".join([*octets[:keep], *["255"] * (4 - keep)])
 
 
-def _mac(process: Process) -> str:
+def _mac(address: str) -> str:
     """As the CNI bridge plugin derives it from the address."""
-    return "0a:58:" + ":".join(f"{int(octet):02x}" for octet in process.net.address.split("."))
+    return "0a:58:" + ":".join(f"{int(octet):02x}" for octet in address.split("."))
 
 
 async def ip(process: Process) -> int:
@@ -42,7 +44,7 @@ async def ip(process: Process) -> int:
     if any(w in ("add", "del", "set", "change", "replace", "flush") for w in words[1:]):
         await process.error("ip: RTNETLINK answers: Operation not permitted")
         return 2
-    device = next((after for word, after in zip(words, words[1:], strict=False) if word in ("dev", "show")), "")
+    device = next((after for word, after in pairwise(words) if word in ("dev", "show")), "")
     if what and "address".startswith(what):
         await process.print(_addresses(process, device, brief=brief), end="")
     elif what and "link".startswith(what):
@@ -57,7 +59,7 @@ async def ip(process: Process) -> int:
                 f"{_network(process)}/{_prefix(process)} dev eth0 scope link  src {process.net.address} "
             )
     elif what and "neighbor".startswith(what.replace("neighbour", "neighbor")):
-        await process.print(f"{_gateway(process)} dev eth0 lladdr 0a:58:{'00:' * 3}01 REACHABLE")
+        await process.print(f"{_gateway(process)} dev eth0 lladdr {_mac(_gateway(process))} REACHABLE")
     else:
         await process.error("BusyBox v1.36.1 multi-call binary.\n\nUsage: ip [OPTIONS] address|route|link|neigh [ARGS]")
         return 1
@@ -71,7 +73,7 @@ def _links(process: Process, device: str) -> str:
     )
     eth0 = (
         "2: eth0@if3: <BROADCAST,MULTICAST,UP,LOWER_UP,M-DOWN> mtu 1500 qdisc noqueue \n"
-        f"    link/ether {_mac(process)} brd ff:ff:ff:ff:ff:ff\n"
+        f"    link/ether {_mac(process.net.address)} brd ff:ff:ff:ff:ff:ff\n"
     )
     return (lo if device in ("", "lo") else "") + (eth0 if device in ("", "eth0") else "")
 
@@ -92,7 +94,7 @@ async def ifconfig(process: Process) -> int:
     mask = "255.255.255.0" if _prefix(process) == 24 else "255.255.0.0"
     blocks = {
         "eth0": (
-            f"eth0      Link encap:Ethernet  HWaddr {_mac(process).upper()}  \n"
+            f"eth0      Link encap:Ethernet  HWaddr {_mac(process.net.address).upper()}  \n"
             f"          inet addr:{process.net.address}  Bcast:{_broadcast(process)}  Mask:{mask}\n"
             "          UP BROADCAST RUNNING MULTICAST  MTU:1500  Metric:1\n\n"
         ),

@@ -174,9 +174,9 @@ async def telnet(process: Process) -> int:
         return 1
     port = await _port(process, process.argv[2] if len(process.argv) > 2 else "23")
     stream = await _connect(process, process.argv[1], port, None)
-    await process.print(f"Connected to {process.argv[1]}\r")
+    await process.print(f"Connected to {process.argv[1]}")
     code = await _converse(process, stream)
-    await process.error("Connection closed by foreign host\r")
+    await process.error("Connection closed by foreign host")
     return code or 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pocketkube.images.coreutils.options import parse
+from pocketkube.images.net.interfaces import route
 from pocketkube.kubelet.process import Process
 from pocketkube.network.sockets import Socket
 from pocketkube.network.stream import Address
@@ -48,7 +49,7 @@ async def ss(process: Process) -> int:
 async def netstat(process: Process) -> int:
     letters = "".join(w[1:] for w in process.argv[1:] if w.startswith("-"))
     if "r" in letters:
-        return await process.run(["route", "-n"])
+        return await route(process)
     which = "only servers" if "l" in letters else "servers and established" if "a" in letters else "w/o servers"
     await process.print(f"Active Internet connections ({which})")
     await process.print(f"{'Proto':5} Recv-Q Send-Q {'Local Address':23} {'Foreign Address':23} State       ")
