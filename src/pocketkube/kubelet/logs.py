@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 LIMIT = 1 << 20
@@ -88,8 +89,6 @@ class Log:
 
 def stamp(at: float) -> str:
     """RFC 3339 with nine decimals, as log lines carry it."""
-    from datetime import UTC, datetime
-
     return f"{datetime.fromtimestamp(int(at), UTC):%Y-%m-%dT%H:%M:%S}.{round(at % 1 * 1e9) % 10**9:09d}Z"
 
 

@@ -45,7 +45,8 @@ class Runtime:
         try:
             return await running.exec(argv, fds, tty=tty)
         except ExecError as error:
-            raise InternalError(f"error executing command in container: {error}") from None
+            # said twice upstream too: by the kubelet, and by the API server that translates its streams
+            raise InternalError(f"Internal error occurred: error executing command in container: {error}") from None
 
     async def attach(
         self, namespace: str, pod_name: str, container: str, *, fds: Mapping[int, Any], tty: bool = False
@@ -119,7 +120,7 @@ class Runtime:
             raise BadRequest(f"pod {name} does not have a host assigned")
         slot = worker.slots.get(container)
         if slot is None or slot.current is None or not slot.current.running:
-            raise NotFound(f'container not found ("{container}")')
+            raise NotFound(f'unable to upgrade connection: container not found ("{container}")')
         return slot.current
 
     def _logged(self, worker: PodWorker, container: str, *, previous: bool) -> Container:

@@ -1,0 +1,75 @@
+"""The line discipline between a user's keys and a program."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.unit.pocketkube.kubelet.world import Output
+
+from pocketkube.kubelet.terminal import Terminal
+from pocketkube.network.stream import Channel
+
+
+class Program:
+    def __init__(self) -> None:
+        self.signals: list[int] = []
+
+    def signal(self, number: int) -> None:
+        self.signals.append(number)
+
+
+@contextmanager
+def opened() -> Iterator[tuple[Terminal, Channel, Output, Program]]:
+    keyboard, screen, program = Channel(), Output(), Program()
+    terminal = Terminal(keyboard, screen)
+    terminal.foreground = program  # type: ignore[assignment]
+    terminal.start()
+    yield terminal, keyboard, screen, program
+    terminal.close()
+
+
+@pytest.mark.parametrize(
+    ("keys", "line", "shown"),
+    [
+        (b"ls\r", b"ls\n", b"ls\r\n"),
+        (b"lx\x7fs\n", b"ls\n", b"lx\b \bs\r\n"),
+        (b"\x7f\x08a\r", b"a\n", b"a\r\n"),
+        (b"junk\x15ok\r", b"ok\n", b"junk" + b"\b \b" * 4 + b"ok\r\n"),
+        (b"one two\x17\r", b"one \n", b"one two" + b"\b \b" * 3 + b"\r\n"),
+        (b"half\x04", b"half", b"half"),
+    ],
+)
+async def test_lines_are_edited_and_echoed(keys: bytes, line: bytes, shown: bytes) -> None:
+    with opened() as (terminal, keyboard, screen, _):
+        await keyboard.write(keys)
+        assert await terminal.read() == line
+        assert screen.data == shown
+
+
+async def test_interrupt_reaches_the_foreground_and_drops_the_line() -> None:
+    with opened() as (terminal, keyboard, screen, program):
+        await keyboard.write(b"half\x03next\r")
+        assert await terminal.read() == b"next\n"
+        assert program.signals == [2]
+        assert screen.data == b"half^C\r\nnext\r\n"
+
+
+async def test_end_of_file_and_output() -> None:
+    with opened() as (terminal, keyboard, screen, program):
+        await keyboard.write(b"\x04")
+        assert await terminal.read() == b""
+        await terminal.write(b"a\nb\n")
+        assert screen.data == b"a\r\nb\r\n"
+        terminal.resize(100, 30)
+        assert (terminal.size, program.signals) == ((100, 30), [28])
+
+
+async def test_hanging_up_ends_a_waiting_reader() -> None:
+    with opened() as (terminal, _, _, _):
+        reading = asyncio.create_task(terminal.read())
+        await asyncio.sleep(0)
+        terminal.close()
+        assert await reading == b""
