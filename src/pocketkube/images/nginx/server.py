@@ -314,7 +314,7 @@ class Nginx:
         """Server, Date and Connection, where nginx puts them; add_header's last."""
         first = [("Server", f"nginx/{self.version}"), ("Date", http_date(self.process.clock.time()))]
         connection = [("Connection", "keep-alive" if keep else "close")]
-            ordered = [h for name in ("Content-Type", "Content-Length", "Last-Modified", "Location") for h in response.headers
+        ordered = [h for name in ("Content-Type", "Content-Length", "Last-Modified", "Location") for h in response.headers
                    if h[0] == name]  # fmt: skip
         rest = [header for header in response.headers if header not in ordered]
         extra = []
