@@ -16,6 +16,8 @@ from kindlab.checks.probe import Probe
 from kindlab.checks.verdict import CheckFailed
 
 T = TypeVar("T")
+PATIENCE = 3.0
+"""Seconds without a completed rollout after which the Pods are asked whether waiting helps."""
 
 
 class Pods(tuple[Obj, ...]):
@@ -93,16 +95,26 @@ class LiveLab:
         return None
 
     def settled(self, deployment: str, *, timeout: float = 60.0) -> Obj:
-        """The Deployment once its rollout is complete (or as it is after `timeout`: checks then look at the Pods)."""
-        live = self.require("Deployment", deployment)
-        if rolled_out(live):
-            return live
-        self.eventually(
-            "Deployment",
-            lambda found: any(rolled_out(d) for d in found if d["metadata"]["name"] == deployment),
-            timeout=timeout,
-        )
-        return self.require("Deployment", deployment)
+        """The Deployment once its rollout is complete, or as soon as it is clear that it will not be: then it is
+        returned as it is, and checks look at its Pods. Waits at most `timeout` seconds."""
+        deadline = monotonic() + timeout
+        while True:
+            live = self.require("Deployment", deployment)
+            left = deadline - monotonic()
+            if rolled_out(live) or left <= 0:
+                return live
+            done = self.eventually(
+                "Deployment",
+                lambda found: any(rolled_out(d) for d in found if d["metadata"]["name"] == deployment),
+                timeout=min(PATIENCE, left),
+            )
+            if not done and not self._coming_up(live):
+                return self.require("Deployment", deployment)
+
+    def _coming_up(self, deployment: Obj) -> bool:
+        """Whether waiting helps: some Pod is still being scheduled, pulled or started, without an error so far."""
+        labels = ",".join(f"{k}={v}" for k, v in (deployment["spec"]["selector"].get("matchLabels") or {}).items())
+        return any(is_coming_up(pod) for pod in self.pods(labels))
 
     def delete_pod(self, name: str) -> float:
         """Delete a Pod as `kubectl delete pod` does; returns when (monotonic seconds), for later comparison."""
@@ -116,6 +128,16 @@ class LiveLab:
 
 def is_ready(pod: Obj) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions") or ())
+
+
+def is_coming_up(pod: Obj) -> bool:
+    """Not running yet, and nothing has gone wrong so far."""
+    if pod["status"].get("phase") != "Pending":
+        return False
+    if any(c["type"] == "PodScheduled" and c["status"] == "False" for c in pod["status"].get("conditions") or ()):
+        return False
+    waiting = [(c.get("state") or {}).get("waiting") or {} for c in pod["status"].get("containerStatuses") or ()]
+    return all(w.get("reason") in (None, "ContainerCreating", "PodInitializing") for w in waiting)
 
 
 def rolled_out(deployment: Obj) -> bool:

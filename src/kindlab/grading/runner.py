@@ -63,8 +63,6 @@ def _run(lab: Lab, plugin: GradingPlugin) -> str:
         str(lab.grader.parent),
         "-c",
         str(lab.grader.parent / "pytest.ini"),
-        "-q",
-        "--no-header",
         "-p",
         "no:cacheprovider",
         "-p",

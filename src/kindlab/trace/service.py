@@ -186,16 +186,18 @@ def _describe(service: Obj) -> str:
 
 
 def _nearest(api: Api, namespace: str, selector: dict[str, str]) -> str:
-    """The Pods that carry the selector's keys with other values, or fewer of its labels: usually the typo."""
-    best, shown = 0, ""
+    """The labels of the Pods that come nearest to the selector: usually the typo shows at a glance."""
+    best, shown = 0.0, ""
     for pod in api.list("Pod", namespace):
         labels = pod["metadata"].get("labels") or {}
-        if pod["metadata"]["name"] == PROBE:
-            continue
-        values = difflib.SequenceMatcher(None, str(sorted(selector.items())), str(sorted(labels.items()))).ratio()
-        if values * 100 > best:
-            best, shown = int(values * 100), ",".join(f"{k}={v}" for k, v in labels.items() if k != "pod-template-hash")
-    return f"; the nearest Pods are labelled {shown}" if best >= 50 and shown else ""
+        score = sum(_likeness(value, labels.get(key)) for key, value in selector.items()) / len(selector)
+        if pod["metadata"]["name"] != PROBE and score > best:
+            best, shown = score, ",".join(f"{k}={v}" for k, v in labels.items() if k != "pod-template-hash")
+    return f"; the nearest Pods carry {shown}" if best >= 0.6 and shown else ""
+
+
+def _likeness(wanted: str, found: str | None) -> float:
+    return 0.0 if found is None else difflib.SequenceMatcher(None, wanted, found).ratio()
 
 
 def _why_not_ready(pod: Obj) -> str:
