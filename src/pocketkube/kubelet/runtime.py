@@ -30,6 +30,10 @@ class Runtime:
     def __init__(self, kubelets: Iterable[Kubelet]) -> None:
         self._kubelets = {kubelet.node_name: kubelet for kubelet in kubelets}
 
+    def require_running(self, namespace: str, pod_name: str, container: str) -> None:
+        """See PodRuntime. Raises BadRequest, NotFound."""
+        self._running(namespace, pod_name, container)
+
     async def exec(
         self,
         namespace: str,

@@ -30,6 +30,7 @@ async def exec_(api: Api, request: Request, kind: Resource, target: Target) -> w
     runtime, tty = runtime_of(api), request.query.flag("tty")
     if not argv:
         raise BadRequest("you must specify at least 1 command for the container")
+    runtime.require_running(target.namespace, target.name, container)
 
     async def run(fds: dict[int, Any]) -> dict[str, Any]:
         code = await runtime.exec(target.namespace, target.name, container, argv, fds=fds, tty=tty)
@@ -41,6 +42,7 @@ async def exec_(api: Api, request: Request, kind: Resource, target: Target) -> w
 async def attach(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:
     container = _locate(api, request, target)
     runtime, tty = runtime_of(api), request.query.flag("tty")
+    runtime.require_running(target.namespace, target.name, container)
 
     async def run(fds: dict[int, Any]) -> dict[str, Any]:
         await runtime.attach(target.namespace, target.name, container, fds=fds, tty=tty)
@@ -113,7 +115,8 @@ def _outcome(running: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
     if error is None:
         return running.result()
     if isinstance(error, StatusError):
-        return to_status(error)
+        # the stream translator between client and node wraps what the node says once more
+        return to_status(InternalError(error.message))
     return to_status(InternalError(f"error executing command in container: {error}"))
 
 

@@ -5,11 +5,8 @@ The API server never imports the kubelet; the composition root hands it an objec
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
-
-Resize = Callable[[int, int], None]
-"""Called with a terminal's new (width, height) in characters."""
 
 
 class Readable(Protocol):
@@ -28,6 +25,11 @@ class PodRuntime(Protocol):
     """The containers of every node. Methods raise StatusError (BadRequest, NotFound, InternalError) as a kubelet
     would refuse: unknown container, container not running, no log yet."""
 
+    def require_running(self, namespace: str, pod_name: str, container: str) -> None:
+        """Raises what `exec` and `attach` would refuse a container with that is not running (or not there), so that a
+        client is told before its connection is upgraded."""
+        ...
+
     async def exec(
         self,
         namespace: str,
@@ -41,7 +43,8 @@ class PodRuntime(Protocol):
         """Run a command beside the container's process 1 and return its exit code.
 
         `fds` maps 0 to a Readable, 1 and 2 to Writables; a missing number is /dev/null. With `tty`, what is written
-        to 2 arrives on 1. Cancelling the call kills the command.
+        to 2 arrives on 1, and fds[0] has `size`, the terminal's (width, height) or None until known, and `on_resize`,
+        which may be set to be called with it at each change. Cancelling the call kills the command.
         """
         ...
 

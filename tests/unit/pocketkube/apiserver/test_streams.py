@@ -15,7 +15,7 @@ SUCCESS = {"metadata": {}, "status": "Success"}
 @pytest.fixture
 def pod(world: World) -> World:
     world.pod("p")
-    world.pod("two", "c", "side")
+    world.pod("two", "c", "side", "down")
     world.pod("pend", node="")
     return world
 
@@ -92,7 +92,7 @@ async def test_a_client_that_leaves_takes_its_command_along(pod: World) -> None:
 async def test_a_refusal_by_the_node_is_the_status(pod: World) -> None:
     async with pod.http.ws_connect(exec_path("nope", stdout="1"), protocols=(V4,)) as socket:
         _, status = await collect(socket)
-    assert (status["code"], status["message"]) == (400, "no such command: nope")
+    assert (status["code"], status["message"]) == (500, "Internal error occurred: no such command: nope")
 
 
 async def test_attach(pod: World) -> None:
@@ -133,10 +133,12 @@ HANDSHAKE = {**UPGRADE, "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ=="}
             exec_path("echo", pod="two", stdout="1"),
             HANDSHAKE,
             400,
-            "a container name must be specified for pod two, choose one of: [c side]",
+            "a container name must be specified for pod two, choose one of: [c side down]",
         ),
         (exec_path("echo", pod="ghost", stdout="1"), HANDSHAKE, 404, 'pods "ghost" not found'),
         (exec_path("echo", pod="pend", stdout="1"), HANDSHAKE, 400, "pod pend does not have a host assigned"),
+        (exec_path("echo", pod="two", stdout="1", container="down"), HANDSHAKE, 404, 'container not found ("down")'),
+        (f"{PODS}/two/attach?container=down&stdout=1", HANDSHAKE, 404, 'container not found ("down")'),
         (exec_path("echo"), HANDSHAKE, 400, "you must specify at least 1 of stdin, stdout, stderr"),
         (exec_path(stdout="1"), HANDSHAKE, 400, "you must specify at least 1 command for the container"),
     ],
@@ -207,5 +209,5 @@ async def test_logs_refused(pod: World, query: str, code: int, message: str) -> 
 
 async def test_logs_of_an_unclear_container(pod: World) -> None:
     code, body = await pod.get(f"{PODS}/two/log")
-    text = "a container name must be specified for pod two, choose one of: [c side]"
+    text = "a container name must be specified for pod two, choose one of: [c side down]"
     assert (code, body["message"]) == (400, text)

@@ -16,7 +16,7 @@ import aiohttp
 from pocketkube.apiserver.pki import Pki
 from pocketkube.apiserver.server import ApiServer
 from pocketkube.clock import Clock
-from pocketkube.errors import BadRequest
+from pocketkube.errors import BadRequest, NotFound
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
 from pocketkube.store import Store
@@ -37,6 +37,10 @@ class FakeRuntime:
         self.sizes: list[tuple[int, int]] = []
         self.killed = asyncio.Event()
         self.more: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def require_running(self, namespace: str, pod_name: str, container: str) -> None:
+        if container == "down":
+            raise NotFound('container not found ("down")')
 
     async def exec(
         self, namespace: str, pod_name: str, container: str, argv: list[str], *, fds: Any, tty: bool = False
