@@ -23,6 +23,7 @@ from kindlab.api import Api, ApiError
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.clusters import base
 from kindlab.errors import Problem, UsageProblem
+from kindlab.grading.report.html import AMBER
 from kindlab.kubectl import capture
 from kindlab.labs import Lab
 from kindlab.shown import Shown
@@ -345,7 +346,7 @@ def apply(session: Session, words: Sequence[str], cell: str | None) -> Shown:
             return shown.note(
                 f"{', '.join(same)} is still as the lab gave it: nothing was applied.\n"
                 "Change it, save it (Ctrl+S), and run this cell again.",
-                colour=shown.html.AMBER,
+                colour=AMBER,
             )
         texts = [(f.name, f.read_text(encoding="utf-8")) for f in sources]
     else:

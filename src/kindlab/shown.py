@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-
 from markupsafe import Markup, escape
 
 from kindlab.errors import Problem
@@ -115,7 +114,7 @@ def topology(namespace: str, lines: Iterable[str]) -> Shown:
         str(escape(plain)),
     )
     marked = re.sub(r"^(svc/\S+)", r"<b>\1</b>", marked, flags=re.MULTILINE)
-    return Shown(html.pre(Markup(marked)), plain)  # noqa: S704 - the text was escaped before it was marked
+    return Shown(html.pre(Markup(marked)), plain)
 
 
 def terminal(done: Completed) -> Shown:
@@ -125,7 +124,7 @@ def terminal(done: Completed) -> Shown:
         parts.append(html.pre(done.out.rstrip("\n")))
         plain.append(done.out.rstrip("\n"))
     if done.err:
-        edge = "border-left:4px solid {};padding-left:8px".format(html.RED if done.exit else html.AMBER)
+        edge = f"border-left:4px solid {html.RED if done.exit else html.AMBER};padding-left:8px"
         parts.append(Markup('<div style="{}">{}</div>').format(edge, html.pre(done.err.rstrip("\n"))))
         plain.append(done.err.rstrip("\n"))
     if done.exit:

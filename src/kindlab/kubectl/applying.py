@@ -36,7 +36,7 @@ MERGE_KEYS: dict[str, tuple[str, ...]] = {
 
 
 def apply(api: Api, namespace: str, obj: Obj, *, dry_run: bool = False) -> str:
-    """Apply one object and return kubectl's line: `service/web created`, `configured` or `unchanged`. Raises ApiError."""
+    """Apply one object; returns kubectl's line: `service/web created`, `configured` or `unchanged`. Raises ApiError."""
     kind = f"{obj['apiVersion']}/{obj['kind']}"
     name = obj["metadata"]["name"]
     space = (obj["metadata"].get("namespace") or namespace) if api.namespaced(kind) else None
@@ -66,7 +66,7 @@ def apply(api: Api, namespace: str, obj: Obj, *, dry_run: bool = False) -> str:
 def resource_name(api: Api, obj: Obj) -> str:
     """`service`, `deployment.apps`: how kubectl names a kind in its messages."""
     group = obj["apiVersion"].rpartition("/")[0]
-    return obj["kind"].lower() + (f".{group}" if group else "")
+    return f"{obj['kind'].lower()}.{group}" if group else str(obj["kind"].lower())
 
 
 def patch(wanted: Obj, live: Obj, *, strategic: bool = True) -> Obj:

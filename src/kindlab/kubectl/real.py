@@ -43,7 +43,7 @@ def attached(binary: str, status: Status, namespace: str, words: Sequence[str]) 
 
 
 def environment(status: Status, namespace: str) -> dict[str, str]:
-    """This process's environment with KUBECONFIG for kubectl. Raises Problem when the kubeconfig has no such context."""
+    """This process's environment with a KUBECONFIG for kubectl. Raises Problem when there is no usable kubeconfig."""
     own = status.kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
     context = _context(own, status)
     name = f"kindlab-{status.kind}-{namespace}"

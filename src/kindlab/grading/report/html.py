@@ -141,7 +141,10 @@ _KUBECTL = (
     r"| (?:pods?|services?|svc|endpointslices?|deployments?|nodes?|events|namespaces?)(?: [\w.-]+(?= -|[`,;)]|$))?)?"
     r"(?: -[^\s`,;)]*(?: [^-\s`,;)(][^\s`,;)]*(?= -|[`,;)]|$))?)*"  # options follow, each with a value or without
 )
-_KINDLAB = r"kindlab (?:up|status|start|check|hint|why|solve|reset)(?: \d\d[\w-]*(?: [a-z][\w-]*(?=[`,;.)]|$))?| \S+/\S+(?: -n \S+)?)?"
+_KINDLAB = (
+    r"kindlab (?:up|status|start|check|hint|why|solve|reset)"
+    r"(?: \d\d[\w-]*(?: [a-z][\w-]*(?=[`,;.)]|$))?| \S+/\S+(?: -n \S+)?)?"
+)
 _COMMAND = re.compile(rf"`?\b({_KUBECTL}|{_KINDLAB})\b`?")
 """Commands in a sentence: prose goes on after them without a mark, so a word belongs to one only where it can."""
 

@@ -1,0 +1,95 @@
+"""Options that several verbs share, spelled as kubectl spells them."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from kindlab.api import Obj, Served
+from kindlab.kubectl import printers
+from kindlab.kubectl.session import Refused, Session, label
+
+Command = Callable[..., Any]
+
+
+def command(**attributes: Any) -> Callable[[Command], click.Command]:
+    """A verb: its function gets the Session first, and `-n` has been applied to it."""
+
+    def decorate(function: Command) -> click.Command:
+        @click.command(context_settings={"help_option_names": ["-h", "--help"]}, **attributes)
+        @click.option("-n", "--namespace", callback=_value, help="The namespace to look in.")
+        @functools.wraps(function)
+        def run(namespace: str | None, **options: Any) -> Any:
+            session: Session = click.get_current_context().obj
+            if namespace:
+                session.namespace = namespace
+            return function(session, **options)
+
+        return run  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def _value(_: click.Context, __: click.Parameter, value: Any) -> Any:
+    """`-o=wide` is how kubectl's users write `-o wide`."""
+    if isinstance(value, tuple):
+        return tuple(_value(_, __, v) for v in value)
+    return value.removeprefix("=") if isinstance(value, str) else value
+
+
+words = click.argument("words", nargs=-1)
+output = click.option(
+    "-o", "--output", default="", callback=_value, help="wide, yaml, json, name, jsonpath=..., custom-columns=..."
+)
+labels = click.option("-l", "--selector", "labels", default="", callback=_value, help="Label selector.")
+files = click.option("-f", "--filename", "files", multiple=True, callback=_value, help="File, folder, or - for stdin.")
+container = click.option("-c", "--container", default="", callback=_value, help="Which container.")
+timeout = click.option("--timeout", default="0s", callback=_value, help="Give up after this long (for example 30s).")
+dry_run = click.option(
+    "--dry-run",
+    default="none",
+    type=click.Choice(["none", "client", "server"]),
+    help="client: only print what would be sent; server: let the server check it.",
+)
+
+
+def seconds(text: str) -> float:
+    """A Go duration (`1m30s`) in seconds. Raises Refused."""
+    parts = re.findall(r"([\d.]+)(ms|h|m|s)", text)
+    if text in ("0", ""):
+        return 0.0
+    if "".join(n + unit for n, unit in parts) != text.lstrip("-"):
+        raise Refused(f'error: invalid argument "{text}" for "--timeout" flag: time: invalid duration "{text}"')
+    total = sum(float(n) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit] for n, unit in parts)
+    return -total if text.startswith("-") else total
+
+
+def finish(session: Session, served: Served, obj: Obj, done: str, *, output: str = "", dry_run: str = "none") -> None:
+    """What a verb that changed `obj` prints: `service/web exposed`, or the object under -o."""
+    if output in ("yaml", "json"):
+        clean = printers.without_managed_fields(obj)
+        session.say(printers.as_yaml(clean) if output == "yaml" else printers.as_json(clean))
+    elif output == "name":
+        session.say(label(served, obj["metadata"]["name"]))
+    elif output:
+        raise Refused(
+            f'error: unable to match a printer suitable for the output format "{output}", '
+            "allowed formats are: json,name,yaml"
+        )
+    else:
+        how = {"client": " (dry run)", "server": " (server dry run)"}.get(dry_run, "")
+        session.say(f"{label(served, obj['metadata']['name'])} {done}{how}")
+
+
+def create(session: Session, obj: Obj, done: str, *, output: str = "", dry_run: str = "none") -> None:
+    """Create an object, or only show it, and print what came of it."""
+    served = session.served(f"{obj['apiVersion']}/{obj['kind']}")
+    if dry_run != "client":
+        query = {"fieldManager": f"kubectl-{done}", **({"dryRun": "All"} if dry_run == "server" else {})}
+        path = session.url(served)
+        obj = session.request("POST", path, obj, query=query)
+    finish(session, served, obj, done, output=output, dry_run=dry_run)

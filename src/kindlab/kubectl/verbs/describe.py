@@ -1,0 +1,114 @@
+"""`kubectl describe`: an object for people, and its events.
+
+Services and EndpointSlices are described as kubectl does it, Pods in its words but shorter, all other kinds as
+sections of their own fields; the last line says so. Left out: what kubectl computes for nodes, quotas and the like.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from kindlab.api import Obj
+from kindlab.kubectl import describing, options, printers, targets
+from kindlab.kubectl.session import Session
+from kindlab.kubectl.targets import Target
+
+BRIEF = "(described by kindlab's stand-in for kubectl, which is shorter than kubectl itself)"
+
+
+@options.command()
+@options.words
+@options.labels
+def COMMAND(session: Session, words: tuple[str, ...], labels: str) -> None:
+    """Show an object in detail, with its events: describe TYPE [NAME...]"""
+    wanted: list[Target] = []
+    for target in targets.parse(session, words):
+        if target.name:
+            wanted.append(target)
+        else:
+            found = session.list(target.served, labels)
+            wanted += [Target(target.served, o["metadata"]["name"]) for o in found]
+    if not wanted:
+        session.err.write(f"No resources found in {session.namespace} namespace.\n")
+        return
+    for n, target in enumerate(wanted):
+        session.out.write("\n\n" if n else "")
+        obj = session.get(target.served, target.name)
+        session.say(describing.describe(obj, endpoints=_endpoints(session, obj)))
+        session.out.write(_events(session, obj))
+    if any(t.served.kind not in describing.WHOLE for t in wanted):
+        session.err.write(BRIEF + "\n")
+
+
+def _endpoints(session: Session, obj: Obj) -> dict[str, list[str]]:
+    """Of a Service: port name -> address:port of its ready endpoints."""
+    if obj["kind"] != "Service":
+        return {}
+    found: dict[str, list[str]] = {}
+    name = obj["metadata"]["name"]
+    for slice_ in session.list(session.served("endpointslices"), f"kubernetes.io/service-name={name}"):
+        for port in slice_.get("ports") or []:
+            found.setdefault(port.get("name") or "", []).extend(
+                f"{address}:{port['port']}"
+                for endpoint in slice_.get("endpoints") or []
+                if (endpoint.get("conditions") or {}).get("ready", True)
+                for address in endpoint["addresses"]
+            )
+    return {port: sorted(addresses) for port, addresses in found.items()}
+
+
+def _events(session: Session, obj: Obj) -> str:
+    fields = f"involvedObject.uid={obj['metadata']['uid']}"
+    events = session.list(session.served("v1/event"), fields=fields)
+    head = describing.EVENTS.get(obj["kind"], "Events:")
+    if not events:
+        return f"{head}  <none>\n" if "  " not in head else f"{head}<none>\n"
+    rows = [["  Type", "Reason", "Age", "From", "Message"], ["  ----", "------", "----", "----", "-------"]]
+    for event in sorted(events, key=_when):
+        source = event.get("reportingComponent") or (event.get("source") or {}).get("component", "")
+        container = (event.get("involvedObject") or {}).get("fieldPath", "")
+        message = (f"{container}: " if container else "") + event.get("message", "").strip()
+        rows.append([f"  {event.get('type')}", event.get("reason", ""), _age(event), source, message])
+    return f"Events:\n{printers.table(rows, padding=2)}\n"
+
+
+def _when(event: Obj) -> str:
+    series = event.get("series") or {}
+    return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")
+
+
+def _age(event: Obj) -> str:
+    count = (event.get("series") or {}).get("count") or event.get("count") or 1
+    last, first = _since(_when(event)), _since(event.get("firstTimestamp") or event.get("eventTime") or _when(event))
+    return f"{last} (x{count} over {first})" if count > 1 else last
+
+
+def _since(stamp: str) -> str:
+    if not stamp:
+        return "<unknown>"
+    then = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+    return duration(max(0, int((datetime.now(UTC) - then).total_seconds())))
+
+
+def duration(seconds: int) -> str:
+    """As kubectl says an age: 5s, 90s, 3m10s, 12m, 5h3m, 26h, 3d4h, 40d, 2y10d."""
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if seconds < 120:
+        return f"{seconds}s"
+    if minutes < 10:
+        return _two(minutes, "m", seconds % 60, "s")
+    if minutes < 180:
+        return f"{minutes}m"
+    if hours < 8:
+        return _two(hours, "h", minutes % 60, "m")
+    if hours < 48:
+        return f"{hours}h"
+    if days < 8:
+        return _two(days, "d", hours % 24, "h")
+    if days < 730:
+        return f"{days}d"
+    return _two(days // 365, "y", days % 365, "d") if days < 8 * 365 else f"{days // 365}y"
+
+
+def _two(big: int, unit: str, small: int, small_unit: str) -> str:
+    return f"{big}{unit}{small}{small_unit}" if small else f"{big}{unit}"
