@@ -41,6 +41,13 @@ class TemporaryFailure(ResolutionError):
         super().__init__("Temporary failure in name resolution")
 
 
+class BadName(ResolutionError):
+    """A name that cannot exist: a label is empty or too long."""
+
+    def __init__(self) -> None:
+        super().__init__("Name or service not known")
+
+
 @dataclass(frozen=True)
 class ResolvConf:
     """/etc/resolv.conf as libc reads it; `timeout` in seconds."""
@@ -123,17 +130,25 @@ async def ask(process: Process, name: str) -> list[str]:
         except TemporaryFailure:
             failed = True
             continue
-        except DNSError:
-            continue  # a label too long: such a name cannot exist
+        except BadName:
+            continue
         addresses = [str(record.rdata) for record in response.rr if record.rtype == QTYPE.A]
         if addresses:
             return addresses
     raise TemporaryFailure if failed else NotFound
 
 
+def question(name: str, qtype: str) -> DNSRecord:
+    """A query message. Raises BadName."""
+    try:
+        return DNSRecord.question(name, qtype)
+    except (DNSError, UnicodeError):
+        raise BadName from None
+
+
 async def query(process: Process, name: str, qtype: str, conf: ResolvConf) -> DNSRecord:
-    """Ask the servers in turn until one answers. Raises TemporaryFailure, DNSError (a name that cannot be)."""
-    message = DNSRecord.question(name, qtype)
+    """Ask the servers in turn until one answers. Raises TemporaryFailure, BadName."""
+    message = question(name, qtype)
     for _ in range(conf.attempts):
         for server in conf.servers:
             try:

@@ -12,6 +12,7 @@ from pocketkube.images.agnhost import servers, tools
 from pocketkube.images.agnhost.netexec import netexec
 from pocketkube.images.base import Image
 from pocketkube.images.linux import ALPINE_FILES, programs
+from pocketkube.images.net import nslookup
 from pocketkube.kubelet.process import Process
 
 SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
@@ -66,4 +67,9 @@ class IMAGE(Image):
     entrypoint = ("/agnhost",)
     cmd = ("pause",)
     files = {**ALPINE_FILES, "/uploads": None}
-    commands = {**programs("bash", "curl", "dig", "nc", "nslookup"), "/agnhost": agnhost, "/agnhost-2": agnhost}
+    commands = {
+        **programs("bash", "curl", "dig", "nc", "nslookup"),
+        "/usr/bin/nslookup": nslookup.bind,  # bind-tools; BusyBox's is what the applet of the same name prints
+        "/agnhost": agnhost,
+        "/agnhost-2": agnhost,
+    }

@@ -9,7 +9,7 @@ import secrets
 import time
 from dataclasses import dataclass, field, replace
 
-from dnslib import CLASS, EDNS0, QTYPE, RCODE, RR, DNSError, DNSRecord, EDNSOption
+from dnslib import CLASS, EDNS0, QTYPE, RCODE, RR, DNSRecord, EDNSOption
 
 from pocketkube.kubelet.process import Process
 from pocketkube.network import resolver
@@ -101,7 +101,7 @@ class _Dig:
         for name in names:
             try:
                 message = self._question(name)
-            except DNSError:
+            except resolver.BadName:
                 await self.process.error(f"dig: '{name}' is not a legal name (label too long)")
                 return 10
             raw, how, took = await self._ask(message, servers)
@@ -119,7 +119,7 @@ class _Dig:
 
     def _question(self, name: str) -> DNSRecord:
         lookup = self.lookup
-        message = DNSRecord.question(name.rstrip(".") or ".", lookup.qtype or "A")
+        message = resolver.question(name.rstrip(".") or ".", lookup.qtype or "A")
         message.header.rd = int("recurse" in lookup.on)
         if "edns" in lookup.on:
             cookie = [EDNSOption(COOKIE, secrets.token_bytes(8))] if "cookie" in lookup.on else []

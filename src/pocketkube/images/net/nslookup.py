@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dnslib import QTYPE, RCODE, RR, DNSError, DNSRecord
 
-from pocketkube.kubelet.process import Process
+from pocketkube.kubelet.process import Process, ProcessExit
 from pocketkube.network import resolver
 from pocketkube.network.resolver import is_address
 
@@ -74,7 +74,10 @@ async def busybox(process: Process) -> int:
             await process.error(f'nslookup: unknown query type "{kind}"')
             return 1
         try:
-            reply = await resolver.exchange(process, DNSRecord.question(asked, kind), server, port=port, timeout=5)
+            reply = await resolver.exchange(process, resolver.question(asked, kind), server, port=port, timeout=5)
+        except resolver.BadName:
+            await process.error(f"nslookup: bad address '{name}'")
+            return 1
         except (OSError, DNSError) as error:
             if isinstance(error, ConnectionRefusedError):
                 await process.error(f"nslookup: write to '{server}': Connection refused")
@@ -168,10 +171,11 @@ class _Bind:
             more = position + 1 < len(servers)
             for _ in range(3):
                 try:
-                    message = DNSRecord.question(name, qtype)
+                    message = resolver.question(name, qtype)
                     reply = await resolver.exchange(self.process, message, server, port=self.port, timeout=5)
-                except DNSError:
-                    raise _Unreachable from None
+                except resolver.BadName:
+                    await self.process.print(f"nslookup: '{name}' is not a legal name (label too long)")
+                    raise ProcessExit(1) from None
                 except OSError as error:
                     why = "timed out" if isinstance(error, TimeoutError) else (error.strerror or "").lower()
                     await self.process.print(f";; communications error to {server}#{self.port}: {why}")

@@ -1,0 +1,130 @@
+import asyncio
+import signal
+from importlib import resources
+from typing import Any
+
+import pytest
+import yaml
+from tests.unit.pocketkube.network.conftest import World
+
+from pocketkube.images import coredns
+from pocketkube.images.corefile import CorefileError, parse
+from pocketkube.kubelet.filesystem import FileSystem
+from pocketkube.kubelet.process import PidNamespace, Process
+from pocketkube.network import resolver
+from pocketkube.network.dns import Zone
+from pocketkube.network.fabric import Fabric
+from pocketkube.network.http import Response, request
+
+MANIFESTS = list(yaml.safe_load_all(resources.files("pocketkube").joinpath("data/addons/coredns.yaml").read_text()))
+COREFILE = next(m for m in MANIFESTS if m["kind"] == "ConfigMap")["data"]["Corefile"]
+
+
+class Output:
+    def __init__(self) -> None:
+        self.text = ""
+
+    async def write(self, data: bytes, /) -> None:
+        self.text += data.decode()
+
+
+class Dns:
+    """A coredns process of its own and somebody to ask it."""
+
+    def __init__(self, text: str = COREFILE) -> None:
+        world = World()
+        world.clock.speed = 50
+        world.apply("namespaces", {"metadata": {"name": "lab"}})
+        world.service("web", "10.96.0.7", {"port": 80})
+        self.fabric = Fabric(world.clock)
+        self.fabric.attach("172.18.0.3", "worker")
+        self.net = self.fabric.attach("10.244.1.2", "coredns", node="worker")
+        self.client = self.fabric.attach("10.244.1.3", "client", node="worker")
+        fs = FileSystem()
+        fs.mkdir("/etc/coredns", parents=True)
+        fs.write_bytes("/etc/coredns/Corefile", text.encode())
+        fs.write_bytes("/etc/resolv.conf", b"nameserver 10.244.1.2\noptions timeout:5 attempts:1\n")
+        self.namespace = PidNamespace(fs=fs, net=self.net, commands={}, clock=world.clock)
+        self.namespace.services = {"dns": Zone(world.client, {})}
+        self.asking = PidNamespace(fs=fs, net=self.client, commands={}, clock=world.clock)
+        self.log = Output()
+
+    def start(self) -> Process:
+        argv = ["/coredns", "-conf", "/etc/coredns/Corefile"]
+        return self.namespace.spawn(coredns.main, argv, env={}, fds={1: self.log, 2: self.log})
+
+    async def started(self) -> Process:
+        process = self.start()
+        async with asyncio.timeout(10):
+            while "CoreDNS-" not in self.log.text:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        return process
+
+    async def lookup(self, name: str) -> list[str]:
+        asking = Process(self.asking, 1, ["x"], env={}, cwd="/", fds={}, parent=None, uid=0, gid=0)
+        return await resolver.lookup(asking, name)
+
+    async def get(self, port: int, path: str) -> Response:
+        return await request(lambda: self.client.connect("10.244.1.2", port), "GET", path, [("Host", "dns")])
+
+
+async def test_it_answers_and_says_that_it_is_well() -> None:
+    dns = Dns()
+    await dns.started()
+    assert await dns.lookup("web.lab.svc.cluster.local") == ["10.96.0.7"]
+    assert ((await dns.get(8080, "/health")).text, (await dns.get(8181, "/ready")).text) == ("OK", "OK")
+    assert 'coredns_dns_requests_total{family="1",proto="udp"} 1' in (await dns.get(9153, "/metrics")).text
+    lines = dns.log.text.splitlines()
+    assert lines[1] == ".:53"
+    assert lines[2].startswith("[INFO] plugin/reload: Running configuration SHA512 = ")
+    assert lines[3] == "CoreDNS-1.14.2"
+
+
+async def test_it_serves_on_while_it_is_a_lame_duck() -> None:
+    dns = Dns()
+    process = await dns.started()
+    process.signal(signal.SIGTERM)
+    assert await dns.lookup("web.lab.svc.cluster.local") == ["10.96.0.7"]
+    assert await process.wait() == 0
+    assert "[INFO] plugin/health: Going into lameduck mode for 5s\n" in dns.log.text
+    with pytest.raises(resolver.TemporaryFailure):
+        await dns.lookup("web.lab.svc.cluster.local")
+    with pytest.raises(ConnectionRefusedError):
+        await dns.get(8080, "/health")
+
+
+async def test_a_broken_corefile_ends_it_with_coredns_own_words() -> None:
+    dns = Dns(COREFILE.replace("loadbalance", "loadbalanse"))
+    assert await dns.start().wait() == 1
+    line = 1 + COREFILE.splitlines().index("    loadbalance")
+    text = f"/etc/coredns/Corefile:{line} - Error during parsing: Unknown directive 'loadbalanse'\n"
+    assert dns.log.text.endswith(text)
+
+
+async def test_without_the_kubernetes_plugin_it_is_not_ready() -> None:
+    dns = Dns(".:53 {\n    health\n    ready\n}\n")
+    await dns.started()
+    assert (await dns.get(8181, "/ready")).status == 503
+    with pytest.raises(resolver.TemporaryFailure):
+        await dns.lookup("web.lab.svc.cluster.local")
+
+
+async def test_two_in_one_pod_clash() -> None:
+    dns = Dns()
+    await dns.started()
+    assert await dns.start().wait() == 1
+    assert dns.log.text.endswith("Listen: listen tcp :53: bind: address already in use\n")
+
+
+def test_a_block_that_does_not_end() -> None:
+    with pytest.raises(CorefileError, match=r"^C:2 - Error during parsing: Unexpected EOF$"):
+        parse(".:53 {\n    errors\n", "C")
+
+
+def test_the_manifests_are_those_of_kubeadm() -> None:
+    by_kind: dict[str, Any] = {m["kind"]: m for m in MANIFESTS}
+    assert list(by_kind) == ["ServiceAccount", "ConfigMap", "Deployment", "Service"]
+    assert by_kind["Service"]["spec"]["clusterIP"] == "10.96.0.10"
+    template = by_kind["Deployment"]["spec"]["template"]
+    assert template["metadata"]["labels"] == by_kind["Service"]["spec"]["selector"] == {"k8s-app": "kube-dns"}
+    assert template["spec"]["containers"][0]["image"] in coredns.IMAGE.names
