@@ -1,0 +1,313 @@
+"""What the containers of one pod share of the network, and the calls a program makes: connect, listen, bind, ping.
+
+Models the socket calls of Linux with their errors, conntrack's memory of translated UDP flows, and SYN retransmission.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from ipaddress import AddressValueError, IPv4Address
+from typing import TYPE_CHECKING, Any
+
+from pocketkube.network.host import Host
+from pocketkube.network.route import Dropped
+from pocketkube.network.sockets import Datagram, Listener, Socket, refused
+from pocketkube.network.stream import Address, Stream
+
+if TYPE_CHECKING:
+    from pocketkube.network.fabric import Fabric
+
+CONNECT_TIMEOUT = 130.0
+"""Seconds until connect fails with ETIMEDOUT: net.ipv4.tcp_syn_retries is 6 (1 + 2 + 4 + ... + 64 s, roughly)."""
+SYN_TIMES = (1.0, 3.0, 7.0, 15.0, 31.0, 63.0)
+"""Seconds after the first SYN at which it is sent again; something may have started to listen by then."""
+NO_NEIGHBOUR = 3.0
+"""Seconds after which an unanswered ARP request becomes EHOSTUNREACH."""
+ANY = ("0.0.0.0", "::", "")
+
+
+class PodNetwork:
+    """What the containers of one pod share: an address, a loopback and one set of ports.
+
+    `share()` gives a container its own view of it, whose `close()` closes what that container opened and left open.
+    """
+
+    def __init__(self, fabric: Fabric, host: Host) -> None:
+        self.fabric = fabric
+        self._host = host
+        self._opened: set[Listener | Datagram | Stream] = set()
+
+    def share(self) -> PodNetwork:
+        """The same network for another container."""
+        return PodNetwork(self.fabric, self._host)
+
+    def close(self) -> None:
+        """Close everything opened through this view, as the kernel does for a process that ends."""
+        for opened in tuple(self._opened):
+            opened.close()
+        self._opened.clear()
+
+    @property
+    def address(self) -> str:
+        return self._host.address
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Loopback last."""
+        return (self._host.address, "127.0.0.1")
+
+    @property
+    def name(self) -> str:
+        return self._host.name
+
+    @property
+    def node(self) -> str | None:
+        return self._host.sender.node
+
+    # -- TCP
+
+    def listen(self, port: int, address: str = "0.0.0.0", *, backlog: int = 4096) -> Listener:
+        """Listen; port 0 takes a free one. Raises OSError EADDRINUSE, EADDRNOTAVAIL."""
+        table = self._host.listeners
+        local = self._bindable(address)
+        if port == 0:
+            port = self._host.ephemeral(lambda p: _clashes(table, local, p) or p in self._host.used)
+        elif _clashes(table, local, port):
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+
+        def forget(gone: Listener) -> None:
+            table.pop(gone.local, None)
+            self._opened.discard(gone)
+
+        listener = table[local, port] = Listener((local, port), backlog, self._track, forget)
+        self._opened.add(listener)
+        return listener
+
+    async def connect(
+        self, address: str, port: int, *, timeout: float | None = None, source_port: int | None = None
+    ) -> Stream:
+        """Open a connection; `timeout` in seconds of cluster time.
+
+        Raises ConnectionRefusedError, TimeoutError (ETIMEDOUT), OSError EHOSTUNREACH ("No route to host", an unused pod
+        address), ENETUNREACH (IPv6), EADDRINUSE (source_port). Connecting to a name is the resolver's work.
+        """
+        address = _literal(address)
+        if source_port is not None and source_port in self._host.used:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        limit = CONNECT_TIMEOUT if timeout is None else timeout
+        passed = 0.0
+        for again in (*SYN_TIMES, CONNECT_TIMEOUT):
+            try:
+                return self._dial(address, port, source_port)
+            except Dropped:
+                pass
+            except _NoNeighbour:
+                if limit >= NO_NEIGHBOUR:
+                    await self.fabric.clock.sleep(NO_NEIGHBOUR)
+                    raise OSError(errno.EHOSTUNREACH, "No route to host") from None
+            await self.fabric.clock.sleep(min(again, limit) - passed)
+            passed = min(again, limit)
+            if passed >= limit:
+                break
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+    def _dial(self, address: str, port: int, source_port: int | None) -> Stream:
+        target, target_port, seen = self._reach(address, port, "TCP")
+        listener = target.listener(
+            address if target is self._host and _is_loopback(address) else target.address, target_port
+        )
+        if listener is None:
+            raise refused()
+        if listener.full:
+            raise Dropped
+        host = self._host
+        local_port = source_port or host.ephemeral(lambda p: p in host.used or (host.address, p) in host.listeners)
+        local = ("127.0.0.1" if _is_loopback(address) else host.address, local_port)
+        remote_port = local_port
+        here, there = Stream.pair(local, (target.address, target_port), seen_as=(seen, remote_port))
+        here.remote = (address, port)
+        if _is_loopback(address):
+            there.local = (address, target_port)
+        host.dialled(here)
+        self._track(here)
+        target.opened(there)
+        listener.offer(there)
+        return here
+
+    def _track(self, stream: Stream) -> None:
+        if stream.closed:
+            return
+        self._opened.add(stream)
+        inner = stream.on_close
+
+        def closed(gone: Stream) -> None:
+            self._opened.discard(gone)
+            if inner is not None:
+                inner(gone)
+
+        stream.on_close = closed
+
+    # -- UDP
+
+    def bind_udp(self, port: int = 0, address: str = "0.0.0.0") -> Datagram:
+        """A datagram socket; port 0 takes a free one. Raises OSError EADDRINUSE, EADDRNOTAVAIL."""
+        table = self._host.datagrams
+        local = self._bindable(address)
+        if port == 0:
+            port = self._host.ephemeral(lambda p: _clashes(table, local, p))
+        elif _clashes(table, local, port):
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        flows: dict[Address, tuple[Address, Address]] = {}  # as asked -> (endpoint, seen as): what conntrack remembers
+        origins: dict[Address, Address] = {}  # endpoint -> as asked
+
+        def send(socket: Datagram, data: bytes, to: Address) -> None:
+            self._send(socket, data, (_literal(to[0]), to[1]), flows, origins)
+
+        def forget(gone: Datagram) -> None:
+            table.pop(gone.local, None)
+            self._opened.discard(gone)
+            self.fabric.forget(gone)
+
+        socket = table[local, port] = _TranslatingDatagram((local, port), send, forget, origins)
+        self._opened.add(socket)
+        return socket
+
+    def _send(
+        self,
+        socket: Datagram,
+        data: bytes,
+        to: Address,
+        flows: dict[Address, tuple[Address, Address]],
+        origins: dict[Address, Address],
+    ) -> None:
+        answering = self.fabric.flows.get(to)
+        if answering is not None:  # an answer to a translated source
+            answering.deliver(data, (self._host.address, socket.port))
+            return
+        found = flows.get(to)
+        if found is None or self.fabric.host(found[0][0]) is None:  # a flow to an endpoint that is gone is forgotten
+            try:
+                target, port, seen = self._reach(to[0], to[1], "UDP")
+            except ConnectionRefusedError:
+                socket.unreachable(to)
+                return
+            except (Dropped, _NoNeighbour):
+                return
+            found = (target.address, port), (seen, socket.port)
+            if seen != self._host.address and not _is_loopback(seen):
+                found = found[0], self.fabric.masquerade(seen, socket)
+            if found[0] != to and not _is_loopback(to[0]):  # only translated flows are remembered
+                flows[to] = found
+                origins[found[0]] = to
+        else:
+            target = self.fabric.host(found[0][0]) or self._host
+        receiver = target.datagram(to[0] if _is_loopback(to[0]) else target.address, found[0][1])
+        if receiver is None:
+            flows.pop(to, None)
+            socket.unreachable(to)
+        else:
+            receiver.deliver(data, found[1])
+
+    # -- both
+
+    def _reach(self, address: str, port: int, protocol: str) -> tuple[Host, int, str]:
+        """(host, port, source address it sees) behind an address. Raises as `Router.route`, and _NoNeighbour."""
+        fabric, sender = self.fabric, self._host.sender
+        loopback = _is_loopback(address)
+        if loopback and not sender.is_node:
+            return self._host, port, address
+        asked = self._host.address if loopback else address  # a node's proxy serves NodePorts on its loopback too
+        route = fabric.route(sender, asked, port, protocol)
+        if route is None:
+            if loopback or address == self._host.address:
+                return self._host, port, address
+            target = fabric.host(address)
+            via = None
+        else:
+            target = fabric.host(route.address)
+            via = fabric.node_at(asked) or sender.node
+            address, port = route.address, route.port
+        if target is None:
+            raise _NoNeighbour if fabric.in_pod_range(address) else Dropped
+        seen = fabric.seen_as(sender, target, via=via, masquerade=route is not None and route.masquerade)
+        if target is not self._host and not fabric.policy.allowed(seen, address, port, protocol):
+            raise Dropped
+        return target, port, seen
+
+    async def ping(self, address: str, *, timeout: float) -> bool:
+        """Whether an ICMP echo is answered: pods and nodes answer, Service addresses do not.
+
+        Raises OSError EHOSTUNREACH for an unused pod address.
+        """
+        address = _literal(address)
+        if _is_loopback(address) or self.fabric.host(address) is not None:
+            return True
+        if self.fabric.in_pod_range(address) and timeout >= NO_NEIGHBOUR:
+            await self.fabric.clock.sleep(NO_NEIGHBOUR)
+            raise OSError(errno.EHOSTUNREACH, "No route to host")
+        await self.fabric.clock.sleep(timeout)
+        return False
+
+    def sockets(self) -> Iterator[Socket]:
+        """Every socket of this network, as `ss -an` lists them."""
+        for listener in self._host.listeners.values():
+            yield Socket("tcp", "LISTEN", listener.local, ("0.0.0.0", 0))
+        for stream in self._host.streams:
+            yield Socket("tcp", stream.state, stream.local, stream.remote)
+        for socket in self._host.datagrams.values():
+            yield Socket("udp", "ESTABLISHED" if socket.peer else "UNCONN", socket.local, socket.peer or ("0.0.0.0", 0))
+
+    def _bindable(self, address: str) -> str:
+        if address in ANY:
+            return address or "0.0.0.0"
+        address = _literal(address)
+        if address != self._host.address and not _is_loopback(address):
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return address
+
+
+class _TranslatingDatagram(Datagram):
+    """Answers from an endpoint seem to come from the Service address that was asked."""
+
+    def __init__(
+        self,
+        local: Address,
+        send: Callable[[Datagram, bytes, Address], None],
+        forget: Callable[[Datagram], None],
+        origins: dict[Address, Address],
+    ) -> None:
+        super().__init__(local, send, forget)
+        self._origins = origins
+
+    def deliver(self, data: bytes, sender: Address) -> None:
+        super().deliver(data, self._origins.get(sender, sender))
+
+
+class _NoNeighbour(Exception):
+    """Nobody answers ARP for the address."""
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.")
+
+
+def _clashes(table: dict[Address, Any], address: str, port: int) -> bool:
+    if address in ANY:
+        return any(p == port for _, p in table)
+    return (address, port) in table or ("0.0.0.0", port) in table or ("::", port) in table
+
+
+def _literal(address: str) -> str:
+    """An IPv4 address (localhost is one). Raises OSError ENETUNREACH for IPv6, ValueError for a name."""
+    if address == "localhost":
+        return "127.0.0.1"
+    if address in ("0.0.0.0", ""):
+        return "127.0.0.1"  # Linux connects to itself
+    if ":" in address:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+    try:
+        IPv4Address(address)
+    except AddressValueError:
+        raise ValueError(f"not an address: {address}") from None
+    return address
