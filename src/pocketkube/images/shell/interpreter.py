@@ -170,8 +170,10 @@ class Shell:
     async def _exit_trap(self) -> int:
         action = self.traps.pop(0, "")
         if action:
+            status = self.status
             try:
                 await self.run_text(action)
+                self.status = status
             except Leave as left:
                 self.status = left.status
             except (ShellFailure, ExpansionFailure, syntax.ShellSyntaxError) as failure:
@@ -390,7 +392,8 @@ class Shell:
         collector = Collector()
         child = self.spawn(body, {1: collector})
         data = await collector.everything()
-        self._substituted = self.status = await child.wait()
+        # $? keeps its value until the command is over; only an assignment takes this status.
+        self._substituted = await child.wait()
         return decode(data.replace(b"\0", b"")).rstrip("\n")
 
     # Redirections

@@ -252,6 +252,9 @@ class _Reader:
             if child.type != "file_redirect":
                 if child.type in ("process_substitution", "herestring_redirect", "heredoc_redirect", "("):
                     raise self.unexpected(child.start_byte)
+                array = next((part for part in child.children if part.type == "array"), None)
+                if array is not None:
+                    raise self.unexpected(array.start_byte)
                 add(child.start_byte, child.end_byte)
                 continue
             parts = list(child.children)

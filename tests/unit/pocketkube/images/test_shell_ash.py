@@ -1,0 +1,171 @@
+"""What is ash's own: error texts, statuses, signals, scripts, the terminal. Texts as BusyBox 1.36 prints them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import pytest
+
+from pocketkube.network.stream import Channel
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "err"),
+    [
+        ("foo", 127, "sh: foo: not found\n"),
+        ("foo; echo on", 0, "sh: foo: not found\n"),
+        ("/no/such", 127, "sh: /no/such: not found\n"),
+        (">/f; /f", 126, "sh: /f: Permission denied\n"),
+        ("/tmp", 126, "sh: /tmp: Permission denied\n"),
+        ("cat < /nope", 1, "sh: can't open /nope: no such file\n"),
+        ("echo a > /nope/f", 1, "sh: can't create /nope/f: nonexistent directory\n"),
+        ("echo a > /tmp", 1, "sh: can't create /tmp: Is a directory\n"),
+        ("cd /nope", 2, "sh: cd: line 0: can't cd to /nope: No such file or directory\n"),
+        ("set -u; echo $x", 2, "sh: x: parameter not set\n"),
+        ("echo ${x:?}; echo no", 2, "sh: x: parameter null or not set\n"),
+        ("echo ${x:?is needed}", 2, "sh: x: is needed\n"),
+        ("readonly x=1; x=2; echo no", 2, "sh: x: is read only\n"),
+        ("echo $((1/0))", 2, "sh: divide by zero\n"),
+        ("[ a -eq 1 ]", 2, "sh: a: bad number\n"),
+        ("[ a = b", 2, "sh: [: missing ]\n"),
+        ("kill 4242", 1, "sh: kill: can't kill pid 4242: No such process\n"),
+        ("if true", 2, 'sh: syntax error: unexpected end of file (expecting "then")\n'),
+        ("echo a; ; b", 2, 'sh: syntax error: unexpected ";"\n'),
+        ("echo )", 2, 'sh: syntax error: unexpected ")"\n'),
+        ("done", 2, 'sh: syntax error: unexpected "done"\n'),
+        ("for i in a; do echo $i", 2, 'sh: syntax error: unexpected end of file (expecting "done")\n'),
+        ('echo "abc', 2, "sh: syntax error: unterminated quoted string\n"),
+        ("echo $(ls", 2, 'sh: syntax error: unexpected end of file (expecting ")")\n'),
+        ("{ echo a", 2, 'sh: syntax error: unexpected end of file (expecting "}")\n'),
+        ("a && | b", 2, 'sh: syntax error: unexpected "|"\n'),
+        ("x=(a b)", 2, 'sh: syntax error: unexpected "("\n'),
+    ],
+)
+async def test_errors(pod, script, status, err):
+    result = await pod().sh(script)
+    assert (result.status, result.err) == (status, err)
+
+
+async def test_a_script_names_itself_and_the_line(pod):
+    own = pod()
+    own.fs.write_bytes("/s", b"#!/bin/sh\necho $0 $1 $#\nnosuch\ncd /nope\nexit 4\n")
+    own.fs.chmod("/s", 0o755)
+    assert tuple(await own.sh("/s one two")) == (
+        4,
+        "/s one 2\n",
+        "/s: line 3: nosuch: not found\n/s: cd: line 4: can't cd to /nope: No such file or directory\n",
+    )
+    assert tuple(await own.run("sh", "/nope")) == (2, "", "sh: can't open '/nope': No such file or directory\n")
+
+
+async def test_what_precedes_a_syntax_error_in_a_script_runs(pod):
+    own = pod()
+    own.fs.write_bytes("/s", b"echo one\nif then\n")
+    result = await own.run("sh", "/s")
+    assert (result.status, result.out) == (2, "one\n")
+
+
+async def test_commands_from_standard_input_share_it(pod):
+    result = await pod().run(
+        "sh", stdin=b"read x\ndata here\necho got $x\nfor i in 1 2\ndo echo $i\ndone\ncat <<E\nbody\nE\n"
+    )
+    assert tuple(result) == (0, "got data here\n1\n2\nbody\n", "")
+
+
+async def test_the_trap_of_the_recorded_pods_reacts_at_once(pod):
+    running = pod().start("sh", "-c", 'trap "exit 0" TERM; echo up; sleep 3600 & wait')
+    await running.says("up")
+    running.process.signal(signal.SIGTERM)
+    assert (await running.ended()).status == 0
+
+
+async def test_a_shell_that_is_init_outlives_a_term_it_has_no_trap_for(pod):
+    own = pod()
+    running = own.start("sh", "-c", "while true; do sleep 1; done")
+    await asyncio.sleep(0)
+    running.process.signal(signal.SIGTERM)
+    assert (await own.sh("kill -0 1 && echo alive")).out == "alive\n"
+    running.process.signal(signal.SIGKILL)
+    assert (await running.ended()).status == 137
+
+
+async def test_a_shell_that_is_not_init_dies_of_term(pod):
+    own = pod()
+    init = own.start("sleep", "100000")
+    running = own.start("sh", "-c", "echo up; while :; do :; done")
+    await running.says("up")
+    running.process.signal(signal.SIGTERM)
+    assert (await running.ended()).status == 143
+    init.process.signal(signal.SIGKILL)
+
+
+async def test_a_busy_loop_lets_others_run(pod):
+    own = pod()
+    busy = own.start("sh", "-c", "while :; do :; done")
+    assert (await own.sh("echo here")).out == "here\n"
+    busy.process.signal(signal.SIGKILL)
+
+
+async def test_the_last_command_of_a_script_takes_the_shell_s_place(pod):
+    own = pod()
+    running = own.start("sh", "-c", "echo up; sleep 100000")
+    await running.says("up")
+    assert "sleep 100000" in (await own.sh("ps")).out
+    assert "sh -c echo up" not in (await own.sh("ps")).out
+    running.process.signal(signal.SIGKILL)
+
+
+async def test_a_reader_that_leaves_ends_its_writer(pod):
+    assert tuple(await pod().sh("yes | head -2; set -o pipefail; yes | head -1; echo $?")) == (0, "y\ny\ny\n141\n", "")
+
+
+async def test_a_pipe_stays_open_while_a_background_job_holds_it(pod):
+    result = await pod().sh("(echo first; (sleep 2; echo late) &) | cat")
+    assert result.out == "first\nlate\n"
+
+
+async def test_pipes_run_at_the_same_time(pod):
+    own = pod()
+    own.fs.mkdir("/x")
+    result = await own.sh(
+        "while [ ! -e /x/stop ]; do echo tick; done | while read l; do touch /x/stop; done; echo done"
+    )
+    assert result.out == "done\n"
+
+
+async def test_large_data_through_a_pipe_keeps_its_length(pod):
+    assert (await pod().sh("dd if=/dev/zero bs=1k count=300 2>/dev/null | cat | wc -c")).out == "307200\n"
+
+
+async def test_environment_and_arguments(pod):
+    result = await pod().sh('echo $A "$B"; env | grep -c "^A="; unset A; env | grep -c "^A="', A="1", B="x  y")
+    assert result.out == "1 x  y\n1\n0\n"
+
+
+class Terminal:
+    terminal = object()
+
+    def __init__(self) -> None:
+        self.keys = Channel()
+        self.screen = bytearray()
+
+    async def read(self, most: int = 65536) -> bytes:
+        return await self.keys.read(most)
+
+    async def write(self, data: bytes) -> None:
+        self.screen += data
+
+
+async def test_the_terminal_prompts_and_survives_errors(pod):
+    own = pod()
+    terminal = Terminal()
+    main, argv = own.namespace.program("/bin/sh", ["sh"])
+    process = own.namespace.spawn(
+        main, argv, env={"PATH": "/bin", "HOME": "/root"}, fds={0: terminal, 1: terminal, 2: terminal}
+    )
+    await terminal.keys.write(b"cd /tmp\necho hi\nnosuch\necho ${x:?gone}\nif true\nthen echo two\nfi\nexit 3\n")
+    assert await process.wait() == 3
+    assert terminal.screen.decode() == (
+        "/ # /tmp # hi\n/tmp # sh: nosuch: not found\n/tmp # sh: x: gone\n/tmp # > > two\n/tmp # "
+    )

@@ -1,0 +1,195 @@
+"""http-echo, nginx, busybox's httpd and pause: answers, log lines, deaths."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+import pytest
+
+from pocketkube.images import catalogue, normalise
+
+NGINX = "docker.io/library/nginx:1.27"
+
+
+async def test_http_echo(pod):
+    own = pod("docker.io/hashicorp/http-echo:1.0", "echo")
+    running = own.start("/http-echo", "-text=hello", "-listen=:80", "-status-code=201")
+    await running.says("[INFO] server is listening on :80")
+    response = await own.get(80, "/x", User_Agent="test")
+    assert (response.status, response.text) == (201, "hello\n")
+    assert response.header("x-app-name") == "http-echo"
+    assert (await own.get(80, "/health")).text == '{"status":"ok"}\n'
+    assert re.fullmatch(
+        r'\d{4}/\d\d/\d\d \d\d:\d\d:\d\d web 127\.0\.0\.1:\d+ "GET /x HTTP/1\.1" 201 6 "test" [\d.]+(µs|ms|s)\n',
+        running.out,
+    )
+    running.process.signal(signal.SIGTERM)
+    assert (await running.ended()).status == 2
+
+
+async def test_http_echo_refuses_and_is_interrupted(pod):
+    own = pod("docker.io/hashicorp/http-echo:0.2.3")
+    assert tuple(await own.run("/http-echo")) == (127, "", "Missing -text option!\n")
+    assert (await own.run("/http-echo", "-text=a", "-nope")).status == 2
+    with pytest.raises(FileNotFoundError):
+        own.start("sh")
+    running = own.start("/http-echo", "-text", "a")
+    await running.says("listening on :5678")
+    running.process.signal(signal.SIGINT)
+    ended = await running.ended()
+    assert ended.status == 2
+    assert "[INFO] received interrupt, shutting down..." in ended.err
+
+
+@pytest.fixture
+async def nginx(pod):
+    own = pod(NGINX, "web")
+    own.running = own.start(*own.image.entrypoint, *own.image.cmd)
+    await own.running.says("start worker process")
+    yield own
+    own.running.process.signal(signal.SIGKILL)
+    await own.running.ended()
+
+
+async def test_nginx_welcomes(nginx):
+    response = await nginx.get(80, "/", User_Agent="test")
+    assert response.status == 200
+    assert response.header("content-length") == "615"
+    assert "<h1>Welcome to nginx!</h1>" in response.text
+    assert [name for name, _ in response.headers] == [
+        "Server", "Date", "Content-Type", "Content-Length", "Last-Modified", "Connection", "ETag", "Accept-Ranges",
+    ]  # fmt: skip
+    assert re.search(
+        r'\n127\.0\.0\.1 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\] "GET / HTTP/1\.1" 200 615 "-" "test" "-"\n',
+        nginx.running.out,
+    )
+    assert nginx.running.out.startswith(
+        "/docker-entrypoint.sh: /docker-entrypoint.d/ is not empty, will attempt to perform configuration\n"
+    )
+
+
+async def test_nginx_error_pages(nginx):
+    response = await nginx.get(80, "/nope")
+    assert (response.status, response.text) == (
+        404,
+        "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\r\n"
+        "<hr><center>nginx/1.27.5</center>\r\n</body>\r\n</html>\r\n",
+    )
+    assert 'open() "/usr/share/nginx/html/nope" failed (2: No such file or directory)' in nginx.running.err
+    await nginx.sh("rm /usr/share/nginx/html/index.html")
+    assert (await nginx.get(80, "/")).status == 403
+    assert (await nginx.get(80, "/", method="POST")).status == 405
+
+
+async def test_nginx_conditions_and_ranges(nginx):
+    first = await nginx.get(80, "/")
+    again = await nginx.get(80, "/", If_None_Match=first.header("etag"))
+    assert (again.status, again.body) == (304, b"")
+    assert (await nginx.get(80, "/", If_Modified_Since=first.header("last-modified"))).status == 304
+    part = await nginx.get(80, "/", Range="bytes=0-3")
+    assert (part.status, part.text, part.header("content-range")) == (206, "<!DO", "bytes 0-3/615")
+    assert (await nginx.get(80, "/", Range="bytes=9999-")).status == 416
+    await nginx.sh("mkdir /usr/share/nginx/html/d")
+    moved = await nginx.get(80, "/d")
+    assert (moved.status, moved.header("location")) == (301, "http://web/d/")
+
+
+CONF = b"""
+upstream back { server 127.0.0.1:9000; }
+server {
+  listen 9000;
+  location / { return 200 "back $uri $http_x_seen\\n"; }
+}
+server {
+  listen 8080;
+  server_name web;
+  root /srv;
+  add_header X-Served-By $hostname;
+  location = /exact { return 204; }
+  location /api/ { proxy_pass http://back/v1/; proxy_set_header X-Seen yes; }
+  location /old { return 301 /new; }
+  location ~ \\.php$ { return 403; }
+  location /down/ { proxy_pass http://127.0.0.1:1; }
+  location /app/ { try_files $uri /index.html; }
+  error_page 404 /missing.html;
+}
+"""
+
+
+async def test_nginx_obeys_its_configuration(nginx):
+    nginx.fs.mkdir("/srv")
+    nginx.fs.write_bytes("/srv/index.html", b"home")
+    nginx.fs.write_bytes("/srv/missing.html", b"gone")
+    nginx.fs.write_bytes("/etc/nginx/conf.d/default.conf", CONF)
+    assert (await nginx.run("nginx", "-t")).status == 0
+    assert (await nginx.run("nginx", "-s", "reload")).status == 0
+    await nginx.running.says("reconfiguring")
+    home = await nginx.get(8080, "/")
+    assert (home.text, home.header("x-served-by")) == ("home", "web")
+    assert (await nginx.get(8080, "/exact")).status == 204
+    assert (await nginx.get(8080, "/api/x")).text == "back /v1/x yes\n"
+    moved = await nginx.get(8080, "/old")
+    assert (moved.status, moved.header("location")) == (301, "http://web/new")
+    assert (await nginx.get(8080, "/a.php")).status == 403
+    assert (await nginx.get(8080, "/down/")).status == 502
+    assert (await nginx.get(8080, "/app/route")).text == "home"
+    gone = await nginx.get(8080, "/nope")
+    assert (gone.status, gone.text) == (404, "gone")
+
+
+@pytest.mark.parametrize(
+    ("text", "err"),
+    [
+        ("server { lisen 80; }", 'unknown directive "lisen" in /etc/nginx/conf.d/default.conf:1'),
+        ("server { listen 80;", 'unexpected end of file, expecting "}" in /etc/nginx/conf.d/default.conf:1'),
+        ("server { listen x; }", 'invalid port in "x" of the "listen" directive in /etc/nginx/conf.d/default.conf:1'),
+    ],
+)
+async def test_nginx_refuses_a_bad_configuration(pod, text, err):
+    own = pod(NGINX)
+    own.fs.write_bytes("/etc/nginx/conf.d/default.conf", text.encode())
+    ended = await own.run(*own.image.entrypoint, *own.image.cmd)
+    assert ended.status == 1
+    assert ended.err.endswith(f"nginx: [emerg] {err}\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM])
+async def test_nginx_exits_cleanly(pod, number):
+    own = pod(NGINX)
+    running = own.start(*own.image.entrypoint, *own.image.cmd)
+    await running.says("start worker process")
+    running.process.signal(number)
+    assert (await running.ended()).status == 0
+
+
+async def test_httpd_serves_a_folder(pod):
+    own = pod()
+    init = own.start("sleep", "100000")
+    assert (await own.sh("mkdir /www; echo hi > /www/index.html; httpd -p 8000 -h /www")).status == 0
+    assert (await own.get(8000, "/")).text == "hi\n"
+    assert (await own.get(8000, "/nope")).status == 404
+    init.process.signal(signal.SIGKILL)
+    await init.ended()
+
+
+async def test_pause_exits_on_term(pod):
+    own = pod("registry.k8s.io/pause:3.10")
+    running = own.start("/pause")
+    await own.namespace.clock.sleep(0)
+    running.process.signal(signal.SIGTERM)
+    ended = await running.ended()
+    assert ended.status == 0
+
+
+def test_the_labs_images_are_there():
+    wanted = ("busybox:1.36", "nginx:1.27", "hashicorp/http-echo:1.0", "hashicorp/http-echo:0.2.3",
+              "registry.k8s.io/e2e-test-images/agnhost:2.63.0")  # fmt: skip
+    assert [name for name in wanted if normalise(name) not in catalogue()] == []
+
+
+@pytest.mark.parametrize("image", ["busybox:1.36", "registry.k8s.io/e2e-test-images/agnhost:2.63.0", "nginx:1.27"])
+def test_the_tool_boxes_have_the_network_tools(image):
+    names = {path.rsplit("/", 1)[-1] for path in catalogue()[normalise(image)].commands}
+    wanted = {"wget", "nslookup", "nc"} | ({"curl", "dig"} if "agnhost" in image else set())
+    assert wanted - names == set()
