@@ -43,7 +43,7 @@ class ApiServer:
         port: int = 0,
     ) -> None:
         self.port = port
-        self.tokens = Tokens(registry, pki.service_account_key)
+        self.tokens = Tokens(registry, pki)
         self._host = host
         self._pki = pki
         self._registry = registry

@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from pocketkube import objects
+from pocketkube.apiserver.pki import Pki
 from pocketkube.registry import Registry
 
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
@@ -48,12 +45,11 @@ class Claims:
 
 
 class Tokens:
-    """Issues and verifies. `key` is the cluster's service account key (P-256)."""
+    """Issues and verifies, with the service account key of `pki`; loaded at the first token, for start-up's sake."""
 
-    def __init__(self, registry: Registry, key: ec.EllipticCurvePrivateKey) -> None:
+    def __init__(self, registry: Registry, pki: Pki) -> None:
         self._registry = registry
-        self._key = key
-        self._public = key.public_key()
+        self._pki = pki
         self._verified: dict[str, Claims] = {}
 
     def issue(
@@ -83,9 +79,29 @@ class Tokens:
             "sub": f"system:serviceaccount:{objects.namespace(account)}:{objects.name(account)}",
         }
         head = f"{_encode({'alg': 'ES256', 'typ': 'JWT'})}.{_encode(claims)}"
-        r, s = decode_dss_signature(self._key.sign(head.encode(), ec.ECDSA(hashes.SHA256())))
-        signature = r.to_bytes(_COORDINATE, "big") + s.to_bytes(_COORDINATE, "big")
-        return f"{head}.{_base64(signature)}", float(int(now) + seconds)
+        return f"{head}.{_base64(self._sign(head.encode()))}", float(int(now) + seconds)
+
+    def _sign(self, data: bytes) -> bytes:
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+        r, s = decode_dss_signature(self._pki.service_account_key.sign(data, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(_COORDINATE, "big") + s.to_bytes(_COORDINATE, "big")
+
+    def _is_signature(self, signature: bytes, data: bytes) -> bool:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+        numbers = (int.from_bytes(signature[:_COORDINATE], "big"), int.from_bytes(signature[_COORDINATE:], "big"))
+        public = self._pki.service_account_key.public_key()
+        try:
+            public.verify(encode_dss_signature(*numbers), data, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
 
     def verify(self, token: str, audience: str = ISSUER) -> Claims | None:
         """None for a token that is forged, expired, for another audience, or of an account or pod that is gone."""
@@ -116,12 +132,8 @@ class Tokens:
             return None
         try:
             signature, body = _unbase64(parts[2]), orjson.loads(_unbase64(parts[1]))
-            if len(signature) != 2 * _COORDINATE:
+            if len(signature) != 2 * _COORDINATE or not self._is_signature(signature, f"{parts[0]}.{parts[1]}".encode()):
                 return None
-            numbers = (int.from_bytes(signature[:_COORDINATE], "big"), int.from_bytes(signature[_COORDINATE:], "big"))
-            self._public.verify(
-                encode_dss_signature(*numbers), f"{parts[0]}.{parts[1]}".encode(), ec.ECDSA(hashes.SHA256())
-            )
             private = body["kubernetes.io"]
             account, pod = private["serviceaccount"], private.get("pod")
             return Claims(
@@ -133,7 +145,7 @@ class Tokens:
                 pod=(pod["name"], pod["uid"]) if pod else None,
                 token_id=body["jti"],
             )
-        except (InvalidSignature, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return None
 
 

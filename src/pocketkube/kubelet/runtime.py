@@ -124,7 +124,7 @@ class Runtime:
             raise BadRequest(f"pod {name} does not have a host assigned")
         slot = worker.slots.get(container)
         if slot is None or slot.current is None or not slot.current.running:
-            raise NotFound(f'unable to upgrade connection: container not found ("{container}")')
+            raise NotFound(f'container not found ("{container}")')
         return slot.current
 
     def _logged(self, worker: PodWorker, container: str, *, previous: bool) -> Container:

@@ -115,8 +115,7 @@ def _outcome(running: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
     if error is None:
         return running.result()
     if isinstance(error, StatusError):
-        # the stream translator between client and node wraps what the node says once more
-        return to_status(InternalError(error.message))
+        return to_status(error)
     return to_status(InternalError(f"error executing command in container: {error}"))
 
 

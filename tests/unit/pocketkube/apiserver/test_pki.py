@@ -8,7 +8,8 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
-from pocketkube.apiserver.pki import Pki, write_private
+from pocketkube.apiserver.files import write_private
+from pocketkube.apiserver.pki import Pki
 
 
 def test_certificates_satisfy_strict_verifiers(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ async def test_a_client_that_leaves_takes_its_command_along(pod: World) -> None:
 async def test_a_refusal_by_the_node_is_the_status(pod: World) -> None:
     async with pod.http.ws_connect(exec_path("nope", stdout="1"), protocols=(V4,)) as socket:
         _, status = await collect(socket)
-    assert (status["code"], status["message"]) == (500, "Internal error occurred: no such command: nope")
+    assert (status["code"], status["message"]) == (400, "no such command: nope")
 
 
 async def test_attach(pod: World) -> None:
