@@ -132,7 +132,9 @@ class Tokens:
             return None
         try:
             signature, body = _unbase64(parts[2]), orjson.loads(_unbase64(parts[1]))
-            if len(signature) != 2 * _COORDINATE or not self._is_signature(signature, f"{parts[0]}.{parts[1]}".encode()):
+            if len(signature) != 2 * _COORDINATE or not self._is_signature(
+                signature, f"{parts[0]}.{parts[1]}".encode()
+            ):
                 return None
             private = body["kubernetes.io"]
             account, pod = private["serviceaccount"], private.get("pod")
