@@ -307,6 +307,7 @@ def canonical(headers: Headers) -> dict[str, list[str]]:
 
 
 __all__ = [
-    "Flags", "Server", "answer", "canonical", "dial_error", "die_on_signals", "duration", "error", "exit_later", "first",
+    "Flags", "Server", "answer", "canonical", "dial_error", "die_on_signals", "duration", "error", "exit_later",
+    "first",
     "format_duration", "header", "http_date", "klog", "klog_line", "listen", "log", "redirect", "sniff",
 ]  # fmt: skip

@@ -55,17 +55,18 @@ async def http_echo(process: Process, version: str) -> int:
 async def _serve(process: Process, flags: Flags, text: str, version: str) -> int:
     headers = [("X-App-Name", "http-echo"), ("X-App-Version", version)]
     body = text.encode("utf-8", "surrogateescape") + b"\n"
+    status = flags.values.get("status-code", 200)
 
     async def handle(request: Request) -> Response:
         started = process.clock.monotonic()
         if request.path == "/health":
             return answer(process, request, b'{"status":"ok"}\n', 200, headers)
-        response = answer(process, request, body, flags.values.get("status-code", 200), headers)
+        response = answer(process, request, body, status, headers)
         now = datetime.fromtimestamp(process.clock.time(), UTC)
         spent = golang.format_duration(process.clock.monotonic() - started)
         await process.print(
             f"{now:%Y/%m/%d %H:%M:%S} {request.host} {request.remote[0]}:{request.remote[1]} "
-            f'"{request.method} {request.path} HTTP/{request.http_version}" {flags.values.get("status-code", 200)} {len(body)} '
+            f'"{request.method} {request.path} HTTP/{request.http_version}" {status} {len(body)} '
             f'"{request.header("user-agent")}" {spent}'
         )
         return response
@@ -108,4 +109,4 @@ class IMAGE(Image):
     size = 3_050_000
     entrypoint = ("/http-echo",)
     user = 65532
-    commands = {"/http-echo": current}
+    commands = {"/http-echo": current}  # noqa: RUF012

@@ -1,4 +1,4 @@
-"""BusyBox httpd: static files from a folder. Left out: CGI, authentication, proxying, the configuration file's rules."""
+"""BusyBox httpd: static files from a folder. Left out: CGI, authentication, proxying, the configuration file."""
 
 from __future__ import annotations
 
@@ -92,5 +92,6 @@ def _common(process: Process, status: int) -> list[tuple[str, str]]:
 
 def _error(process: Process, status: int) -> Response:
     phrase, text = _ERRORS[status]
-    body = f"<HTML><HEAD><TITLE>{status} {phrase}</TITLE></HEAD>\n<BODY><H1>{status} {phrase}</H1>\n{text}\n</BODY></HTML>\n"
+    title = f"{status} {phrase}"
+    body = f"<HTML><HEAD><TITLE>{title}</TITLE></HEAD>\n<BODY><H1>{title}</H1>\n{text}\n</BODY></HTML>\n"
     return Response(status, _common(process, status), body.encode(), phrase)

@@ -12,7 +12,8 @@ _SBIN = frozenset(
 )
 _USR = frozenset(
     {"awk", "basename", "cmp", "cut", "diff", "dirname", "du", "env", "expr", "find", "free", "head", "hexdump", "id",
-     "killall", "less", "md5sum", "nc", "nl", "nohup", "nproc", "nslookup", "od", "paste", "printf", "readlink", "realpath",
+     "killall", "less", "md5sum", "nc", "nl", "nohup", "nproc", "nslookup", "od", "paste", "printf", "readlink",
+     "realpath",
      "seq", "sha1sum", "sha256sum", "sha512sum", "sort", "split", "tac", "tail", "tee", "telnet", "test", "[", "[[",
      "time", "timeout", "top", "tr", "traceroute", "tty", "uniq", "uptime", "vi", "wc", "wget", "which", "whoami",
      "xargs", "yes", "curl", "dig", "host", "getent", "jq", "openssl", "strings", "unzip", "xxd", "install"}
@@ -38,9 +39,11 @@ users:x:100:
 nobody:x:65534:
 """
 COMMON_FILES: dict[str, bytes | None] = {
-    "/etc/passwd": PASSWD, "/etc/group": GROUP, "/home": None, "/var/log": None, "/var/tmp": None, "/usr/local/bin": None,
+    "/etc/passwd": PASSWD, "/etc/group": GROUP, "/home": None, "/var/log": None, "/var/tmp": None,
+    "/usr/local/bin": None,
     "/mnt": None, "/opt": None, "/etc/nsswitch.conf": b"hosts: files dns\n",
-    "/etc/protocols": b"tcp\t6\tTCP\nudp\t17\tUDP\n", "/etc/services": b"domain\t53/tcp\ndomain\t53/udp\nhttp\t80/tcp\nhttps\t443/tcp\n",
+    "/etc/protocols": b"tcp\t6\tTCP\nudp\t17\tUDP\n",
+    "/etc/services": b"domain\t53/tcp\ndomain\t53/udp\nhttp\t80/tcp\nhttps\t443/tcp\n",
 }  # fmt: skip
 ALPINE_FILES: dict[str, bytes | None] = {
     **COMMON_FILES,
@@ -50,7 +53,8 @@ ALPINE_FILES: dict[str, bytes | None] = {
 DEBIAN_FILES: dict[str, bytes | None] = {
     **COMMON_FILES,
     "/etc/debian_version": b"12.11\n",
-    "/etc/os-release": b'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n',
+    "/etc/os-release": b'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n'
+    b'NAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n',
 }
 
 

@@ -33,7 +33,8 @@ UNSUPPORTED = frozenset(
     {"audit-proxy", "crd-conversion-webhook", "external-metrics", "fake-gitserver", "fake-registry-server",
      "grpc-health-checking", "guestbook", "inclusterclient", "mounttest", "mtlsclient", "mtlsserver", "net", "nettest",
      "no-snat-test", "no-snat-test-proxy", "nonewprivs", "openidmetadata", "podcertificatesigner",
-     "port-forward-tester", "resource-consumer-controller", "stress", "tcp-reset", "test-service-account-issuer-discovery",
+     "port-forward-tester", "resource-consumer-controller", "stress", "tcp-reset",
+     "test-service-account-issuer-discovery",
      "webhook"}
 )  # fmt: skip
 
@@ -66,8 +67,8 @@ class IMAGE(Image):
     size = 52_000_000
     entrypoint = ("/agnhost",)
     cmd = ("pause",)
-    files = {**ALPINE_FILES, "/uploads": None}
-    commands = {
+    files = {**ALPINE_FILES, "/uploads": None}  # noqa: RUF012
+    commands = {  # noqa: RUF012
         **programs("bash", "curl", "dig", "nc", "nslookup"),
         "/usr/bin/nslookup": nslookup.bind,  # bind-tools; BusyBox's is what the applet of the same name prints
         "/agnhost": agnhost,

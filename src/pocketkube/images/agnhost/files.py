@@ -1,4 +1,4 @@
-"""http.FileServer: files, directory lists, index.html, ranges and If-None-Match left to what net/http answers plainly."""
+"""http.FileServer: files, directory lists, index.html. Left out: ranges, If-None-Match."""
 
 from __future__ import annotations
 

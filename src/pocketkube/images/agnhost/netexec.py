@@ -9,10 +9,12 @@ import asyncio
 import json
 import os
 import re
-import ssl
+import signal
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import Message
+from typing import Any
 from urllib.parse import parse_qsl
 
 from pocketkube.images import golang
@@ -46,8 +48,6 @@ class Netexec:
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
-        import signal
-
         process, port = self.process, self.flags["http-port"]
         process.on_signal(signal.SIGTERM, self._terminate)
         async with asyncio.TaskGroup() as group:
@@ -78,8 +78,8 @@ class Netexec:
         self.terminating = True
         self._later(self._delayed_exit())
 
-    def _later(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
@@ -214,8 +214,6 @@ class Netexec:
             if data:
                 output["output"] = data.decode("utf-8", "replace")
             if status > 128:
-                import signal
-
                 output["error"] = f"signal: {(signal.strsignal(status - 128) or '').lower()}"
             elif status:
                 output["error"] = f"exit status {status}"
@@ -405,6 +403,3 @@ async def flag_error(process: Process, problem: str) -> int:
     """How cobra refuses a command line."""
     await process.error(f"Error: {problem}")
     return 1
-
-
-__all__ = ["FLAGS", "flag_error", "netexec", "ssl"]

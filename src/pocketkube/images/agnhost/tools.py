@@ -6,7 +6,7 @@ import asyncio
 import errno
 import random
 import signal
-import string
+from contextlib import suppress
 
 from pocketkube.images import golang
 from pocketkube.images.agnhost.netexec import flag_error
@@ -31,10 +31,8 @@ async def pause(process: Process, words: list[str]) -> int:
     await process.print("Signals registered")
     number = await caught
     text = f'exiting because of signal "{"interrupt" if number == signal.SIGINT else "terminated"}"\n'
-    try:
+    with suppress(OSError):
         process.fs.write_bytes(process.env.get("TERMINATION_MESSAGE_PATH") or "/dev/termination-log", text.encode())
-    except OSError:
-        pass
     await process.print(text, end="")
     return 1 if number == signal.SIGINT else 2
 
@@ -154,6 +152,3 @@ async def logs_generator(process: Process, words: list[str]) -> int:
         await klog(process, line, "logs_generator.go:79")
         await process.clock.sleep(seconds / total)
     return 0
-
-
-__all__ = ["connect", "pause", "string"]

@@ -19,8 +19,10 @@ async def tar(process: Process) -> int:
     if len(process.argv) > 1 and not process.argv[1].startswith("-"):
         process.argv[1] = "-" + process.argv[1]
     long = {
-        "create": "c", "extract": "x", "get": "x", "list": "t", "file": "f", "verbose": "v", "gzip": "z", "directory": "C",
-        "exclude": "e", "same-permissions": "p", "no-same-owner": "o", "no-same-permissions": "m", "strip-components": "S",
+        "create": "c", "extract": "x", "get": "x", "list": "t", "file": "f", "verbose": "v", "gzip": "z",
+        "directory": "C",
+        "exclude": "e", "same-permissions": "p", "no-same-owner": "o", "no-same-permissions": "m",
+        "strip-components": "S",
         "overwrite": "O", "to-stdout": "O", "touch": "m", "dereference": "h", "keep-old-files": "k",
         "numeric-owner": "n", "absolute-names": "P",
     }  # fmt: skip

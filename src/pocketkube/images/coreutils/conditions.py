@@ -159,8 +159,9 @@ def number(word: str) -> int:
         raise TestFailure(f"{word}: bad number") from None
 
 
-async def test(process: Process, argv: list[str] | None = None, prefix: str = "") -> int:
-    words = list(argv or process.argv)
+async def evaluate(process: Process, argv: list[str], prefix: str) -> int:
+    """0 true, 1 false, 2 for what is no expression, which is told after `prefix`."""
+    words = list(argv)
     name = words[0].rsplit("/", 1)[-1]
     if name in ("[", "[["):
         closer = "]" * len(name)
@@ -176,7 +177,7 @@ async def test(process: Process, argv: list[str] | None = None, prefix: str = ""
 
 
 async def command(process: Process) -> int:
-    return await test(process, prefix="test: " if process.argv[0].endswith("test") else "[: ")
+    return await evaluate(process, process.argv, "test: " if process.argv[0].endswith("test") else "[: ")
 
 
 COMMANDS: dict[str, Command] = {"test": command, "[": command, "[[": command}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import posixpath
 import re
@@ -15,7 +16,8 @@ from pocketkube.kubelet.process import Command, Process
 _HALF_YEAR = 15_778_476
 _LETTERS = {"file": "-", "directory": "d", "symlink": "l", "device": "c", "block": "b"}
 _KINDS = {
-    "directory": "directory", "symlink": "symbolic link", "device": "character special file", "block": "block special file",
+    "directory": "directory", "symlink": "symbolic link", "device": "character special file",
+    "block": "block special file",
 }  # fmt: skip
 
 
@@ -44,7 +46,8 @@ def human(size: float) -> str:
 
 async def ls(process: Process) -> int:
     long = {
-        "all": "a", "almost-all": "A", "full-time": "e", "group-directories-first": "D", "color": "G", "human-readable": "h",
+        "all": "a", "almost-all": "A", "full-time": "e", "group-directories-first": "D", "color": "G",
+        "human-readable": "h",
         "directory": "d", "recursive": "R", "inode": "i", "size": "s", "reverse": "r", "classify": "F",
     }  # fmt: skip
     process.argv[1:] = [word for word in process.argv[1:] if not word.startswith("--color")]
@@ -168,10 +171,8 @@ class _Listing:
             when = moment.strftime("%b %e %H:%M" if -900 <= age < _HALF_YEAR else "%b %e  %Y")
         line = f"{permissions(found)} {found.nlink:4d} {owners}{size} {when} {shown}"
         if found.kind == "symlink":
-            try:
+            with contextlib.suppress(OSError):
                 line += f" -> {process.fs.readlink(posixpath.join(folder, name))}"
-            except OSError:
-                pass
         return line
 
     def _mark(self, found: Stat) -> str:
@@ -303,7 +304,8 @@ async def _stat_filesystem(process: Process, path: str, form: str | None) -> Non
     where = _mount_point(process, path)
     kind = next((fstype for _, target, fstype, _ in process.fs.mounts() if target == where), "overlay")
     values = {
-        "n": path, "T": kind, "S": str(usage.bsize), "s": str(usage.bsize), "b": str(usage.blocks), "f": str(usage.bfree),
+        "n": path, "T": kind, "S": str(usage.bsize), "s": str(usage.bsize), "b": str(usage.blocks),
+        "f": str(usage.bfree),
         "a": str(usage.bavail), "c": str(usage.files), "d": str(usage.ffree), "l": "255", "i": "0", "t": "0", "%": "%",
     }  # fmt: skip
     text = form or (
@@ -333,14 +335,11 @@ async def df(process: Process) -> int:
     if not options.rest:
         chosen = mounts
     unit = 2**20 if "m" in options else 1024
+    title = "1M-blocks" if "m" in options else "1024-blocks" if "P" in options else "1K-blocks"
     header = (
         "Inodes      Used Available"
         if "i" in options
-        else (
-            "     Size      Used Available"
-            if {"h", "H"} & set(options.given)
-            else f"{'1M-blocks' if 'm' in options else '1024-blocks' if 'P' in options else '1K-blocks'}      Used Available"
-        )
+        else ("     Size      Used Available" if {"h", "H"} & set(options.given) else f"{title}      Used Available")
     )
     capacity = "Capacity" if "P" in options else "IUse%" if "i" in options else "Use%"
     kind_title = "Type       " if "T" in options else ""

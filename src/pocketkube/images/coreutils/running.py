@@ -1,4 +1,4 @@
-"""time, nice, nohup, setsid, watch, usleep, clear, reset: commands that run others; and those that only say they are missing."""
+"""time, nice, nohup, setsid, watch, usleep, clear: commands that run others; and those only saying they are missing."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ async def no_editor(process: Process) -> int:
 
 
 COMMANDS: dict[str, Command] = {
-    "time": time, "nice": wrapper, "setsid": wrapper, "stdbuf": wrapper, "nohup": nohup, "usleep": usleep, "watch": watch,
+    "time": time, "nice": wrapper, "setsid": wrapper, "stdbuf": wrapper, "nohup": nohup, "usleep": usleep,
+    "watch": watch,
     "clear": clear, "vi": no_editor, "less": no_editor, "more": no_editor,
 }  # fmt: skip

@@ -33,7 +33,8 @@ async def grep(process: Process) -> int:
     elif not patterns:
         if not words:
             await process.error(
-                f"Usage: {name_of(process)} [-HhnlLoqvsrRiwFE] [-m N] [-A|B|C N] {{ PATTERN | -e PATTERN... }} [FILE]..."
+                f"Usage: {name_of(process)} [-HhnlLoqvsrRiwFE] [-m N] [-A|B|C N] "
+                "{ PATTERN | -e PATTERN... | -f FILE... } [FILE]..."
             )
             return 2
         patterns = [words.pop(0)]
@@ -297,7 +298,8 @@ class _Find:
             case "-ls":
                 self.acts = True
                 return lambda path, found, _: self._print(
-                    f"{found.ino:9d} {found.blocks // 2:6d} {permissions(found)} {found.nlink:3d} {found.size:9d} {path}",
+                    f"{found.ino:9d} {found.blocks // 2:6d} {permissions(found)} {found.nlink:3d} "
+                    f"{found.size:9d} {path}",
                     "\n",
                 )
             case "-delete":
@@ -344,7 +346,7 @@ class _Find:
 
     def _exec_words(self) -> Test:
         self.acts = True
-        words = []
+        words: list[str] = []
         while (word := self.take("-exec")) != ";":
             if word == "+" and words and words[-1] == "{}":
                 batch: list[str] = []
@@ -468,7 +470,8 @@ async def find(process: Process) -> int:
 
 async def xargs(process: Process) -> int:
     options = await parse(process, "0rtn:I:i:L:P:s:d:pxE:e", {"null": "0", "no-run-if-empty": "r", "max-args": "n",
-                                                          "max-procs": "P", "replace": "I", "delimiter": "d"}, stop=True)  # fmt: skip
+                                                          "max-procs": "P", "replace": "I", "delimiter": "d"},
+                                                          stop=True)  # fmt: skip
     command = options.rest or ["echo"]
     data = b"".join([chunk async for chunk in chunks(process, "-")]).decode("utf-8", "surrogateescape")
     replace = options.get("I", options.get("i"))

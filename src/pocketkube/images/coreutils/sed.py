@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 
@@ -446,10 +447,8 @@ class Editor:
         return result, done
 
     def read(self, path: str) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self.appended.append(self.process.fs.read_bytes(path).decode("utf-8", "surrogateescape").removesuffix("\n"))
-        except OSError:
-            pass
 
     def flush(self) -> None:
         self.out += self.appended

@@ -208,7 +208,7 @@ def _column(viewer: Process, other: Process, name: str) -> str:
 
 
 async def ps(process: Process) -> int:
-    """BusyBox columns PID, USER, TIME, COMMAND; `-o` chooses others, and `-A -e -f -w aux` are taken and change nothing."""
+    """BusyBox columns PID, USER, TIME, COMMAND; `-o` chooses others; `-A -e -f -w aux` are taken and change nothing."""
     words = process.argv[1:]
     columns: list[tuple[str, str]] = []
     while words:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from decimal import Decimal, InvalidOperation
 from functools import cmp_to_key
@@ -79,7 +80,8 @@ def _compare(a: bytes, b: bytes, flags: set[str]) -> int:
 
 async def sort(process: Process) -> int:
     long = {"unique": "u", "reverse": "r", "numeric-sort": "n", "key": "k", "field-separator": "t", "output": "o",
-            "human-numeric-sort": "h", "version-sort": "V", "ignore-case": "f", "check": "c", "stable": "s"}  # fmt: skip
+            "human-numeric-sort": "h", "version-sort": "V", "ignore-case": "f", "check": "c",
+            "stable": "s"}  # fmt: skip
     options = await parse(process, "nrugMcszbdfiVhk*t:o:T:S:", long)
     try:
         keys = [_Key(text, options, options.get("t")) for text in options.get("k", [])]
@@ -114,7 +116,7 @@ async def sort(process: Process) -> int:
         return _compare(a, b, {"r"} & flags)
 
     if "c" in options:
-        for number, (a, b) in enumerate(zip(found, found[1:], strict=False), 2):
+        for number, (a, b) in enumerate(itertools.pairwise(found), 2):
             if compare(a, b) > (-1 if "u" in options else 0):
                 await fail(
                     process,

@@ -1,6 +1,7 @@
 """docker.io/library/nginx 1.27: serves files, redirects, proxies. Other versions are files of their own.
 
-Left out, and refused at start with an [emerg] line: TLS, `map`, `rewrite`, `if`, authentication, caching, limits, stream.
+Left out, and refused at start with an [emerg] line: TLS, `map`, `rewrite`, `if`, authentication, caching, limits,
+stream.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class IMAGE(Image):
     size = 72_400_000
     entrypoint = ("/docker-entrypoint.sh",)
     cmd = ("nginx", "-g", "daemon off;")
-    env = {"PATH": Image.env["PATH"], "NGINX_VERSION": VERSION}  # noqa: RUF012  as every image
+    env = {"PATH": Image.env["PATH"], "NGINX_VERSION": VERSION}  # noqa: RUF012
     stop_signal = "SIGQUIT"
     files = {**DEBIAN_FILES, **program.files()}  # noqa: RUF012
     commands = {  # noqa: RUF012

@@ -13,24 +13,135 @@ _TOKEN = re.compile(
     r"""\s+|\#[^\n]*|"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)'|([{};])|((?:\\.|\$\{\w+\}|[^\s{};"'\\])+)""", re.DOTALL
 )
 OBEYED = frozenset(
-    "http server location upstream events types include listen server_name root alias index return rewrite proxy_pass "
-    "proxy_set_header proxy_connect_timeout proxy_read_timeout try_files autoindex add_header default_type error_page "
-    "access_log error_log log_format internal deny allow if set limit_except stub_status".split()
+    [
+        "http",
+        "server",
+        "location",
+        "upstream",
+        "events",
+        "types",
+        "include",
+        "listen",
+        "server_name",
+        "root",
+        "alias",
+        "index",
+        "return",
+        "rewrite",
+        "proxy_pass",
+        "proxy_set_header",
+        "proxy_connect_timeout",
+        "proxy_read_timeout",
+        "try_files",
+        "autoindex",
+        "add_header",
+        "default_type",
+        "error_page",
+        "access_log",
+        "error_log",
+        "log_format",
+        "internal",
+        "deny",
+        "allow",
+        "if",
+        "set",
+        "limit_except",
+        "stub_status",
+    ]
 )
 _WITHOUT_EFFECT = frozenset(
-    "user worker_processes worker_connections pid sendfile tcp_nopush tcp_nodelay keepalive_timeout keepalive_requests "
-    "gzip gzip_types gzip_min_length gzip_vary gzip_proxied gzip_comp_level client_max_body_size client_body_buffer_size "
-    "server_tokens types_hash_max_size server_names_hash_bucket_size proxy_http_version proxy_buffering proxy_redirect "
-    "proxy_buffer_size proxy_buffers proxy_cache proxy_send_timeout resolver resolver_timeout charset daemon expires etag "
-    "worker_rlimit_nofile multi_accept use aio directio open_file_cache map_hash_bucket_size absolute_redirect "
-    "port_in_redirect real_ip_header set_real_ip_from keepalive zone least_conn ip_hash reset_timedout_connection "
-    "client_body_timeout client_header_timeout send_timeout large_client_header_buffers log_not_found".split()
+    [
+        "user",
+        "worker_processes",
+        "worker_connections",
+        "pid",
+        "sendfile",
+        "tcp_nopush",
+        "tcp_nodelay",
+        "keepalive_timeout",
+        "keepalive_requests",
+        "gzip",
+        "gzip_types",
+        "gzip_min_length",
+        "gzip_vary",
+        "gzip_proxied",
+        "gzip_comp_level",
+        "client_max_body_size",
+        "client_body_buffer_size",
+        "server_tokens",
+        "types_hash_max_size",
+        "server_names_hash_bucket_size",
+        "proxy_http_version",
+        "proxy_buffering",
+        "proxy_redirect",
+        "proxy_buffer_size",
+        "proxy_buffers",
+        "proxy_cache",
+        "proxy_send_timeout",
+        "resolver",
+        "resolver_timeout",
+        "charset",
+        "daemon",
+        "expires",
+        "etag",
+        "worker_rlimit_nofile",
+        "multi_accept",
+        "use",
+        "aio",
+        "directio",
+        "open_file_cache",
+        "map_hash_bucket_size",
+        "absolute_redirect",
+        "port_in_redirect",
+        "real_ip_header",
+        "set_real_ip_from",
+        "keepalive",
+        "zone",
+        "least_conn",
+        "ip_hash",
+        "reset_timedout_connection",
+        "client_body_timeout",
+        "client_header_timeout",
+        "send_timeout",
+        "large_client_header_buffers",
+        "log_not_found",
+    ]
 )
 _NOT_OBEYED = frozenset(
-    "stream mail map geo split_clients ssl_certificate ssl_certificate_key fastcgi_pass uwsgi_pass scgi_pass grpc_pass "
-    "auth_basic auth_basic_user_file auth_request sub_filter limit_req limit_req_zone limit_conn limit_conn_zone mirror "
-    "proxy_cache_path perl js_import load_module valid_referers secure_link dav_methods rewrite if set limit_except "
-    "stub_status".split()
+    [
+        "stream",
+        "mail",
+        "map",
+        "geo",
+        "split_clients",
+        "ssl_certificate",
+        "ssl_certificate_key",
+        "fastcgi_pass",
+        "uwsgi_pass",
+        "scgi_pass",
+        "grpc_pass",
+        "auth_basic",
+        "auth_basic_user_file",
+        "auth_request",
+        "sub_filter",
+        "limit_req",
+        "limit_req_zone",
+        "limit_conn",
+        "limit_conn_zone",
+        "mirror",
+        "proxy_cache_path",
+        "perl",
+        "js_import",
+        "load_module",
+        "valid_referers",
+        "secure_link",
+        "dav_methods",
+        "rewrite",
+        "if",
+        "set",
+        "limit_except",
+        "stub_status",
+    ]
 )
 
 

@@ -256,8 +256,8 @@ class _Master:
 async def _serve(process: Process, path: str, config: Config, version: str) -> int:
     master = _Master(process, path, config, version)
     signals: asyncio.Queue[int] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        process.on_signal(number, signals.put_nowait)
+    for handled in _MEANING:
+        process.on_signal(handled, signals.put_nowait)
     process.argv = ["nginx: master process nginx -g daemon off;"]
     try:
         async with asyncio.TaskGroup() as group:
@@ -277,7 +277,7 @@ async def _serve(process: Process, path: str, config: Config, version: str) -> i
             while True:
                 number = await signals.get()
                 name = signal.Signals(number).name
-                await notice(process, f"signal {number} ({name}) received, {_MEANING[number]}")
+                await notice(process, f"signal {number} ({name}) received, {_MEANING[signal.Signals(number)]}")
                 if number == signal.SIGHUP:
                     try:
                         master.use(load(process, path))
@@ -301,7 +301,8 @@ async def _serve(process: Process, path: str, config: Config, version: str) -> i
 
 
 _MEANING = {
-    signal.SIGTERM: "exiting", signal.SIGINT: "exiting", signal.SIGQUIT: "shutting down", signal.SIGHUP: "reconfiguring",
+    signal.SIGTERM: "exiting", signal.SIGINT: "exiting", signal.SIGQUIT: "shutting down",
+    signal.SIGHUP: "reconfiguring",
     signal.SIGUSR1: "reopening logs", signal.SIGUSR2: "changing binary is not possible here",
 }  # fmt: skip
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from urllib.parse import quote
 
-from pocketkube.images.golang import http_date
 from pocketkube.images.agnhost.files import not_modified
+from pocketkube.images.golang import http_date
 from pocketkube.images.nginx.config import Config, Location, Server
 from pocketkube.kubelet.process import Process
 from pocketkube.network import http
@@ -19,9 +19,11 @@ from pocketkube.network.http import Request, Response
 from pocketkube.network.resolver import ResolutionError, lookup
 
 REASONS = {
-    301: "Moved Permanently", 302: "Moved Temporarily", 303: "See Other", 304: "Not Modified", 307: "Temporary Redirect",
+    301: "Moved Permanently", 302: "Moved Temporarily", 303: "See Other", 304: "Not Modified",
+    307: "Temporary Redirect",
     308: "Permanent Redirect", 400: "Bad Request", 401: "Authorization Required", 403: "Forbidden", 404: "Not Found",
-    405: "Not Allowed", 412: "Precondition Failed", 413: "Request Entity Too Large", 416: "Requested Range Not Satisfiable",
+    405: "Not Allowed", 412: "Precondition Failed", 413: "Request Entity Too Large",
+    416: "Requested Range Not Satisfiable",
     429: "Too Many Requests", 500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway",
     503: "Service Temporarily Unavailable", 504: "Gateway Time-out",
 }  # fmt: skip
@@ -103,13 +105,13 @@ class Nginx:
                 return await self.inside(server, request, self.expand(last, request, path).partition("?")[0], depth + 1)
             return await self.static(server, location, request, path, depth), location
         except Page as page:
-            target = location.error_pages.get(page.status)
-            if not target or depth:
+            other = location.error_pages.get(page.status)
+            if not other or depth:
                 raise
-            if not target.startswith("/"):
-                raise Page(302, location=target) from None
+            if not other.startswith("/"):
+                raise Page(302, location=other) from None
             try:
-                response, _ = await self.inside(server, Request("GET", target, request.headers), target, depth + 1)
+                response, _ = await self.inside(server, Request("GET", other, request.headers), other, depth + 1)
             except Page:
                 raise page from None
             response.status = page.status
@@ -137,7 +139,8 @@ class Nginx:
         values = {
             "uri": path, "document_uri": path, "request_uri": request.target, "args": query, "query_string": query,
             "is_args": "?" if query else "", "host": re.sub(r":\d+$", "", request.host).lower() or "_",
-            "http_host": request.host, "scheme": "http", "request_method": request.method, "hostname": self.process.hostname,
+            "http_host": request.host, "scheme": "http", "request_method": request.method,
+            "hostname": self.process.hostname,
             "remote_addr": request.remote[0], "remote_port": str(request.remote[1]), "server_addr": request.local[0],
             "server_port": str(self.port), "server_name": (self.server(request).names or [""])[0],
             "nginx_version": self.version, "request": f"{request.method} {request.target} HTTP/{request.http_version}",
@@ -314,7 +317,8 @@ class Nginx:
         """Server, Date and Connection, where nginx puts them; add_header's last."""
         first = [("Server", f"nginx/{self.version}"), ("Date", http_date(self.process.clock.time()))]
         connection = [("Connection", "keep-alive" if keep else "close")]
-        ordered = [h for name in ("Content-Type", "Content-Length", "Last-Modified", "Location") for h in response.headers
+        ordered = [h for name in ("Content-Type", "Content-Length", "Last-Modified",
+        "Location") for h in response.headers
                    if h[0] == name]  # fmt: skip
         rest = [header for header in response.headers if header not in ordered]
         extra = []
@@ -354,8 +358,7 @@ def choose(server: Location, path: str) -> Location:
         if location.modifier == "=" and location.path == path:
             return location
         if location.modifier in ("", "^~") and path.startswith(location.path):
-            if best is None or len(location.path) > len(best.path):
-                best = location
+            best = location if best is None or len(location.path) > len(best.path) else best
     if best is None or best.modifier != "^~":
         for location in server.locations:
             if location.modifier in ("~", "~*"):

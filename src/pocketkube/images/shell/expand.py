@@ -1,4 +1,4 @@
-"""Word expansion: parameters, substitutions, arithmetic, then field splitting, file names, quotes (IEEE 1003.1, 2.6)."""
+"""Word expansion: parameters, substitutions, arithmetic, then fields, file names, quotes (IEEE 1003.1, 2.6)."""
 
 from __future__ import annotations
 

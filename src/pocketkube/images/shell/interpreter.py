@@ -34,7 +34,7 @@ _SLICE = 0.002
 class Shell:
     """One shell. `name` is $0."""
 
-    builtins: dict[str, Builtin] = {}  # noqa: RUF012  filled by the modules in builtins/
+    builtins: dict[str, Builtin] = {}  # noqa: RUF012
 
     def __init__(self, process: Process, name: str = "sh") -> None:
         self.process = process
@@ -221,7 +221,7 @@ class Shell:
     # Commands
 
     async def run(self, node: syntax.Node, *, tested: bool = False, final: bool = False) -> int:
-        """Run a command. `tested`: its failure is looked at, so `set -e` does not count; `final`: nothing follows it."""
+        """Run a command. `tested`: its failure is looked at, so `set -e` does not act; `final`: nothing follows."""
         await self._breathe()
         runner: Any = _RUNNERS[type(node)]
         self.status = await runner(self, node, tested, final)

@@ -63,7 +63,7 @@ def translate(pattern: str, *, shortest: bool = False) -> str:
 
 def _bracket(pattern: str, position: int) -> tuple[str, int] | None:
     """From behind `[`: its regular expression and where it ends; None when it is not closed."""
-    out = []
+    out: list[str] = []
     negated = pattern[position : position + 1] in ("!", "^")
     position += negated
     start = position

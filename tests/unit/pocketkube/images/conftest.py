@@ -53,7 +53,7 @@ class Running:
     async def says(self, text: str) -> None:
         """Wait until it wrote a text."""
         async with asyncio.timeout(LIMIT):
-            while text not in self.out + self.err:
+            while text not in self.out + self.err:  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
 

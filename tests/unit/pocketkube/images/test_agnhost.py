@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """agnhost against what the real one answered (tests/golden/api/traffic-03-agnhost.yaml records the same exchanges)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The coreutils: output and error texts as BusyBox 1.36 prints them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The shell against dash, where there is one: same script, same output, same status."""
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocketkube.images.coreutils.conditions import test
+from pocketkube.images.coreutils.conditions import evaluate
 from pocketkube.images.coreutils.text_output import echo_bytes, printf_bytes
 from pocketkube.images.shell.interpreter import Shell
 
@@ -31,7 +31,7 @@ async def printf(shell: Shell, argv: list[str]) -> int:
 
 
 async def test_(shell: Shell, argv: list[str]) -> int:
-    return await test(shell.process, argv, f"{shell.name}: ")
+    return await evaluate(shell.process, argv, f"{shell.name}: ")
 
 
 BUILTINS = {"echo": echo, "printf": printf, "test": test_, "[": test_, "[[": test_}

@@ -18,8 +18,8 @@ async def trap(shell: Shell, argv: list[str]) -> int:
         await shell.write(1, "".join(f"{number:2d}) {signal_name(number)}\n" for number in range(1, 32)))
         return 0
     if not words or words == ["-p"]:
-        for number, action in sorted(shell.traps.items()):
-            await shell.write(1, f"trap -- {_quoted(action)} {'EXIT' if not number else signal_name(number)}\n")
+        for at, set_ in sorted(shell.traps.items()):
+            await shell.write(1, f"trap -- {_quoted(set_)} {signal_name(at) if at else 'EXIT'}\n")
         return 0
     action: str | None = words.pop(0)
     if action == "-":
