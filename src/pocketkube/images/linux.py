@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from pocketkube.images import coreutils, shell
+from pocketkube.images import coreutils, net, shell
 from pocketkube.kubelet.process import Command
 
 _SBIN = frozenset(
@@ -60,11 +58,10 @@ DEBIAN_FILES: dict[str, bytes | None] = {
 
 def programs(*extra: str) -> dict[str, Command]:
     """Path -> program for BusyBox's applets and these others."""
-    try:
-        network: dict[str, Command] = import_module("pocketkube.images.net").COMMANDS
-    except ModuleNotFoundError:  # pragma: no cover  until the network tools are there
-        network = {}
-    every: dict[str, Command] = {**network, **coreutils.COMMANDS, **shell.COMMANDS, "bash": shell.sh}
+    every: dict[str, Command] = {**net.COMMANDS, **coreutils.COMMANDS, **shell.COMMANDS, "bash": shell.sh}
+    missing = [name for name in extra if name not in every]
+    if missing:
+        raise LookupError(f"no such programs: {', '.join(missing)}")
     return {f"{folder(name)}/{name}": every[name] for name in every if name not in _EXTRA or name in extra}
 
 
