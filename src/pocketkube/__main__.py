@@ -88,6 +88,9 @@ def explain(error: Exception, options: argparse.Namespace) -> tuple[str, str, st
 
 
 async def _serve(options: argparse.Namespace) -> None:
+    # The API server's library loads the system's certificate authorities when it is imported. This process calls
+    # nobody, and the nodes need not wait for that.
+    os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
     from pocketkube.cluster import Cluster, Config
 
     config = Config(

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from importlib.resources import files
 from ipaddress import ip_network
 
-import yaml
-
 from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.objects import Obj
@@ -18,22 +16,25 @@ SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
 def bootstrap(client: Client, zone: Mapping[str, str]) -> None:
-    """Create what is missing."""
+    """Create the namespaces and the `kubernetes` Service where they are missing."""
     for name in SYSTEM_NAMESPACES:
         _ensure(client, "namespaces", {"metadata": {"name": name}})
     _ensure(client, "services", _kubernetes_service(zone))
-    for addon in addons():
+
+
+def install_addons(client: Client) -> None:
+    """Create the objects packaged under data/addons where they are missing."""
+    for addon in _addons():
         _ensure(client, _resource_of(client, addon), addon)
 
 
-def addons() -> list[Obj]:
-    """The manifests packaged under data/addons, in file order."""
+def _addons() -> list[Obj]:
+    import yaml  # not at the top: it takes a twentieth of a second, and the nodes need not wait for it
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster
     folder = files("pocketkube") / "data" / "addons"
     manifests = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
-    return [obj for f in manifests for obj in yaml.load_all(f.read_text(), Loader=_Loader) if obj]
-
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster; start-up counts
+    return [obj for f in manifests for obj in yaml.load_all(f.read_text(), Loader=loader) if obj]
 
 
 def _kubernetes_service(zone: Mapping[str, str]) -> Obj:

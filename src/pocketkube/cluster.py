@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,14 @@ from pocketkube import images, objects
 from pocketkube.apiserver.pki import Pki
 from pocketkube.apiserver.server import ApiServer
 from pocketkube.apiserver.tokens import Tokens
-from pocketkube.bootstrap import bootstrap
+from pocketkube.bootstrap import bootstrap, install_addons
 from pocketkube.client import Client
 from pocketkube.clock import Clock
 from pocketkube.controllers import scan as controllers
 from pocketkube.kubelet.kubelet import Kubelet
 from pocketkube.kubelet.runtime import Runtime
-from pocketkube.network.dns import Zone
 from pocketkube.network.fabric import Fabric
+from pocketkube.network.hostports import HostPorts
 from pocketkube.network.proxy import Proxy
 from pocketkube.registry import Registry
 from pocketkube.scheduler import Scheduler
@@ -119,10 +119,7 @@ class Cluster:
         bootstrap(admin, zone)
 
         fabric = self.fabric = Fabric(clock, proxy=Proxy(Client(registry, "kube-proxy")))
-        lent = {
-            "dns": Zone(Client(registry, "coredns"), zone),
-            "tokens": Tokens(registry, pki.service_account_key),
-        }
+        lent = Lazily(lambda: _lent(registry, pki))
         kubelets = [self._kubelet(registry, node, fabric, lent) for node in config.nodes()]
         self._step("starting the API server")
         api = ApiServer(registry, pki=pki, runtime=Runtime(kubelets), port=config.port)
@@ -134,21 +131,20 @@ class Cluster:
         parts.append(Scheduler(Client(registry, "default-scheduler")).run())
         parts += [kubelet.run() for kubelet in kubelets]
         if config.host_ports:
-            from pocketkube.network.hostports import HostPorts
-
             parts.append(HostPorts(Client(registry, "host-ports"), fabric).run())
         self._parts = asyncio.get_running_loop().create_task(_together(parts), name="cluster")
         self._stack.push_async_callback(self._stop_parts)
         self._step("waiting for the nodes")
         await self._nodes_ready(admin)
         pki.write_kubeconfig(self.kubeconfig, name=config.name, server=f"https://127.0.0.1:{self.port}")
+        asyncio.get_running_loop().call_soon(install_addons, Client(registry, "kubeadm"))
 
-    def _kubelet(self, registry: Registry, node: Node, fabric: Fabric, lent: dict[str, Any]) -> Kubelet:
+    def _kubelet(self, registry: Registry, node: Node, fabric: Fabric, lent: Mapping[str, Any]) -> Kubelet:
         return Kubelet(
             Client(registry, "kubelet", node.name),
             node.name,
             fabric=fabric,
-            catalogue=images.catalogue(),
+            catalogue=Lazily(images.catalogue),
             state_dir=self.config.state_dir / "nodes" / node.name,
             node_ip=node.address,
             pod_cidr=node.pod_cidr,
@@ -184,6 +180,35 @@ class Cluster:
         self._parts.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await self._parts
+
+
+class Lazily(Mapping[str, Any]):
+    """A mapping made when it is first looked into: what only pods need is not loaded before the nodes are Ready."""
+
+    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
+        self._make = make
+        self._made: Mapping[str, Any] | None = None
+
+    def _all(self) -> Mapping[str, Any]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __getitem__(self, key: str) -> Any:
+        return self._all()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+def _lent(registry: Registry, pki: Pki) -> Mapping[str, Any]:
+    """What the cluster lends to its nodes: tokens for service accounts, and its DNS zone for CoreDNS."""
+    from pocketkube.network.dns import Zone
+
+    return {"dns": Zone(Client(registry, "coredns"), registry.zone), "tokens": Tokens(registry, pki)}
 
 
 async def _together(parts: Iterable[Coroutine[None, None, None]]) -> None:

@@ -87,7 +87,7 @@ class Pki:
         write_private(path, (json.dumps(config, indent=2) + "\n").encode())
 
     def _complete(self) -> bool:
-        """Whether everything was issued here, is unchanged, and good for a while: then no certificate is looked into."""
+        """Whether everything was issued here, is unchanged and good for a while: then nothing is looked into."""
         try:
             issued = json.loads((self.folder / "issued.json").read_text())
             return bool(issued["digest"] == self._digest() and issued["until"] > time.time() + RENEW_BEFORE)

@@ -109,6 +109,8 @@ class NodeAgent:
 
         def change(node: Obj) -> None:
             node["status"] = {**objects.status(node), **self._status(node)}
+            if not fresh:  # the images are looked through after the start, as upstream's image manager does
+                node["status"]["images"] = self._images()
 
         return self.client.patch("nodes", ("", self.name), change, subresource="status")
 
@@ -135,11 +137,12 @@ class NodeAgent:
                 "operatingSystem": "linux",
                 "architecture": self._labels()["kubernetes.io/arch"],
             },
-            "images": [
-                {"names": [name], "sizeBytes": image.size}
-                for name, image in sorted(self._catalogue.items(), key=lambda item: -item[1].size)
-            ][:_IMAGES_SHOWN],
         }
+
+    def _images(self) -> list[Obj]:
+        """The largest images first."""
+        found = sorted(self._catalogue.items(), key=lambda item: -item[1].size)
+        return [{"names": [name], "sizeBytes": image.size} for name, image in found[:_IMAGES_SHOWN]]
 
     def _foreign(self, node: Obj) -> Iterable[Obj]:
         own = {row[0] for row in _CONDITIONS}
