@@ -1,6 +1,7 @@
 """The learner's side of a lab: their files in `work/<slug>/`, the namespace on the cluster, and moving both.
 
 Nothing a learner wrote is ever overwritten or lost: start keeps files that are there, reset puts them aside first.
+What is put on the cluster carries the note of `kubectl apply`, so that a learner's own apply can take fields away.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import yaml
 from kindlab import labs, paths
 from kindlab.api import Api, ApiError, Obj
 from kindlab.errors import Problem
+from kindlab.kubectl import applying
 from kindlab.labs import Lab
 
 NAMESPACE_TIMEOUT = 30.0
@@ -55,7 +57,7 @@ def start(lab: Lab, api: Api) -> Started:
     for obj in read(lab.folder / "start" / name for name in lab.apply_at_start):
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
-            api.create(obj, lab.slug)
+            api.create(applying.noted(obj, lab.slug), lab.slug)
             done.created.append(label)
         except ApiError as error:
             if error.code != 409:
@@ -120,7 +122,7 @@ def apply(api: Api, namespace: str, files: Iterable[Path]) -> list[str]:
     for obj in read(files):
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
-            api.replace(obj, namespace)
+            api.replace(applying.noted(obj, namespace), namespace)
         except ApiError as error:
             raise Problem(
                 f"{label} was refused by the cluster.", error.message, "Correct the file and apply it again."

@@ -40,7 +40,7 @@ def apply(api: Api, namespace: str, obj: Obj, *, dry_run: bool = False) -> str:
     kind = f"{obj['apiVersion']}/{obj['kind']}"
     name = obj["metadata"]["name"]
     space = (obj["metadata"].get("namespace") or namespace) if api.namespaced(kind) else None
-    wanted = _with_last_applied(obj, space)
+    wanted = noted(obj, space)
     label = f"{resource_name(api, obj)}/{name}"
     query = {**STRICT, "fieldManager": "kubectl-client-side-apply", **({"dryRun": "All"} if dry_run else {})}
     suffix = " (server dry run)" if dry_run else ""
@@ -129,13 +129,14 @@ def merge_key(field: str, elements: list[Any]) -> str | None:
     return None
 
 
-def _with_last_applied(obj: Obj, namespace: str | None) -> Obj:
+def noted(obj: Obj, namespace: str | None) -> Obj:
+    """The object with the note of what is applied, which a later `kubectl apply` compares with."""
     meta = {k: v for k, v in obj["metadata"].items() if v is not None}
     if namespace:
         meta["namespace"] = namespace
     annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k != LAST_APPLIED}
-    noted = {**obj, "metadata": {**meta, "annotations": annotations}}
-    text = json.dumps(_sorted(noted), separators=(",", ":"), ensure_ascii=False) + "\n"
+    bare = {**obj, "metadata": {**meta, "annotations": annotations}}
+    text = json.dumps(_sorted(bare), separators=(",", ":"), ensure_ascii=False) + "\n"
     return {**obj, "metadata": {**meta, "annotations": {**annotations, LAST_APPLIED: text}}}
 
 

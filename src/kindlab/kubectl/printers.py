@@ -86,7 +86,7 @@ def custom_columns(objects: Sequence[Obj], spec: str, *, headers: bool = True) -
 
 
 def as_json(value: Any) -> str:
-    text = json.dumps(value, indent=4, ensure_ascii=False)
+    text = json.dumps(value, indent=4, ensure_ascii=False, sort_keys=True)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
@@ -112,7 +112,7 @@ _Dumper.add_representer(str, _text)
 
 
 def as_yaml(value: Any) -> str:
-    return yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=10**9).rstrip("\n")
+    return yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=80).rstrip("\n")
 
 
 def without_managed_fields(obj: Obj) -> Obj:

@@ -55,7 +55,7 @@ def named(session: Session, words: Sequence[str], labels: str = "", *, everythin
     return found
 
 
-def pod(session: Session, word: str) -> Obj:
+def pod(session: Session, word: str, *, say_which: bool = False) -> Obj:
     """The Pod a word names: `POD`, `pod/POD`, or one behind `deploy/NAME`, `svc/NAME` and the like."""
     kind, slash, name = word.partition("/")
     if not slash:
@@ -73,6 +73,8 @@ def pod(session: Session, word: str) -> Obj:
         p for p in running if any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"]["conditions"])
     ]
     for chosen in (*ready, *running, *pods):
+        if say_which and len(pods) > 1:
+            session.err.write(f"Found {len(pods)} pods, using pod/{chosen['metadata']['name']}\n")
         return chosen
     raise Refused(f"error: timed out waiting for the condition: no Pod of {word} is there")
 

@@ -54,7 +54,7 @@ def _endpoints(session: Session, obj: Obj) -> dict[str, list[str]]:
                 if (endpoint.get("conditions") or {}).get("ready", True)
                 for address in endpoint["addresses"]
             )
-    return {port: sorted(addresses) for port, addresses in found.items()}
+    return found
 
 
 def _events(session: Session, obj: Obj) -> str:

@@ -49,7 +49,7 @@ def COMMAND(
         if not pods:
             session.err.write(f"No resources found in {session.namespace} namespace.\n")
     else:
-        pods = [targets.pod(session, words[0])]
+        pods = [targets.pod(session, words[0], say_which=True)]
     query: dict[str, object] = {"previous": "true"} if previous else {}
     if tail >= 0:
         query["tailLines"] = tail

@@ -8,7 +8,7 @@ import click
 
 from kindlab.api import Obj
 from kindlab.kubectl import jsonpath, options, targets
-from kindlab.kubectl.session import Refused, Session, label, plural
+from kindlab.kubectl.session import Refused, Session, label
 
 
 @options.command()
@@ -32,10 +32,12 @@ def COMMAND(
         kind, fields = f"{version}/{target.served.kind}", f"metadata.name={target.name}"
         space = session.namespace if target.served.namespaced else None
         limit = max(0.0, options.seconds(timeout))
+        there = condition != "delete" or session.api.get(kind, target.name, space) is not None
         if not any(holds(found.values()) for found in session.api.follow(kind, space, fields=fields, timeout=limit)):
-            on = "" if condition == "create" else f" on {plural(target.served)}/{target.name}"
+            on = "" if condition == "create" else f" on {target.served.plural}/{target.name}"
             raise Refused(f"error: timed out waiting for the condition{on}")
-        session.say(f"{label(target.served, target.name)} {said}")
+        if there:
+            session.say(f"{label(target.served, target.name)} {said}")
 
 
 def _condition(text: str) -> tuple[Callable[[Iterable[Obj]], bool], str]:
