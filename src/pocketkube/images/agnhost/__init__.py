@@ -69,7 +69,7 @@ class IMAGE(Image):
     cmd = ("pause",)
     files = {**ALPINE_FILES, "/uploads": None}  # noqa: RUF012
     commands = {  # noqa: RUF012
-        **programs("bash", "curl", "dig", "nc", "nslookup"),
+        **programs("bash", "curl", "dig", "getent", "nc", "nslookup"),
         "/usr/bin/nslookup": nslookup.bind,  # bind-tools; BusyBox's is what the applet of the same name prints
         "/agnhost": agnhost,
         "/agnhost-2": agnhost,

@@ -25,7 +25,7 @@ class IMAGE(Image):
     stop_signal = "SIGQUIT"
     files = {**DEBIAN_FILES, **program.files()}  # noqa: RUF012
     commands = {  # noqa: RUF012
-        **programs("bash", "curl"),
+        **programs("bash", "curl", "getent"),
         "/usr/sbin/nginx": program.nginx_for(VERSION),
         "/docker-entrypoint.sh": program.entrypoint,
     }
