@@ -119,8 +119,11 @@ class Probe:
         return Replies(replies)
 
     def addresses(self, name: str) -> list[str]:
-        """The IPv4 addresses a name resolves to inside the cluster, sorted; none when it does not resolve."""
+        """The IPv4 addresses a name resolves to inside the cluster, sorted; none when it does not resolve. Raises
+        CouldNotGrade when the probe cannot ask."""
         result = self.host.run("getent ahostsv4 %s", name)
+        if result.rc not in (0, 2):  # 2: there is no such name
+            raise CouldNotGrade(f"the probe could not resolve {name}: {result.stderr.strip() or f'exit {result.rc}'}")
         return sorted({line.split()[0] for line in result.stdout.splitlines() if line.strip()})
 
 
