@@ -15,11 +15,12 @@ from pocketkube.objects import Obj
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
-def bootstrap(client: Client, zone: Mapping[str, str]) -> None:
-    """Create the namespaces and the `kubernetes` Service where they are missing."""
+def bootstrap(client: Client, zone: Mapping[str, str], api_address: str) -> None:
+    """Create the namespaces and the `kubernetes` Service where they are missing; `api_address`: the control plane's."""
     for name in SYSTEM_NAMESPACES:
         _ensure(client, "namespaces", {"metadata": {"name": name}})
     _ensure(client, "services", _kubernetes_service(zone))
+    _ensure(client, "endpointslices", _kubernetes_endpoints(api_address))
 
 
 def install_addons(client: Client) -> None:
@@ -49,6 +50,20 @@ def _kubernetes_service(zone: Mapping[str, str]) -> Obj:
             "clusterIP": str(ip_network(zone["service_cidr"])[1]),
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
         },
+    }
+
+
+def _kubernetes_endpoints(address: str) -> Obj:
+    """Written by the API server itself upstream (pkg/controlplane/reconcilers), not by the endpointslice controller."""
+    return {
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
     }
 
 

@@ -24,6 +24,7 @@ from pocketkube.clock import Clock
 from pocketkube.controllers import scan as controllers
 from pocketkube.kubelet.kubelet import Kubelet
 from pocketkube.kubelet.runtime import Runtime
+from pocketkube.network.api_endpoint import ApiEndpoint
 from pocketkube.network.fabric import Fabric
 from pocketkube.network.hostports import HostPorts
 from pocketkube.network.proxy import Proxy
@@ -116,11 +117,12 @@ class Cluster:
         }
         registry = self.registry = Registry(store, clock, zone)
         admin = Client(registry, "pocketkube")
-        bootstrap(admin, zone)
+        nodes = list(config.nodes())
+        bootstrap(admin, zone, nodes[0].address)
 
         fabric = self.fabric = Fabric(clock, proxy=Proxy(Client(registry, "kube-proxy")))
         lent = Lazily(lambda: _lent(registry, pki))
-        kubelets = [self._kubelet(registry, node, fabric, lent) for node in config.nodes()]
+        kubelets = [self._kubelet(registry, node, fabric, lent) for node in nodes]
         self._step("starting the API server")
         api = ApiServer(registry, pki=pki, runtime=Runtime(kubelets), port=config.port)
         self.port = await api.start()
@@ -130,6 +132,7 @@ class Cluster:
         parts: list[Coroutine[None, None, None]] = [c(Client(registry, c.name)).run() for c in controllers()]
         parts.append(Scheduler(Client(registry, "default-scheduler")).run())
         parts += [kubelet.run() for kubelet in kubelets]
+        parts.append(ApiEndpoint(fabric.node(nodes[0].name), self.port).run())
         if config.host_ports:
             parts.append(HostPorts(Client(registry, "host-ports"), fabric).run())
         self._parts = asyncio.get_running_loop().create_task(_together(parts), name="cluster")

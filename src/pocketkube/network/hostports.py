@@ -10,16 +10,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import socket
-import struct
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 
 from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.network.fabric import Fabric
-from pocketkube.network.stream import Stream
+from pocketkube.network.sockpipe import CHUNK, closing, join, reset
 from pocketkube.objects import Key, Obj
 from pocketkube.store import Event
 
@@ -27,7 +22,6 @@ log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
-CHUNK = 65536
 
 
 class HostPorts:
@@ -103,21 +97,14 @@ class HostPorts:
         task.add_done_callback(lambda _: writer.close())  # also when it was cancelled before its first step
 
     async def _pipe(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with _closing(writer):
+        async with closing(writer):
             try:
                 stream = await self._fabric.outside.connect(self._entry(), port)
             except OSError as error:
                 log.debug("host port %d: %s", port, error)
-                _reset(writer)
+                reset(writer)
                 return
-            try:
-                async with asyncio.TaskGroup() as both:
-                    both.create_task(_inward(reader, stream))
-                    both.create_task(_outward(stream, writer))
-            except* ConnectionError:
-                _reset(writer)
-            finally:
-                stream.close()
+            await join(stream, reader, writer)
 
     def _entry(self) -> str:
         """The address of the worker node traffic from this machine enters at; of any node when there is no worker."""
@@ -127,37 +114,6 @@ class HostPorts:
                 if address["type"] == "InternalIP" and self._fabric.host(address["address"]) is not None:
                     return str(address["address"])
         raise OSError(errno.EHOSTUNREACH, "No route to host")
-
-
-@asynccontextmanager
-async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-
-async def _inward(reader: asyncio.StreamReader, stream: Stream) -> None:
-    while data := await reader.read(CHUNK):
-        await stream.write(data)
-    stream.write_eof()
-
-
-async def _outward(stream: Stream, writer: asyncio.StreamWriter) -> None:
-    while data := await stream.read(CHUNK):
-        writer.write(data)
-        await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """End the connection as a refused or aborted one ends: with RST instead of FIN."""
-    linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    writer.transport.abort()
 
 
 def _node_ports(service: Obj) -> list[int]:
