@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,7 +106,7 @@ class Store:
         for space in spaces.values():
             yield from space.values()
 
-    def list_at(self, resource: str, namespace: str | None, revision: int) -> list[Obj]:
+    def list_at(self, resource: str, namespace: str | None, revision: int) -> Sequence[Obj]:
         """As `list`, as of an earlier revision, by undoing what happened since. Raises Expired beyond the history."""
         if revision < self.compacted:
             raise Expired(f"too old resource version: {revision} ({self.compacted})")
