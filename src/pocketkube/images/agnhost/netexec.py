@@ -15,32 +15,23 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import Message
 from typing import Any
-from urllib.parse import parse_qsl
 
 from pocketkube.images import golang
-from pocketkube.images.agnhost.network import ResolveFailure, resolve
-from pocketkube.images.golang import Flags, Server, answer, klog
+from pocketkube.images.agnhost.dial import Dialler, compact
+from pocketkube.images.golang import Flags, Server, klog
 from pocketkube.images.shell.descriptors import Collector
 from pocketkube.kubelet.process import Process, ProcessExit
-from pocketkube.network import http
 from pocketkube.network.http import Request, Response
 
 FLAGS = {
     "http-port": 8080, "tls-cert-file": "", "tls-private-key-file": "", "udp-port": 8081, "sctp-port": -1,
     "http-override": "", "udp-listen-addresses": "", "delay-shutdown": 0,
 }  # fmt: skip
-_DIAL_TIMEOUT = 5.0
 
 
-def compact(value: object) -> str:
-    """json.Marshal: no blanks, sorted keys, `<`, `>`, `&` escaped."""
-    text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-class Netexec:
+class Netexec(Dialler):
     def __init__(self, process: Process, flags: Flags) -> None:
-        self.process = process
+        super().__init__(process)
         self.flags = flags
         self.ready = False
         self.terminating = False
@@ -101,12 +92,6 @@ class Netexec:
             return await self.on_root(request)
         response: Response = await route(request)
         return response
-
-    def reply(self, request: Request, text: str, status: int = 200) -> Response:
-        return answer(self.process, request, text.encode("utf-8", "surrogateescape"), status)
-
-    async def log(self, text: str) -> None:
-        await klog(self.process, text)
 
     async def on_root(self, request: Request) -> Response:
         await self.log("GET /")
@@ -243,84 +228,6 @@ class Netexec:
         await self.log(f"{logged}: {reason}")
         return self.reply(request, compact({"error": text}))
 
-    async def on_dial(self, request: Request) -> Response:
-        query = dict(reversed(parse_qsl(request.target.partition("?")[2], keep_blank_values=True)))
-        host, port, wanted, protocol, tries = (
-            query.get(name, "") for name in ("host", "port", "request", "protocol", "tries")
-        )
-        await self.log(f"GET /dial?host={host}&protocol={protocol}&port={port}&request={wanted}&tries={tries}")
-        if tries and not re.fullmatch(r"[-+]?\d+", tries):
-            text = f"tries parameter is invalid. strconv.Atoi: parsing {json.dumps(tries)}: invalid syntax"
-            return golang.error(self.process, request, text, 400)
-        if not wanted:
-            return golang.error(self.process, request, "request parameter not specified. <nil>", 400)
-        if protocol.lower() not in ("", "http", "udp"):
-            return golang.error(self.process, request, f"unsupported protocol. {protocol}", 400)
-        try:
-            address = await resolve(self.process, host, port, "udp" if protocol.lower() == "udp" else "tcp")
-        except ResolveFailure as failure:
-            return golang.error(self.process, request, f"host and/or port param are invalid. {failure}", 400)
-        dial = self._dial_udp if protocol.lower() == "udp" else self._dial_http
-        responses, errors, last = [], [], ""
-        for _ in range(int(tries or 1)):
-            try:
-                last = await dial(wanted, address)
-                responses.append(last)
-            except DialFailure as failure:
-                last = ""
-                errors.append(str(failure))
-        output: dict[str, list[str]] = {}
-        if last:
-            output["responses"] = responses
-        if errors:
-            output["errors"] = errors
-        return self.reply(request, compact(output))
-
-    async def _dial_http(self, wanted: str, address: tuple[str, int]) -> str:
-        where = f"{address[0]}:{address[1]}"
-        url = f"http://{where}/{wanted}"
-        prefix = f'Get "{url}": '
-        try:
-            async with self.process.clock.timeout(_DIAL_TIMEOUT):
-                for _ in range(10):
-                    response = await http.request(
-                        lambda: self.process.net.connect(*address),
-                        "GET",
-                        "/" + wanted,
-                        [("Host", where), ("User-Agent", "Go-http-client/1.1"), ("Accept-Encoding", "gzip")],
-                    )
-                    location = response.header("location")
-                    if response.status not in (301, 302, 303, 307, 308) or not location.startswith("/"):
-                        return response.text
-                    wanted = location.lstrip("/")
-            raise DialFailure(f"{prefix}stopped after 10 redirects")
-        except TimeoutError as failure:
-            if failure.errno:
-                raise DialFailure(prefix + golang.dial_error("tcp", where, failure)) from None
-            text = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-            raise DialFailure(prefix + text) from None
-        except OSError as failure:
-            raise DialFailure(prefix + golang.dial_error("tcp", where, failure)) from None
-        except http.ProtocolError:
-            raise DialFailure(prefix + "EOF") from None
-
-    async def _dial_udp(self, wanted: str, address: tuple[str, int]) -> str:
-        failed = "reading from udp connection failed. err:'read udp {}:{}->{}:{}: {}'"
-        with self.process.net.bind_udp() as socket:
-            socket.connect(address)
-            here = (self.process.net.address, socket.port)
-            try:
-                socket.send(wanted.encode())
-                async with self.process.clock.timeout(_DIAL_TIMEOUT):
-                    data, _ = await socket.recvfrom()
-            except TimeoutError:
-                raise DialFailure(failed.format(*here, *address, "i/o timeout")) from None
-            except ConnectionRefusedError:
-                raise DialFailure(failed.format(*here, *address, "read: connection refused")) from None
-            except OSError as failure:
-                raise DialFailure(f"udp dial failed. err:{golang.dial_error('udp', address[0], failure)}") from None
-        return data.decode("utf-8", "replace")
-
     # UDP
 
     async def _start_udp(self, group: asyncio.TaskGroup, address: str) -> None:
@@ -361,10 +268,6 @@ class Netexec:
                     await self.log(f"Unknown UDP command received from {where}: {text}")
                 continue
             socket.sendto(reply.encode(), client)  # type: ignore[attr-defined]
-
-
-class DialFailure(Exception):
-    """net/http's or net's error text."""
 
 
 _ROUTES = frozenset(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pocketkube.images.shell import patterns
 from pocketkube.images.shell.arithmetic import ArithmeticFailure, evaluate
+from pocketkube.images.shell.state import ExpansionFailure
 from pocketkube.images.shell.syntax import Arithmetic, Parameter, Substitution, Text, Word
 
 if TYPE_CHECKING:
-    from pocketkube.images.shell.interpreter import Shell
+    from pocketkube.images.shell.core import Core
 
 Piece = tuple[str, bool, bool]
 """(text, quoted, to be split): quoted text is no pattern; only what an unquoted expansion gave is split."""
@@ -18,11 +19,7 @@ BREAK: Piece = ("", False, False)
 """Between the fields of `$@`; compared by identity."""
 
 
-class ExpansionFailure(Exception):
-    """`${x:?text}`, an unset parameter under `set -u`, bad arithmetic: ends a shell that is not interactive."""
-
-
-async def fields(shell: Shell, words: Iterable[Word]) -> list[str]:
+async def fields(shell: Core, words: Iterable[Word]) -> list[str]:
     """The arguments a list of words gives."""
     out: list[str] = []
     for word in words:
@@ -36,14 +33,14 @@ async def fields(shell: Shell, words: Iterable[Word]) -> list[str]:
     return out
 
 
-async def single(shell: Shell, word: Word) -> str:
+async def single(shell: Core, word: Word) -> str:
     """The one string a word gives where nothing is split: assignments, redirections, `case`."""
     if len(word) == 1 and isinstance(word[0], Text) and not word[0].text.startswith("~"):
         return word[0].text
     return "".join(" " if piece is BREAK else piece[0] for piece in await _pieces(shell, word, tilde=True))
 
 
-async def assignment(shell: Shell, word: Word) -> str:
+async def assignment(shell: Core, word: Word) -> str:
     """As `single`; a tilde counts after each colon too."""
     if word and isinstance(word[0], Text) and not word[0].quoted and ":~" in word[0].text:
         text = ":".join(_tilde(shell, part) for part in word[0].text.split(":"))
@@ -51,13 +48,13 @@ async def assignment(shell: Shell, word: Word) -> str:
     return await single(shell, word)
 
 
-async def pattern(shell: Shell, word: Word) -> str:
+async def pattern(shell: Core, word: Word) -> str:
     """A pattern: quoted characters are marked by backslashes."""
     pieces = await _pieces(shell, word, tilde=True)
     return "".join(" " if p is BREAK else patterns.quote(p[0]) if p[1] else p[0] for p in pieces)
 
 
-async def _pieces(shell: Shell, word: Word, *, tilde: bool = False) -> list[Piece]:
+async def _pieces(shell: Core, word: Word, *, tilde: bool = False) -> list[Piece]:
     out: list[Piece] = []
     for number, part in enumerate(word):
         if isinstance(part, Text):
@@ -76,14 +73,14 @@ async def _pieces(shell: Shell, word: Word, *, tilde: bool = False) -> list[Piec
     return out
 
 
-def _tilde(shell: Shell, text: str) -> str:
+def _tilde(shell: Core, text: str) -> str:
     user, slash, rest = text.partition("/")
     if user == "~":
         return shell.variables.get("HOME", "~") + slash + rest
     return "/root" + slash + rest if user == "~root" else text
 
 
-async def _arithmetic(shell: Shell, part: Arithmetic) -> str:
+async def _arithmetic(shell: Core, part: Arithmetic) -> str:
     expression = await single(shell, part.expression)
     try:
         return str(evaluate(expression, shell.variables))
@@ -91,7 +88,7 @@ async def _arithmetic(shell: Shell, part: Arithmetic) -> str:
         raise ExpansionFailure(str(failure)) from None
 
 
-async def _parameter(shell: Shell, part: Parameter) -> list[Piece]:
+async def _parameter(shell: Core, part: Parameter) -> list[Piece]:
     name, operator, quoted = part.name, part.operator, part.quoted
     if operator == "bad":
         raise ExpansionFailure("syntax error: bad substitution")
@@ -125,14 +122,14 @@ async def _parameter(shell: Shell, part: Parameter) -> list[Piece]:
     raise ExpansionFailure(f"{name}: {await single(shell, part.word) if part.word else default}")
 
 
-async def _replacement(shell: Shell, part: Parameter) -> list[Piece]:
+async def _replacement(shell: Core, part: Parameter) -> list[Piece]:
     pieces = await _pieces(shell, part.word, tilde=not part.quoted)
     if part.quoted:
         return [piece if piece is BREAK else (piece[0], True, False) for piece in pieces] or [("", True, False)]
     return [piece if piece is BREAK or piece[1] else (piece[0], False, True) for piece in pieces]
 
 
-def _set(shell: Shell, name: str, value: str | None) -> str:
+def _set(shell: Core, name: str, value: str | None) -> str:
     if value is None:
         if "u" in shell.options and name not in ("@", "*"):
             raise ExpansionFailure(f"{name}: parameter not set")
@@ -140,7 +137,7 @@ def _set(shell: Shell, name: str, value: str | None) -> str:
     return value
 
 
-def _positional(shell: Shell, name: str, quoted: bool) -> list[Piece]:
+def _positional(shell: Core, name: str, quoted: bool) -> list[Piece]:
     values = shell.positional
     if quoted and name == "*":
         separator = shell.variables.get("IFS", " ")[:1]
@@ -204,7 +201,7 @@ def _split(pieces: list[Piece], separators: str) -> list[list[Piece]]:
     return out
 
 
-def _file_names(shell: Shell, field: list[Piece]) -> list[str]:
+def _file_names(shell: Core, field: list[Piece]) -> list[str]:
     literal = "".join(text for text, _, _ in field)
     if "f" in shell.options or not any(not quoted and set(text) & set("*?[") for text, quoted, _ in field):
         return [literal]

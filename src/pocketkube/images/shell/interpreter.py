@@ -7,21 +7,18 @@ the shell. Every command lets other tasks run now and then, so no loop can hold 
 from __future__ import annotations
 
 import asyncio
-import copy
-import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pocketkube.images.shell import expand, patterns, syntax
-from pocketkube.images.shell.descriptors import Collector, Document, OpenFile, decode, encode, pipe, reason
-from pocketkube.images.shell.expand import ExpansionFailure
+from pocketkube.images.shell.descriptors import Collector, decode, pipe, reason
+from pocketkube.images.shell.launcher import Launcher
 from pocketkube.images.shell.parser import parse
-from pocketkube.images.shell.state import Leave, LoopJump, Return, ShellFailure, Variables
-from pocketkube.kubelet.process import Nothing, Process, ProcessExit, hold, release
+from pocketkube.images.shell.state import Leave, LoopJump, Return, ShellFailure
+from pocketkube.kubelet.process import Nothing, Process, release
 
-Builtin = Callable[["Shell", list[str]], Awaitable[int]]
 DECLARATIONS = frozenset({"export", "readonly", "local", "alias"})
 SPECIAL = frozenset(
     {".", ":", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "source",
@@ -31,186 +28,12 @@ _SLICE = 0.002
 """Seconds a shell computes before it lets others run."""
 
 
-class Shell:
-    """One shell. `name` is $0."""
-
-    builtins: dict[str, Builtin] = {}  # noqa: RUF012
-
-    def __init__(self, process: Process, name: str = "sh") -> None:
-        self.process = process
-        self.name = name
-        self.script: str | None = None
-        """The file the commands come from: then messages tell the line."""
-        self.variables = Variables(process.env)
-        self.variables.exported = set(process.env)
-        self.functions: dict[str, syntax.Node] = {}
-        self.aliases: dict[str, str] = {}
-        self.positional: list[str] = []
-        self.options: set[str] = set()
-        self.interactive = False
-        self.status = 0
-        self.line = 0
-        self.background = 0
-        self.jobs: dict[int, Process] = {}
-        self.traps: dict[int, str] = {}
-        self.pending: list[int] = []
-        self.signalled = asyncio.Event()
-        self.shell_pid = process.pid
-        self.loops = 0
-        self.calls = 0
-        self.scopes: list[dict[str, tuple[str | None, bool]]] = []
-        self.option_offset = 0
-        """Where `getopts` stands within a cluster of options."""
-        self._substituted: int | None = None
-        self._in_trap = False
-        self._turn = time.perf_counter()
-
-    def fork(self) -> Shell:
-        """A copy for a subshell: as the parent, but caught signals are back to their default."""
-        twin = copy.copy(self)
-        twin.variables = self.variables.copy()
-        twin.functions = dict(self.functions)
-        twin.aliases = dict(self.aliases)
-        twin.positional = list(self.positional)
-        twin.options = set(self.options)
-        twin.scopes = [dict(scope) for scope in self.scopes]
-        twin.traps = {number: action for number, action in self.traps.items() if not action}
-        twin.jobs = {}
-        twin.pending = []
-        twin.signalled = asyncio.Event()
-        twin.interactive = False
-        twin._in_trap = False
-        return twin
-
-    # Messages
-
-    async def say(self, text: str, command: str | None = None) -> None:
-        """An error message as ash words it: builtins and scripts tell the line."""
-        prefix = f"{self.name}: "
-        if command or self.script:
-            prefix += f"{command}: " if command else ""
-            if not self.interactive or self.script:
-                prefix += f"line {self.line if self.script else 0}: "
-        await self.write(2, f"{prefix}{text}\n")
-
-    async def write(self, descriptor: int, text: str) -> None:
-        stream = self.process.fds.get(descriptor)
-        if stream is None:
-            raise OSError(9, "Bad file descriptor")
-        await stream.write(encode(text))
-
-    # Parameters
-
-    def parameter(self, name: str) -> str | None:
-        """The value of `$name`, None when it is not set."""
-        if name[0].isdigit():
-            number = int(name)
-            if number == 0:
-                return self.name
-            return self.positional[number - 1] if number <= len(self.positional) else None
-        match name:
-            case "@" | "*":
-                separator = " " if name == "@" else self.variables.get("IFS", " ")[:1]
-                return separator.join(self.positional) if self.positional else None
-            case "#":
-                return str(len(self.positional))
-            case "?":
-                return str(self.status)
-            case "$":
-                return str(self.shell_pid)
-            case "!":
-                return str(self.background) if self.background else None
-            case "-":
-                return "".join(sorted(option for option in self.options if len(option) == 1))
-            case "LINENO":
-                return str(self.line)
-            case "RANDOM" if "RANDOM" not in self.variables:
-                return str(int.from_bytes(os.urandom(2), "big") >> 1)
-        return self.variables.get(name)
-
-    def assign(self, name: str, value: str) -> None:
-        self.variables[name] = value
-        if name == "OPTIND":
-            self.option_offset = 0
-
-    def names(self, folder: str) -> list[str]:
-        try:
-            return self.process.fs.listdir(folder)
-        except OSError:
-            return []
-
-    def exists(self, path: str) -> bool:
-        return self.process.fs.lexists(path)
-
-    # Whole programs
+class Shell(Launcher):
+    """One shell."""
 
     async def run_text(self, text: str, *, final: bool = False) -> int:
         """Run a program. Raises ShellSyntaxError and what leaves a command."""
         return await self.run(parse(text), final=final)
-
-    async def life(self, work: Callable[[], Awaitable[int]]) -> int:
-        """A shell's whole life around `work`: errors that end it, `exit`, the EXIT trap. The exit status."""
-        try:
-            self.status = await work()
-        except Leave as left:
-            self.status = left.status
-        except Return as returned:
-            self.status = returned.status
-        except LoopJump:
-            pass
-        except syntax.ShellSyntaxError as error:
-            self.line = error.line
-            await self.say(f"syntax error: {error.text}")
-            self.status = 2
-        except (ShellFailure, ExpansionFailure) as failure:
-            await self.say(str(failure))
-            self.status = getattr(failure, "status", 2)
-        return await self._exit_trap()
-
-    async def _exit_trap(self) -> int:
-        action = self.traps.pop(0, "")
-        if action:
-            status = self.status
-            try:
-                await self.run_text(action)
-                self.status = status
-            except Leave as left:
-                self.status = left.status
-            except (ShellFailure, ExpansionFailure, syntax.ShellSyntaxError) as failure:
-                await self.say(str(failure))
-        return self.status
-
-    # Signals
-
-    def trap(self, number: int, action: str | None) -> None:
-        """Set what a signal does: None is its default, "" ignores it. Number 0 is the shell's exit."""
-        if action is None:
-            self.traps.pop(number, None)
-            if number:
-                self.process.default_signal(number)
-            return
-        self.traps[number] = action
-        if number:
-            self.process.on_signal(number, self._caught if action else None)
-
-    def _caught(self, number: int) -> None:
-        self.pending.append(number)
-        self.signalled.set()
-
-    async def run_traps(self) -> None:
-        while self.pending and not self._in_trap:
-            number = self.pending.pop(0)
-            if not self.pending:
-                self.signalled.clear()
-            action = self.traps.get(number, "")
-            if action:
-                status = self.status
-                self._in_trap = True
-                try:
-                    await self.run_text(action)
-                finally:
-                    self._in_trap = False
-                self.status = status
 
     async def _breathe(self) -> None:
         now = time.perf_counter()
@@ -396,70 +219,6 @@ class Shell:
         self._substituted = await child.wait()
         return decode(data.replace(b"\0", b"")).rstrip("\n")
 
-    # Redirections
-
-    async def open_redirects(self, redirects: tuple[syntax.Redirect, ...]) -> dict[int, Any] | None:
-        """Descriptor -> what it becomes, None to close it. None altogether when one failed; that was told."""
-        opened: dict[int, Any] = {}
-        for redirect in redirects:
-            try:
-                opened[redirect.descriptor] = await self._open(redirect, opened)
-            except OSError as error:
-                await self.say(error.args[1] if len(error.args) > 1 else str(error))
-                for stream in opened.values():
-                    if isinstance(stream, OpenFile):
-                        stream.close()
-                return None
-        return opened
-
-    async def _open(self, redirect: syntax.Redirect, opened: dict[int, Any]) -> Any:
-        if redirect.operator == "<<":
-            return Document(encode(await expand.single(self, redirect.word)))
-        target = await expand.single(self, redirect.word)
-        if redirect.operator in ("<&", ">&"):
-            if target in ("-", ""):
-                return None
-            if target.isdecimal():
-                number = int(target)
-                stream = opened[number] if number in opened else self.process.fds.get(number)
-                if stream is None:
-                    raise OSError(9, f"dup2({number},{redirect.descriptor}): Bad file descriptor")
-                return stream
-            if redirect.operator == "<&":
-                raise ShellFailure("syntax error: bad fd number")
-        path = target
-        fs = self.process.fs
-        mode = {"<": "r", ">>": "a", "<>": "r+"}.get(redirect.operator, "w")
-        if redirect.operator == ">" and "C" in self.options and fs.is_file(self.process.path(path)):
-            raise OSError(17, f"can't create {path}: File exists")
-        try:
-            return OpenFile(fs.open(self.process.path(path) if path else path, mode))
-        except FileNotFoundError:
-            text = f"can't open {path}: no such file" if mode == "r" else f"can't create {path}: nonexistent directory"
-            raise OSError(2, text) from None
-        except OSError as error:
-            verb = "open" if mode == "r" else "create"
-            raise OSError(error.errno, f"can't {verb} {path}: {reason(error)}") from None
-
-    def lay(self, opened: dict[int, Any]) -> dict[int, Any]:
-        """Put descriptors in place for a while; gives what `restore` needs."""
-        saved = {number: self.process.fds.get(number) for number in opened}
-        for number, stream in opened.items():
-            if stream is None:
-                self.process.fds.pop(number, None)
-            else:
-                hold(stream)
-                self.process.fds[number] = stream
-        return saved
-
-    def restore(self, saved: dict[int, Any]) -> None:
-        for number, stream in saved.items():
-            current = self.process.fds.pop(number, None)
-            if current is not None:
-                release(current)
-            if stream is not None:
-                self.process.fds[number] = stream
-
     # Simple commands
 
     async def _simple(self, node: syntax.Simple, tested: bool, final: bool) -> int:
@@ -581,47 +340,6 @@ class Shell:
         if final and not any(self.traps.values()):
             return await self.replace(argv, environment, opened)
         return await self.start(argv, environment, opened)
-
-    async def start(self, argv: list[str], environment: dict[str, str], opened: dict[int, Any]) -> int:
-        """Run a program as a child."""
-        for stream in opened.values():
-            hold(stream)
-        try:
-            child = self.process.spawn(argv, env=environment, fds=opened)
-        except OSError as error:
-            saved = self.lay({number: stream for number, stream in opened.items() if number == 2})
-            status = await self.not_started(argv[0], error)
-            self.restore(saved)
-            return status
-        finally:
-            for stream in opened.values():
-                release(stream)
-        return await child.wait()
-
-    async def not_started(self, name: str, error: OSError) -> int:
-        missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
-        await self.say(f"{name}: {'not found' if missing else reason(error)}")
-        return 127 if missing else 126
-
-    async def replace(self, argv: list[str], environment: dict[str, str], opened: dict[int, Any]) -> int:
-        """execve: this process becomes the program. Returns only when it cannot be started."""
-        process = self.process
-        saved = self.lay(opened)
-        try:
-            path = process.namespace.find_program(argv[0], cwd=process.cwd, path=environment.get("PATH", ""))
-            main, arguments = process.namespace.program(path, argv)
-        except OSError as error:
-            status = await self.not_started(argv[0], error)
-            self.restore(saved)
-            return status
-        for stream in saved.values():
-            release(stream)
-        for number, action in self.traps.items():
-            if number and action:
-                process.default_signal(number)
-        process.argv = arguments
-        process.env = environment
-        raise ProcessExit(await main(process))
 
     async def _exec(self, node: syntax.Simple, argv: list[str], opened: dict[int, Any]) -> int:
         if len(argv) == 1:

@@ -11,11 +11,10 @@ from collections.abc import Awaitable, Callable
 from pocketkube.images.shell import builtins
 from pocketkube.images.shell.builtins.control import OPTIONS
 from pocketkube.images.shell.descriptors import decode, reason
-from pocketkube.images.shell.expand import ExpansionFailure
 from pocketkube.images.shell.interpreter import Shell
 from pocketkube.images.shell.parser import parse
 from pocketkube.images.shell.scanner import Scanner
-from pocketkube.images.shell.state import LoopJump, Return, ShellFailure
+from pocketkube.images.shell.state import ExpansionFailure, LoopJump, Return, ShellFailure
 from pocketkube.images.shell.syntax import ShellSyntaxError
 from pocketkube.kubelet.process import Command, Process
 

@@ -13,6 +13,10 @@ class ShellFailure(Exception):
         self.status = status
 
 
+class ExpansionFailure(Exception):
+    """`${x:?text}`, an unset parameter under `set -u`, bad arithmetic: ends a shell that is not interactive."""
+
+
 class Leave(Exception):
     """`exit`."""
 

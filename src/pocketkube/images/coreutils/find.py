@@ -1,4 +1,4 @@
-"""grep, find, xargs: what matches, and running commands for it."""
+"""find: walking directories with tests and actions."""
 
 from __future__ import annotations
 
@@ -6,149 +6,18 @@ import posixpath
 import re
 from collections.abc import Awaitable, Callable
 
-from pocketkube.images.coreutils.changing import parse_mode
 from pocketkube.images.coreutils.listing import permissions
-from pocketkube.images.coreutils.options import Options, chunks, fail, lines, name_of, parse, reason
+from pocketkube.images.coreutils.options import fail, reason
+from pocketkube.images.coreutils.permissions import parse_mode
+from pocketkube.images.coreutils.regex import basic
 from pocketkube.images.coreutils.system import user_name
-from pocketkube.images.coreutils.text import basic, extended
 from pocketkube.images.shell.patterns import matches
 from pocketkube.kubelet.filesystem.tree import Stat
 from pocketkube.kubelet.process import Command, Process, ProcessExit
 
-
-async def grep(process: Process) -> int:
-    long = {
-        "ignore-case": "i", "invert-match": "v", "count": "c", "line-number": "n", "quiet": "q", "silent": "q",
-        "files-with-matches": "l", "files-without-match": "L", "only-matching": "o", "recursive": "r", "regexp": "e",
-        "extended-regexp": "E", "fixed-strings": "F", "word-regexp": "w", "line-regexp": "x", "no-messages": "s",
-        "no-filename": "h", "with-filename": "H", "max-count": "m", "after-context": "A", "before-context": "B",
-        "context": "C", "file": "f", "basic-regexp": "G", "text": "a", "include": "I",
-    }  # fmt: skip
-    process.argv[1:] = [word for word in process.argv[1:] if not word.startswith("--color")]
-    options = await parse(process, "ivcnqlLorRe*EFwxshHm:A:B:C:f:GabzI:", long)
-    words = list(options.rest)
-    patterns = list(options.get("e", []))
-    if "f" in options:
-        patterns += [line.decode().rstrip("\n") async for line in lines(process, options.get("f"))]
-    elif not patterns:
-        if not words:
-            await process.error(
-                f"Usage: {name_of(process)} [-HhnlLoqvsrRiwFE] [-m N] [-A|B|C N] "
-                "{ PATTERN | -e PATTERN... | -f FILE... } [FILE]..."
-            )
-            return 2
-        patterns = [words.pop(0)]
-    patterns = [part for pattern in patterns for part in pattern.split("\n")]
-    expression = await _compile(process, patterns, options)
-    deep = "r" in options or "R" in options
-    paths = words or (["."] if deep else ["-"])
-    files: list[str] = []
-    status = [False, False]
-    for path in paths:
-        files += await _files(process, path, options, status) if deep else [path]
-    named = ("H" in options or len(paths) > 1 or deep) and "h" not in options
-    for path in files:
-        try:
-            if await _grep_file(process, path, expression, options, named):
-                status[0] = True
-                if "q" in options:
-                    return 0
-        except OSError as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            status[1] = True
-            if "s" not in options:
-                await process.error(f"{name_of(process)}: {path}: {reason(error)}")
-    return 2 if status[1] and not (status[0] and "q" in options) else 0 if status[0] else 1
-
-
-async def _compile(process: Process, patterns: list[str], options: Options) -> re.Pattern[str]:
-    name = name_of(process)
-    if "F" in options or name == "fgrep":
-        parts = [re.escape(pattern) for pattern in patterns]
-    elif "E" in options or name == "egrep":
-        parts = [extended(pattern) if pattern else "" for pattern in patterns]
-    else:
-        parts = [basic(pattern) for pattern in patterns]
-    text = "|".join(f"(?:{part})" for part in parts) if len(parts) > 1 else parts[0]
-    if "x" in options:
-        text = rf"\A(?:{text})\Z"
-    elif "w" in options:
-        text = rf"(?<!\w)(?:{text})(?!\w)"
-    try:
-        return re.compile(text, re.IGNORECASE if "i" in options else 0)
-    except re.error:
-        await process.error(f"{name}: bad regex '{patterns[0]}': Invalid regular expression")
-        raise ProcessExit(2) from None
-
-
-async def _files(process: Process, path: str, options: Options, status: list[bool]) -> list[str]:
-    fs = process.fs
-    if not fs.is_dir(path):
-        return [path]
-    out = []
-    for name in fs.listdir(path):
-        inner = f"{path.rstrip('/')}/{name}" if path != "." else f"./{name}"
-        if fs.is_symlink(inner) and "R" not in options:
-            continue
-        out += await _files(process, inner, options, status)
-    return out
-
-
-async def _grep_file(process: Process, path: str, expression: re.Pattern[str], options: Options, named: bool) -> bool:
-    title = "(standard input)" if path == "-" else path
-    prefix = f"{title}:" if named else ""
-    limit = int(options.get("m", 10**12))
-    before = int(options.get("B", options.get("C", 0)))
-    after = int(options.get("A", options.get("C", 0)))
-    quiet = bool({"q", "l", "L", "c"} & set(options.given))
-    earlier: list[tuple[int, str]] = []
-    shown_until = 0
-    remaining = count = number = 0
-    async for raw in lines(process, path):
-        number += 1
-        line = raw.decode("utf-8", "surrogateescape").rstrip("\n")
-        found = expression.search(line)
-        if bool(found) == ("v" in options):
-            if remaining:
-                remaining -= 1
-                await _show(process, prefix, number, line, options, "-")
-                shown_until = number
-            elif before:
-                earlier = [*earlier, (number, line)][-before:]
-            continue
-        count += 1
-        if "q" in options or "l" in options:
-            break
-        if not quiet:
-            if (before or after) and shown_until and (earlier[0][0] if earlier else number) > shown_until + 1:
-                await process.print("--")
-            for past, text in earlier:
-                await _show(process, prefix, past, text, options, "-")
-            earlier = []
-            if "o" in options:
-                for match in expression.finditer(line) if "v" not in options else ():
-                    if match.group():
-                        await _show(process, prefix, number, match.group(), options, ":")
-            else:
-                await _show(process, prefix, number, line, options, ":")
-            shown_until, remaining = number, after
-        if count >= limit:
-            break
-    if "c" in options:
-        await process.print(f"{prefix}{count}")
-    elif ("l" in options and count) or ("L" in options and not count):
-        await process.print(title)
-    return count > 0
-
-
-async def _show(process: Process, prefix: str, number: int, line: str, options: Options, mark: str) -> None:
-    head = prefix[:-1] + mark if prefix else ""
-    numbered = f"{number}{mark}" if "n" in options else ""
-    await process.stdout.write(f"{head}{numbered}{line}\n".encode("utf-8", "surrogateescape"))
-
-
 Test = Callable[[str, Stat, int], Awaitable[bool]]
+
+
 _TYPES = {"f": "file", "d": "directory", "l": "symlink", "c": "device", "b": "block"}
 
 
@@ -468,76 +337,4 @@ async def find(process: Process) -> int:
     return search.status
 
 
-async def xargs(process: Process) -> int:
-    options = await parse(process, "0rtn:I:i:L:P:s:d:pxE:e", {"null": "0", "no-run-if-empty": "r", "max-args": "n",
-                                                          "max-procs": "P", "replace": "I", "delimiter": "d"},
-                                                          stop=True)  # fmt: skip
-    command = options.rest or ["echo"]
-    data = b"".join([chunk async for chunk in chunks(process, "-")]).decode("utf-8", "surrogateescape")
-    replace = options.get("I", options.get("i"))
-    if "0" in options or "d" in options:
-        glue = "\0" if "0" in options else options.get("d").replace("\\n", "\n").replace("\\t", "\t")
-        items = data.removesuffix(glue).split(glue) if data else []
-    elif replace is not None:
-        items = [line.strip() for line in data.split("\n") if line.strip()]
-    else:
-        try:
-            items = _words(data)
-        except ValueError as error:
-            await fail(process, str(error))
-            raise
-    if not items and ("r" in options or replace is not None):
-        return 0
-    status = 0
-    if replace is not None:
-        runs = [[word.replace(replace, item) for word in command] for item in items]
-    else:
-        size = int(options.get("n", options.get("L", 0))) or max(1, len(items))
-        runs = [[*command, *items[at : at + size]] for at in range(0, len(items), size)] or [command]
-    for words in runs:
-        if "t" in options:
-            await process.error(" ".join(words))
-        try:
-            code = await process.run(words, fds={0: None})
-        except OSError as error:
-            await process.error(f"xargs: {words[0]}: {reason(error)}")
-            return 127 if isinstance(error, FileNotFoundError) else 126
-        if code == 255:
-            await process.error(f"xargs: {words[0]}: exited with status 255; aborting")
-            return 124
-        if code:
-            status = 123
-    return status
-
-
-def _words(text: str) -> list[str]:
-    """Blank-separated words with quotes and backslashes. Raises ValueError."""
-    out: list[str] = []
-    word: list[str] | None = None
-    at = 0
-    while at < len(text):
-        character = text[at]
-        at += 1
-        if character in " \t\n":
-            if word is not None:
-                out.append("".join(word))
-                word = None
-            continue
-        word = [] if word is None else word
-        if character in "'\"":
-            end = text.find(character, at)
-            if end < 0:
-                raise ValueError(f"unmatched {'single' if character == chr(39) else 'double'} quote")
-            word.append(text[at:end])
-            at = end + 1
-        elif character == "\\" and at < len(text):
-            word.append(text[at])
-            at += 1
-        else:
-            word.append(character)
-    if word is not None:
-        out.append("".join(word))
-    return out
-
-
-COMMANDS: dict[str, Command] = {"grep": grep, "egrep": grep, "fgrep": grep, "find": find, "xargs": xargs}
+COMMANDS: dict[str, Command] = {"find": find}
