@@ -5,8 +5,9 @@ real API server would hold (`types`, `parse`, `decoding` say what each models an
 import; the packaged v1.36.2 schemas are read one group at a time, when first asked for.
 """
 
-from pocketkube.schema.decoding import DecodeError, decode, decode_patched, strict_text
+from pocketkube.schema.decoding import decode, decode_patched, strict_text
 from pocketkube.schema.parse import ParseError, group_version_kind, loads_json, loads_yaml, unrecognized
+from pocketkube.schema.reader import DecodeError
 from pocketkube.schema.types import UNSTRUCTURED, Field, Type, UnknownKind, for_kind
 
 __all__ = [

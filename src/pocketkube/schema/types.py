@@ -128,8 +128,8 @@ class Type:
 
     @cached_property
     def decoder(self) -> Callable[[Any], Any]:
-        """The quick decoder (see decoding.compiled), made on first use."""
-        from pocketkube.schema.decoding import compiled
+        """The quick decoder (see compiled.py), made on first use."""
+        from pocketkube.schema.compiled import compiled
 
         return compiled(self)
 

@@ -1,4 +1,4 @@
-"""selectors.py: what matches, canonical text, and upstream's complaints (recorded in mechanics-03-lists)."""
+"""selectors: what matches, canonical text, and upstream's complaints (recorded in mechanics-03-lists)."""
 
 from __future__ import annotations
 

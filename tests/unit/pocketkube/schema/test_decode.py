@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketkube import schema
-from pocketkube.schema import decoding
+from pocketkube.schema.compiled import Doubt
+from pocketkube.schema.reader import Reader
 
 SERVICE, POD, SECRET = (("v1", kind) for kind in ("Service", "Pod", "Secret"))
 DEPLOYMENT = ("apps/v1", "Deployment")
@@ -252,9 +253,9 @@ def test_the_quick_way_agrees_with_the_careful_one(obj: dict[str, Any]) -> None:
     type_ = schema.for_kind(*SERVICE)
     try:
         quick = type_.decoder(obj)
-    except decoding._Doubt:
+    except Doubt:
         return
-    reader = decoding._Reader()
+    reader = Reader()
     assert reader.read(type_, obj) == quick
     assert reader.problems == []
 
