@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pocketkube.images import nginx
 from pocketkube.images.base import Image
-from pocketkube.images.nginx.program import nginx_for
+from pocketkube.images.programs.nginx.program import nginx_for
 
 VERSION = "1.28.0"
 

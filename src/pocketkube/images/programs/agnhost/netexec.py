@@ -17,8 +17,8 @@ from email.message import Message
 from typing import Any
 
 from pocketkube.images import golang
-from pocketkube.images.agnhost.dial import Dialler, compact
 from pocketkube.images.golang import Flags, Server, klog
+from pocketkube.images.programs.agnhost.dial import Dialler, compact
 from pocketkube.images.shell.descriptors import Collector
 from pocketkube.kubelet.process import Process, ProcessExit
 from pocketkube.network.http import Request, Response

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from pocketkube.images.agnhost import servers, tools
-from pocketkube.images.agnhost.netexec import netexec
 from pocketkube.images.base import Image
 from pocketkube.images.linux import ALPINE_FILES, programs
 from pocketkube.images.net import nslookup
+from pocketkube.images.programs.agnhost import servers, tools
+from pocketkube.images.programs.agnhost.netexec import netexec
 from pocketkube.kubelet.process import Process
 
 SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {

@@ -11,10 +11,10 @@ import signal
 from typing import Any
 
 from pocketkube.images import golang
-from pocketkube.images.agnhost.dial import compact
-from pocketkube.images.agnhost.files import serve_files
-from pocketkube.images.agnhost.netexec import flag_error
 from pocketkube.images.golang import Flags, Server, answer, klog
+from pocketkube.images.programs.agnhost.dial import compact
+from pocketkube.images.programs.agnhost.files import serve_files
+from pocketkube.images.programs.agnhost.netexec import flag_error
 from pocketkube.kubelet.process import Process, ProcessExit
 from pocketkube.network.http import Request, Response
 

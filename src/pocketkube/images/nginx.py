@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pocketkube.images.base import Image
 from pocketkube.images.linux import DEBIAN_FILES, programs
-from pocketkube.images.nginx import program
+from pocketkube.images.programs.nginx import program
 
 VERSION = "1.27.5"
 

@@ -7,8 +7,8 @@ import os
 import posixpath
 import signal
 
-from pocketkube.images.nginx.config import Config, ConfigFailure, build, parse
-from pocketkube.images.nginx.server import Nginx, notice
+from pocketkube.images.programs.nginx.config import Config, ConfigFailure, build, parse
+from pocketkube.images.programs.nginx.server import Nginx, notice
 from pocketkube.images.shell import patterns
 from pocketkube.kubelet.process import Command, Process
 from pocketkube.network.http import serve

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from urllib.parse import quote
 
-from pocketkube.images.agnhost.files import not_modified
 from pocketkube.images.golang import http_date
-from pocketkube.images.nginx.config import Config, Location, Server
+from pocketkube.images.programs.agnhost.files import not_modified
+from pocketkube.images.programs.nginx.config import Config, Location, Server
 from pocketkube.kubelet.process import Process
 from pocketkube.network import http
 from pocketkube.network.http import Request, Response

@@ -9,9 +9,9 @@ import signal
 from contextlib import suppress
 
 from pocketkube.images import golang
-from pocketkube.images.agnhost.netexec import flag_error
-from pocketkube.images.agnhost.network import ResolveFailure, resolve, split
 from pocketkube.images.golang import Flags, klog
+from pocketkube.images.programs.agnhost.netexec import flag_error
+from pocketkube.images.programs.agnhost.network import ResolveFailure, resolve, split
 from pocketkube.kubelet.process import Process
 
 _POD_NAME = "bcdfghjklmnpqrstvwxz2456789"

@@ -7,8 +7,8 @@ import re
 from urllib.parse import parse_qsl
 
 from pocketkube.images import golang
-from pocketkube.images.agnhost.network import ResolveFailure, resolve
 from pocketkube.images.golang import answer, klog
+from pocketkube.images.programs.agnhost.network import ResolveFailure, resolve
 from pocketkube.kubelet.process import Process
 from pocketkube.network import http
 from pocketkube.network.http import Request, Response

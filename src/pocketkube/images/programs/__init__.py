@@ -1,0 +1,1 @@
+"""The programs of the larger images, a package each; the images themselves are declared one folder up."""

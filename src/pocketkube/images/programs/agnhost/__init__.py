@@ -1,0 +1,1 @@
+"""`/agnhost`: netexec and the smaller servers and tools, one module per group."""
