@@ -29,15 +29,15 @@ def names(found: frozenset[str]) -> str:
     return ", ".join(sorted(found)) or "nobody"
 
 
-def expect_exactly(lab: LiveLab, url: str, pods: Pods, service: str) -> None:
+def expect_exactly(lab: LiveLab, url: str, pods: Pods) -> None:
     """Every request is answered, by each of these Pods and by no other."""
-    lab.expect(pods, expected=f"ready Pods behind {url}", seen="there are none", about=f"svc/{service}")
+    lab.expect(pods, expected=f"ready Pods behind {url}", seen="there are none", about=url)
     replies = lab.probe.get_many(f"{url}/hostname", count=enough(pods))
     lab.expect(
         replies.ok and replies.bodies == pods.names,
         expected=f"{len(replies)} requests to {url}, all answered, by exactly {pods}",
         seen=replies,
-        about=f"svc/{service}",
+        about=url,
     )
 
 
@@ -47,12 +47,12 @@ def expect_exactly(lab: LiveLab, url: str, pods: Pods, service: str) -> None:
 @check("catalog-service", "http://catalog answers every request")
 def test_catalog_answers_by_name(lab):
     replies = lab.probe.get_many("http://catalog/hostname", count=10)
-    lab.expect(replies.ok, expected="10 requests to http://catalog, all answered", seen=replies, about="svc/catalog")
+    lab.expect(replies.ok, expected="10 requests to http://catalog, all answered", seen=replies, about="http://catalog")
 
 
 @check("catalog-service", "requests to http://catalog reach every Pod of the catalog, and no other Pod")
 def test_catalog_reaches_every_pod(lab):
-    expect_exactly(lab, "http://catalog", pods_of(lab, "catalog"), "catalog")
+    expect_exactly(lab, "http://catalog", pods_of(lab, "catalog"))
 
 
 @check("catalog-service", "the name catalog stands for one address that is no Pod's own")
@@ -77,12 +77,12 @@ def is_address_of(lab: LiveLab, service: str, address: str) -> bool:
 @check("cart-selector", "http://cart answers")
 def test_cart_answers(lab):
     replies = lab.probe.get_many("http://cart/hostname", count=10)
-    lab.expect(replies.ok, expected="10 requests to http://cart, all answered", seen=replies, about="svc/cart")
+    lab.expect(replies.ok, expected="10 requests to http://cart, all answered", seen=replies, about="http://cart")
 
 
 @check("cart-selector", "requests to http://cart reach all Pods of Deployment cart and no others")
 def test_cart_reaches_no_other_pod(lab):
-    expect_exactly(lab, "http://cart", pods_of(lab, "cart"), "cart")
+    expect_exactly(lab, "http://cart", pods_of(lab, "cart"))
 
 
 # -- task payment-ports
@@ -90,7 +90,7 @@ def test_cart_reaches_no_other_pod(lab):
 
 @check("payment-ports", "http://payment, that is port 80, reaches all Pods of payment")
 def test_payment_answers_on_port_80(lab):
-    expect_exactly(lab, "http://payment", pods_of(lab, "payment"), "payment")
+    expect_exactly(lab, "http://payment", pods_of(lab, "payment"))
 
 
 # -- task orders-named-port
@@ -99,12 +99,12 @@ def test_payment_answers_on_port_80(lab):
 @check("orders-named-port", "no request to http://orders is refused")
 def test_every_orders_request_is_answered(lab):
     replies = lab.probe.get_many("http://orders/hostname", count=30)
-    lab.expect(replies.ok, expected="30 requests to http://orders, all answered", seen=replies, about="svc/orders")
+    lab.expect(replies.ok, expected="30 requests to http://orders, all answered", seen=replies, about="http://orders")
 
 
 @check("orders-named-port", "requests to http://orders reach the Pods of both versions")
 def test_orders_reaches_both_versions(lab):
-    expect_exactly(lab, "http://orders", pods_of(lab, "orders-v1", "orders-v2"), "orders")
+    expect_exactly(lab, "http://orders", pods_of(lab, "orders-v1", "orders-v2"))
 
 
 # -- task inventory-readiness
@@ -114,14 +114,14 @@ def test_orders_reaches_both_versions(lab):
 def test_inventory_answers(lab):
     replies = lab.probe.get_many("http://inventory/hostname", count=10)
     lab.expect(
-        replies.ok, expected="10 requests to http://inventory, all answered", seen=replies, about="svc/inventory"
+        replies.ok, expected="10 requests to http://inventory, all answered", seen=replies, about="http://inventory"
     )
 
 
 @check("inventory-readiness", "a Pod whose stock is taken away gets no more requests")
 def test_inventory_pod_without_stock_gets_no_request(lab):
     pods = pods_of(lab, "inventory")
-    lab.expect(pods, expected="ready Pods of inventory", seen="there are none", about="svc/inventory")
+    lab.expect(pods, expected="ready Pods of inventory", seen="there are none", about="http://inventory")
     victim = sorted(pods.names)[0]
     host = lab.host(victim)
     if not host.file(STOCK).exists:
@@ -146,7 +146,7 @@ def test_inventory_pod_without_stock_gets_no_request(lab):
         back,
         expected=f"Pod {victim} is back in the Service now that {STOCK} exists again",
         seen="it is still not ready",
-        about="svc/inventory",
+        about="http://inventory",
     )
 
 
@@ -175,7 +175,7 @@ def test_four_catalog_pods_answer(lab):
         len(seen) == 4,
         expected="four different Pods of Deployment catalog answer at http://catalog",
         seen=f"{len(seen)} of its {len(pods)} Pods answer ({replies})",
-        about="svc/catalog",
+        about="http://catalog",
     )
 
 
@@ -211,7 +211,7 @@ def test_storefront_reaches_the_catalog(lab):
         code == 0 and text in pods_of(lab, "catalog").names,
         expected="the storefront's request to $CATALOG_URL is answered by a Pod of the catalog",
         seen=text or f"curl ended with exit code {code}",
-        about="svc/catalog",
+        about="http://catalog",
     )
 
 
@@ -227,7 +227,7 @@ def test_storefront_survives_replaced_pods(lab):
         code == 0 and text in new.names,
         expected=f"after all Pods of the catalog were replaced, one of the new ones answers the storefront ({new})",
         seen=text or f"curl ended with exit code {code}",
-        about="svc/catalog",
+        about="http://catalog",
     )
 
 

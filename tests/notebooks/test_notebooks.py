@@ -1,0 +1,111 @@
+"""The lab's notebook, run from top to bottom as a learner runs it: on the cluster as the lab starts, and solved."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+import pytest
+
+from kindlab import labs, render, workspace
+from kindlab.clusters.base import Status
+from kindlab.labs import Lab
+
+pytestmark = pytest.mark.xdist_group("pocket")
+
+
+@pytest.fixture
+def lab(pocket: Status) -> Iterator[Lab]:
+    """Lab 02 started anew, with the learner's files in their folder."""
+    found = labs.find("02")
+    workspace.reset(found, pocket.api())
+    yield found
+    workspace.remove_namespace(pocket.api(), found.slug)
+
+
+def execute(lab: Lab) -> list[Any]:
+    """The code cells after running the learner's copy of the notebook; a cell that raises ends the test."""
+    file = workspace.folder(lab) / f"{lab.slug}.ipynb"
+    book = nbformat.read(file, as_version=4)
+    client = nbclient.NotebookClient(book, timeout=180, resources={"metadata": {"path": str(file.parent)}})
+    client.execute(env={**os.environ, "NO_COLOR": "1"})
+    return [cell for cell in book.cells if cell.cell_type == "code"]
+
+
+def texts(cell: Any) -> str:
+    """What a cell shows, as text; every answer of a magic has an HTML form too."""
+    shown = []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            shown.append(output.text)
+        else:
+            assert "text/html" in output.data, cell.source
+            shown.append(output.data["text/plain"])
+    return "\n".join(shown)
+
+
+def answer(cells: list[Any], line: str) -> str:
+    return next(texts(cell) for cell in cells if line in cell.source)
+
+
+def test_the_notebook_is_what_the_text_says() -> None:
+    for lab in labs.all_labs():
+        assert render.is_fresh(lab), f"run make notebooks ({lab.slug})"
+
+
+def test_the_notebook_holds_no_line_of_the_solution() -> None:
+    for lab in labs.all_labs():
+        text = (lab.folder / "lab.md").read_text(encoding="utf-8")
+        given = {line.strip() for f in lab.start_files for line in f.read_text(encoding="utf-8").splitlines()}
+        secret = {
+            line.strip()
+            for f in labs.manifests(lab.solution_folder)
+            for line in f.read_text(encoding="utf-8").splitlines()
+            if ":" in line and not line.lstrip().startswith("#")
+        }
+        shown = {line.strip() for line in text.splitlines()}
+        assert not shown & (secret - given), lab.slug
+
+
+@pytest.mark.slow
+def test_unsolved(lab: Lab) -> None:
+    cells = execute(lab)
+    assert "Traceback" not in "\n".join(texts(cell) for cell in cells)
+    assert "is still as the lab gave it" in answer(cells, "%apply cart.yaml")
+    assert "0 of 8 points" in answer(cells, "--task catalog-service")
+    assert "exit code 28" in answer(cells, "%kubectl delete pod") or "exit code 7" in answer(
+        cells, "%kubectl delete pod"
+    )
+    assert "selector app=carts matches no Pod" in answer(cells, "%why svc/cart")
+    whole = texts(cells[-1])
+    assert f"{lab.slug} on" in whole
+    assert f"0 of {lab.max_points} points" in whole
+    for task in lab.tasks:
+        assert f"✘ {task.id}" in whole
+
+
+@pytest.mark.slow
+def test_solved(lab: Lab, pocket: Status) -> None:
+    for file in labs.manifests(lab.solution_folder):
+        shutil.copyfile(file, workspace.folder(lab) / file.name)
+    workspace.solve(lab, pocket.api())
+    cells = execute(lab)
+    assert "unchanged" in answer(cells, "%apply catalog-service.yaml")
+    for task in lab.tasks:
+        assert f"{task.points} of {task.points} points" in answer(cells, f"--task {task.id}")
+    assert "Every hop is in order" in answer(cells, "%why svc/cart")
+    assert f"{lab.max_points} of {lab.max_points} points" in texts(cells[-1])
+
+
+def test_a_learner_without_a_cluster_is_told_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINDLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KINDLAB_WORK", str(tmp_path / "work"))
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%load_ext kindlab\n%start 02")])
+    nbclient.NotebookClient(book, timeout=60).execute(env=dict(os.environ))
+    text = texts(book.cells[0])
+    assert "is not ready" in text
+    assert "kindlab up" in text
+    assert "Traceback" not in text
