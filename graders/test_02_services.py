@@ -130,7 +130,7 @@ def test_inventory_pod_without_stock_gets_no_request(lab):
         raise CouldNotGrade(f"{STOCK} could not be removed in Pod {victim}")
     try:
         gone = lab.eventually(
-            "EndpointSlice", lambda found: victim not in ready_targets(found), labels=SLICES, timeout=15
+            "EndpointSlice", lambda found: victim not in ready_targets(found), labels=SLICES, timeout=10
         )
         replies = lab.probe.get_many("http://inventory/hostname", count=enough(pods), timeout=2)
         lab.expect(
@@ -141,7 +141,7 @@ def test_inventory_pod_without_stock_gets_no_request(lab):
         )
     finally:
         host.run("touch %s", STOCK)
-    back = lab.eventually("EndpointSlice", lambda found: victim in ready_targets(found), labels=SLICES, timeout=15)
+    back = lab.eventually("EndpointSlice", lambda found: victim in ready_targets(found), labels=SLICES, timeout=10)
     lab.expect(
         back,
         expected=f"Pod {victim} is back in the Service now that {STOCK} exists again",

@@ -2,7 +2,7 @@
 
 Static: every piece is there, hints and points and KCNA tags, enough wrong answers, a fresh notebook. Live: the start
 state scores 0 on every task, the solution and every alternative 100%, every wrong answer fails exactly the checks
-that its expect.toml names. A wrong answer is laid over the solution: it holds only the files that differ.
+that its expect.toml names (and those it names under `may`, where chance decides). A wrong answer is laid over the solution: it holds only the files that differ.
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ class Findings:
 
 @dataclass(frozen=True)
 class State:
-    """One answer to try: `files` go over the start; `fails` are the checks that must fail (None: all tasks)."""
+    """One answer to try: `files` go over the start; `fails` are the checks that must fail (None: all tasks), `may`
+    those that may."""
 
     lab: str
     name: str
     files: tuple[str, ...]
     fails: frozenset[str] | None
+    may: frozenset[str] = frozenset()
 
 
 def run(chosen: list[Lab], *, live: bool = True, jobs: int = 2, say: Callable[[str], Any] = print) -> Findings:
@@ -131,8 +133,8 @@ def _hint_problems(lab: Lab) -> Iterator[str]:
                     yield f"a hint of task {task.id} gives the solution away: {line!r}"
 
 
-def expectation(folder: Path) -> frozenset[str]:
-    """The checks a wrong answer must fail, from its expect.toml. Raises Problem."""
+def expectation(folder: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """(the checks a wrong answer must fail, those it may fail), from its expect.toml. Raises Problem."""
     try:
         data = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
         checks = frozenset(data["checks"])
@@ -144,7 +146,7 @@ def expectation(folder: Path) -> frozenset[str]:
             f"{type(error).__name__}: {error}.",
             'It needs: why = "what this learner misunderstood" and checks = ["test_..."].',
         ) from error
-    return checks
+    return checks, frozenset(data.get("may", ()))
 
 
 # -- live
@@ -160,9 +162,8 @@ def states(lab: Lab) -> Iterator[State]:
         yield State(lab.slug, f"alternatives/{folder.name}", _names(labs.manifests(folder)), frozenset())
     for folder in _folders(lab, "wrong"):
         over = {f.name: f for f in labs.manifests(folder)}
-        yield State(
-            lab.slug, f"wrong/{folder.name}", _names([over.get(f.name, f) for f in solution]), expectation(folder)
-        )
+        files = _names([over.get(f.name, f) for f in solution])
+        yield State(lab.slug, f"wrong/{folder.name}", files, *expectation(folder))
 
 
 def _run_live(all_states: list[State], jobs: int, findings: Findings, say: Callable[[str], Any]) -> None:
@@ -242,7 +243,7 @@ def judge(state: State, report: Report) -> str:
         scored = [t.id for t in report.tasks if t.outcome is Outcome.PASSED]
         return f"scores on {', '.join(scored)}: a lab starts at 0" if scored else ""
     failed = {c.name for c in checks if c.outcome is Outcome.FAILED}
-    missed, unjust = sorted(state.fails - failed), sorted(failed - state.fails)
+    missed, unjust = sorted(state.fails - failed), sorted(failed - state.fails - state.may)
     texts = [f"not caught by {', '.join(missed)}"] if missed else []
     for name in unjust:
         check = next(c for c in checks if c.name == name)

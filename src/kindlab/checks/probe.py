@@ -105,12 +105,12 @@ class Probe:
 
     def get_many(self, url: str, *, count: int, timeout: float = 3.0, options: str = "") -> Replies:
         """`count` GETs, each on a connection of its own, so that each is balanced anew. After three requests in a row
-        without any answer the rest is not sent: nobody waits for what is already known."""
+        without any answer, or two that timed out, the rest is not sent: nobody waits for what is already known."""
         script = (
             f"bad=0; i=0; while [ $i -lt {count} ] && [ $bad -lt 3 ]; do i=$((i+1)); "
             f"body=$(curl -s -m {timeout:g} {options} -w '\\n%{{http_code}}' {shlex.quote(url)}); code=$?; "
             f'echo "$body"; echo "{_MARK}$code"; '
-            f"if [ $code -eq 0 ]; then bad=0; else bad=$((bad+1)); fi; done"
+            f"case $code in 0) bad=0;; 28) bad=$((bad+2));; *) bad=$((bad+1));; esac; done"
         )
         result = self.host.run(script)
         replies = [_reply(part) for part in _parts(result.stdout)]
