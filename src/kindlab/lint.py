@@ -2,7 +2,8 @@
 
 Static: every piece is there, hints and points and KCNA tags, enough wrong answers, a fresh notebook. Live: the start
 state scores 0 on every task, the solution and every alternative 100%, every wrong answer fails exactly the checks
-that its expect.toml names (and those it names under `may`, where chance decides). A wrong answer is laid over the solution: it holds only the files that differ.
+that its expect.toml names (and perhaps those it names under `may`, where chance decides). A wrong answer is laid over
+the solution: it holds only the files that differ.
 """
 
 from __future__ import annotations
@@ -195,7 +196,10 @@ def _begin(scratch: Path) -> None:
     from kindlab.clusters.pocket import Pocket
 
     os.environ["KINDLAB_HOME"] = str(scratch / str(os.getpid()))
-    _worker["api"] = Pocket("lint").up(lambda text: None).api()
+    try:
+        _worker["api"] = Pocket("lint").up(lambda text: None).api()
+    except Problem as problem:  # raised where it can be reported: with the first state
+        _worker["problem"] = problem
 
 
 def _end(scratch: Path) -> None:
@@ -221,8 +225,11 @@ def _try(state: State) -> tuple[str, float]:
     from kindlab import workspace
     from kindlab.grading import runner
 
-    lab, api = labs.find(state.lab), _worker["api"]
+    lab = labs.find(state.lab)
     try:
+        if "problem" in _worker:
+            raise _worker["problem"]
+        api = _worker["api"]
         workspace.remove_namespace(api, lab.slug)
         workspace.make_namespace(api, lab.slug)
         workspace.apply(api, lab.slug, [lab.folder / "start" / name for name in lab.apply_at_start])

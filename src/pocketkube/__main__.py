@@ -20,8 +20,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pocketkube.store import StoreFull
-
 FAILED, COULD_NOT_START = 1, 3
 
 
@@ -51,12 +49,21 @@ def main() -> int:
             "Its lock is held by another process.",
             "Stop that one first, or choose another --state folder.",
         )
-    except (OSError, StoreFull, sqlite3.Error) as error:
-        return _fail(*explain(error, options))
+    except Exception as error:
+        cause = first_cause(error)
+        logging.getLogger("pocketkube").error("the cluster has failed", exc_info=error)
+        return _fail(*explain(cause, options))
     return 0
 
 
-def explain(error: Exception, options: argparse.Namespace) -> tuple[str, str, str]:
+def first_cause(error: BaseException) -> BaseException:
+    """The first error inside groups of errors: parts run side by side, the first one to die took the others along."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def explain(error: BaseException, options: argparse.Namespace) -> tuple[str, str, str]:
     """(what happened, why, what to do) for an error that kept the cluster from starting or running."""
     code = getattr(error, "errno", None)
     if code == errno.EADDRINUSE:
@@ -83,8 +90,7 @@ def explain(error: Exception, options: argparse.Namespace) -> tuple[str, str, st
             f"{error}.",
             "Start afresh with another --state folder, or remove this one (everything in the cluster is lost).",
         )
-    logging.getLogger("pocketkube").exception("the cluster could not start")
-    return ("The cluster could not start.", f"{type(error).__name__}: {error}.", "See the log for details.")
+    return ("The cluster has failed.", f"{type(error).__name__}: {error}.", "See the log for details.")
 
 
 async def _serve(options: argparse.Namespace) -> None:
