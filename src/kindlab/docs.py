@@ -13,7 +13,7 @@ from kindlab.cli import cli
 
 HEADER = """# Commands
 
-<!-- Written by `make docs` from src/kindlab/cli.py; do not edit. -->
+<!-- Written by `make docs` from src/kindlab/commands; do not edit. -->
 
 `LAB` is a lab's slug or its number: `02-services`, `02` and `2` are the same.
 
@@ -56,11 +56,11 @@ def text() -> str:
 
 
 def _commands() -> Iterator[str]:
-    context = click.Context(cli, info_name="kindlab", max_content_width=100)
-    for name in cli.list_commands(context):
-        command = cli.get_command(context, name)
+    whole = click.Context(cli, info_name="kindlab", **cli.context_settings)
+    for name in cli.list_commands(whole):
+        command = cli.get_command(whole, name)
         assert command is not None
-        usage = command.get_help(click.Context(command, info_name=f"kindlab {name}", max_content_width=100))
+        usage = command.get_help(click.Context(command, whole, info_name=name, **command.context_settings))
         yield f"## kindlab {name}\n\n```text\n{usage}\n```\n"
 
 

@@ -196,9 +196,7 @@ def _instead_of_a_traceback(shell: Any, kind: type, error: Problem, traceback: A
 
 def status() -> base.Status:
     """The cluster in use. Raises Problem when it is not ready."""
-    from kindlab import cli
-
-    return cli.ready(None)
+    return base.ready()
 
 
 # -- the magics

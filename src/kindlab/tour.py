@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kindlab import cli, labs, topology, workspace
+from kindlab import labs, terminal, topology, workspace
 from kindlab.clusters.base import Status
 from kindlab.errors import FAILED, PASSED
 from kindlab.grading import runner
@@ -19,28 +19,28 @@ def run(status: Status) -> int:
     api = status.api()
 
     _say(f"1. Begin: kindlab start {lab.number}")
-    with cli.steps() as step:
+    with terminal.steps() as step:
         step(f"starting {lab.slug}")
         workspace.remove_namespace(api, lab.slug)
         done = workspace.start(lab, api)
-    cli.say_started(lab.title, done)
+    terminal.started(lab.title, done)
 
     _say(f"2. Check what is there: kindlab check {lab.number}")
-    with cli.steps() as step:
+    with terminal.steps() as step:
         step(f"checking {lab.slug}")
         before = runner.grade(lab, api, cluster=status.name)
-    cli.show(before)
+    terminal.report(before)
 
     _say(f"3. Apply the reference solution: kindlab solve {lab.number}")
-    with cli.steps() as step:
+    with terminal.steps() as step:
         step(f"solving {lab.slug}")
         workspace.solve(lab, api)
 
     _say(f"4. Check again: kindlab check {lab.number}")
-    with cli.steps() as step:
+    with terminal.steps() as step:
         step(f"checking {lab.slug}")
         after = runner.grade(lab, api, cluster=status.name)
-    cli.show(after)
+    terminal.report(after)
 
     _say("5. What runs now")
     for line in topology.lines(api, lab.slug):
@@ -53,7 +53,7 @@ def run(status: Status) -> int:
     click.echo("  kindlab down          stop the cluster")
     if before.outcome is not Outcome.FAILED or after.outcome is not Outcome.PASSED:
         click.echo("This tour did not go as it should: the first check must fail and the second pass.", err=True)
-        return cli.exit_code(after) or FAILED
+        return after.exit_code or FAILED
     return PASSED
 
 

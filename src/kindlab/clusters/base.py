@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from kindlab import paths
 from kindlab.api import Api
-from kindlab.errors import UsageProblem
+from kindlab.errors import Problem, UsageProblem
 
 KINDS = ("auto", "pocket", "kind", "current")
 Step = Callable[[str], None]
@@ -115,3 +115,13 @@ def active(kind: str | None = None, name: str = "") -> Provider:
         )
     except (OSError, ValueError, KeyError, UsageProblem):
         return provider("pocket", name=name)
+
+
+def ready(kind: str | None = None) -> Status:
+    """The cluster to use, up and answering. Raises Problem when it is not ready."""
+    found = active(kind).status()
+    if not found.ready:
+        raise Problem(
+            f"The cluster {found.name} ({found.kind}) is not ready.", f"{found.detail}.", "Start it with: kindlab up"
+        )
+    return found

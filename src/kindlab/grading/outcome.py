@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED
+
 
 class Outcome(Enum):
     """COULD_NOT_GRADE is ours or the cluster's fault: never a zero for the learner."""
@@ -59,6 +61,11 @@ class Report:
     seconds: float = 0.0
     problem: str = ""
     """Why it could not grade, when the whole grading failed."""
+
+    @property
+    def exit_code(self) -> int:
+        """What `kindlab check` exits with."""
+        return {Outcome.PASSED: PASSED, Outcome.FAILED: FAILED}.get(self.outcome, COULD_NOT_GRADE)
 
     def to_json(self) -> dict[str, Any]:
         """The stable, documented shape of `kindlab check --json` (docs/cli.md)."""

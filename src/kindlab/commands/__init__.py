@@ -1,0 +1,26 @@
+"""What people type. Every command is a function with `@click.command()` in one of these modules, and is found there;
+the modules are scanned in the order of a learner's day, and commands are listed in the order they are written in.
+
+A command only parses words and prints: the work is in the modules it imports when it runs, so that `kindlab --help`
+starts fast.
+"""
+
+import importlib
+from collections.abc import Iterator
+
+import click
+
+SECTIONS = {
+    "cluster": "The cluster",
+    "lab": "Labs",
+    "look": "Looking and working",
+    "author": "For authors",
+}
+"""Module name -> the heading of its commands in `kindlab --help`."""
+
+
+def scan() -> Iterator[tuple[str, list[click.Command]]]:
+    """(heading, commands) of each section."""
+    for name, heading in SECTIONS.items():
+        module = importlib.import_module(f"kindlab.commands.{name}")
+        yield heading, [value for value in vars(module).values() if isinstance(value, click.Command)]

@@ -1,0 +1,70 @@
+"""Commands on the cluster itself."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from kindlab import terminal
+from kindlab.clusters import base
+from kindlab.commands.options import CLUSTERS, cluster_option, json_option
+from kindlab.errors import COULD_NOT_GRADE, PASSED
+
+
+@click.command()
+@click.option("--cluster", type=CLUSTERS, default="auto", show_default=True, help="Which kind of cluster.")
+@click.option("--name", default="", help="Tell several clusters of one kind apart.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the embedded API server (0: any free).")
+@json_option
+def up(cluster: str, name: str, port: int, as_json: bool) -> None:
+    """Start a cluster, or find it running."""
+    with terminal.steps(quiet=as_json) as step:
+        provider, why = base.choose(cluster, name=name, port=port)
+        step(f"starting {provider.kind}")
+        status = provider.up(step)
+    base.remember(status)
+    if as_json:
+        click.echo(json.dumps({"cluster": status.to_json()}))
+        return
+    click.echo(f"Cluster {status.name} ({status.kind}) is ready: {status.detail}.")
+    if cluster == "auto":
+        click.echo(f"kindlab took {status.kind} because {why}.")
+    if status.kubeconfig:
+        click.echo(f"For kubectl: export KUBECONFIG={status.kubeconfig}")
+    click.echo("Next: kindlab start 02")
+
+
+@click.command()
+@cluster_option
+@json_option
+def status(cluster: str | None, as_json: bool) -> int:
+    """Show the cluster in use."""
+    found = base.active(cluster).status()
+    if as_json:
+        click.echo(json.dumps({"cluster": found.to_json()}))
+    else:
+        state = "ready" if found.ready else "not ready"
+        click.echo(f"Cluster {found.name} ({found.kind}) is {state}: {found.detail}.")
+        if found.kubeconfig and found.ready:
+            click.echo(f"Kubeconfig: {found.kubeconfig}")
+        if not found.ready:
+            click.echo("Start it with: kindlab up")
+    return PASSED if found.ready else COULD_NOT_GRADE
+
+
+@click.command()
+@cluster_option
+@click.option("--name", default="", help="Which cluster of that kind.")
+def down(cluster: str | None, name: str) -> None:
+    """Stop the cluster and remove what it kept (your files in work/ stay)."""
+    provider = base.active(cluster, name)
+    with terminal.steps() as step:
+        removed = provider.down(step)
+    base.forget()
+    if provider.kind == "current":
+        click.echo("The cluster of your kubeconfig is not kindlab's: it was left as it is.")
+    else:
+        click.echo(
+            "The cluster is gone. Your files in work/ are still there." if removed else "There was no cluster to stop."
+        )

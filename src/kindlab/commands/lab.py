@@ -1,0 +1,159 @@
+"""A learner's commands on a lab."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from kindlab import terminal
+from kindlab.clusters import base
+from kindlab.commands.options import cluster_option, json_option
+from kindlab.errors import Problem
+
+if TYPE_CHECKING:
+    from kindlab.grading.outcome import Report
+    from kindlab.labs import Lab
+
+
+@click.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """Show the labs and how far you are."""
+    from kindlab import labs, progress
+
+    done = progress.load()
+    rows = [
+        {
+            "slug": lab.slug,
+            "title": lab.title,
+            "minutes": lab.minutes,
+            "kcna": list(lab.kcna),
+            "points": done.get(lab.slug, {}).get("points", 0),
+            "max_points": lab.max_points,
+            "started": bool(done.get(lab.slug)),
+        }
+        for lab in labs.all_labs()
+    ]
+    if as_json:
+        click.echo(json.dumps({"labs": rows}))
+        return
+    if not rows:
+        click.echo("There are no labs here yet. kindlab new SLUG begins one.")
+    for row in rows:
+        points = f"{row['points']}/{row['max_points']} points" if row["started"] else "not started"
+        click.echo(f"{row['slug']:<24} {row['minutes']:>3} min  {points:<14} {row['title']}")
+        click.echo(f"{'':<24}          KCNA: {', '.join(row['kcna'])}")
+
+
+@click.command()
+@click.argument("lab")
+@cluster_option
+def start(lab: str, cluster: str | None) -> None:
+    """Begin LAB: your files, its namespace, what it starts from."""
+    from kindlab import labs, progress, workspace
+
+    found = labs.find(lab)
+    with terminal.steps() as step:
+        step(f"starting {found.slug}")
+        done = workspace.start(found, base.ready(cluster).api())
+    progress.started(found.slug)
+    terminal.started(found.title, done)
+    click.echo(f"When you have changed something: kindlab check {found.number}")
+
+
+@click.command()
+@click.argument("lab", required=False)
+@click.option("--task", help="Check only this task (its id or number).")
+@cluster_option
+@json_option
+def check(lab: str | None, task: str | None, cluster: str | None, as_json: bool) -> int:
+    """Grade LAB by what the live cluster does (default: the lab you checked or started last)."""
+    from kindlab import labs, progress
+
+    found = labs.find(lab) if lab else labs.find(progress.latest())
+    only = found.task(task).id if task else None
+    with terminal.steps(quiet=as_json) as step:
+        step(f"checking {found.slug}")
+        report = _grade(found, cluster, only, as_json=as_json)
+    if only is None:
+        progress.checked(report)
+    if as_json:
+        click.echo(json.dumps(report.to_json()))
+    else:
+        terminal.report(report)
+        if report.points == report.max_points and only is None and found.debrief:
+            click.echo()
+            click.echo(found.debrief.strip())
+    return report.exit_code
+
+
+@click.command()
+@click.argument("lab")
+@click.argument("task")
+def hint(lab: str, task: str) -> None:
+    """The next hint for a TASK of LAB (its id or number); never the answer."""
+    from kindlab import labs, progress
+
+    found = labs.find(lab)
+    wanted = found.task(task)
+    taken = progress.hints_taken(found.slug, wanted.id)
+    shown = min(taken + 1, len(wanted.hints))
+    click.echo(f"{wanted.title}")
+    for number, text in enumerate(wanted.hints[:shown], 1):
+        click.echo(f"  {number}. {text}")
+    left = len(wanted.hints) - shown
+    click.echo(
+        f"{left} more." if left else "That was the last one. kindlab solve shows the reference solution at work."
+    )
+    progress.hint_taken(found.slug, wanted.id)
+
+
+@click.command()
+@click.argument("lab")
+@cluster_option
+def solve(lab: str, cluster: str | None) -> None:
+    """Apply LAB's reference solution to the cluster (your files stay as they are)."""
+    from kindlab import labs, workspace
+
+    found = labs.find(lab)
+    with terminal.steps() as step:
+        step(f"solving {found.slug}")
+        applied = workspace.solve(found, base.ready(cluster).api())
+    click.echo(f"Applied the reference solution: {', '.join(applied)}")
+    click.echo(f"Its files: {terminal.path(found.solution_folder)}")
+    click.echo(f"Next: kindlab check {found.number}")
+
+
+@click.command()
+@click.argument("lab")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@cluster_option
+def reset(lab: str, yes: bool, cluster: str | None) -> None:
+    """Put LAB back to its start, namespace included (your old files are kept aside)."""
+    from kindlab import labs, workspace
+
+    found = labs.find(lab)
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Delete everything in namespace {found.slug} and begin again?", abort=True)
+    with terminal.steps() as step:
+        step(f"resetting {found.slug}")
+        done, aside = workspace.reset(found, base.ready(cluster).api())
+    terminal.started(found.title, done)
+    if aside is not None:
+        click.echo(f"Your old files: {terminal.path(aside)}")
+
+
+def _grade(lab: Lab, cluster: str | None, only: str | None = None, *, as_json: bool = False) -> Report:
+    """Grade on the cluster in use. Without one: Problem, or under `as_json` a report that says so."""
+    from kindlab.grading import runner
+
+    try:
+        status = base.ready(cluster)
+        return runner.grade(lab, status.api(), cluster=status.name, only=only)
+    except Problem as problem:
+        if not as_json:
+            raise
+        return runner.not_graded(lab, problem, only=only)

@@ -1,0 +1,86 @@
+"""Commands that look at what runs, and places to work in."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from kindlab import terminal
+from kindlab.clusters import base
+from kindlab.commands.options import cluster_option, json_option, namespace_option
+from kindlab.errors import FAILED, PASSED
+
+
+@click.command()
+@click.argument("target")
+@namespace_option
+@cluster_option
+@json_option
+def why(target: str, namespace: str | None, cluster: str | None, as_json: bool) -> int:
+    """Follow svc/NAME or an in-cluster URL hop by hop to the first broken hop."""
+    from kindlab import progress
+    from kindlab.trace import trace
+
+    space = namespace or progress.latest()
+    with terminal.steps(quiet=as_json) as step:
+        step(f"following {target}")
+        path = trace(base.ready(cluster).api(), space, target)
+    if as_json:
+        click.echo(json.dumps(path.to_json()))
+    else:
+        click.echo(f"{path.target} in namespace {path.namespace}")
+        for hop in path.hops:
+            click.secho(f"  {'✔' if hop.ok else '✘'} {hop.name}: {hop.evidence}", fg=None if hop.ok else "red")
+        broken = path.broken
+        click.echo(f"Next: {broken.next}" if broken else "Every hop is in order.")
+    return FAILED if path.broken else PASSED
+
+
+@click.command()
+@click.argument("target")
+@namespace_option
+@cluster_option
+@json_option
+def url(target: str, namespace: str | None, cluster: str | None, as_json: bool) -> None:
+    """The address a browser on this machine can open for svc/NAME."""
+    from kindlab import progress, urls
+
+    found = urls.for_target(base.ready(cluster), namespace or progress.latest(), target)
+    click.echo(json.dumps({"urls": found}) if as_json else "\n".join(found))
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def kubectl(words: tuple[str, ...]) -> int:
+    """Run kubectl on the cluster in use, in the namespace of the lab you started last.
+
+    Without a kubectl on this machine a small stand-in does what the labs need.
+    """
+    from kindlab import progress
+    from kindlab.kubectl import attached
+
+    started = progress.load()
+    return attached(base.ready(), progress.latest() if started else "default", words)
+
+
+@click.command()
+@cluster_option
+def tour(cluster: str | None) -> int:
+    """A minute that shows it all on lab 02: wrong, told why, right, graded."""
+    from kindlab import tour as guide
+
+    return guide.run(base.ready(cluster))
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="JupyterLab's port (default: it chooses).")
+@click.option("--no-browser", is_flag=True, help="Do not open a browser.")
+@cluster_option
+def notebook(port: int, no_browser: bool, cluster: str | None) -> int:
+    """Open JupyterLab on your labs."""
+    from kindlab import jupyter
+
+    return jupyter.launch(base.ready(cluster), port=port, browser=not no_browser)

@@ -1,0 +1,26 @@
+"""Options that several commands have."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from kindlab.clusters.base import KINDS
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+CLUSTERS = click.Choice(KINDS)
+
+
+def cluster_option(command: Function) -> Function:
+    return click.option("--cluster", type=CLUSTERS, help="Which cluster to use (default: the one kindlab up started).")(
+        command
+    )
+
+
+def json_option(command: Function) -> Function:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+
+
+def namespace_option(command: Function) -> Function:
+    return click.option("-n", "--namespace", help="The namespace (default: the lab you started last).")(command)

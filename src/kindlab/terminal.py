@@ -1,0 +1,70 @@
+"""What commands print: progress, problems, reports, paths. Results go to standard output, the rest to standard
+error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kindlab.clusters.base import Step
+from kindlab.errors import Problem
+
+if TYPE_CHECKING:
+    from kindlab.grading.outcome import Report
+    from kindlab.workspace import Started
+
+
+def problem(error: Problem) -> None:
+    """What happened, why, what to do next."""
+    click.secho(error.what, fg="red", err=True)
+    for line in (error.why, error.then):
+        if line:
+            click.echo(line, err=True)
+
+
+@contextlib.contextmanager
+def steps(*, quiet: bool = False) -> Iterator[Step]:
+    """Shows what is being done on a terminal's last line; silent elsewhere, and under `quiet`."""
+    if quiet or not sys.stderr.isatty() or os.environ.get("CI"):
+        yield lambda text: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("...") as line:
+        yield lambda text: line.update(text)
+
+
+def report(found: Report) -> None:
+    """A grading, in colour where the terminal has it."""
+    from kindlab.grading.report import text
+
+    colours: dict[str, dict[str, Any]] = {"bold": {"bold": True}, "bold green": {"bold": True, "fg": "green"}}
+    for line, style in text.lines(found):
+        look: dict[str, Any] = colours.get(style, {"fg": style} if style else {})
+        click.secho(line, **look) if "NO_COLOR" not in os.environ else click.echo(line)
+
+
+def started(title: str, done: Started) -> None:
+    """What `kindlab start` or `reset` did."""
+    click.echo(title)
+    click.echo(f"Your files: {path(done.folder)}")
+    for label, names in (("copied", done.copied), ("kept as you left them", done.kept)):
+        if names:
+            click.echo(f"  {label}: {', '.join(names)}")
+    for label, names in (("created on the cluster", done.created), ("already on the cluster", done.already)):
+        if names:
+            click.echo(f"  {label}: {', '.join(names)}")
+
+
+def path(absolute: Path) -> str:
+    """A path as short as it can be said from here."""
+    try:
+        return str(absolute.relative_to(Path.cwd()))
+    except ValueError:
+        return str(absolute)
