@@ -186,7 +186,7 @@ def ask_catalog(lab: LiveLab):
     """One request from the storefront to the address in its own environment: (exit code, answer or error)."""
     pods = pods_of(lab, "storefront")
     lab.expect(pods, expected="a ready Pod of Deployment storefront", seen="there is none")
-    result = lab.host(sorted(pods.names)[0]).run('curl -sS -m 3 "$CATALOG_URL/hostname"')
+    result = lab.host(sorted(pods.names)[0]).run('curl -sS -m 2 "$CATALOG_URL/hostname"')
     return result.rc, (result.stdout or result.stderr).strip()
 
 

@@ -16,7 +16,7 @@ from kindlab.checks.probe import Probe
 from kindlab.checks.verdict import CheckFailed
 
 T = TypeVar("T")
-PATIENCE = 3.0
+PATIENCE = 2.0
 """Seconds without a completed rollout after which the Pods are asked whether waiting helps."""
 
 

@@ -21,6 +21,8 @@ IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 START_TIMEOUT = 120.0
 _MARK = "--kindlab--"
 
+TIMED_OUT = 28
+LOST_AMONG = 20
 CURL_ERRORS = {
     6: "the name does not resolve",
     7: "connection refused",
@@ -99,11 +101,11 @@ class Probe:
             f"the grader's own Pod {NAME} was not ready within {START_TIMEOUT:.0f} s (kubectl describe pod {NAME})"
         )
 
-    def get(self, url: str, *, timeout: float = 3.0, options: str = "") -> Reply:
+    def get(self, url: str, *, timeout: float = 2.0, options: str = "") -> Reply:
         """One GET with curl; `options` are further curl options."""
         return self.get_many(url, count=1, timeout=timeout, options=options)[0]
 
-    def get_many(self, url: str, *, count: int, timeout: float = 3.0, options: str = "") -> Replies:
+    def get_many(self, url: str, *, count: int, timeout: float = 2.0, options: str = "") -> Replies:
         """`count` GETs, each on a connection of its own, so that each is balanced anew. After three requests in a row
         without any answer, or two that timed out, the rest is not sent: nobody waits for what is already known."""
         script = (
@@ -116,6 +118,11 @@ class Probe:
         replies = [_reply(part) for part in _parts(result.stdout)]
         if not replies:
             raise CouldNotGrade(f"the probe could not send requests: {result.stderr.strip() or 'no output'}")
+        lost = [r for r in replies if r.exit == TIMED_OUT]
+        if len(lost) == 1 and len(replies) >= LOST_AMONG:
+            # One packet lost on the way is not the learner's fault. A Pod that really drops its share would have
+            # lost more than one of so many, so nothing is hidden.
+            replies[replies.index(lost[0])] = self.get(url, timeout=3 * timeout, options=options)
         return Replies(replies)
 
     def addresses(self, name: str) -> list[str]:

@@ -148,7 +148,7 @@ def _answer(api: Api, namespace: str, service: Obj, port: Obj, path: Trace) -> N
     number = port.get("targetPort", port["port"]) if headless else port["port"]
     if not isinstance(number, int):
         number = port["port"]
-    replies = probe.get_many(f"http://{name}.{namespace}:{number}/", count=6, timeout=2)
+    replies = probe.get_many(f"http://{name}.{namespace}:{number}/", count=4, timeout=1.5)
     broken = [r for r in replies if r.exit and r.exit not in (52, 56)]
     if not broken:
         path.ok("Answer", f"port {number} answers: {replies}")
