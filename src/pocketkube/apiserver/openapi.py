@@ -1,7 +1,7 @@
 """OpenAPI v3: an index and one document per group version, as kubectl needs it to validate and to explain.
 
 Models k8s.io/kube-openapi's handler3. Schemas are the packaged ones of v1.36.2; paths are made for the kinds served.
-Left out: descriptions; /openapi/v2 (404: clients have read v3 since 1.27).
+/openapi/v2 is in openapi_v2.py. Left out: descriptions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from pocketkube.apiserver import discovery
+from pocketkube.apiserver import discovery, openapi_v2
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.info import NOT_ALLOWED
 from pocketkube.apiserver.request import Request
@@ -44,10 +44,12 @@ _VERB: Final = {
 
 def serve(api: Api, request: Request, parts: list[str]) -> web.Response:
     """`parts` is the path after /openapi."""
-    if parts[:1] != ["v3"]:
+    if parts[:1] != ["v3"] and parts != ["v2"]:
         return not_found_page()
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(NOT_ALLOWED, details={})
+    if parts == ["v2"]:
+        return _serve_v2(api, request)
     if len(parts) == 1:
         return answer(request, 200, index(api))
     found = document(api, "/".join(parts[1:]))
@@ -57,6 +59,23 @@ def serve(api: Api, request: Request, parts: list[str]) -> web.Response:
     response = raw(200, data, JSON)
     # the hash in the address changes with the content, so clients may keep what they have
     response.headers["Cache-Control"] = "public, immutable" if request.query.text("hash") == digest else "no-cache"
+    response.headers["ETag"] = f'"{digest}"'
+    return response
+
+
+def _serve_v2(api: Api, request: Request) -> web.Response:
+    protobuf = openapi_v2.wants_protobuf(request.http.headers.get("Accept", ""))
+    name = f"v2 {'protobuf' if protobuf else 'json'}"
+    if name not in api.documents:
+        schemas: Obj = {}
+        for group, found in discovery.versions(api).items():
+            for version in found:
+                schemas |= packaged(f"apis/{group}/{version}" if group else f"api/{version}") or {}
+        swagger = openapi_v2.document(schemas)
+        data = openapi_v2.encode(swagger) if protobuf else orjson.dumps(swagger)
+        api.documents[name] = data, hashlib.sha256(data).hexdigest().upper()
+    data, digest = api.documents[name]
+    response = raw(200, data, openapi_v2.PROTOBUF if protobuf else JSON)
     response.headers["ETag"] = f'"{digest}"'
     return response
 

@@ -125,7 +125,7 @@ NOT_ALLOWED = status(405, "the server does not allow this method on the requeste
         ("GET", "/nope", 404, "404 page not found\n"),
         ("GET", "/apis/nope", 404, "404 page not found\n"),
         ("GET", "/apis/nope/v1/things", 404, "404 page not found\n"),
-        ("GET", "/openapi/v2", 404, "404 page not found\n"),
+        ("GET", "/openapi/v1", 404, "404 page not found\n"),
         ("GET", "/api/v2", 404, NOT_THERE),
         ("GET", "/apis/apps/v9/deployments", 404, NOT_THERE),
         ("GET", "/api/v1/things", 404, NOT_THERE),

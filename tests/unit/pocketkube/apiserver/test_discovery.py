@@ -106,6 +106,14 @@ async def test_openapi_documents_are_what_kubectl_needs(world: World) -> None:
     assert served == kinds
 
 
+async def test_openapi_v2_has_the_definitions(world: World) -> None:
+    code, document = await world.get("/openapi/v2")
+    assert (code, document["swagger"]) == (200, "2.0")
+    port = document["definitions"]["io.k8s.api.core.v1.ServicePort"]
+    assert port["required"] == ["port"]
+    assert port["properties"]["targetPort"] == {"$ref": "#/definitions/io.k8s.apimachinery.pkg.util.intstr.IntOrString"}
+
+
 async def test_explain_finds_its_path(world: World) -> None:
     _, document = await world.get("/openapi/v3/apis/apps/v1")
     paths = document["paths"]
