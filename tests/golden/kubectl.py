@@ -1,7 +1,8 @@
 """Running the real kubectl, and what is known of its versions.
 
 The recordings are of kubectl 1.36.2. What another version prints on its own account differs for reasons that lie in no
-cluster. `KNOWN_DIFFERENCES` lists such texts, each with its reason; they are applied only when asked for
+cluster. `OLDER_TEXTS` says how an older kubectl prints a recorded text, `KNOWN_DIFFERENCES` which single differences a
+version explains, each with its reason; they are applied only when asked for
 (`--ignore-kubectl-version-differences`) and only when the version at hand is another one than the recorded.
 """
 
@@ -41,6 +42,11 @@ class Kubectl:
     @property
     def is_recorded(self) -> bool:
         return self.version.partition("+")[0] == RECORDED
+
+    @property
+    def minor(self) -> tuple[int, int]:
+        found = re.match(r"v(\d+)\.(\d+)", self.version)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def find_kubectl(path: str | None = None) -> Kubectl | None:
@@ -140,6 +146,106 @@ class Session:
             err.seek(0)
             code = process.returncode if process.returncode >= 0 else 128 - process.returncode
             return Ran(code, out.read().decode(errors="replace"), err.read().decode(errors="replace")), ran
+
+
+@dataclass(frozen=True)
+class OlderText:
+    """How kubectl up to the version `until` prints what the recorded one prints as `recorded`, a regular expression.
+
+    `older` replaces every match; `command` must be found in the arguments. `until` is the newest version seen to print
+    it: a later one may do so too.
+    """
+
+    reason: str
+    recorded: str
+    older: str
+    command: str
+    until: tuple[int, int] = (1, 33)
+
+    def applied(self, kubectl: Kubectl, args: list[str], text: str) -> str:
+        if kubectl.minor > self.until or not re.search(self.command, " ".join(args)):
+            return text
+        return re.sub(self.recorded, self.older, text, flags=re.M)
+
+
+OLDER_TEXTS: tuple[OlderText, ...] = (
+    OlderText(
+        "`kubectl delete` did not name the namespace",
+        r'^(\S+ "[^"]+" (?:force )?deleted) from \S+ namespace',
+        r"\1",
+        r"^(?:delete|replace) ",
+    ),
+    OlderText("there was no output format kyaml", r"(allowed formats are: .*),kyaml,", r"\1,", r""),
+    OlderText(
+        "describe did not name container ports", r"(?<=/TCP|/UDP) \([\w-]+\)", "", r"^(?:describe|rollout history) "
+    ),
+    OlderText(
+        "describe did not say which container an event is about",
+        r"spec\.(?:initContainers|containers|ephemeralContainers)\{[^}]*\}: ",
+        "",
+        r"^describe ",
+    ),
+    OlderText(
+        "describe listed the secrets and tokens of a service account",
+        r"^Events:  ",
+        "Mountable secrets:   <none>\nTokens:              <none>\nEvents:  ",
+        r"^describe (?:sa|serviceaccounts?)\b",
+    ),
+    OlderText(
+        "rollout undo did not warn of objects made with kubectl apply",
+        r"^Warning: resource \S+ was previously managed with 'kubectl apply'.*\n",
+        "",
+        r"^rollout undo ",
+    ),
+    OlderText(
+        "a Status that refuses an upgrade was printed as such",
+        r"^error: unable to upgrade connection: (pod \S+ does not have a host assigned)$",
+        r"Error from server (BadRequest): \1",
+        r"^exec ",
+    ),
+    OlderText(
+        "exec left it to the server to find that there is no such container",
+        r"^error: (container \S+ is not valid for pod \S+) out of: .*$",
+        r"Error from server (BadRequest): \1",
+        r"^exec ",
+    ),
+    OlderText(
+        "logs did not list the containers there are",
+        r"^(error: container \S+ is not valid for pod \S+) out of: .*$",
+        r"\1",
+        r"^logs ",
+    ),
+    OlderText("wait printed a missing condition as a text", r"(unrecognized condition: )\[\]", r'\1""', r"^wait "),
+    OlderText(
+        "label said `labeled` when it removed a label that is not there",
+        r'^(label "\S+" not found\.\n\S+) not labeled$',
+        r"\1 labeled",
+        r"^label ",
+    ),
+    OlderText(
+        "apply --dry-run=client did not work out whether anything changes",
+        r"unchanged \(dry run\)$",
+        "configured (dry run)",
+        r"^apply .*--dry-run=client",
+    ),
+    OlderText(
+        "api-resources padded the last column, empty or not",
+        r"^(?=\S+ .*,watch$)(.*)$",
+        r"\1   ",
+        r"^api-resources .*-o wide",
+    ),
+)
+
+
+def older_texts(kubectl: Kubectl, args: list[str], text: str) -> tuple[str, list[str]]:
+    """A recorded text as `kubectl` would have printed it, and the reasons for every change."""
+    reasons = []
+    for known in OLDER_TEXTS:
+        after = known.applied(kubectl, args, text)
+        if after != text:
+            reasons.append(known.reason)
+        text = after
+    return text, reasons
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tests.golden import inputs
 from tests.golden.compare import Worlds, best, compare, compare_body
 from tests.golden.conditions import find, holds
 from tests.golden.connection import Answer, Connection
-from tests.golden.kubectl import RECORDED, Kubectl, Ran, Session, explained
+from tests.golden.kubectl import RECORDED, Kubectl, Ran, Session, explained, older_texts
 from tests.golden.placeholders import Diff, Unbound
 from tests.golden.repeat import repeated
 from tests.golden.scenario import Scenario, Step, kind_of, seconds
@@ -258,7 +258,21 @@ class Replay:
         else:
             ran = self._session.run(sent["args"], sent["stdin"])
         streams.insert(0, ("", step, ran))
-        worlds = self._values.worlds
+        args, before = step["args"], self._values.worlds
+        worlds = self._compared(before, streams, args)
+        reasons: list[str] = []
+        if worlds[0].diffs and self._options.forgive_kubectl_version and not self._kubectl.is_recorded:
+            streams[0], reasons = self._as_printed_by_an_older(step, ran)
+            worlds = self._compared(before, streams, args) if reasons else worlds
+        return self._judged(args, self._settle(step, worlds), reasons)
+
+    def _as_printed_by_an_older(self, step: Step, ran: Ran) -> tuple[tuple[str, dict[str, Any], Ran], list[str]]:
+        assert self._kubectl is not None
+        stdout, first = older_texts(self._kubectl, step["args"], step["stdout"])
+        stderr, second = older_texts(self._kubectl, step["args"], step["stderr"])
+        return ("", {**step, "stdout": stdout, "stderr": stderr}, ran), list(dict.fromkeys(first + second))
+
+    def _compared(self, worlds: Worlds, streams: list[tuple[str, dict[str, Any], Ran]], args: list[str]) -> Worlds:
         for prefix, golden, seen in streams:
             worlds = [
                 w if seen.exit == golden["exit"] else w.differs(f"{prefix}exit", golden["exit"], seen.exit)
@@ -266,18 +280,23 @@ class Replay:
             ]
             for name, text in (("stdout", seen.stdout), ("stderr", seen.stderr)):
                 worlds = best(
-                    after for w in worlds for after in compare_text(golden[name], text, w, prefix + name, step["args"])
+                    after for w in worlds for after in compare_text(golden[name], text, w, prefix + name, args)
                 )
-        return self._judged(step["args"], self._settle(step, worlds))
+        return worlds
 
-    def _judged(self, args: list[str], result: StepResult) -> StepResult:
-        """Say so when the kubectl at hand is not the recorded one; forgive known differences when asked to."""
+    def _judged(self, args: list[str], result: StepResult, reasons: list[str]) -> StepResult:
+        """Say so when the kubectl at hand is not the recorded one; forgive known differences when asked to.
+
+        `reasons` are those for which the recorded text was changed before the comparison.
+        """
         assert self._kubectl is not None
-        if self._kubectl.is_recorded or result.outcome == "matched":
+        if result.outcome == "matched":
+            return replace(result, note=f"known difference: {'; '.join(reasons)}") if reasons else result
+        if self._kubectl.is_recorded:
             return result
         note = f"kubectl is {self._kubectl.version}, the recording's {RECORDED}: part of this may be kubectl's own"
-        if self._options.forgive_kubectl_version and (reasons := explained(args, result.diffs)):
-            return replace(result, outcome="matched", diffs=(), note=f"known difference: {'; '.join(reasons)}")
+        if self._options.forgive_kubectl_version and (known := explained(args, result.diffs)):
+            return replace(result, outcome="matched", diffs=(), note=f"known difference: {'; '.join(reasons + known)}")
         return replace(result, note=note)
 
     # --- watches, waits, repeats, notes ------------------------------------------------------------------------------
