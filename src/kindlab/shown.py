@@ -127,7 +127,7 @@ def terminal(done: Completed) -> Shown:
         edge = f"border-left:4px solid {html.RED if done.exit else html.AMBER};padding-left:8px"
         parts.append(Markup('<div style="{}">{}</div>').format(edge, html.pre(done.err.rstrip("\n"))))
         plain.append(done.err.rstrip("\n"))
-    if done.exit:
+    if done.exit and "exit code" not in done.err:
         parts.append(Markup('<div style="opacity:.75;font-size:.9em">exit code {}</div>').format(done.exit))
         plain.append(f"(exit code {done.exit})")
     return Shown(html.join(parts) or Markup("<i>no output</i>"), "\n".join(plain) or "(no output)")

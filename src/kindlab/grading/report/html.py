@@ -50,12 +50,15 @@ def _problem(report: Report) -> Markup:
 
 
 def _task(task: TaskResult, *, unfolded: bool) -> Markup:
-    title = Markup("{} <b>{}</b> {} {}").format(
+    title = Markup(
+        '<span style="display:inline-flex;gap:10px;align-items:baseline;width:calc(100% - 22px);vertical-align:top">'
+        '{}<b style="flex:1">{}</b>{}<span style="white-space:nowrap">{}</span></span>'
+    ).format(
         badge(WORDS[task.outcome], COLOURS[task.outcome]), task.title, code(task.id), f"{task.points}/{task.max_points}"
     )
     row = Markup('<div style="padding:5px 0;border-top:1px solid {}">{}</div>')
     if task.first_failure is None:
-        return row.format(LINE, title)
+        return row.format(LINE, Markup('<div style="padding-left:15px">{}</div>').format(title))
     folded = Markup('<details{}><summary style="cursor:pointer">{}</summary>{}</details>')
     return row.format(LINE, folded.format(Markup(" open") if unfolded else "", title, _evidence(task)))
 
@@ -107,15 +110,17 @@ def badge(text: str, colour: str) -> Markup:
 
 
 def code(text: str) -> Markup:
-    style = f"{MONO};background:rgba(127,127,127,.16);color:inherit;padding:1px 4px;border-radius:3px"
+    style = f"{MONO};background:rgba(127,127,127,.16);color:inherit;padding:1px 4px;border-radius:3px;display:inline-block;max-width:100%;white-space:pre-wrap"
     return Markup('<code style="{}">{}</code>').format(style, text)
 
 
 def pre(text: str, *, colour: str = "inherit") -> Markup:
-    """Text whose columns must stay columns: it scrolls sideways and never wraps."""
+    """Text whose columns must stay columns: it scrolls and never wraps. What is too long to be seen as a whole gets
+    a frame, so that one sees that it scrolls."""
+    frame = f"border:1px solid {LINE};border-radius:3px;padding:2px 6px" if text.count("\n") > 26 else "padding:2px 0"
     style = (
-        f"{MONO};white-space:pre;overflow:auto;max-height:32em;margin:0;padding:2px 0;background:transparent;"
-        f"color:{colour};line-height:1.35"
+        f"{MONO};white-space:pre;overflow:auto;max-height:36em;margin:0;background:transparent;"
+        f"color:{colour};line-height:1.35;{frame}"
     )
     return Markup('<pre style="{}">{}</pre>').format(style, text)
 
