@@ -237,6 +237,38 @@ OLDER_TEXTS: tuple[OlderText, ...] = (
 )
 
 
+@dataclass(frozen=True)
+class OlderExtra:
+    """Something kubectl up to the version `until` prints where the recorded one prints nothing of the kind."""
+
+    reason: str
+    extra: str
+    command: str
+    until: tuple[int, int] = (1, 33)
+
+    def dropped(self, kubectl: Kubectl, args: list[str], recorded: str, seen: str) -> str:
+        """`seen` without the extra text, unless the recording has some of it too."""
+        if kubectl.minor > self.until or not re.search(self.command, " ".join(args)):
+            return seen
+        return seen if re.search(self.extra, recorded, re.M) else re.sub(self.extra, "", seen, flags=re.M)
+
+
+OLDER_EXTRAS: tuple[OlderExtra, ...] = (
+    OlderExtra("describe showed the events of several objects too", r"^Events:\n(?:  .*\n)+", r"^describe "),
+)
+
+
+def without_extras(kubectl: Kubectl, args: list[str], recorded: str, seen: str) -> tuple[str, list[str]]:
+    """What `kubectl` printed without what the recorded version no longer prints, and the reasons."""
+    reasons = []
+    for known in OLDER_EXTRAS:
+        after = known.dropped(kubectl, args, recorded, seen)
+        if after != seen:
+            reasons.append(known.reason)
+        seen = after
+    return seen, reasons
+
+
 def older_texts(kubectl: Kubectl, args: list[str], text: str) -> tuple[str, list[str]]:
     """A recorded text as `kubectl` would have printed it, and the reasons for every change."""
     reasons = []

@@ -19,7 +19,7 @@ from tests.golden import inputs
 from tests.golden.compare import Worlds, best, compare, compare_body
 from tests.golden.conditions import find, holds
 from tests.golden.connection import Answer, Connection
-from tests.golden.kubectl import RECORDED, Kubectl, Ran, Session, explained, older_texts
+from tests.golden.kubectl import RECORDED, Kubectl, Ran, Session, explained, older_texts, without_extras
 from tests.golden.placeholders import Diff, Unbound
 from tests.golden.repeat import repeated
 from tests.golden.scenario import Scenario, Step, kind_of, seconds
@@ -270,7 +270,9 @@ class Replay:
         assert self._kubectl is not None
         stdout, first = older_texts(self._kubectl, step["args"], step["stdout"])
         stderr, second = older_texts(self._kubectl, step["args"], step["stderr"])
-        return ("", {**step, "stdout": stdout, "stderr": stderr}, ran), list(dict.fromkeys(first + second))
+        seen, third = without_extras(self._kubectl, step["args"], step["stdout"], ran.stdout)
+        changed = "", {**step, "stdout": stdout, "stderr": stderr}, replace(ran, stdout=seen)
+        return changed, list(dict.fromkeys(first + second + third))
 
     def _compared(self, worlds: Worlds, streams: list[tuple[str, dict[str, Any], Ran]], args: list[str]) -> Worlds:
         for prefix, golden, seen in streams:

@@ -17,7 +17,7 @@ from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.streams import channels
 from pocketkube.apiserver.streams.targets import choose_container, find_pod, runtime_of
-from pocketkube.errors import BadRequest, InternalError, StatusError, to_status
+from pocketkube.errors import BadRequest, InternalError, NotFound, StatusError, to_status
 from pocketkube.resources.base import Resource
 
 _SUCCESS: Final = {"metadata": {}, "status": "Success"}
@@ -30,7 +30,10 @@ async def exec_(api: Api, request: Request, kind: Resource, target: Target) -> w
     runtime, tty = runtime_of(api), request.query.flag("tty")
     if not argv:
         raise BadRequest("you must specify at least 1 command for the container")
-    runtime.require_running(target.namespace, target.name, container)
+    try:
+        runtime.require_running(target.namespace, target.name, container)
+    except NotFound as error:
+        return _kubelet_refuses(error)
 
     async def run(fds: dict[int, Any]) -> dict[str, Any]:
         code = await runtime.exec(target.namespace, target.name, container, argv, fds=fds, tty=tty)
@@ -42,13 +45,21 @@ async def exec_(api: Api, request: Request, kind: Resource, target: Target) -> w
 async def attach(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:
     container = _locate(api, request, target)
     runtime, tty = runtime_of(api), request.query.flag("tty")
-    runtime.require_running(target.namespace, target.name, container)
+    try:
+        runtime.require_running(target.namespace, target.name, container)
+    except NotFound as error:
+        return _kubelet_refuses(error)
 
     async def run(fds: dict[int, Any]) -> dict[str, Any]:
         await runtime.attach(target.namespace, target.name, container, fds=fds, tty=tty)
         return _SUCCESS
 
     return await _serve(api, request, run)
+
+
+def _kubelet_refuses(error: NotFound) -> web.Response:
+    """The kubelet's own answer, passed on as it is: a text and 500, no Status (streaming.WriteError)."""
+    return web.Response(status=500, text=error.message)
 
 
 def exit_status(argv: list[str], code: int) -> dict[str, Any]:

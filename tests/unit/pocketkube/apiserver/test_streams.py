@@ -137,8 +137,6 @@ HANDSHAKE = {**UPGRADE, "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ=="}
         ),
         (exec_path("echo", pod="ghost", stdout="1"), HANDSHAKE, 404, 'pods "ghost" not found'),
         (exec_path("echo", pod="pend", stdout="1"), HANDSHAKE, 400, "pod pend does not have a host assigned"),
-        (exec_path("echo", pod="two", stdout="1", container="down"), HANDSHAKE, 404, 'container not found ("down")'),
-        (f"{PODS}/two/attach?container=down&stdout=1", HANDSHAKE, 404, 'container not found ("down")'),
         (exec_path("echo"), HANDSHAKE, 400, "you must specify at least 1 of stdin, stdout, stderr"),
         (exec_path(stdout="1"), HANDSHAKE, 400, "you must specify at least 1 command for the container"),
     ],
@@ -148,6 +146,11 @@ async def test_refused_before_the_upgrade(
 ) -> None:
     seen, body = await pod.get(path, **headers)
     assert (seen, body["message"][: len(message)]) == (code, message)
+
+
+@pytest.mark.parametrize("path", [exec_path("echo", pod="two", stdout="1"), f"{PODS}/two/attach?stdout=1"])
+async def test_the_kubelet_refuses_in_a_text(pod: World, path: str) -> None:
+    assert await pod.get(f"{path}&container=down", **HANDSHAKE) == (500, 'container not found ("down")')
 
 
 # -- logs
