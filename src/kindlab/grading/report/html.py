@@ -110,7 +110,10 @@ def badge(text: str, colour: str) -> Markup:
 
 
 def code(text: str) -> Markup:
-    style = f"{MONO};background:rgba(127,127,127,.16);color:inherit;padding:1px 4px;border-radius:3px;display:inline-block;max-width:100%;white-space:pre-wrap"
+    style = (
+        f"{MONO};background:rgba(127,127,127,.16);color:inherit;padding:1px 4px;border-radius:3px;"
+        "display:inline-block;max-width:100%;white-space:pre-wrap"
+    )
     return Markup('<code style="{}">{}</code>').format(style, text)
 
 
