@@ -1,4 +1,7 @@
-"""`kindlab tour`: the whole idea in a minute, on lab 02, without a question asked."""
+"""`kindlab tour`: the whole idea in a minute, on lab 02, without a question asked.
+
+It plays in a namespace of its own, so it can be taken again at any time and never touches what a learner has begun.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from kindlab.grading import runner
 from kindlab.grading.outcome import Outcome
 
 LAB = "02"
+NAMESPACE = "kindlab-tour"
 
 
 def run(status: Status) -> int:
@@ -18,38 +22,41 @@ def run(status: Status) -> int:
     lab = labs.find(LAB)
     api = status.api()
 
-    _say(f"1. Begin: kindlab start {lab.number}")
+    _say(f"1. A lab begins with something broken (kindlab start {lab.number})")
     with terminal.steps() as step:
         step(f"starting {lab.slug}")
-        workspace.remove_namespace(api, lab.slug)
-        done = workspace.start(lab, api)
-    terminal.started(lab.title, done)
+        workspace.remove_namespace(api, NAMESPACE)
+        workspace.make_namespace(api, NAMESPACE)
+        files = [lab.folder / "start" / name for name in lab.apply_at_start]
+        created = workspace.apply(api, NAMESPACE, files)
+    click.echo(f"{lab.title}: {', '.join(created)} in namespace {NAMESPACE}")
 
-    _say(f"2. Check what is there: kindlab check {lab.number}")
+    _say(f"2. The grader looks at what the cluster does (kindlab check {lab.number})")
     with terminal.steps() as step:
         step(f"checking {lab.slug}")
-        before = runner.grade(lab, api, cluster=status.name)
+        before = runner.grade(lab, api, namespace=NAMESPACE, cluster=status.name)
     terminal.report(before)
 
-    _say(f"3. Apply the reference solution: kindlab solve {lab.number}")
+    _say(f"3. The reference solution is applied (kindlab solve {lab.number})")
     with terminal.steps() as step:
         step(f"solving {lab.slug}")
-        workspace.solve(lab, api)
+        applied = workspace.apply(api, NAMESPACE, labs.manifests(lab.solution_folder))
+    click.echo(", ".join(applied))
 
-    _say(f"4. Check again: kindlab check {lab.number}")
+    _say(f"4. The grader looks again (kindlab check {lab.number})")
     with terminal.steps() as step:
         step(f"checking {lab.slug}")
-        after = runner.grade(lab, api, cluster=status.name)
+        after = runner.grade(lab, api, namespace=NAMESPACE, cluster=status.name)
     terminal.report(after)
 
     _say("5. What runs now")
-    for line in topology.lines(api, lab.slug):
+    for line in topology.lines(api, NAMESPACE):
         click.echo(line)
 
     _say("Your turn")
-    click.echo(f"  kindlab reset {lab.number}      back to the start of this lab: now it is yours")
+    click.echo(f"  kindlab start {lab.number}      begin this lab yourself: your files, your namespace")
     click.echo("  kindlab notebook      read and work in JupyterLab")
-    click.echo("  kindlab list          the labs")
+    click.echo("  kindlab list          the labs and how far you are")
     click.echo("  kindlab down          stop the cluster")
     if before.outcome is not Outcome.FAILED or after.outcome is not Outcome.PASSED:
         click.echo("This tour did not go as it should: the first check must fail and the second pass.", err=True)

@@ -101,16 +101,20 @@ class Probe:
             f"the grader's own Pod {NAME} was not ready within {START_TIMEOUT:.0f} s (kubectl describe pod {NAME})"
         )
 
-    def get(self, url: str, *, timeout: float = 2.0, options: str = "") -> Reply:
+    def get(self, url: str, *, timeout: float = 1.5, options: str = "") -> Reply:
         """One GET with curl; `options` are further curl options."""
         return self.get_many(url, count=1, timeout=timeout, options=options)[0]
 
-    def get_many(self, url: str, *, count: int, timeout: float = 2.0, options: str = "") -> Replies:
+    def get_many(self, url: str, *, count: int, timeout: float = 1.5, options: str = "") -> Replies:
         """`count` GETs, each on a connection of its own, so that each is balanced anew. After three requests in a row
-        without any answer, or two that timed out, the rest is not sent: nobody waits for what is already known."""
+        without any answer, or two that timed out, the rest is not sent: nobody waits for what is already known.
+        `timeout`: seconds to connect; an answer may take twice that."""
+        curl = (
+            f"-s --connect-timeout {timeout:g} -m {2 * timeout:g} {options} -w '\\n%{{http_code}}' {shlex.quote(url)}"
+        )
         script = (
             f"bad=0; i=0; while [ $i -lt {count} ] && [ $bad -lt 3 ]; do i=$((i+1)); "
-            f"body=$(curl -s -m {timeout:g} {options} -w '\\n%{{http_code}}' {shlex.quote(url)}); code=$?; "
+            f"body=$(curl {curl}); code=$?; "
             f'echo "$body"; echo "{_MARK}$code"; '
             f"case $code in 0) bad=0;; 28) bad=$((bad+2));; *) bad=$((bad+1));; esac; done"
         )
