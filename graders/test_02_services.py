@@ -200,6 +200,7 @@ def test_storefront_asks_by_name(lab):
         host and not is_ip(host),
         expected="CATALOG_URL in the storefront's container names the Service",
         seen=f"CATALOG_URL is {url or 'empty'}",
+        hop="Client: the storefront does not ask for a name, so no Service can stand between it and the Pods",
         then=f"kubectl get deployment storefront -n {lab.namespace} -o yaml",
     )
 

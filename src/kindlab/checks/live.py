@@ -78,11 +78,14 @@ class LiveLab:
         """A testinfra Host for a Pod's container."""
         return pod_host(self.api, self.namespace, pod, container)
 
-    def expect(self, fact: object, *, expected: str, seen: object, about: str = "", then: str = "") -> None:
-        """Fail the check unless `fact`. `about` (`svc/web`) is traced for the first broken hop."""
+    def expect(
+        self, fact: object, *, expected: str, seen: object, about: str = "", hop: str = "", then: str = ""
+    ) -> None:
+        """Fail the check unless `fact`. `about` (`svc/web`) is traced for the first broken hop; `hop` names it where
+        the path begins before any Service."""
         __tracebackhide__ = True
         if not fact:
-            raise CheckFailed(expected, str(seen), about=about, then=then)
+            raise CheckFailed(expected, str(seen), about=about, hop=hop, then=then)
 
     def eventually(
         self, kind: str, holds: Callable[[Iterable[Obj]], T], *, labels: str = "", timeout: float = 30.0

@@ -186,13 +186,16 @@ def _describe(service: Obj) -> str:
 
 
 def _nearest(api: Api, namespace: str, selector: dict[str, str]) -> str:
-    """The labels of the Pods that come nearest to the selector: usually the typo shows at a glance."""
+    """The labels of the Pods that come nearest to the selector: usually the typo shows at a glance. Those that the
+    cluster puts on Pods (their keys have a prefix, or are the template's hash) would hide it."""
     best, shown = 0.0, ""
     for pod in api.list("Pod", namespace):
         labels = pod["metadata"].get("labels") or {}
         score = sum(_likeness(value, labels.get(key)) for key, value in selector.items()) / len(selector)
         if pod["metadata"]["name"] != PROBE and score > best:
-            best, shown = score, ",".join(f"{k}={v}" for k, v in labels.items() if k != "pod-template-hash")
+            best = score
+            own = {k: v for k, v in labels.items() if k in selector or ("/" not in k and k != "pod-template-hash")}
+            shown = ",".join(f"{k}={v}" for k, v in own.items())
     return f"; the nearest Pods carry {shown}" if best >= 0.6 and shown else ""
 
 
