@@ -1,0 +1,112 @@
+"""The report as HTML: whole, escaped, and with commands as a notebook takes them."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult
+from kindlab.grading.report import html
+
+P, F, C = Outcome.PASSED, Outcome.FAILED, Outcome.COULD_NOT_GRADE
+
+
+def report(*outcomes: Outcome, text: str = "seen", problem: str = "") -> Report:
+    tasks = [
+        TaskResult(
+            f"task-{n}",
+            f"Title {n}",
+            2 if o is P else 0,
+            2,
+            o,
+            [CheckResult(f"test_{n}", f"task-{n}", "it works", o, "all", text)],
+        )
+        for n, o in enumerate(outcomes)
+    ]
+    overall = F if F in outcomes else C if C in outcomes else P
+    return Report("02-services", overall, 2 * outcomes.count(P), 2 * len(outcomes), tasks, "pocket", 1.0, problem)
+
+
+class Balanced(HTMLParser):
+    """Fails on a tag that is not closed where it should be; collects the text and the tags."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.open.append(tag)
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@given(st.text())
+def test_whatever_the_cluster_answers_is_text_and_never_markup(text: str) -> None:
+    shown = Balanced(str(html.fragment(report(P, F, text=f"<script>{text}"))))
+    assert "script" not in shown.tags
+    assert "<script>" in shown.text
+
+
+def test_points_outcomes_and_evidence_are_there() -> None:
+    text = Balanced(str(html.fragment(report(P, F, C)))).text
+    assert "2 of 6 points" in text
+    assert "✔ passed" in text
+    assert "✘ failed" in text
+    assert "? not graded" in text
+    assert "it works" in text
+    assert "%hint 02 task-1" in text
+
+
+def test_only_the_first_task_that_did_not_pass_is_unfolded() -> None:
+    text = str(html.fragment(report(P, F, F)))
+    assert text.count("<details") == 2
+    assert text.count("<details open>") == 1
+    assert text.index("<details open>") < text.index("<details>")
+
+
+def test_a_problem_takes_the_place_of_a_hint() -> None:
+    text = Balanced(str(html.fragment(report(C, problem="The cluster does not answer.\nkindlab up starts one.")))).text
+    assert "does not answer" in text
+    assert "%up starts one" in text
+    assert "Stuck?" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("kubectl get services -n 02-services", ["%kubectl get services -n 02-services"]),
+        ("kubectl get pods shows 0/1 in the READY column", ["%kubectl get pods"]),
+        ("see the labels (kubectl get pods --show-labels), letter by letter", ["%kubectl get pods --show-labels"]),
+        (
+            "`kubectl get endpointslices -l kubernetes.io/service-name=a` is empty",
+            ["%kubectl get endpointslices -l kubernetes.io/service-name=a"],
+        ),
+        (
+            "first kubectl describe pod x -n y, then kindlab why svc/cart -n z",
+            ["%kubectl describe pod x -n y", "%why svc/cart -n z"],
+        ),
+        ("kindlab status shows it; kindlab up starts a cluster", ["%status", "%up"]),
+        ("Run: kindlab start 02-services", ["%start 02-services"]),
+        ("kubectl scale changes the number for now", ["%kubectl scale"]),
+        ("nothing to run, though kubectl is named", []),
+    ],
+)
+def test_commands_in_a_sentence(text: str, found: list[str]) -> None:
+    assert re.findall(r"<code[^>]*>(.*?)</code>", str(html.commands(text))) == found
+
+
+@given(st.text())
+def test_a_sentence_loses_no_letter(text: str) -> None:
+    assert Balanced(str(html.commands(text))).text == text or re.search("kubectl|kindlab", text)
