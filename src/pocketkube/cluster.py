@@ -28,7 +28,9 @@ from pocketkube.network.api_endpoint import ApiEndpoint
 from pocketkube.network.fabric import Fabric
 from pocketkube.network.hostports import HostPorts
 from pocketkube.network.proxy import Proxy
+from pocketkube.objects import Obj
 from pocketkube.registry import Registry
+from pocketkube.resources.nodes import NOT_READY
 from pocketkube.scheduler import Scheduler
 from pocketkube.store import Store
 
@@ -157,13 +159,12 @@ class Cluster:
         )
 
     async def _nodes_ready(self, client: Client) -> None:
-        """Return once every node's Ready condition is True; raise what a part died of meanwhile."""
+        """Return once every node is Ready and known to be; raise what a part died of meanwhile."""
         ready = asyncio.Event()
         names = {node.name for node in self.config.nodes()}
 
         def look(_: object = None) -> None:
-            up = {objects.name(n) for n in client.list("nodes") if objects.condition_status(n, "Ready") == "True"}
-            if names <= up:
+            if names <= {objects.name(node) for node in client.list("nodes") if _takes_pods(node)}:
                 ready.set()
 
         stop = client.subscribe("nodes", look)
@@ -183,6 +184,12 @@ class Cluster:
         self._parts.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await self._parts
+
+
+def _takes_pods(node: Obj) -> bool:
+    """Ready, and no longer kept from pods for not having been."""
+    tainted = any(taint["key"] == NOT_READY for taint in objects.spec(node).get("taints") or ())
+    return objects.condition_status(node, "Ready") == "True" and not tainted
 
 
 class Lazily(Mapping[str, Any]):

@@ -337,7 +337,8 @@ class Registry:
         meta["deletionGracePeriodSeconds"] = 0
 
     def _metadata_causes(self, kind: Resource, new: Obj, old: Obj, *, status: bool = False) -> Iterator[Cause]:
-        """Upstream looks at changed metadata for every kind, and once more in most kinds' own validation."""
+        """Upstream looks at all metadata and at what changed for every kind, and again in the kinds' own validation."""
+        yield from metadata.validate(kind, new, generic=True)
         yield from metadata.validate_update(kind, new, old, generic=True)
         yield from metadata.validate_update(kind, new, old)
         if kind.revalidates_metadata and not status:

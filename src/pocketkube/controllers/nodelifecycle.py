@@ -1,7 +1,9 @@
 """The node lifecycle controller, as far as taints by condition go: what keeps new pods off a node that is not well.
 
-Models doNoScheduleTaintingPass of pkg/controller/nodelifecycle/node_lifecycle_controller.go. Left out: node leases that
-are not renewed (nodes here live and die with the cluster's process), NoExecute taints and eviction.
+Models doNoScheduleTaintingPass of pkg/controller/nodelifecycle/node_lifecycle_controller.go. Of our own: a node nobody
+has said anything about keeps the taint it was created with (upstream takes it off, and has another one put on a minute
+later). Left out: node leases that are not renewed (nodes here live and die with the cluster's process), NoExecute
+taints and eviction.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Iterable
 from pocketkube import objects
 from pocketkube.controllers.base import Controller, Mapping, own_key
 from pocketkube.objects import Key, Obj
+from pocketkube.resources.nodes import NOT_READY
 
 PREFIX = "node.kubernetes.io/"
 BY_CONDITION = {
@@ -53,6 +56,8 @@ class NodeLifecycleController(Controller):
             for condition in objects.status(node).get("conditions") or ()
             if (key := (condition["type"], condition["status"])) in BY_CONDITION
         }
+        if objects.condition(node, "Ready") is None:
+            wanted |= {taint["key"] for taint in held if taint["key"] == NOT_READY}
         if objects.spec(node).get("unschedulable"):
             wanted.add(UNSCHEDULABLE)
         kept = [t for t in held if not _is_managed(t) or t["key"] in wanted]

@@ -11,18 +11,21 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketkube import objects
 from pocketkube.client import Client
-from pocketkube.errors import StatusError
+from pocketkube.errors import Conflict, NotFound, StatusError
 from pocketkube.ipam import PodAddresses
 from pocketkube.kubelet.filesystem import Tree
 from pocketkube.kubelet.filesystem.host import remove_folder
 from pocketkube.kubelet.node import RENEW_SECONDS, NodeAgent
 from pocketkube.kubelet.pod_worker import PodWorker
+from pocketkube.kubelet.starting import RESYNC
 from pocketkube.objects import Key, Obj
+from pocketkube.resources.base import DeleteOptions
 from pocketkube.store import DELETED, Event
 
 if TYPE_CHECKING:
@@ -162,10 +165,27 @@ class Kubelet:
         stored = self.client.find("pods", *objects.key(pod))
         if uid in self._workers or stored is None or objects.uid(stored) != uid:
             return
-        worker = self._workers[uid] = self._by_key[objects.key(pod)] = PodWorker(self, stored)
+        try:
+            worker = PodWorker(self, stored)
+        except Exception as error:  # one bad pod must not take the node down
+            self._cannot_work_on(stored, error)
+            return
+        self._workers[uid] = self._by_key[objects.key(pod)] = worker
         if objects.is_terminating(stored):
             worker.update(stored)
         self.spawn(self._run(worker), f"pod {objects.namespace(pod)}/{objects.name(pod)}")
+
+    def _cannot_work_on(self, pod: Obj, error: Exception) -> None:
+        """Say so and try again later; a pod that is being deleted goes, for nothing of it runs."""
+        log.error("pod %s/%s cannot be worked on", *objects.key(pod), exc_info=error)
+        self.client.record(pod, "Warning", "FailedSync", f"error determining status: {error!r}")
+        if objects.is_terminating(pod):
+            with suppress(NotFound, Conflict):
+                options = DeleteOptions(grace_period_seconds=0, uid=objects.uid(pod))
+                self.client.delete("pods", objects.key(pod), options)
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_later(RESYNC / self.clock.speed, self._news.put_nowait, pod)
 
     async def _run(self, worker: PodWorker) -> None:
         try:

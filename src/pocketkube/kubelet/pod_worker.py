@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TEAR_DOWN = 0.02
+"""Seconds it takes to end a sandbox (a container runtime needs more): others hear that the containers have stopped
+before they hear that the pod is over."""
 _DEADLINE = "Pod was active on the node longer than the specified deadline"
 
 
@@ -49,6 +52,7 @@ class PodWorker:
         self.volumes = PodVolumes(kubelet, self.uid, self.addresses)
         self.slots: dict[str, Slot] = {}
         self.finished = False
+        """Nothing of it runs or can run: the phase is final."""
         self.failure: tuple[str, str] | None = None
         """(reason, message) of a pod the kubelet ended itself."""
         self._task: asyncio.Task[None] | None = None
@@ -59,6 +63,8 @@ class PodWorker:
         )
         self._living = False
         self._gone = False
+        self._stopped = False
+        """All containers have been stopped, and none will start again."""
         self._writing = False
         self._touched: set[tuple[str, Key]] = set()
         self._start_time = objects.status(pod).get("startTime") or self.clock.now()
@@ -311,24 +317,31 @@ class PodWorker:
     async def _finish(self) -> None:
         """All containers are done for good: stop the sidecars, give up address and volumes, keep the logs."""
         await self._stop_all(grace_of(self.pod))
-        self.finished = True
-        self.sandbox.drop()
+        await self._tear_down()
         self.kubelet.forget_objects(self)
         self.volumes.drop()
         self.publish()
 
     async def _terminate(self) -> None:
         """The pod is being deleted, or is gone already."""
-        grace = self.pod["metadata"].get("deletionGracePeriodSeconds")
-        await self._stop_all(float(grace or 0))
-        over = self.finished
-        self.finished = True
-        self.sandbox.drop()
+        if not self.finished:
+            self.publish()
+            grace = self.pod["metadata"].get("deletionGracePeriodSeconds")
+            await self._stop_all(float(grace or 0))
+            await self._tear_down()
+            self.publish()
         if not self._gone:
-            if not over:
-                self.publish()
             with suppress(NotFound, Conflict):
                 self.client.delete("pods", self.key, DeleteOptions(grace_period_seconds=0, uid=self.uid))
+
+    async def _tear_down(self) -> None:
+        """Tell that the containers have stopped, then end the sandbox; only then is the pod over."""
+        self._stopped = True
+        self.publish()
+        if not self._gone:
+            await self.clock.sleep(TEAR_DOWN)
+        self.sandbox.drop()
+        self.finished = True
 
     async def _abandon(self) -> None:
         """Leave nothing running, whatever ended the task. A pod that is still stored keeps its volumes."""
@@ -357,7 +370,7 @@ class PodWorker:
         if self.failure is not None:
             return "Failed"
         initialized = any(slot.created for slot in self.slots.values() if slot.role == "main")
-        return statuses.phase(self.pod, made or self._statuses(), terminal=self.finished, initialized=initialized)
+        return statuses.phase(self.pod, made or self._statuses(), terminal=self._stopped, initialized=initialized)
 
     def publish(self) -> None:
         """Write the status when it differs from what is stored."""
@@ -388,4 +401,5 @@ class PodWorker:
             pod_ip=self.sandbox.ip,
             start_time=self._start_time,
             now=self.clock.now(),
+            ended=self.finished,
         )

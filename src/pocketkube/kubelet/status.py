@@ -106,16 +106,24 @@ def pod_status(
     pod_ip: str | None,
     start_time: str,
     now: str,
+    ended: bool,
 ) -> Obj:
-    """The whole status. What is final stays final; `failure` is (reason, message) of a pod the kubelet ended."""
+    """The whole status. What is final stays final; `failure` is (reason, message) of a pod the kubelet ended.
+
+    Until it has `ended` (nothing of it can run any more) a pod keeps the phase it had, as mergePodStatus has it; its
+    conditions tell already.
+    """
     if before.get("phase") in ("Succeeded", "Failed"):
         phase = before["phase"]
+    final = phase
+    if not ended and phase in ("Succeeded", "Failed"):
+        phase, failure = before.get("phase") or "Pending", None
     made: Obj = {field: before[field] for field in PRESERVED if field in before}
     if pod["metadata"].get("generation"):
         made["observedGeneration"] = pod["metadata"]["generation"]
     made["phase"] = phase
     stored = before.get("conditions") or ()
-    made["conditions"] = conditions(pod, statuses, phase, sandbox=sandbox, before=stored, now=now)
+    made["conditions"] = conditions(pod, statuses, final, sandbox=sandbox, before=stored, now=now)
     if failure is not None:
         made["reason"], made["message"] = failure
     elif before.get("phase") == phase:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pocketkube import fields
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
-from pocketkube.resources.formats import dns1035_label, dns1123_label, dns1123_subdomain, qualified_name
+from pocketkube.resources.formats import (
+    dns1035_label,
+    dns1123_label,
+    dns1123_subdomain,
+    path_segment,
+    qualified_name,
+)
 from pocketkube.selectors import label_value_errors
 
 if TYPE_CHECKING:
@@ -37,17 +43,17 @@ STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDelet
 _KEPT: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
-def validate(kind: Resource, obj: Obj) -> Iterator[Cause]:
-    """Field errors of a new object's metadata."""
+def validate(kind: Resource, obj: Obj, *, generic: bool = False) -> Iterator[Cause]:
+    """Field errors of a whole object's metadata; `generic`: as for any kind, without what core kinds ask."""
     meta = obj["metadata"]
     prefix, name = meta.get("generateName", ""), meta.get("name", "")
     if prefix:
-        for problem in kind.validate_name(prefix, prefix=True):
+        for problem in path_segment(prefix, prefix=True) if generic else kind.validate_name(prefix, prefix=True):
             yield fields.invalid("metadata.generateName", prefix, problem)
     if not name:
         yield fields.required("metadata.name", "name or generateName is required")
     else:
-        for problem in kind.validate_name(name):
+        for problem in path_segment(name) if generic else kind.validate_name(name):
             yield fields.invalid("metadata.name", name, problem)
     namespace = meta.get("namespace", "")
     if kind.namespaced and not namespace:
@@ -59,7 +65,8 @@ def validate(kind: Resource, obj: Obj) -> Iterator[Cause]:
         yield fields.forbidden("metadata.namespace", "not allowed on this type")
     yield from _common(meta)
     yield from _finalizers(meta.get("finalizers") or ())
-    yield from _known_finalizers(meta.get("finalizers") or ())
+    if not generic:
+        yield from _known_finalizers(meta.get("finalizers") or ())
 
 
 def validate_update(kind: Resource, new: Obj, old: Obj, *, generic: bool = False) -> Iterator[Cause]:

@@ -1,7 +1,7 @@
 """Nodes.
 
-Models pkg/registry/core/node/strategy.go, ValidateNode* and the node printer. Left out: spec.configSource, and the
-taint `node.kubernetes.io/not-ready` that admission puts on a new node (nothing here would take it off again).
+Models pkg/registry/core/node/strategy.go, ValidateNode*, the node printer and the admission plugin TaintNodesByCondition
+(a new node is not ready until somebody says so). Left out: spec.configSource.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pocketkube.resources.columns import AGE, NAME, UNKNOWN, age, described
 from pocketkube.selectors import label_value_errors
 
 _ROLE: Final = "node-role.kubernetes.io/"
+NOT_READY: Final = "node.kubernetes.io/not-ready"
 _INFO: Final = (
     "machineID",
     "systemUUID",
@@ -89,6 +90,13 @@ class RESOURCE(Resource):
         info = status.setdefault("nodeInfo", {})
         for name in _INFO:
             info.setdefault(name, "")
+
+    def admit(self, new: Obj, old: Obj | None) -> None:
+        if old is not None:
+            return
+        taints = new["spec"].get("taints") or []
+        if not any((taint.get("key"), taint.get("effect")) == (NOT_READY, "NoSchedule") for taint in taints):
+            new["spec"]["taints"] = [*taints, {"key": NOT_READY, "effect": "NoSchedule"}]
 
     def initial_status(self, obj: Obj) -> Obj:
         status: Obj = obj["status"]

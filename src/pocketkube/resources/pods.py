@@ -140,6 +140,7 @@ class RESOURCE(Resource):
         if taken := objects.spec(old).get("nodeName"):
             raise Conflict.of("pods/binding", name, f'pod {name} is already assigned to node "{taken}"')
         new["spec"] = {**old["spec"], "nodeName": node}
+        admission.place(self.world, new)
         status = new["status"] = objects.copy(old.get("status") or {})
         kept = [c for c in status.get("conditions") or () if c.get("type") != "PodScheduled"]
         scheduled = {

@@ -5,7 +5,7 @@ Models pkg/registry/apps/replicaset, pkg/apis/apps (defaults, ValidateReplicaSet
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pocketkube import objects
@@ -49,9 +49,6 @@ class RESOURCE(Resource):
             *containers(objects.dig(spec, "template", "spec", default={})),
             selector_text(spec.get("selector")),
         ]
-
-    def fields(self, obj: Obj) -> Mapping[str, str]:
-        return {**super().fields(obj), "status.replicas": str(objects.status(obj).get("replicas", 0))}
 
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})

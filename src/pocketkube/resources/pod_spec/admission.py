@@ -1,7 +1,7 @@
 """What the admission plugins of a default cluster do to a new pod.
 
-Models ServiceAccount (account, token volume and mounts, pull secrets), DefaultTolerationSeconds and Priority. Left out:
-LimitRanger, ResourceQuota, PodSecurity, RuntimeClass, mirror pods.
+Models ServiceAccount (account, token volume and mounts, pull secrets), DefaultTolerationSeconds, Priority and
+PodTopologyLabels. Left out: LimitRanger, ResourceQuota, PodSecurity, RuntimeClass, mirror pods.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pocketkube.resources.base import World
 
 TOKEN_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_VOLUME: Final = "kube-api-access-"
+TOPOLOGY: Final = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 _TOKEN_SECONDS: Final = 3607  # an hour, and a few odd seconds by which such tokens are told from others
 _SYSTEM_PRIORITIES: Final = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
@@ -24,6 +25,16 @@ def create(world: World, pod: Obj) -> None:
     _service_account(world, pod)
     _tolerations(pod["spec"])
     _priority(world, pod)
+    place(world, pod)
+
+
+def place(world: World, pod: Obj) -> None:
+    """Give a pod that is on a node the zone and region of that node as labels, in place of its own."""
+    node = world.find("nodes", "", pod["spec"].get("nodeName") or "")
+    held = objects.labels(node) if node else {}
+    found = {label: held[label] for label in TOPOLOGY if label in held}
+    if found:
+        pod["metadata"]["labels"] = {**objects.labels(pod), **found}
 
 
 def _refuse(pod: Obj, why: str) -> Forbidden:

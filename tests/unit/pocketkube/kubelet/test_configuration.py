@@ -189,7 +189,8 @@ async def test_object_volumes_follow_their_objects(node: Any) -> None:
         ],
     )
     await node.ready("vol")
-    assert await node.exec("vol", "cat", "/cfg/a", "/etc/motd", "/down/labels") == (0, '11app="a"')
+    zone = '\ntopology.kubernetes.io/zone="zone-a"'  # the node's
+    assert await node.exec("vol", "cat", "/cfg/a", "/etc/motd", "/down/labels") == (0, f'11app="a"{zone}')
     token = "/var/run/secrets/kubernetes.io/serviceaccount"
     assert await node.exec("vol", "cat", f"{token}/token", f"{token}/namespace", f"{token}/ca.crt") == (
         0,
@@ -206,7 +207,8 @@ async def test_object_volumes_follow_their_objects(node: Any) -> None:
     worker = node.kubelet.worker("default", "vol")
     while b"changed" not in worker.slots["c"].current.fs.read_bytes("/cfg/a"):
         await node.clock.sleep(0)
-    assert await node.exec("vol", "cat", "/cfg/a", "/cfg/c", "/etc/motd", "/down/labels") == (0, 'changed31app="b"')
+    shown = await node.exec("vol", "cat", "/cfg/a", "/cfg/c", "/etc/motd", "/down/labels")
+    assert shown == (0, f'changed31app="b"{zone}')
     assert (await node.exec("vol", "cat", "/cfg/b"))[0] == 1
     fs = worker.slots["c"].current.fs
     assert fs.readlink("/cfg/a") == "..data/a"
