@@ -54,11 +54,16 @@ def answer(request: Request, code: int, obj: Any) -> web.Response:
     """The object in the representation asked for (its form is the caller's work: Table and such)."""
     if request.wanted.yaml:
         return raw(code, to_yaml(obj), YAML, request.warnings)
-    pretty = "pretty" in request.query and request.query.flag("pretty")
-    if not pretty and "pretty" not in request.query:
+    return raw(code, _json(request, obj), JSON, request.warnings)
+
+
+def _json(request: Request, obj: Any) -> bytes:
+    """Indented for people (`?pretty=1`, curl, browsers), and then without a newline at the end, as upstream."""
+    if "pretty" in request.query:
+        pretty = request.query.flag("pretty")
+    else:
         pretty = request.http.headers.get("User-Agent", "").startswith(_PRETTY_AGENTS)
-    body = orjson.dumps(obj, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE) if pretty else encode(obj)
-    return raw(code, body, JSON, request.warnings)
+    return orjson.dumps(obj, option=orjson.OPT_INDENT_2) if pretty else encode(obj)
 
 
 def raw(code: int, body: bytes, content_type: str, warnings: Iterable[str] = ()) -> web.Response:
@@ -83,9 +88,11 @@ def status_of(error: StatusError) -> dict[str, Any]:
     return status
 
 
-def failure(error: StatusError, warnings: Iterable[str] = ()) -> web.Response:
+def failure(error: StatusError, request: Request | None = None) -> web.Response:
     """The Status object of an error. Errors are always JSON: who asked for YAML can read it too."""
-    response = raw(error.code, encode(status_of(error)), JSON, warnings)
+    status = status_of(error)
+    body = _json(request, status) if request is not None else encode(status)
+    response = raw(error.code, body, JSON, request.warnings if request is not None else ())
     retry = (error.details or {}).get("retryAfterSeconds")
     if retry:
         response.headers["Retry-After"] = str(retry)

@@ -101,7 +101,7 @@ class ApiServer:
             request = Request(http, http.method, path, Query(query), user)
             return await routes.dispatch(api, request)
         except StatusError as error:
-            return respond.failure(error, request.warnings if request is not None else ())
+            return respond.failure(error, request)
         except StoreFull as error:
             return respond.failure(InternalError(f"the cluster's state could not be written: {error}"))
         except (asyncio.CancelledError, ConnectionError):

@@ -54,8 +54,8 @@ class Scheduler:
         """Pods on nodes that do not exist (yet), by name of the node and uid."""
         self._queue: list[tuple[int, int, Key]] = []
         self._queued: set[Key] = set()
-        self._waiting: set[Key] = set()
-        """Pods that did not fit."""
+        self._waiting: dict[Key, bool] = {}
+        """Pods that did not fit; True: room on a node would not help them (upstream: the plugins' queueing hints)."""
         self._order = count()
         self._wake = asyncio.Event()
         self._events: dict[tuple[str, str], Key] = {}
@@ -107,11 +107,11 @@ class Scheduler:
         over = event.type == "DELETED" or objects.status(pod).get("phase") in ("Succeeded", "Failed")
         if over or not node:
             if self._leave(uid):
-                self._retry()
+                self._retry(room=True)
         else:
             self._enter(node, pod)
         if over or node:
-            self._waiting.discard(key)
+            self._waiting.pop(key, None)
             if event.type == "ADDED" or node != objects.spec(event.old or {}).get("nodeName", ""):
                 self._retry(affine=True)
         elif objects.spec(pod).get("schedulerName", NAME) == NAME and self._concerns(event):
@@ -144,14 +144,19 @@ class Scheduler:
             self._strays.get(node, {}).pop(uid, None)
         return True
 
-    def _retry(self, *, affine: bool = False) -> None:
-        """Try waiting pods again; `affine`: a pod has come, which only helps those that look for company."""
-        for key in list(self._waiting):
+    def _retry(self, *, affine: bool = False, room: bool = False) -> None:
+        """Try waiting pods again.
+
+        `affine`: a pod has come, which only helps those that look for company; `room`: one has left.
+        """
+        for key, hopeless in list(self._waiting.items()):
+            if room and hopeless:
+                continue
             pod = self.client.find("pods", *key)
             if pod is None:
-                self._waiting.discard(key)
+                self._waiting.pop(key, None)
             elif not affine or objects.spec(pod).get("affinity") or objects.spec(pod).get("topologySpreadConstraints"):
-                self._waiting.discard(key)
+                self._waiting.pop(key, None)
                 self._enqueue(key, pod)
 
     def _enqueue(self, key: Key, pod: Obj) -> None:
@@ -167,7 +172,7 @@ class Scheduler:
             self._schedule(key)
         except Exception:  # one pod that cannot be judged must not stop the others
             log.exception("cannot schedule %s/%s", *key)
-            self._waiting.add(key)
+            self._waiting[key] = False
 
     def _schedule(self, key: Key) -> None:
         pod = self.client.find("pods", *key)
@@ -184,7 +189,8 @@ class Scheduler:
         elif missing:
             self._fail(pod, f"0/{len(self._nodes)} nodes are available: {missing}. not found")
         elif not fitting:
-            self._fail(pod, fit_error(pod, [r for r in refusals.values() if r is not None]))
+            found = [r for r in refusals.values() if r is not None]
+            self._fail(pod, fit_error(pod, found), hopeless=all(r.for_good for r in found))
         else:
             self._bind(pod, best(cycle, fitting).name)
 
@@ -214,9 +220,9 @@ class Scheduler:
         name = f"{objects.namespace(pod)}/{objects.name(pod)}"
         self._record(pod, "Normal", "Scheduled", "Binding", f"Successfully assigned {name} to {node}")
 
-    def _fail(self, pod: Obj, message: str) -> None:
+    def _fail(self, pod: Obj, message: str, *, hopeless: bool = False) -> None:
         key = objects.key(pod)
-        self._waiting.add(key)
+        self._waiting[key] = hopeless
         self._record(pod, "Warning", "FailedScheduling", "Scheduling", message)
         old = objects.condition(pod, "PodScheduled")
         if old is not None and (old["status"], old.get("reason"), old.get("message")) == _unschedulable(message):

@@ -68,7 +68,10 @@ async def hostname(process: Process) -> int:
         await process.print(name.partition(".")[0])
     elif "f" in options or "d" in options:
         full = _own_name(process, name)
-        await process.print(full if "f" in options else full.partition(".")[2])
+        if "f" in options:
+            await process.print(full)
+        elif "." in full:
+            await process.print(full.partition(".")[2])  # without a domain nothing is printed
     else:
         await process.print(name)
     return 0
