@@ -25,7 +25,7 @@ from pocketkube.store import Event
 log = logging.getLogger(__name__)
 
 FIRST_DELAY, LONGEST_DELAY = 0.005, 1000.0
-CHEAP, LONGEST_REST = 0.001, 0.1
+CHEAP, LONGEST_REST = 0.001, 0.5
 """Real seconds: a reconcile below the first needs no rest; none rests longer than the second."""
 REST = 4
 """Times as long as it worked: one key takes a fifth of the machine at most."""

@@ -6,34 +6,35 @@ trumps ready. Subsets and ports are ordered by name and number (upstream: by a h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from pocketkube.objects import Obj
 
 Address = tuple[str, str]
 """(ip, uid of the target)."""
+PortKey = tuple[tuple[str, object], ...]
+"""A port's fields."""
 
 
 def repack(subsets: Iterable[Obj]) -> list[Obj]:
     """A new list; addresses and ports are shared with the old one."""
     addresses: dict[Address, Obj] = {}
-    ports: dict[str, Obj | None] = {}
-    offers: dict[str, dict[Address, bool]] = {}
+    ports: dict[PortKey, Obj | None] = {}
+    offers: dict[PortKey, dict[Address, bool]] = {}
     for subset in subsets:
         for port in subset.get("ports") or (None,):  # addresses without ports are kept too
-            text = json.dumps(port, sort_keys=True)
-            ports[text] = port
-            offer = offers.setdefault(text, {})
+            fields = tuple(sorted(port.items())) if port is not None else ()
+            ports[fields] = port
+            offer = offers.setdefault(fields, {})
             for field, ready in (("addresses", True), ("notReadyAddresses", False)):
                 for address in subset.get(field) or ():
                     key = address["ip"], (address.get("targetRef") or {}).get("uid", "")
                     addresses.setdefault(key, address)
                     offer[key] = offer.get(key, True) and ready
     groups: dict[tuple[tuple[Address, bool], ...], list[Obj]] = {}
-    for text, offer in offers.items():
+    for fields, offer in offers.items():
         group = groups.setdefault(tuple(sorted(offer.items())), [])
-        if (port := ports[text]) is not None:
+        if (port := ports[fields]) is not None:
             group.append(port)
     packed = [_subset(addresses, group, found) for group, found in groups.items() if group]
     return sorted(packed, key=lambda subset: [_port_order(port) for port in subset.get("ports", ())])

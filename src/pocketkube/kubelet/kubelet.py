@@ -64,7 +64,7 @@ class Kubelet:
         self.fabric = fabric
         self.catalogue = catalogue
         self.state_dir = state_dir
-        self.services = services or {}
+        self.services = services if services is not None else {}
         self.zone = client.registry.zone
         self.upstream_dns = UPSTREAM_DNS
         self.addresses = PodAddresses(pod_cidr)

@@ -8,6 +8,7 @@ Lengths are in bytes, as Go counts them. Left out: URLs.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
@@ -187,6 +188,7 @@ def percent(value: str) -> list[str]:
     return [_regex(text, _PERCENT, "1%", "93%")]
 
 
+@lru_cache(maxsize=8192)  # an Endpoints object of a thousand addresses is looked through at every change
 def parse_ip(value: str) -> IPv4Address | IPv6Address | None:
     """An address as old fields accept it: octets of IPv4 may have leading zeros."""
     stripped = (
@@ -206,9 +208,7 @@ def ip_legacy(value: str) -> list[str]:
     if address is None:
         return [IP_WRONG]
     problems = []
-    try:
-        ip_address(value)
-    except ValueError:
+    if isinstance(address, IPv4Address) and value != str(address):
         problems.append("must not have leading 0s")
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         problems.append("must not be an IPv4-mapped IPv6 address")
