@@ -106,6 +106,7 @@ class Kubelet:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._stay_alive(), name=f"{self.node_name} heartbeat")
                 for pod in existing:
+                    await asyncio.sleep(0)  # who waits for the node or asks the API server goes before the next pod
                     self._work_on(pod)
                 while True:
                     self._work_on(await self._news.get())
