@@ -69,6 +69,24 @@ ACTS: dict[str, Call] = {
 }
 
 
+def _slice(endpoints: int, ports: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "x"},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [f"192.0.{2 + i // 250}.{i % 250 + 1}"]} for i in range(endpoints)],
+        "ports": [{"name": f"p{i}", "port": i % 65535 + 1} for i in range(ports)],
+    }
+
+
+# bodies too long to be recorded: "same shape as the other bodies, with <n> endpoints / <n> ports"
+BODIES: dict[tuple[str, str], Callable[[], dict[str, Any]]] = {
+    ("endpointslices-12-invalid", "endpoints-1001"): lambda: _slice(1001, 0),
+    ("endpointslices-12-invalid", "ports-20001"): lambda: _slice(1, 20001),
+}
+
+
 def made_up(scenario: str, step: Step, oldest_rv: str | None) -> dict[str, str]:
     """Values for placeholders that stand for no value of the cluster.
 

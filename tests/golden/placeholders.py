@@ -27,6 +27,7 @@ _CLOCK = r"\d\d:\d\d:\d\d(?:\.\d+)?"
 _TIME = "|".join(
     [
         rf"\d{{4}}[-/]\d\d[-/]\d\d[T ]{_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?(?: [A-Z]{{3,4}})?",  # RFC 3339, logs
+        rf"\d{{4}}-\d\d-\d\d {_CLOCK} [+-]\d{{4}} [A-Z]{{3,4}} m=[+-][\d.]+",  # Go's
         rf"{_DAY},? \d\d? {_MONTH} \d{{4}} {_CLOCK} (?:[A-Z]{{3,4}}|[+-]\d{{4}})",  # RFC 1123
         rf"{_DAY} {_MONTH} +\d\d? {_CLOCK} (?:[A-Z]{{3,4}} )?\d{{4}}",  # date, dig
     ]
@@ -47,7 +48,7 @@ _KINDS: Mapping[str, str] = {
     "nodePort": r"3[0-2]\d{3}",
     "port": r"\d{1,5}",
     "id": r"[\w:/.@+-]+",
-    "kernel": r"\S+",
+    "kernel": r"\S+(?: \(\w+\))?",  # tables add the architecture
     "osImage": r".+?",
     "runtime": r"\S+://\S+",
     "memory": _QUANTITY,

@@ -202,7 +202,8 @@ class Replay:
         return StepResult(step["id"], _title(step), "differs" if diffs else "matched", diffs, note)
 
     def _rest(self, step: Step) -> StepResult:
-        body = step.get("body")
+        made = inputs.BODIES.get((self._scenario.name, step["id"]))
+        body = made() if made else step.get("body")
         sent = self._values.filled(
             step, {"path": step["path"], "query": step.get("query"), "headers": step.get("headers")}
         )

@@ -117,6 +117,10 @@ def _check_kind(given_version: str, given_kind: str, api_version: str, kind: str
         raise BadRequest(
             f'{prefix}: no kind "{given_kind}" is registered for version "{given_version}" in {SCHEME}'
         ) from None
+    if given_kind == kind:  # one internal type behind both, so the conversion succeeds upstream
+        raise BadRequest(
+            f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
+        )
     raise BadRequest(f"{prefix}: converting ({known.name}) to ({internal_name(api_version, kind)}): unknown conversion")
 
 
