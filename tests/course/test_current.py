@@ -62,7 +62,7 @@ def test_down_leaves_a_cluster_that_is_not_ours_as_it_is(another: Status, kindla
     assert kindlab("start", "02").returncode == 0
     done = kindlab("down")
     assert done.returncode == 0
-    assert "left as it was" in done.stdout
+    assert "it was left as it is" in done.stdout
     assert another.api().get("Namespace", SLUG) is not None
 
 

@@ -42,6 +42,7 @@ class ExecBackend(BaseBackend):
         """Run argv without a shell; (exit code, stdout, stderr). Raises CouldNotGrade when it never answers."""
         from kubernetes.client.exceptions import ApiException
         from kubernetes.stream.ws_client import websocket_call
+        from websocket import WebSocketException
 
         configuration = self.api.client.configuration
         path = f"/api/v1/namespaces/{quote(self.namespace)}/pods/{quote(self.pod)}/exec"
@@ -65,8 +66,12 @@ class ExecBackend(BaseBackend):
             raise CouldNotGrade(f"a command could not be run in Pod {self.pod}: {error.reason}") from error
         try:
             return self._drain(session, stdin)
+        except (OSError, WebSocketException) as error:
+            why = f"the stream broke ({type(error).__name__}: {error})"
+            raise CouldNotGrade(f"a command could not be run in Pod {self.pod}: {why}") from error
         finally:
             session.close()
+            session.sock.shutdown()  # when the server closed first, close() leaves the socket to the garbage collector
 
     def _drain(self, session: Any, stdin: bytes | None) -> tuple[int, bytes, bytes]:
         if stdin is not None:

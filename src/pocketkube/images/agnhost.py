@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from pocketkube.images.base import Image
 from pocketkube.images.linux import ALPINE_FILES, programs
+from pocketkube.images.multicall import busybox
 from pocketkube.images.net import nslookup
 from pocketkube.images.programs.agnhost import servers, tools
 from pocketkube.images.programs.agnhost.netexec import netexec
@@ -71,6 +72,8 @@ class IMAGE(Image):
     commands = {  # noqa: RUF012
         **programs("bash", "curl", "dig", "getent", "nc", "nslookup"),
         "/usr/bin/nslookup": nslookup.bind,  # bind-tools; BusyBox's is what the applet of the same name prints
+        "/bin/busybox": busybox,
         "/agnhost": agnhost,
         "/agnhost-2": agnhost,
     }
+    links = dict.fromkeys(programs().keys() - {"/usr/bin/nslookup"}, "/bin/busybox")

@@ -29,5 +29,9 @@ class Image:
     files: ClassVar[Mapping[str, bytes | None]] = {}
     """Absolute path -> content; None makes a directory. Parents are made."""
     commands: ClassVar[Mapping[str, Command]] = {}
+    links: ClassVar[Mapping[str, str]] = {}
+    """Those of `commands` that are symbolic links to another one, which tells them apart by argv[0]: path -> target."""
+    hard_links: ClassVar[Mapping[str, str]] = {}
+    """As `links`, for those that are the same file."""
     system: ClassVar[tuple[str, ...]] = ()
     """Cluster services this image is lent (`dns`), when its pod runs in kube-system."""

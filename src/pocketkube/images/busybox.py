@@ -38,3 +38,4 @@ class IMAGE(Image):
         "/bin/busybox": busybox,
         "/usr/bin/env": programs()["/usr/bin/env"],
     }
+    hard_links = dict.fromkeys(commands.keys() - {"/bin/busybox"}, "/bin/busybox")

@@ -56,9 +56,9 @@ class _Server:
         process.on_signal(signal.SIGTERM, lambda _: self.leaving.set())
         process.on_signal(signal.SIGINT, lambda _: self.leaving.set())
         try:
-            tcp, udp = process.net.listen(corefile.port), process.net.bind_udp(corefile.port)
+            tcp, udp = process.net.listen(corefile.port, "::"), process.net.bind_udp(corefile.port, "::")
             pages = [
-                (process.net.listen(port), body)
+                (process.net.listen(port, "::"), body)
                 for name, default, body in (
                     ("health", 8080, self._health),
                     ("ready", 8181, self._ready),

@@ -275,9 +275,9 @@ def exit_later(process: Process) -> Callable[[int], None]:
 
 
 async def listen(process: Process, port: int, fatal: Callable[[Process, str], Awaitable[None]]) -> Listener:
-    """net.Listen on all addresses; a port in use ends the program as log.Fatal does."""
+    """net.Listen on all addresses, of both families as Go does; a port in use ends the program as log.Fatal does."""
     try:
-        return process.net.listen(port)
+        return process.net.listen(port, "::")
     except OSError as failure:
         text = os.strerror(failure.errno or 0).lower()
         await fatal(process, f"listen tcp :{port}: bind: {text}")

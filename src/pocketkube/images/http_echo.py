@@ -80,7 +80,7 @@ async def _serve(process: Process, flags: Flags, text: str, version: str) -> int
         await log(process, f"[ERR] server exited with: listen tcp: address {flags['listen']}: missing port in address")
         return 1
     try:
-        listener = process.net.listen(int(port), host or "0.0.0.0")
+        listener = process.net.listen(int(port), host or "::")
     except OSError as failure:
         reason = "address already in use" if failure.errno == 98 else "cannot assign requested address"
         await log(process, f"[ERR] server exited with: listen tcp {flags['listen']}: bind: {reason}")

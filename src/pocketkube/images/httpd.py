@@ -27,7 +27,7 @@ async def httpd(process: Process) -> int:
     if not process.fs.is_dir(process.path(home)):
         await fail(process, f"can't change directory to '{home}': No such file or directory")
     try:
-        listener = process.net.listen(int(port), address or "0.0.0.0")
+        listener = process.net.listen(int(port), address or "::")
     except ValueError:
         await fail(process, f"invalid number '{port}'")
         raise

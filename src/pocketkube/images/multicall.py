@@ -1,4 +1,4 @@
-"""`busybox APPLET ARGS`: the multi-call binary by its own name."""
+"""BusyBox, the multi-call binary: `busybox APPLET ARGS`, or run by an applet's name, as Alpine's links to it do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ def applets(process: Process) -> list[str]:
 
 
 async def busybox(process: Process) -> int:
+    name = process.argv[0].rsplit("/", 1)[-1].lstrip("-")
+    if name != "busybox":
+        return await _run(process, name)
     words = process.argv[1:]
     if not words or words[0] in ("--help", "-h"):
         await process.print(
@@ -21,9 +24,13 @@ async def busybox(process: Process) -> int:
     if words[0] == "--list":
         await process.print("\n".join(applets(process)))
         return 0
+    process.argv = words
+    return await _run(process, words[0])
+
+
+async def _run(process: Process, applet: str) -> int:
     for path, program in process.namespace.commands.items():
-        if path.rsplit("/", 1)[-1] == words[0] and words[0] != "busybox":
-            process.argv = words
+        if path.rsplit("/", 1)[-1] == applet != "busybox":
             return await program(process)
-    await process.error(f"{words[0]}: applet not found")
+    await process.error(f"{applet}: applet not found")
     return 127

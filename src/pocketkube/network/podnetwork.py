@@ -252,11 +252,12 @@ class PodNetwork:
     def sockets(self) -> Iterator[Socket]:
         """Every socket of this network, as `ss -an` lists them."""
         for listener in self._host.listeners.values():
-            yield Socket("tcp", "LISTEN", listener.local, ("0.0.0.0", 0))
+            yield Socket("tcp", "LISTEN", listener.local, (_wildcard(listener.local), 0))
         for stream in self._host.streams:
             yield Socket("tcp", stream.state, stream.local, stream.remote)
         for socket in self._host.datagrams.values():
-            yield Socket("udp", "ESTABLISHED" if socket.peer else "UNCONN", socket.local, socket.peer or ("0.0.0.0", 0))
+            state, remote = ("ESTABLISHED", socket.peer) if socket.peer else ("UNCONN", (_wildcard(socket.local), 0))
+            yield Socket("udp", state, socket.local, remote)
 
     def _bindable(self, address: str) -> str:
         if address in ANY:
@@ -296,6 +297,11 @@ def _clashes(table: dict[Address, Any], address: str, port: int) -> bool:
     if address in ANY:
         return any(p == port for _, p in table)
     return (address, port) in table or ("0.0.0.0", port) in table or ("::", port) in table
+
+
+def _wildcard(local: Address) -> str:
+    """What stands for "anybody" as the peer of a socket of this family."""
+    return "::" if ":" in local[0] else "0.0.0.0"
 
 
 def _literal(address: str) -> str:

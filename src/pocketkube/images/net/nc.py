@@ -115,7 +115,7 @@ async def _converse(process: Process, stream: Stream, wait: float | None = None)
 
 async def _listen(process: Process, port: int, *, forever: bool) -> int:
     try:
-        listener = process.net.listen(port)
+        listener = process.net.listen(port, "::")
     except OSError as error:
         await _fail(process, f"bind: {error.strerror}")
     with listener:

@@ -26,13 +26,18 @@ def _text(address: Address, *, remote: bool = False) -> str:
     return f"{address[0]}:{'*' if remote and not address[1] else address[1]}"
 
 
+def _short(address: Address, *, remote: bool = False) -> str:
+    """As ss writes it: a socket of both families listens on `*`."""
+    return _text(("*", address[1]) if address[0] == "::" else address, remote=remote)
+
+
 async def ss(process: Process) -> int:
     sockets = await _chosen(process)
     rows = [["Netid", "State", "Recv-Q", "Send-Q", "Local Address:Port", "Peer Address:Port", "Process"]]
     for s in sockets:
         queue = "4096" if s.state == "LISTEN" else "0"
         rows.append(
-            [s.protocol, SHORT.get(s.state, s.state), "0", queue, _text(s.local), _text(s.remote, remote=True), ""]
+            [s.protocol, SHORT.get(s.state, s.state), "0", queue, _short(s.local), _short(s.remote, remote=True), ""]
         )
     if len({s.protocol for s in sockets}) == 1 and any(
         w.startswith("-") and ("t" in w) != ("u" in w) for w in process.argv

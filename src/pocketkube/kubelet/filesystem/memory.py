@@ -270,6 +270,11 @@ class MemoryTree(Tree):
         *parents, name = path.strip("/").split("/")
         self.folder("/".join(parents)).data[name] = Inode(SYMLINK, target, 0o777, self.now())
 
+    def hard_link(self, path: str, target: str) -> None:
+        *parents, name = path.strip("/").split("/")
+        *where, old = target.strip("/").split("/")
+        self.link(self.folder("/".join(where)).data[old], self.folder("/".join(parents)), name)
+
 
 def tree_of(files: Mapping[str, bytes], *, mode: int = 0o644, now: Callable[[], float] = time.time) -> MemoryTree:
     """A tree with these files."""

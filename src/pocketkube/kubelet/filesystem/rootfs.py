@@ -57,9 +57,15 @@ def _unpack(image: type[Image]) -> Inode:
         if path not in image.files:
             tree.put(path, b"")
     for path, command in image.commands.items():
+        if path in image.links or path in image.hard_links:
+            continue
         head = PROGRAM + f"{image.__module__}.{image.__qualname__} {path}".encode()
         _PROGRAMS[head] = command
         tree.put(path, head + b"\n", 0o755)
+    for path, target in image.links.items():
+        tree.symlink(path, target)
+    for path, target in image.hard_links.items():
+        tree.hard_link(path, target)
     return tree.root.share()
 
 

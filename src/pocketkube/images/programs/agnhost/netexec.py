@@ -233,7 +233,7 @@ class Netexec(Dialler):
     async def _start_udp(self, group: asyncio.TaskGroup, address: str) -> None:
         port = self.flags["udp-port"]
         try:
-            socket = self.process.net.bind_udp(port, address or "0.0.0.0")
+            socket = self.process.net.bind_udp(port, address or "::")
         except OSError as failure:
             where = f"{address}:{port}"
             text = f"listen udp {where}: bind: {os.strerror(failure.errno or 0).lower()}"

@@ -56,7 +56,7 @@ async def serve_hostname(process: Process, words: list[str]) -> int:
         if flags["tcp"]:
             group.create_task(tcp(await golang.listen(process, port, fatal)))
         if flags["udp"]:
-            group.create_task(udp(process.net.bind_udp(port)))
+            group.create_task(udp(process.net.bind_udp(port, "::")))
         if flags["http"]:
             group.create_task(Server(await golang.listen(process, port, fatal), hello).serve())
         await klog(process, f"Serving on port {port}.")
