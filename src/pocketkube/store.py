@@ -5,7 +5,8 @@ on SQLite in WAL mode. A write is one INSERT, committed before it is acknowledge
 so it survives `kill -9`; it happens on the event loop and needs no lock. Objects are kept in memory too;
 they are shared, and nobody may change one in place.
 
-The log keeps the last `history` events for watches; older versions that were replaced since are dropped.
+The log keeps the last `history` events for watches; older versions that were replaced since are dropped, and all
+of them at a restart.
 Left out: leases, transactions over several keys, reading an object at an old revision.
 """
 
@@ -38,6 +39,9 @@ CREATE TABLE IF NOT EXISTS log (
   object    BLOB NOT NULL
 )"""
 _INSERT = "INSERT INTO log (revision, type, resource, namespace, name, previous, object) VALUES (?,?,?,?,?,?,?)"
+
+_DROP_REPLACED = """
+DELETE FROM log WHERE revision NOT IN (SELECT max(revision) FROM log GROUP BY resource, namespace, name)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,35 +225,16 @@ class Store:
         self._db.close()
 
     def _load(self) -> None:
-        rows = self._db.execute("SELECT revision, type, resource, previous, object FROM log ORDER BY revision")
-        versions: dict[int, Obj] = {}
-        events: deque[tuple[Event, int | None]] = deque()
-        for revision, type_, resource, previous, blob in rows:
-            obj = orjson.loads(blob)
-            versions[revision] = obj
-            # `previous` may have been compacted away: then no watch may start before this event
-            old = versions.get(previous) if previous is not None else None
-            event = Event(type_, resource, obj, old, revision)
-            if type_ == DELETED and self.get(resource, key(obj)) is None:
-                continue  # its object's row is gone already
-            self._apply(event)
-            events.append((event, previous))
+        """Take up every object as of its last write. What came before is dropped: watches cannot start before a
+        restart, as kube-apiserver's watch cache begins anew too."""
         last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
-        self.revision = last[0] if last else 0
-        while events and len(events) > self._history_limit:
-            events.popleft()
-        kept: deque[tuple[Event, int | None]] = deque()
-        for event, previous in reversed(events):
-            if event.type != ADDED and event.old is None:
-                break
-            kept.appendleft((event, previous))
-        self._history = kept
-        wanted = {event.revision for event, _ in kept} | {previous for _, previous in kept}
-        wanted |= {int(o["metadata"]["resourceVersion"]) for r in self._objects for o in self.iterate(r)}
-        self._garbage = [(revision,) for revision in versions if revision not in wanted]
-        if self._garbage:
-            self.compact()
-        self.compacted = kept[0][0].revision - 1 if kept else self.revision
+        self.revision = self.compacted = last[0] if last else 0
+        self._db.execute("BEGIN")
+        self._db.execute(_DROP_REPLACED)
+        self._db.execute("DELETE FROM log WHERE type = ?", (DELETED,))
+        self._db.execute("COMMIT")
+        for revision, type_, resource, blob in self._db.execute("SELECT revision, type, resource, object FROM log"):
+            self._apply(Event(type_, resource, orjson.loads(blob), None, revision))
 
 
 class Watch(AsyncIterator[Event]):
