@@ -47,8 +47,11 @@ $(INSTALLED): pyproject.toml requirements.lock
 	@$(PYTHON) -m venv .venv || { \
 		echo "Python's venv module is missing or broken. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	@# Compiled now, whatever PYTHONDONTWRITEBYTECODE says: else every start compiles again and takes twice as long
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
+		--requirement requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 clean:  ## Remove what make made here
