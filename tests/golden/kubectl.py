@@ -171,9 +171,15 @@ class OlderText:
 OLDER_TEXTS: tuple[OlderText, ...] = (
     OlderText(
         "`kubectl delete` did not name the namespace",
-        r'^(\S+ "[^"]+" (?:force )?deleted) from \S+ namespace',
+        r'^(.*\S "[^"]+" (?:force )?deleted) from \S+ namespace',
         r"\1",
-        r"^(?:delete|replace) ",
+        r"^(?:delete|replace|run) ",
+    ),
+    OlderText(
+        "run -i did not warn that the session is recorded",
+        r"^All commands and output from this session will be recorded in container logs, .*\n",
+        "",
+        r"^(?:run|attach) ",
     ),
     OlderText("there was no output format kyaml", r"(allowed formats are: .*),kyaml,", r"\1,", r""),
     OlderText(

@@ -41,6 +41,8 @@ class Values:
         fixed = inputs.made_up(self._scenario.name, step, self._oldest_rv) | given
         if (self._scenario.name, step.get("id")) in inputs.SERVICE_ACCOUNT_TOKEN:
             fixed["<token>"] = self._token()
+        if "<nodeIP>" in json.dumps(value):
+            fixed["<nodeIP>"] = self._node_address()
         if "<uid>" not in given:
             unknown = inputs.unknown_uid()
             value = _mapped(value, lambda text: unknown if text == "<uid>" else text)
@@ -71,6 +73,13 @@ class Values:
                     scope = f"/namespaces/{self._scenario.namespace}" if resource["namespaced"] else ""
                     return self._api.request("GET", f"{prefix}{scope}/{resource['name']}/{name}").body
         raise CannotSend(f"the cluster has no kind {kind}")
+
+    def _node_address(self) -> str:
+        """The address of the (first) node, which is no placeholder that answers give a value to."""
+        address = find(self._api.request("GET", "/api/v1/nodes").body, ".items[0].status.addresses[0].address")
+        if not address:
+            raise CannotSend("the node has no address")
+        return str(address)
 
     def _token(self) -> str:
         if self._service_account_token is None:
