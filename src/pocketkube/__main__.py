@@ -72,10 +72,10 @@ def explain(error: BaseException, options: argparse.Namespace) -> tuple[str, str
             "Another program is using that port.",
             "Stop that program, or start with another port (--port 0 takes any free one).",
         )
-    if code in (errno.ENOSPC, errno.EDQUOT) or "full" in str(error):
+    if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "full" in str(error) or "disk I/O" in str(error):
         return (
             f"The cluster cannot write to {options.state}.",
-            f"The disk is full ({error}).",
+            f"The disk is full, a quota or limit is reached, or the disk is broken ({error}).",
             "Free some space, then start again; nothing that was acknowledged is lost.",
         )
     if code in (errno.EACCES, errno.EPERM, errno.EROFS) or "readonly" in str(error):
