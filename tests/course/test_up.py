@@ -164,9 +164,10 @@ def test_a_full_disk_is_said(kindlab: Run, environment: dict[str, str]) -> None:
     (folder(environment) / "store.db").unlink(missing_ok=True)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_is_not_ours_is_said(kindlab: Run, environment: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "home").mkdir(mode=0o500)
+def test_a_home_that_cannot_be_used_is_said(kindlab: Run, tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file where a folder should be")
     done = kindlab("up", "--cluster", "pocket")
     assert done.returncode == 3
     assert "cannot be used" in done.stderr
+    assert "KINDLAB_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
