@@ -28,7 +28,8 @@ def notebook_text(lab: Lab) -> str:
     book.metadata = nbformat.NotebookNode({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     book.nbformat, book.nbformat_minor = 4, 5
     nbformat.validate(book)
-    return nbformat.writes(book) + "\n"
+    written: str = nbformat.writes(book)
+    return written + "\n"
 
 
 def is_fresh(lab: Lab) -> bool:
