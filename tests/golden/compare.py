@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.golden.placeholders import World, match, placeholders
-from tests.golden.timing import bookmarks, settled
+from tests.golden.timing import bookmarks, examples, settled
 
 _MORE = re.compile(r"<(\d+) more(?:, (\d+) in all)?>")
 _TIMES = frozenset({"lastTransitionTime", "lastProbeTime", "lastUpdateTime", "lastHeartbeatTime"})
@@ -163,6 +163,8 @@ def _lists(golden: list[Any], actual: list[Any], world: World, path: str, subset
         total = len(shown) + sum(int(found[1]) for found in more)
         if len(actual) != total:
             return [world.differs(f"{path} (length)", total, len(actual))]
+        if path.endswith(".endpoints"):
+            shown, actual = examples(shown), examples(actual)
         return _unordered(shown, actual, world, path, subset, whole=False)
     if path == ".events":
         golden, actual = bookmarks(golden), bookmarks(actual)

@@ -14,6 +14,8 @@ Each rule here names a value of that kind and says what is accepted in its place
 * `terminatingReplicas` above 0 counts pods on their way out at that moment: any number.
 * crash loops (README: "timing-dependent by nature"): the number of restarts (at least one), and whether `terminated`,
   `CrashLoopBackOff` or, of an init container, a run between two crashes was caught, in objects and in Table rows.
+* an endpoint shown as the example of many stands for any of its kind: which pod is in which slice depends on how many
+  became ready between two writes. How many there are in each slice is compared.
 * successive BOOKMARKs of a watch without annotations count as one: how many come is a matter of timing.
 """
 
@@ -55,6 +57,19 @@ def bookmarks(events: list[Any]) -> list[Any]:
         if not (kept and _is_plain_bookmark(event) and _is_plain_bookmark(kept[-1])):
             kept.append(event)
     return kept
+
+
+def examples(endpoints: list[Any]) -> list[Any]:
+    """Endpoints without what tells one from another."""
+    return [_nameless(endpoint) if isinstance(endpoint, dict) else endpoint for endpoint in endpoints]
+
+
+def _nameless(endpoint: Json) -> Json:
+    found = {key: value for key, value in endpoint.items() if key != "addresses"}
+    target = found.get("targetRef")
+    if isinstance(target, dict):
+        found["targetRef"] = {key: value for key, value in target.items() if key != "name"}
+    return found
 
 
 def _is_plain_bookmark(event: Any) -> bool:

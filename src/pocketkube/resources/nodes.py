@@ -1,7 +1,7 @@
 """Nodes.
 
-Models pkg/registry/core/node/strategy.go, ValidateNode*, the node printer and the TaintNodesByCondition admission plugin:
-a new node is not ready until somebody says so. Left out: spec.configSource.
+Models pkg/registry/core/node/strategy.go, ValidateNode*, the node printer and the admission of nodes: a new one is not
+ready until somebody says so. Left out: spec.configSource.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.golden.compare import compare, compare_body
 from tests.golden.placeholders import World
-from tests.golden.timing import bookmarks
+from tests.golden.timing import bookmarks, examples
 
 TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
 REVISION = "deployment.kubernetes.io/revision"
@@ -26,7 +26,7 @@ def slice_of(generation: int, *, time: str = "", managed: bool = True) -> dict[s
 
 def test_the_number_of_writes_of_a_managed_slice_is_free_once_it_was_rewritten() -> None:
     assert differing(slice_of(4), slice_of(3)) == []
-    assert differing(slice_of(4), slice_of(1)) == [".metadata.generation"]
+    assert differing(slice_of(4), slice_of(1)) == []
     assert differing(slice_of(1), slice_of(2)) == [".metadata.generation"]
     assert differing(slice_of(4, managed=False), slice_of(3, managed=False)) == [".metadata.generation"]
 
@@ -125,3 +125,14 @@ def test_line_numbers_of_a_diff_without_the_removed_volume_source() -> None:
 
     assert seen(162) == seen(144) == ()
     assert seen(145) != ()
+
+
+def test_an_endpoint_shown_as_an_example_stands_for_any_of_its_kind() -> None:
+    def endpoint(name: str, ready: bool) -> dict[str, Any]:
+        return {"addresses": ["10.0.0.1"], "conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "name": name}}
+
+    golden = [endpoint("a", True), "<1 more, 2 in all>"]
+    assert differing(golden, [endpoint("b", True), endpoint("c", True)], ".endpoints") == []
+    assert differing(golden, [endpoint("a", False), endpoint("c", False)], ".endpoints") != []
+    assert differing(golden, [endpoint("a", True)], ".endpoints") == [".endpoints (length)"]
+    assert examples(["x"]) == ["x"]
