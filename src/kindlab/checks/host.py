@@ -6,6 +6,8 @@ no kubectl is needed and no process is started for a command. Left out: sudo.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 from typing import Any
 from urllib.parse import quote
@@ -63,7 +65,7 @@ class ExecBackend(BaseBackend):
                 binary=True,
             )
         except ApiException as error:
-            raise CouldNotGrade(f"a command could not be run in Pod {self.pod}: {error.reason}") from error
+            raise CouldNotGrade(f"a command could not be run in Pod {self.pod}: {_refusal(error.reason)}") from error
         try:
             return self._drain(session, stdin)
         except (OSError, WebSocketException) as error:
@@ -89,6 +91,17 @@ class ExecBackend(BaseBackend):
                 return int(cause["message"]), out, err
         why = status.get("message") or "the stream ended without an exit code"
         raise CouldNotGrade(f"a command could not be run in Pod {self.pod}: {why}")
+
+
+def _refusal(reason: object) -> str:
+    """The API server's own words, out of what the client makes of an answer that is no WebSocket: the status line,
+    the headers and the body, joined by a mark."""
+    body = str(reason).rpartition(" -+-+- ")[2]
+    with contextlib.suppress(ValueError, SyntaxError, AttributeError):
+        body = ast.literal_eval(body).decode("utf-8", "replace").strip()
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(body)["message"])
+    return body
 
 
 def pod_host(api: Api, namespace: str, pod: str, container: str = "") -> Host:

@@ -35,22 +35,29 @@ MERGE_KEYS: dict[str, tuple[str, ...]] = {
 """The keys strategic merge patch joins list elements by, by field name (see `ports` below)."""
 
 
-def apply(api: Api, namespace: str, obj: Obj, *, dry_run: bool = False) -> str:
+def apply(api: Api, namespace: str, obj: Obj, *, dry_run: str = "none") -> str:
     """Apply one object; returns kubectl's line: `service/web created`, `configured` or `unchanged`. Raises ApiError."""
     kind = f"{obj['apiVersion']}/{obj['kind']}"
     name = obj["metadata"]["name"]
     space = (obj["metadata"].get("namespace") or namespace) if api.namespaced(kind) else None
     wanted = noted(obj, space)
     label = f"{resource_name(api, obj)}/{name}"
-    query = {**STRICT, "fieldManager": "kubectl-client-side-apply", **({"dryRun": "All"} if dry_run else {})}
-    suffix = " (server dry run)" if dry_run else ""
+    query = {
+        **STRICT,
+        "fieldManager": "kubectl-client-side-apply",
+        **({"dryRun": "All"} if dry_run == "server" else {}),
+    }
+    suffix = {"client": " (dry run)", "server": " (server dry run)"}.get(dry_run, "")
     live = api.get(kind, name, space)
-    if live is None:
+    if live is None and dry_run != "client":
         api.request("POST", api.path(kind, space), wanted, query=query)
+    if live is None:
         return f"{label} created{suffix}"
     change = patch(wanted, live)
     if not change:
         return f"{label} unchanged{suffix}"
+    if dry_run == "client":
+        return f"{label} configured{suffix}"
     path = api.path(kind, space, name)
     try:
         after = api.request("PATCH", path, change, query=query, content_type=STRATEGIC_PATCH)
@@ -59,7 +66,7 @@ def apply(api: Api, namespace: str, obj: Obj, *, dry_run: bool = False) -> str:
             raise
         merge = patch(wanted, live, strategic=False)  # a custom resource: the server knows no merge keys
         after = api.request("PATCH", path, merge, query=query, content_type=MERGE_PATCH)
-    same = after["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
+    same = dry_run != "server" and after["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
     return f"{label} {'unchanged' if same else 'configured'}{suffix}"
 
 

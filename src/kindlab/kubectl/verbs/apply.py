@@ -19,17 +19,21 @@ def COMMAND(session: Session, files: tuple[str, ...], dry_run: str, words: tuple
         raise Refused(f"error: Unexpected args: {list(words)}\nSee 'kubectl apply -h' for help and examples")
     if not files:
         raise Refused("error: must specify one of -f and -k")
-    if dry_run == "client":
-        raise Refused("error: kindlab's stand-in for kubectl has --dry-run=server only")
     found = list(objects(session, files))
     if not found:
         raise Refused("error: no objects passed to apply")
     for source, obj in found:
         known(session, source, obj)
         try:
-            session.say(applying.apply(session.api, session.namespace, obj, dry_run=dry_run == "server"))
+            session.say(applying.apply(session.api, session.namespace, obj, dry_run=dry_run))
         except ApiError as error:
-            session.complain(explain(error, doing=f'error when applying "{source}": '))
+            session.complain(explain(error, doing=f'error when {_doing(session, obj)} "{source}": '))
+
+
+def _doing(session: Session, obj: Obj) -> str:
+    space = obj["metadata"].get("namespace", session.namespace)
+    live = session.api.get(f"{obj['apiVersion']}/{obj['kind']}", obj["metadata"]["name"], space)
+    return "patching" if live else "creating"
 
 
 def objects(session: Session, files: tuple[str, ...]) -> list[tuple[str, Obj]]:

@@ -42,7 +42,8 @@ def COMMAND(session: Session, words: tuple[str, ...], container: str, stdin: boo
     try:
         code, out, err = backend.execute(session.after, sent)
     except CouldNotGrade as error:
-        raise Refused(f"error: {error}") from error
+        text = str(error).removeprefix(f"a command could not be run in Pod {pod['metadata']['name']}: ")
+        raise Refused(f"error: {text}") from error
     session.out.write(out.decode("utf-8", "replace"))
     session.err.write(err.decode("utf-8", "replace"))
     if code:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kindlab.api import Obj
+from kindlab.api import ApiError, Obj
 from kindlab.kubectl import options, targets
 from kindlab.kubectl.session import GET_KUBECTL, Refused, Session
 
@@ -49,7 +49,7 @@ def COMMAND(
         if not pods:
             session.err.write(f"No resources found in {session.namespace} namespace.\n")
     else:
-        pods = [targets.pod(session, words[0], say_which=True)]
+        pods = [_named(session, words[0])]
     query: dict[str, object] = {"previous": "true"} if previous else {}
     if tail >= 0:
         query["tailLines"] = tail
@@ -60,6 +60,14 @@ def COMMAND(
     for pod in pods:
         for name in _containers(session, pod, container, all_containers):
             _print(session, pod, name, query, prefix)
+
+
+def _named(session: Session, word: str) -> Obj:
+    try:
+        return targets.pod(session, word, say_which=True)
+    except ApiError as error:
+        where = f' in namespace "{session.namespace}"' if error.code == 404 else ""
+        raise Refused(f"error: error from server ({error.reason}): {error.message}{where}") from error
 
 
 def _containers(session: Session, pod: Obj, name: str, everyone: bool) -> list[str]:

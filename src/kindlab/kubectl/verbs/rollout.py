@@ -109,12 +109,13 @@ def _undo(session: Session, target: Target, live: Obj, to: int) -> None:
         session.err.write(
             f"Warning: resource deployments/{target.name} was previously managed with 'kubectl apply'. Rolling back "
             "will not update the kubectl.kubernetes.io/last-applied-configuration annotation, which may cause "
-            "unexpected behavior on future 'kubectl apply' operations.\n"
+            "unexpected behavior on future 'kubectl apply' operations. Consider using 'kubectl apply' with your "
+            "previous configuration file instead.\n"
         )
     if live["spec"].get("paused"):
         raise Refused(
-            f"error: you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume "
-            f"deployment/{target.name}' and try again"
+            "error: you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' "
+            "and try again"
         )
     found = _revisions(session, live)
     older = sorted(found)[:-1]

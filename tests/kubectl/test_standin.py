@@ -1,0 +1,160 @@
+"""The stand-in for kubectl on a cluster: what it prints and does, verb by verb, in kubectl's words."""
+
+import io
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from kindlab import workspace
+from kindlab.clusters.base import Status
+from kindlab.kubectl import Completed
+from kindlab.kubectl.standin import run
+
+pytestmark = pytest.mark.xdist_group("pocket")
+
+Kubectl = Callable[..., Completed]
+NAMESPACE = "standin"
+IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
+WEB = f"""
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 1
+  selector:
+    matchLabels: {{app: web}}
+  template:
+    metadata:
+      labels: {{app: web}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+        - name: server
+          image: {IMAGE}
+          args: [netexec, --http-port=8080]
+"""
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+spec:
+  selector: {app: web}
+  ports:
+    - port: %s
+      targetPort: %s
+"""
+
+
+@pytest.fixture
+def kubectl(pocket: Status) -> Iterator[Kubectl]:
+    api = pocket.api()
+    workspace.make_namespace(api, NAMESPACE)
+
+    def call(*words: str, stdin: str = "") -> Completed:
+        out, err = io.StringIO(), io.StringIO()
+        code = run(api, NAMESPACE, words, stdin=io.StringIO(stdin), out=out, err=err)
+        return Completed(code, out.getvalue(), err.getvalue())
+
+    yield call
+    workspace.remove_namespace(api, NAMESPACE)
+
+
+def test_a_deployment_s_day(kubectl: Kubectl) -> None:
+    assert kubectl("apply", "-f", "-", stdin=WEB).out == "deployment.apps/web created\n"
+    assert kubectl("rollout", "status", "deploy/web", "--timeout=60s").out.endswith(
+        'deployment "web" successfully rolled out\n'
+    )
+    assert kubectl("apply", "-f", "-", stdin=WEB).out == "deployment.apps/web unchanged\n"
+    assert kubectl("scale", "deploy", "web", "--replicas=2").out == "deployment.apps/web scaled\n"
+    assert kubectl("wait", "--for=jsonpath={.status.readyReplicas}=2", "deploy/web").out == (
+        "deployment.apps/web condition met\n"
+    )
+    pods = kubectl("get", "pods", "-l", "app=web", "-o", "name").out.splitlines()
+    assert len(pods) == 2
+    assert kubectl("get", "deploy").out.splitlines()[0].split() == ["NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"]
+    assert kubectl("delete", pods[0]).out.startswith(f'pod "{pods[0].removeprefix("pod/")}" deleted from {NAMESPACE}')
+    assert kubectl("get", pods[0]).exit == 1
+    assert kubectl("set", "image", "deploy/web", "server=nginx:1.27").out == "deployment.apps/web image updated\n"
+    assert kubectl("rollout", "undo", "deploy/web").out == "deployment.apps/web rolled back\n"
+    assert kubectl("rollout", "restart", "deploy/web").out == "deployment.apps/web restarted\n"
+    assert kubectl("rollout", "status", "deploy/web", "--timeout=60s").exit == 0
+    assert kubectl("get", "deploy", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}").out == IMAGE
+
+
+def test_inside_a_pod(kubectl: Kubectl) -> None:
+    assert kubectl("run", "one", f"--image={IMAGE}", "--", "netexec").out == "pod/one created\n"
+    assert kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=60s").out == "pod/one condition met\n"
+    done = kubectl("exec", "one", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert done == Completed(7, "out\n", "err\ncommand terminated with exit code 7\n")
+    assert kubectl("exec", "-i", "pod/one", "--", "cat", stdin="hello").out == "hello"
+    assert "HTTP server" in kubectl("logs", "one").out or "Started HTTP" in kubectl("logs", "one").out
+    assert kubectl("logs", "one", "--tail=0").out == ""
+    text = kubectl("describe", "pod", "one")
+    assert "Started" in text.out
+    assert "Successfully assigned standin/one" in text.out
+    assert "stand-in" in text.err
+    for words, says in (
+        (("exec", "one"), "you must specify at least one command"),
+        (("exec", "one", "ls"), "is not supported anymore"),
+        (("exec", "one", "-c", "x", "--", "ls"), "container x is not valid for pod one out of: one"),
+        (("exec", "ghost", "--", "ls"), 'pods "ghost" not found'),
+        (("exec", "one", "--", "nosuch"), 'exec: "nosuch": executable file not found in $PATH'),
+        (("logs", "ghost"), f'error: error from server (NotFound): pods "ghost" not found in namespace "{NAMESPACE}"'),
+    ):
+        failed = kubectl(*words)
+        assert failed.exit == 1
+        assert says in failed.err
+
+
+def test_a_service_that_is_put_right(kubectl: Kubectl) -> None:
+    """Ports are joined by their number: the old one must go, or the Service would have two without names."""
+    assert kubectl("apply", "-f", "-", stdin=SERVICE % (8081, 80)).out == "service/web created\n"
+    assert kubectl("apply", "--dry-run=server", "-f", "-", stdin=SERVICE % (80, 8081)).out == (
+        "service/web configured (server dry run)\n"
+    )
+    assert kubectl("apply", "-f", "-", stdin=SERVICE % (80, 8081)).out == "service/web configured\n"
+    assert kubectl("get", "svc", "web", "-o", "jsonpath={.spec.ports[*].port}").out == "80"
+    assert kubectl("label", "svc", "web", "a=b").out == "service/web labeled\n"
+    assert kubectl("label", "svc", "web", "a=c").err == (
+        "error: 'a' already has a value (b), and --overwrite is false\n"
+    )
+    assert kubectl("annotate", "svc", "web", "note=x").out == "service/web annotated\n"
+    assert (
+        kubectl("patch", "svc", "web", "-p", '{"spec":{"sessionAffinity":"ClientIP"}}').out == "service/web patched\n"
+    )
+    assert kubectl("describe", "svc", "web").out.startswith("Name:                     web\n")
+    assert kubectl("expose", "svc", "web", "--name=web2", "--port=90").out == "service/web2 exposed\n"
+    assert kubectl("get", "svc", "-o", "name").out == "service/web\nservice/web2\n"
+    assert kubectl("delete", "svc", "web", "web2", "ghost") == Completed(
+        1,
+        f'service "web" deleted from {NAMESPACE} namespace\nservice "web2" deleted from {NAMESPACE} namespace\n',
+        'Error from server (NotFound): services "ghost" not found\n',
+    )
+    assert kubectl("get", "svc") == Completed(0, "", f"No resources found in {NAMESPACE} namespace.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "says"),
+    [
+        (("get", "nothing"), "", 'error: the server doesn\'t have a resource type "nothing"'),
+        (("get", "svc", "ghost"), "", 'Error from server (NotFound): services "ghost" not found'),
+        (("get", "svc/a", "deploy"), "", "there is no need to specify a resource type as a separate argument"),
+        (("get", "svc", "--nope"), "", "error: unknown flag: --nope"),
+        (("get", "svc", "-w"), "", "cannot watch"),
+        (("port-forward", "a"), "", 'cannot do "port-forward"'),
+        (("scale", "deploy", "web"), "", 'error: required flag(s) "replicas" not set'),
+        (("delete", "pods"), "", "error: resource(s) were provided, but no name was specified"),
+        (("apply", "-f", "nope.yaml"), "", 'error: the path "nope.yaml" does not exist'),
+        (("apply", "-f", "-"), SERVICE % ('"x"', 1), "cannot unmarshal string into Go struct field"),
+        (("apply", "-f", "-"), SERVICE.replace("ports", "portz") % (1, 1), 'unknown field "spec.portz"'),
+        (("apply", "-f", "-"), SERVICE % (0, 1), 'The Service "web" is invalid: spec.ports[0].port: Invalid value: 0'),
+        (("apply", "-f", "-"), SERVICE.replace("v1", "v2") % (1, 1), 'no matches for kind "Service" in version "v2"'),
+    ],
+)
+def test_mistakes(kubectl: Kubectl, words: tuple[str, ...], stdin: str, says: str) -> None:
+    done = kubectl(*words, stdin=stdin)
+    assert done.exit == 1
+    assert says in done.err
+    assert "Traceback" not in done.err
