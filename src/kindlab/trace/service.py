@@ -32,7 +32,8 @@ def trace_url(api: Api, namespace: str, url: str) -> Trace:
 
 
 def trace(api: Api, namespace: str, name: str, *, port: int | None = None, send: bool = True) -> Trace:
-    """Trace Service `name`; `port` is the Service port (default: its first). `send` False sends no traffic."""
+    """Trace Service `name`; `port` is the one a client asks for (default: the Service's first). `send` False sends
+    no traffic."""
     path = Trace(f"svc/{name}", namespace)
     service = api.get("Service", name, namespace)
     if service is None:
@@ -52,7 +53,8 @@ def trace(api: Api, namespace: str, name: str, *, port: int | None = None, send:
             "DNS", f"the name is an alias (CNAME) of {spec.get('externalName')}: no endpoints, no ports, no proxying"
         )
         return path
-    chosen = _port(spec, port)
+    headless = spec.get("clusterIP") == "None"
+    chosen = _port(spec, port) or (_port(spec, None) or {} if headless else None)
     if chosen is None:
         listed = ", ".join(str(p["port"]) for p in spec.get("ports") or ())
         path.fail(
@@ -66,9 +68,10 @@ def trace(api: Api, namespace: str, name: str, *, port: int | None = None, send:
             return path
     else:
         path.ok("Selector", "there is none: endpoints come from EndpointSlices made by hand")
-    if not _endpoints(api, namespace, service, chosen, path):
-        return path
-    if send:
+    endpoints = _endpoints(api, namespace, service, chosen, path)
+    if endpoints and send:
+        if headless:  # nothing stands between: a client must know the port the Pods listen on
+            chosen = {**chosen, "port": port or endpoints[0][1]}
         _answer(api, namespace, service, chosen, path)
     return path
 
@@ -100,29 +103,31 @@ def _pods(api: Api, namespace: str, service: Obj, path: Trace) -> bool:
     return True
 
 
-def _endpoints(api: Api, namespace: str, service: Obj, port: Obj, path: Trace) -> bool:
+def _endpoints(api: Api, namespace: str, service: Obj, port: Obj, path: Trace) -> list[tuple[str, int]]:
+    """The ready (address, port) behind a Service port; port 0 where a headless Service has none."""
     name = service["metadata"]["name"]
     slices = api.list("EndpointSlice", namespace, labels=f"{SERVICE_LABEL}={name}")
     ready = [
-        (address, p["port"])
+        (address, p.get("port") or 0)
         for s in slices
-        for p in s.get("ports") or ()
-        if p.get("name", "") == port.get("name", "") and p.get("port")
+        for p in (s.get("ports") or () if port else [{}])
+        if not port or (p.get("name", "") == port.get("name", "") and p.get("port"))
         for e in s.get("endpoints") or ()
         if (e.get("conditions") or {}).get("ready", True)
         for address in e["addresses"]
     ]
     if not ready:
-        target = port.get("targetPort", port["port"])
+        target = port.get("targetPort")
         if isinstance(target, str) and any(s.get("endpoints") for s in slices):
             why = f"no container port of the Pods is named {target!r}, the Service's targetPort"
         else:
-            why = f"the EndpointSlices of {name} hold no ready address for port {port.get('name') or port['port']}"
+            which = f" for port {port.get('name') or port['port']}" if port else ""
+            why = f"the EndpointSlices of {name} hold no ready address{which}"
         path.fail("EndpointSlices", why, f"kubectl get endpointslices -n {namespace} -l {SERVICE_LABEL}={name}")
-        return False
-    shown = ", ".join(f"{a}:{p}" for a, p in ready[:4]) + (", ..." if len(ready) > 4 else "")
+        return []
+    shown = ", ".join(f"{a}:{p}" if p else a for a, p in ready[:4]) + (", ..." if len(ready) > 4 else "")
     path.ok("EndpointSlices", f"{_count(len(ready), 'ready endpoint')}: {shown}")
-    return True
+    return ready
 
 
 def _answer(api: Api, namespace: str, service: Obj, port: Obj, path: Trace) -> None:
@@ -144,10 +149,10 @@ def _answer(api: Api, namespace: str, service: Obj, port: Obj, path: Trace) -> N
         )
         return
     path.ok("DNS", f"{name}.{namespace} resolves to {', '.join(addresses)}")
-    headless = service["spec"].get("clusterIP") == "None"
-    number = port.get("targetPort", port["port"]) if headless else port["port"]
-    if not isinstance(number, int):
-        number = port["port"]
+    number = port["port"]
+    if not number:
+        path.ok("Answer", "the Service names no port: not tried")
+        return
     replies = probe.get_many(f"http://{name}.{namespace}:{number}/", count=4, timeout=1.5)
     broken = [r for r in replies if r.exit and r.exit not in (52, 56)]
     if not broken:
@@ -157,7 +162,10 @@ def _answer(api: Api, namespace: str, service: Obj, port: Obj, path: Trace) -> N
     why = f"{len(broken)} of {len(replies)} connections to {name}:{number} failed: {broken[0]}"
     if any(r.exit == 7 for r in broken):
         some = "some Pods do not listen" if len(broken) < len(replies) else "nothing listens"
-        why += f"; the Service sends them to targetPort {target}, and {some} there"
+        if service["spec"].get("clusterIP") == "None":
+            why += f"; a headless Service's name leads to the Pods themselves, and {some} on {number}"
+        else:
+            why += f"; the Service sends them to targetPort {target}, and {some} there"
         then = (
             "compare the targetPort with what the containers listen on: "
             f"kubectl get service {name} -n {namespace} -o yaml, kubectl describe pods -n {namespace}"
