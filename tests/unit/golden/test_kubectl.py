@@ -1,6 +1,6 @@
 import pytest
 from tests.golden.compare import ABSENT
-from tests.golden.kubectl import explained, find_kubectl
+from tests.golden.kubectl import Kubectl, explained, find_kubectl, older_texts, without_extras
 from tests.golden.placeholders import Diff
 
 DRY_RUN = ["create", "deployment", "d", "--dry-run=client", "-o", "yaml"]
@@ -39,3 +39,18 @@ def test_a_program_that_does_not_work_is_no_kubectl(tmp_path):
     found = find_kubectl(str(broken))
     assert found is not None
     assert found.is_recorded
+
+
+def test_a_recorded_text_is_said_as_an_older_kubectl_says_it() -> None:
+    older, recorded = Kubectl("kubectl", "v1.33.1"), Kubectl("kubectl", "v1.36.2")
+    text = 'pod "a" deleted from ns namespace\n'
+    assert older_texts(older, ["delete", "pod", "a"], text)[0] == 'pod "a" deleted\n'
+    assert older_texts(recorded, ["delete", "pod", "a"], text) == (text, [])
+    assert older_texts(older, ["get", "pod", "a"], text) == (text, [])
+
+
+def test_an_older_kubectl_adds_only_what_the_recording_has_nothing_of() -> None:
+    older = Kubectl("kubectl", "v1.33.1")
+    seen = "Name: a\nEvents:\n  Type  Reason\n"
+    assert without_extras(older, ["describe", "pod"], "Name: a\n", seen)[0] == "Name: a\n"
+    assert without_extras(older, ["describe", "pod"], seen, seen) == (seen, [])
