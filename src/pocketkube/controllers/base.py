@@ -61,6 +61,8 @@ class Controller:
 
     name: ClassVar[str]
     """kube-controller-manager's name for it; Events carry it as their source."""
+    patience: ClassVar[float] = 0.0
+    """Real seconds an event waits for others, so that what others wait for goes first."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -91,6 +93,12 @@ class Controller:
         self._queued.add(at)
         self._queue.append(at)
         self._wake.set()
+
+    def _enqueue_in_time(self, at: Key) -> None:
+        if self.patience:
+            self._call_at(at, asyncio.get_running_loop().time() + self.patience)
+        else:
+            self.enqueue(at)
 
     def enqueue_after(self, at: Key, seconds: float) -> None:
         """Queue the key after that much cluster time; the earlier of two wishes wins."""
@@ -135,7 +143,7 @@ class Controller:
         def notify(event: Event) -> None:
             try:
                 for at in mapping(event):
-                    self.enqueue(at)
+                    self._enqueue_in_time(at)
             except Exception:  # the write that is being told about must not fail for it
                 log.exception("%s: cannot map %s of %s %s/%s", self.name, event.type, resource, *key(event.object))
 

@@ -25,6 +25,8 @@ CAPACITY = 1000
 
 class EndpointsController(Controller):
     name = "endpoint-controller"
+    patience = 0.02
+    """Traffic follows EndpointSlices, not these: they are written when the slices are."""
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         self._triggers = services.TriggerTimes()

@@ -56,6 +56,8 @@ class PodWorker:
         self.failure: tuple[str, str] | None = None
         """(reason, message) of a pod the kubelet ended itself."""
         self._task: asyncio.Task[None] | None = None
+        self._killings: list[asyncio.TimerHandle] = []
+        """The ends of shortened grace periods."""
         self._wake = asyncio.Event()
         self._ending = asyncio.Event()
         self._starter = Starter(
@@ -143,7 +145,7 @@ class PodWorker:
         grace = pod["metadata"].get("deletionGracePeriodSeconds") or 0
         if grace < (self.pod["metadata"].get("deletionGracePeriodSeconds") or 0):
             delay = max(grace, SHORTEST_GRACE) / self.clock.speed
-            asyncio.get_running_loop().call_later(delay, self.kill)
+            self._killings.append(asyncio.get_running_loop().call_later(delay, self.kill))
 
     def kill(self) -> None:
         for slot in self.slots.values():
@@ -161,6 +163,8 @@ class PodWorker:
             await self._ending.wait()
             await self._terminate()
         finally:
+            for timer in self._killings:  # one that waits would keep all of this pod alive for its time
+                timer.cancel()
             await self._abandon()
 
     async def _live_until_ending(self) -> None:
