@@ -78,7 +78,7 @@ def test_a_deployment_s_day(kubectl: Kubectl) -> None:
     assert kubectl("get", pods[0]).exit == 1
     assert kubectl("set", "image", "deploy/web", "server=nginx:1.27").out == "deployment.apps/web image updated\n"
     # the revision to go back from is there once the controller has made its ReplicaSet
-    assert kubectl("rollout", "status", "deploy/web", "--timeout=60s").exit == 0
+    assert kubectl("wait", "--for=jsonpath={.status.updatedReplicas}=1", "deploy/web").exit == 0
     assert kubectl("rollout", "undo", "deploy/web").out == "deployment.apps/web rolled back\n"
     assert kubectl("rollout", "restart", "deploy/web").out == "deployment.apps/web restarted\n"
     assert kubectl("rollout", "status", "deploy/web", "--timeout=60s").exit == 0
