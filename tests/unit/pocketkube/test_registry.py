@@ -202,3 +202,17 @@ def test_a_finalizer_needs_a_domain_and_none_is_added_late(held: Registry) -> No
     held.delete("configmaps", "shop", "c")
     with pytest.raises(Invalid, match="no new finalizers can be added if the object is being deleted"):
         held.patch("configmaps", "shop", "c", lambda c: c["metadata"].update(finalizers=["example.com/two"]))
+
+
+def test_changed_metadata_is_looked_at_as_often_as_upstream_does(held: Registry) -> None:
+    held.create("configmaps", config())
+    held.create("services", {"metadata": {"name": "s", "namespace": "shop"}, "spec": {"ports": [{"port": 80}]}})
+
+    def causes(resource: str, name: str) -> int:
+        with pytest.raises(Invalid) as refused:
+            held.patch(resource, "shop", name, lambda o: o["metadata"].update(annotations={"$": "x"}))
+        assert {cause["field"] for cause in refused.value.details["causes"]} == {"metadata.annotations"}
+        return len(refused.value.details["causes"])
+
+    assert causes("services", "s") == 3
+    assert causes("configmaps", "c") == 4  # validates the whole new object, too

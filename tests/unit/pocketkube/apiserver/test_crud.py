@@ -108,6 +108,13 @@ async def test_bodies(world: World, content_type: str, body: str, code: int, mes
     assert (seen, answer.get("message", "")[: len(message)]) == (code, message)
 
 
+async def test_a_body_of_another_version(world: World) -> None:
+    path = "/apis/apps/v1/namespaces/default/deployments"
+    code, answer = await world.post(path, {"apiVersion": "extensions/v1beta1", "kind": "Deployment"})
+    text = "the API version in the data (extensions/v1beta1) does not match the expected API version (apps/v1)"
+    assert (code, answer["message"]) == (400, text)
+
+
 async def test_a_body_beyond_the_limit(world: World) -> None:
     body = '{"data":{"k":"' + "x" * LIMIT + '"}}'
     code, answer = await world.post(CONFIGMAPS, body)

@@ -164,6 +164,9 @@ async def test_kinds_with_fields_of_their_own(world: World) -> None:
     assert names(body) == ["a"]
     code, body = await world.get(f"{PODS}?fieldSelector=spec.image%3Dx")
     assert (code, body["message"]) == (400, "field label not supported: spec.image")
+    code, body = await world.get("/apis/apps/v1/replicasets?fieldSelector=status.replicas%3D0")
+    text = '"status.replicas" is not a known field selector: only "metadata.name", "metadata.namespace"'
+    assert (code, body["message"]) == (400, text)
 
 
 async def test_every_kind_lists_as_object_table_and_metadata(world: World) -> None:

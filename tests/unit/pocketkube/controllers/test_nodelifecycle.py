@@ -31,6 +31,23 @@ async def test_cordon_and_conditions_become_taints_and_go_again(world: World) ->
     await world.until(lambda: taints(world) == {"team:NoSchedule"})
 
 
+async def test_a_new_node_is_kept_from_pods_until_it_is_ready(world: World) -> None:
+    world.create("nodes", {"metadata": {"name": "late"}, "spec": {"taints": [{"key": "mine", "effect": "NoExecute"}]}})
+    label = "node.alpha.kubernetes.io/ttl"
+    await world.until(lambda: label in objects.annotations(world.get("nodes", "late")))  # the controllers have looked
+
+    def held() -> list[str]:
+        return [taint["key"] for taint in objects.spec(world.get("nodes", "late"))["taints"]]
+
+    assert held() == ["mine", "node.kubernetes.io/not-ready"]
+
+    def ready(copy: Obj) -> None:
+        copy["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+
+    world.patch("nodes", "late", ready, subresource="status")
+    await world.until(lambda: held() == ["mine"])
+
+
 async def test_ttl_annotation(world: World) -> None:
     await world.until(
         lambda: objects.annotations(world.get("nodes", "worker-a")).get("node.alpha.kubernetes.io/ttl") == "0"

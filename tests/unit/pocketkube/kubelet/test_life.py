@@ -82,12 +82,21 @@ async def test_sidecars_end_with_the_main_containers(node: Any) -> None:
 
 
 async def test_active_deadline(node: Any) -> None:
+    phases: list[tuple[Any, bool]] = []
+
+    def note(event: Any) -> None:
+        status = objects.status(event.object)
+        states = [container["state"] for container in status.get("containerStatuses") or ()]
+        phases.append((status.get("phase"), any("running" in state for state in states)))
+
+    node.client.subscribe("pods", note)
     node.create("late", {}, activeDeadlineSeconds=1)
     await node.until(lambda: objects.status(node.pod("late")).get("phase") == "Failed")
     status = objects.status(node.pod("late"))
     text = "Pod was active on the node longer than the specified deadline"
     assert (status["reason"], status["message"]) == ("DeadlineExceeded", text)
-    await node.until(lambda: "terminated" in node.container("late")["state"])
+    assert "terminated" in node.container("late")["state"]
+    assert ("Failed", True) not in phases
 
 
 async def test_a_changed_image_restarts_the_container(node: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from pocketkube import objects
 from pocketkube.errors import BadRequest, InternalError, NotFound
+from pocketkube.kubelet.pod_worker import PodWorker
 from pocketkube.resources.base import DeleteOptions
 
 ALREADY = 'Container image "test:1" already present on machine and can be accessed by the pod'
@@ -82,6 +83,11 @@ async def test_deletion_is_graceful(node: Any) -> None:
     terminated = [status["containerStatuses"][0]["state"].get("terminated") for _, status in seen]
     assert terminated[-1]["exitCode"] == 0
     assert seen[-2][1]["phase"] == "Succeeded"
+    told = next(status for _, status in seen if "terminated" in status["containerStatuses"][0]["state"])
+    assert told["phase"] == "Running", "that the containers stopped is told before the pod is over"
+    assert objects.condition_status({"status": told}, "Ready") == "False"
+    assert seen[0][1]["observedGeneration"] == 1
+    assert seen[1][1]["observedGeneration"] == 2
     assert ("Normal", "Killing", "Stopping container c") in node.events("web")
 
 
@@ -127,6 +133,41 @@ async def test_completed_pods(node: Any) -> None:
     state = node.container("bad")["state"]["terminated"]
     assert (state["exitCode"], state["reason"]) == (4, "Error")
     assert (await node.logs("ok")) == ["done\n"]
+
+
+async def test_a_pod_is_over_only_after_it_is_not_ready(node: Any) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def note(event: Any) -> None:
+        status = objects.status(event.object)
+        seen.append((status.get("phase", ""), (objects.condition(event.object, "Ready") or {}).get("reason")))
+
+    node.client.subscribe("pods", note)
+    node.create("ok", {"command": ["exit", "0"]}, restartPolicy="Never")
+    await node.until(lambda: objects.status(node.pod("ok")).get("phase") == "Succeeded")
+    over = seen.index(("Succeeded", "PodCompleted"))
+    assert seen[over - 1][0] in ("Pending", "Running")
+    assert seen[over - 1][1] == "PodCompleted"
+
+
+async def test_a_pod_that_cannot_be_worked_on_takes_no_other_down(
+    node: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(kubelet: Any, pod: Any) -> Any:
+        if objects.name(pod) == "bad":
+            raise ValueError("no such thing")
+        return PodWorker(kubelet, pod)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pocketkube.kubelet.kubelet.PodWorker", refuse)
+        node.create("bad")
+        node.create("good")
+        await node.ready("good")
+        await node.until(lambda: node.events("bad"))
+        text = "error determining status: ValueError('no such thing')"
+        assert node.events("bad") == [("Warning", "FailedSync", text)]
+        assert "pod default/bad cannot be worked on" in caplog.text
+    await node.ready("bad")  # tried again
 
 
 async def test_crash_loop(node: Any) -> None:
