@@ -14,7 +14,6 @@ start: $(INSTALLED)  ## Set up, start a cluster, take the tour
 
 test: $(INSTALLED)  ## Everything CI tests
 	$(BIN)/pytest -n auto --dist loadgroup
-	$(BIN)/kindlab lint
 
 check: $(INSTALLED)  ## Style, types, generated files
 	$(BIN)/ruff format --check .

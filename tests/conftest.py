@@ -21,6 +21,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded for the summary (`record_property("summary", text)`), from every worker."""
+    reports = (r for group in terminalreporter.stats.values() for r in group if isinstance(r, pytest.TestReport))
+    texts = {text for report in reports for name, text in report.user_properties if name == "summary"}
+    for text in sorted(map(str, texts)):
+        terminalreporter.write_line(text)
+
+
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Status:
     """The cluster that parity tests run against (--cluster)."""

@@ -24,12 +24,17 @@ def launch(status: Status, *, port: int, browser: bool) -> int:
     if status.kubeconfig:
         environment["KUBECONFIG"] = status.kubeconfig
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
+    command.append("--ServerApp.answer_yes=True")  # Ctrl-C is enough, as promised below
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # in a container people often are; it listens on this machine only
     if port:
         command.append(f"--ServerApp.port={port}")
     if not browser:
         command.append("--no-browser")
     click.echo("JupyterLab opens on your labs. Ctrl-C here stops it; your work is kept.")
-    try:
-        return subprocess.run(command, env=environment, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+    process = subprocess.Popen(command, env=environment)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # JupyterLab got it too: wait until it has ended its kernels
