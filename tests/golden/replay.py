@@ -409,9 +409,18 @@ class Replay:
 
 
 def _may_still_move(step: Step, query: Mapping[str, str] | None, answer: Answer) -> bool:
-    """Whether asking again may show what controllers had still to do: an answer to a read, of the recorded code."""
+    """Whether asking again may show what controllers had still to do: a read of what is there or may yet come or go."""
     read = step["method"] == "GET" and not (query or {}).get("watch")
-    return read and answer.code == step["response"]["code"] == 200
+    return read and all(_is_there_or_not(code, body) for code, body in ((answer.code, answer.body), _recorded(step)))
+
+
+def _recorded(step: Step) -> tuple[int, Any]:
+    return step["response"]["code"], step["response"].get("body")
+
+
+def _is_there_or_not(code: int, body: Any) -> bool:
+    """An object or a list, or the answer that an object (not a kind) is unknown."""
+    return code == 200 or (code == 404 and bool(find(body, ".details.name")))
 
 
 def _title(step: Step) -> str:
