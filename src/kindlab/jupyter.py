@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -23,6 +24,9 @@ def launch(status: Status, *, port: int, browser: bool) -> int:
     environment = {**os.environ, "KINDLAB_COURSE": str(paths.course()), "KINDLAB_WORK": str(folder)}
     if status.kubeconfig:
         environment["KUBECONFIG"] = status.kubeconfig
+    environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(
+        filter(None, [_quiet(), os.environ.get("JUPYTER_CONFIG_PATH")])
+    )
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
     command.append("--ServerApp.answer_yes=True")  # Ctrl-C is enough, as promised below
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -38,3 +42,11 @@ def launch(status: Status, *, port: int, browser: bool) -> int:
             return process.wait()
         except KeyboardInterrupt:
             continue  # JupyterLab got it too: wait until it has ended its kernels
+
+
+def _quiet() -> str:
+    """A folder of settings laid over the user's own, which switch off JupyterLab's question about its news."""
+    folder = paths.home() / "jupyter"
+    page = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    paths.write_atomically(folder / "labconfig" / "page_config.json", json.dumps(page))
+    return str(folder)
