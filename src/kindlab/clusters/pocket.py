@@ -13,6 +13,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -58,7 +60,14 @@ class Pocket:
                 f"{error.strerror or error}.",
                 "Free some disk space or make the folder writable; KINDLAB_HOME chooses another place.",
             ) from error
-        return self.status()
+        found = self.status()
+        if not found.ready:
+            raise Problem(
+                "The cluster is being started by a process that nobody waits for.",
+                f"An earlier kindlab up was ended by force; its cluster is {found.detail}.",
+                "kindlab status shows when it is ready; kindlab down ends it.",
+            )
+        return found
 
     def _start(self, step: Step) -> None:
         self.kubeconfig.unlink(missing_ok=True)  # a stale one would name a port nobody serves
@@ -99,7 +108,7 @@ class Pocket:
             "--port",
             str(port),
         ]
-        with open(self.log, "ab") as log:
+        with _ctrl_c_held() as heard, open(self.log, "ab") as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -110,6 +119,8 @@ class Pocket:
             )
         assert process.stdout is not None
         try:
+            if heard:
+                raise KeyboardInterrupt
             for line in process.stdout:
                 answer: dict[str, Any] = json.loads(line)
                 if "step" in answer:
@@ -198,3 +209,17 @@ class Pocket:
             else "not running"
         )
         return Status(self.name, self.kind, str(self.kubeconfig), self.name, ready, detail)
+
+
+@contextlib.contextmanager
+def _ctrl_c_held() -> Iterator[list[int]]:
+    """Ctrl-C in the middle of starting a process would leave one that nobody knows: it is noted instead."""
+    heard: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield heard
+        return
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, before)
