@@ -64,8 +64,11 @@ class Replies(tuple[Reply, ...]):
         return frozenset(r.body.strip() for r in self if r.ok)
 
     def __str__(self) -> str:
-        counts = Counter("answered by " + r.body.strip() if r.ok and len(r.body) < 80 else str(r) for r in self)
-        return ", ".join(f"{n} of {len(self)} {text}" for text, n in counts.most_common(6)) or "no request was made"
+        if not self:
+            return "no request was made"
+        counts = Counter(f"answered by {r.body.strip()}" if r.ok and len(r.body) < 80 else str(r) for r in self)
+        shown = ", ".join(f"{n} {text}" if len(counts) > 1 else text for text, n in counts.most_common(6))
+        return f"{len(self)} request{'s' if len(self) > 1 else ''}: {shown}"
 
 
 class Probe:

@@ -25,7 +25,7 @@ def new(slug: str) -> None:
 @click.command()
 @click.argument("lab", nargs=-1)
 @click.option("--static", is_flag=True, help="Only what needs no cluster.")
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Graded at the same time.")
+@click.option("--jobs", type=click.IntRange(1), default=4, show_default=True, help="Graded at the same time.")
 @json_option
 def lint(lab: tuple[str, ...], static: bool, jobs: int, as_json: bool) -> int:
     """Check labs as their author should: start 0%, solution 100%, every wrong answer caught."""
