@@ -22,8 +22,8 @@ from pocketkube.kubelet.backoff import seconds
 from pocketkube.kubelet.environment import sources
 from pocketkube.kubelet.pod_volumes import PodVolumes
 from pocketkube.kubelet.sandbox import Sandbox, SandboxError
-from pocketkube.kubelet.slot import Slot
-from pocketkube.kubelet.starting import RESYNC, Starter, restarts
+from pocketkube.kubelet.slot import Slot, slots_of
+from pocketkube.kubelet.starting import RESYNC, Starter, restarts, wanted
 from pocketkube.kubelet.stopping import SHORTEST_GRACE, grace_of, stop, stop_all
 from pocketkube.objects import Key, Obj
 from pocketkube.resources.base import DeleteOptions
@@ -50,7 +50,7 @@ class PodWorker:
         self.uid = objects.uid(pod)
         self.sandbox = Sandbox(kubelet)
         self.volumes = PodVolumes(kubelet, self.uid, self.addresses)
-        self.slots: dict[str, Slot] = {}
+        self.slots = slots_of(pod, self.clock.now())
         self.finished = False
         """Nothing of it runs or can run: the phase is final."""
         self.failure: tuple[str, str] | None = None
@@ -70,18 +70,6 @@ class PodWorker:
         self._writing = False
         self._touched: set[tuple[str, Key]] = set()
         self._start_time = objects.status(pod).get("startTime") or self.clock.now()
-        self._make_slots()
-
-    def _make_slots(self) -> None:
-        spec, stored = objects.spec(self.pod), objects.status(self.pod)
-        for field, listed, init in (
-            ("initContainers", "initContainerStatuses", True),
-            ("containers", "containerStatuses", False),
-        ):
-            known = objects.by_name(stored.get(listed) or ())
-            for container in spec.get(field) or ():
-                name = container["name"]
-                self.slots[name] = Slot(container, init=init, stored=known.get(name), now=self.clock.now())
 
     @property
     def key(self) -> Key:
@@ -218,7 +206,7 @@ class PodWorker:
             return min([*due, self.clock.time() + delay])
         if not self._has_sandbox():
             return min([*due, self.clock.time() + RESYNC])
-        for slot in self._wanted():
+        for slot in wanted(self.slots):
             again = await self._ensure(slot)
             if again is not None:
                 due.append(again)
@@ -247,22 +235,6 @@ class PodWorker:
             return False
         end = duration.parse_time(self._start_time).timestamp() + limit
         return True if self.clock.time() >= end else end
-
-    def _wanted(self) -> Iterable[Slot]:
-        """The containers that should be running now, in order; looked at while earlier ones are being started."""
-        initialized = any(slot.current is not None for slot in self.slots.values() if slot.role == "main")
-        for slot in tuple(self.slots.values()):
-            if slot.role == "sidecar":
-                yield slot
-                if not slot.started and not initialized:
-                    return
-            elif slot.role == "init":
-                if initialized or (slot.exit_code == 0 and slot.current is not None):
-                    continue
-                yield slot
-                return
-            else:
-                yield slot
 
     async def _ensure(self, slot: Slot) -> float | None:
         """Start a container that should run and does not. Returns when to try again, if that has to wait."""

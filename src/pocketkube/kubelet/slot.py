@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-from pocketkube import duration
+from pocketkube import duration, objects
 from pocketkube.images.references import normalise
 from pocketkube.kubelet.backoff import Backoff
 from pocketkube.kubelet.container import Container
@@ -156,3 +156,18 @@ def _mount_status(mount: Obj) -> Obj:
     if mount.get("readOnly"):
         status |= {"readOnly": True, "recursiveReadOnly": "Disabled"}
     return status
+
+
+def slots_of(pod: Obj, now: str) -> dict[str, Slot]:
+    """A pod's containers by name, init containers first, each with what its stored status knows of it."""
+    spec, stored = objects.spec(pod), objects.status(pod)
+    slots = {}
+    for field, listed, init in (
+        ("initContainers", "initContainerStatuses", True),
+        ("containers", "containerStatuses", False),
+    ):
+        known = objects.by_name(stored.get(listed) or ())
+        for container in spec.get(field) or ():
+            name = container["name"]
+            slots[name] = Slot(container, init=init, stored=known.get(name), now=now)
+    return slots

@@ -6,7 +6,7 @@ Models startContainer of pkg/kubelet/kuberuntime.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pocketkube import objects
@@ -28,6 +28,23 @@ if TYPE_CHECKING:
 RESYNC = 10.0
 """Seconds after which a kubelet looks again at what it could not do."""
 SETTLE = 4
+
+
+def wanted(slots: Mapping[str, Slot]) -> Iterator[Slot]:
+    """The containers that should be running now, in order; looked at while earlier ones are being started."""
+    initialized = any(slot.current is not None for slot in slots.values() if slot.role == "main")
+    for slot in tuple(slots.values()):
+        if slot.role == "sidecar":
+            yield slot
+            if not slot.started and not initialized:
+                return
+        elif slot.role == "init":
+            if initialized or (slot.exit_code == 0 and slot.current is not None):
+                continue
+            yield slot
+            return
+        else:
+            yield slot
 
 
 def restarts(pod: Obj, slot: Slot, code: int) -> bool:
