@@ -155,8 +155,8 @@ def test_a_mistake_after_the_solution_costs_one_task_only(passed: Done, kindlab:
     assert done.returncode == 1
     assert "0 of 6 points" in done.stdout
     words = " ".join(done.stdout.split())
-    assert "expected 10 requests to http://cart, all answered" in words
-    assert "seen 2 of 2 connection refused" in words or "seen 3 of 3 connection refused" in words
+    assert "expected every request to http://cart answered" in words
+    assert "requests: connection refused" in words
     assert (
         "broken hop Selector: selector app=carrt matches no Pod; the nearest Pods carry app=cart,tier=backend" in words
     )
