@@ -6,6 +6,7 @@ import re
 import shutil
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -382,3 +383,40 @@ def test_a_cluster_that_dies_in_the_middle_is_no_zero(another: Status, tmp_path:
     assert after.returncode == 3
     assert "not ready" in after.stderr
     assert "kindlab up" in after.stderr
+
+
+# -- a learner's evening: Ctrl-C, two windows, a folder that is not writable
+
+
+def test_ctrl_c_in_the_middle_of_a_check_ends_it(course: Course) -> None:
+    course.grader("    os.kill(os.getpid(), signal.SIGINT)\n    lab.list('Pod')")
+    done = course.kindlab("check", "99")
+    assert done.returncode == 130
+    assert done.stdout == ""
+    assert "Stopped. Nothing was lost" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "attempts" not in course.progress
+
+
+def test_two_checks_of_one_namespace_take_turns(course: Course) -> None:
+    course.grader(
+        "    alone = os.environ['ALONE']\n    os.close(os.open(alone, os.O_CREAT | os.O_EXCL))\n"
+        "    for _ in range(20):\n        lab.list('Pod')\n    os.unlink(alone)"
+    )
+    with ThreadPoolExecutor() as pool:
+        found = [
+            pool.submit(course.kindlab, "check", "99", ALONE=str(course.folder / "alone"), KINDLAB_WORK=str(work))
+            for work in (course.folder / "one", course.folder / "two")
+        ]
+        assert [one.result().returncode for one in found] == [0, 0], [one.result().stdout for one in found]
+
+
+def test_a_result_that_cannot_be_written_down_is_shown_all_the_same(course: Course, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    course.grader("    pass")
+    done = course.kindlab("check", "99", KINDLAB_WORK=str(tmp_path / "file"))
+    assert done.returncode == 0
+    assert "3 of 3 points" in done.stdout
+    assert "could not be written to your progress" in done.stderr
+    assert "KINDLAB_WORK puts your files into another folder" in done.stderr
+    assert "Traceback" not in done.stderr

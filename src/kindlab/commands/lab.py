@@ -78,8 +78,6 @@ def check(lab: str | None, task: str | None, cluster: str | None, as_json: bool)
     with terminal.steps(quiet=as_json) as step:
         step(f"checking {found.slug}")
         report = _grade(found, cluster, only, as_json=as_json)
-    if only is None:
-        progress.checked(report)
     if as_json:
         click.echo(json.dumps(report.to_json()))
     else:
@@ -87,6 +85,8 @@ def check(lab: str | None, task: str | None, cluster: str | None, as_json: bool)
         if report.points == report.max_points and only is None and found.debrief:
             click.echo()
             click.echo(found.debrief.strip())
+    if only is None:
+        _keep(report)
     return report.exit_code
 
 
@@ -144,6 +144,18 @@ def reset(lab: str, yes: bool, cluster: str | None) -> None:
     terminal.started(found.title, done)
     if aside is not None:
         click.echo(f"Your old files: {terminal.path(aside)}")
+
+
+def _keep(report: Report) -> None:
+    """Write progress down; what was graded stands even when that fails."""
+    from kindlab import progress
+    from kindlab.cli import explain
+
+    try:
+        progress.checked(report)
+    except (Problem, OSError) as error:
+        click.echo("\nThis result could not be written to your progress:", err=True)
+        terminal.problem(error if isinstance(error, Problem) else explain(error))
 
 
 def _grade(lab: Lab, cluster: str | None, only: str | None = None, *, as_json: bool = False) -> Report:

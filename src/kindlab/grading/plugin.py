@@ -33,6 +33,8 @@ class GradingPlugin:
         self.only = only
         self.results: list[CheckResult] = []
         self.problems: list[str] = []
+        self.interrupted = False
+        """Whether somebody pressed Ctrl-C: pytest keeps that to itself."""
 
     @pytest.fixture(scope="session")
     def api(self) -> Api:
@@ -56,6 +58,10 @@ class GradingPlugin:
         if report.failed:
             log.error("the grader cannot be loaded:\n%s", report.longreprtext)
             self.problems.append(f"the grader cannot be loaded: {report.longreprtext.strip().splitlines()[-1]}")
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # pytest ends in the same way after a grader that cannot be loaded, with a subclass of it
+        self.interrupted = excinfo.type is KeyboardInterrupt
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:

@@ -6,10 +6,14 @@ import contextlib
 import io
 import logging
 import sys
+from collections.abc import Iterator
+from hashlib import sha256
 from time import monotonic
 
 import pytest
+from filelock import FileLock, Timeout
 
+from kindlab import paths
 from kindlab.api import Api, ApiError
 from kindlab.errors import Problem
 from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult, overall
@@ -18,10 +22,13 @@ from kindlab.labs import Lab, Task
 
 log = logging.getLogger(__name__)
 
+TURN_TIMEOUT = 300.0
+"""Seconds to wait for another grading of the same namespace."""
+
 
 def grade(lab: Lab, api: Api, *, namespace: str = "", cluster: str = "", only: str | None = None) -> Report:
     """Run every check of the lab (of one task: `only`) against `namespace` (default: the slug). Never raises for
-    a check: what could not be graded is in the report."""
+    a check: what could not be graded is in the report. Gradings of one namespace take turns."""
     began = monotonic()
     space = namespace or lab.slug
     tasks = [t for t in lab.tasks if only in (None, t.id)]
@@ -33,7 +40,8 @@ def grade(lab: Lab, api: Api, *, namespace: str = "", cluster: str = "", only: s
                 f"Run: kindlab start {lab.slug}",
             )
         plugin = GradingPlugin(api, space, only)
-        output = _run(lab, plugin)
+        with _turn(api, space):
+            output = _run(lab, plugin)
         if plugin.problems:
             raise Problem(
                 "The grader is broken.", "; ".join(plugin.problems), "This is a fault of the course, not yours."
@@ -53,6 +61,31 @@ def not_graded(lab: Lab, why: Exception, *, only: str | None = None, cluster: st
     tasks = [t for t in lab.tasks if only in (None, t.id)]
     results = [TaskResult(t.id, t.title, 0, t.points, Outcome.COULD_NOT_GRADE) for t in tasks]
     return Report(lab.slug, Outcome.COULD_NOT_GRADE, 0, _points(tasks), results, cluster, seconds, problem=str(why))
+
+
+@contextlib.contextmanager
+def _turn(api: Api, namespace: str) -> Iterator[None]:
+    """One grading of a namespace at a time on this machine: checks delete Pods and take files away, which another's
+    checks would see as the learner's fault."""
+    name = sha256(f"{api.server} {namespace}".encode()).hexdigest()[:16]
+    lock = FileLock(paths.home() / "checks" / f"{name}.lock", timeout=TURN_TIMEOUT)
+    try:
+        paths.home().joinpath("checks").mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise Problem(
+            f"Another check of {namespace} has been running for {TURN_TIMEOUT / 60:.0f} minutes.",
+            "Two at once would disturb each other.",
+            "End it (Ctrl-C in its terminal, or interrupt its notebook), then check again.",
+        ) from error
+    except OSError as error:  # nowhere to write: grading alone is the likelier case, so it goes on
+        log.warning("gradings cannot take turns: %s", error)
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _run(lab: Lab, plugin: GradingPlugin) -> str:
@@ -75,6 +108,8 @@ def _run(lab: Lab, plugin: GradingPlugin) -> str:
     before = set(sys.modules)
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         pytest.main(arguments, plugins=[plugin])
+    if plugin.interrupted:
+        raise KeyboardInterrupt
     for name in set(sys.modules) - before:  # a second grading in this process loads the grader afresh
         if name.startswith(("graders.", "test_", "conftest")):
             del sys.modules[name]

@@ -57,4 +57,6 @@ def test_text_of_a_grading_that_failed_as_a_whole_shows_the_problem_and_blames_n
         Report("x", C, 0, 2, [TaskResult("one", "Do one", 0, 2, C)], problem="The cluster is gone.\nStart it.")
     )
     assert "The cluster is gone." in shown
+    assert "could not be graded" in shown
+    assert "0/2" not in shown
     assert "hint" not in shown

@@ -15,6 +15,11 @@ WIDTH = 100
 def lines(report: Report) -> Iterator[tuple[str, str]]:
     """(line, style) for the whole report; style is a rich style or empty."""
     on = f" on {report.cluster}" if report.cluster else ""
+    if report.problem:  # nothing was graded: no list of tasks that looks like zeros
+        yield f"{report.lab}{on}: could not be graded", "bold"
+        yield "", ""
+        yield from ((line, "yellow") for line in report.problem.splitlines())
+        return
     yield f"{report.lab}{on}: {report.points} of {report.max_points} points", "bold"
     yield "", ""
     width = max((len(t.id) for t in report.tasks), default=0)
@@ -53,10 +58,6 @@ def _wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _ending(report: Report) -> Iterator[tuple[str, str]]:
-    if report.problem:
-        for line in report.problem.splitlines():
-            yield line, "yellow"
-        return
     if report.outcome is Outcome.PASSED:
         yield "All tasks are done.", "bold green"
         return
