@@ -54,15 +54,16 @@ class Api:
     def __init__(self, kubeconfig: Path | None = None, context: str | None = None) -> None:
         from kubernetes import config
         from kubernetes.config.config_exception import ConfigException
+        from yaml import YAMLError
 
         self.kubeconfig = kubeconfig
         self.context = context
         try:
             self.client = config.new_client_from_config(str(kubeconfig) if kubeconfig else None, context)
-        except (ConfigException, OSError) as error:
+        except (ConfigException, OSError, YAMLError, TypeError, AttributeError, ValueError) as error:
             raise Unreachable(
                 "There is no usable kubeconfig.",
-                str(error),
+                f"{str(error).rstrip('.')}.",
                 "Start a cluster with kindlab up, or point KUBECONFIG at yours.",
             ) from error
 

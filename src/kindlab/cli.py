@@ -6,12 +6,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from kindlab import __version__, commands, terminal
-from kindlab.errors import COULD_NOT_GRADE, PASSED, USAGE, Problem
+from kindlab.errors import COULD_NOT_GRADE, PASSED, USAGE, Problem, UsageProblem
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +49,16 @@ class Commands(click.Group):
 
 def main() -> None:
     """The entry point: runs the command, prints what went wrong as what / why / next, and exits."""
-    logging.basicConfig(level=os.environ.get("KINDLAB_LOG", "CRITICAL").upper(), stream=sys.stderr)
     try:
+        _begin_log(os.environ.get("KINDLAB_LOG", "critical"))
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else PASSED)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.UsageError as error:
         error.show()
+        if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name == "lab":
+            click.echo("kindlab list shows the labs.", err=True)
         sys.exit(USAGE)
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nStopped. Nothing was lost; run the command again to go on.", err=True)
@@ -69,6 +72,18 @@ def main() -> None:
     except Exception as error:
         terminal.problem(explain(error))
         sys.exit(COULD_NOT_GRADE)
+
+
+def _begin_log(level: str) -> None:
+    """Log to standard error. The level is the handler's: libraries set levels of their own on their loggers."""
+    known = logging.getLevelNamesMapping()
+    if level.upper() not in known:
+        raise UsageProblem(
+            f"KINDLAB_LOG={level} is no level.", f"The levels are: {', '.join(known).lower()}.", "For example: debug"
+        )
+    logging.basicConfig(level=level.upper(), stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(level.upper())
 
 
 def explain(error: Exception) -> Problem:
@@ -86,12 +101,20 @@ def explain(error: Exception) -> Problem:
     if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
         then = "Free some disk space and try again." if full else "Check that the file or folder is yours to use."
+        if not full and _in_work(error.filename):
+            then += " KINDLAB_WORK puts your files into another folder."
         return Problem(f"{error.filename or 'A file'} cannot be used.", f"{error.strerror or error}.", then)
     return Problem(
         "This command broke: a fault of kindlab, not yours.",
         f"{type(error).__name__}: {error}",
         "KINDLAB_LOG=debug before the command shows where.",
     )
+
+
+def _in_work(path: object) -> bool:
+    from kindlab import paths
+
+    return isinstance(path, str | os.PathLike) and Path(path).is_relative_to(paths.work())
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -72,8 +72,15 @@ class Lab:
         for number, task in enumerate(self.tasks, 1):
             if task_id in (task.id, str(number)):
                 return task
+        import difflib
+
+        near = difflib.get_close_matches(task_id, [t.id for t in self.tasks], n=1)
         listed = ", ".join(f"{n} {t.id}" for n, t in enumerate(self.tasks, 1))
-        raise UsageProblem(f"Lab {self.slug} has no task {task_id}.", f"Its tasks are: {listed}.")
+        raise UsageProblem(
+            f"Lab {self.slug} has no task {task_id}.",
+            f"Its tasks are: {listed}.",
+            f"Did you mean {near[0]}?" if near else "Name one by its id or its number.",
+        )
 
 
 def all_labs() -> list[Lab]:
@@ -92,7 +99,8 @@ def find(name: str) -> Lab:
             return read(paths.course() / "labs" / slug)
     import difflib
 
-    near = difflib.get_close_matches(wanted, [*slugs, *(s.partition("-")[2] for s in slugs)], n=1)
+    by_words = {words: slug for slug in slugs for words in (slug.partition("-")[2], slug)}
+    near = [by_words[words] for words in difflib.get_close_matches(wanted, by_words, n=1)]
     why = f"Did you mean {near[0]}?" if near else f"The labs are: {', '.join(slugs) or 'none yet'}."
     raise UsageProblem(f"There is no lab {name!r}.", why, "kindlab list shows them all.")
 

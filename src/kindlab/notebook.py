@@ -135,8 +135,7 @@ def _before_dashes(words: Sequence[str]) -> Sequence[str]:
 
 def _apply(session: Session) -> Any:
     def magic(line: str, cell: str | None = None) -> None:
-        words = shlex.split(_filled(session, line), comments=True)
-        _answer(session, lambda: apply(session, words, cell))
+        _answer(session, lambda: apply(session, shlex.split(_filled(session, line), comments=True), cell))
 
     return _plain(magic)
 
@@ -346,10 +345,16 @@ def apply(session: Session, words: Sequence[str], cell: str | None) -> Shown:
                 "Change it, save it (Ctrl+S), and run this cell again.",
                 colour=AMBER,
             )
-        texts = [(f.name, f.read_text(encoding="utf-8")) for f in sources]
+        texts = [(f.name, workspace.text_of(f)) for f in sources]
     else:
         texts = [(words[0] if words else "this cell", cell)]
     objects = [(name, obj) for name, text in texts for obj in workspace.parse(text, name)]
+    if not objects:
+        raise UsageProblem(
+            f"There is no object in {', '.join(name for name, _ in texts)}.",
+            "It is empty, or holds only comments.",
+            "Write the object, save (Ctrl+S), and run this cell again.",
+        )
     if cell is not None and words:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / Path(words[0]).name).write_text(cell, encoding="utf-8")

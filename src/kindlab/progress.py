@@ -27,15 +27,33 @@ def file() -> Path:
 def load() -> dict[str, Any]:
     """The whole table; empty when there is none yet. Raises Problem when the file is damaged, leaving it alone."""
     try:
-        return tomllib.loads(file().read_text(encoding="utf-8"))
+        table = tomllib.loads(file().read_text(encoding="utf-8"))
+        for slug, lab in table.items():
+            _refuse_damage(slug, lab)
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
+        what = "valid TOML" if isinstance(error, tomllib.TOMLDecodeError | UnicodeError) else "what kindlab wrote"
         raise Problem(
             f"{file()} cannot be read.",
-            f"It is not valid TOML: {error}.",
+            f"It is not {what}: {error}.",
             "Mend it, or move it away: kindlab then begins a new one. Your labs are not touched.",
         ) from error
+    return table
+
+
+def _refuse_damage(slug: str, lab: Any) -> None:
+    """Raises ValueError when a lab's table does not have the types it was written with."""
+    if not isinstance(lab, dict):
+        raise ValueError(f"{slug} is not a table")
+    for kind, names in ((str, ("started", "last_check")), (dict, ("best", "hints")), (int, ("attempts", "points"))):
+        for name in names:
+            if not isinstance(lab.get(name, kind()), kind):
+                raise ValueError(f"{name} of {slug} is {lab[name]!r}")
+    for name in ("best", "hints"):
+        for task, count in lab.get(name, {}).items():
+            if not isinstance(count, int):
+                raise ValueError(f"{name} of {slug}, {task}, is {count!r}")
 
 
 def started(slug: str) -> None:

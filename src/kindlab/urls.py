@@ -8,15 +8,20 @@ from kindlab.errors import Problem, UsageProblem
 
 def for_target(status: Status, namespace: str, target: str) -> list[str]:
     """The URLs of `svc/NAME`, one a node port. Raises Problem for a Service that is not open to the outside."""
-    kind, slash, name = target.partition("/")
-    if not slash or kind.lower() not in ("svc", "service", "services"):
+    kind, _, name = target.partition("/")
+    if not name or kind.lower() not in ("svc", "service", "services"):
         raise UsageProblem(
-            f"kindlab url does not know {target!r}.", "It takes svc/NAME.", "For example: kindlab url svc/web"
+            f"kindlab url does not know {target!r}.",
+            "It takes svc/NAME.",
+            f"For example: kindlab url svc/{target if target.isidentifier() else 'web'}",
         )
     service = status.api().get("Service", name, namespace)
     if service is None:
+        there = ", ".join(s["metadata"]["name"] for s in status.api().list("Service", namespace)) or "none"
         raise Problem(
-            f"There is no Service {name} in namespace {namespace}.", "", f"kubectl get services -n {namespace}"
+            f"There is no Service {name} in namespace {namespace}.",
+            f"The Services there are: {there}.",
+            "Name one of those, or another namespace with -n.",
         )
     ports = [p["nodePort"] for p in service["spec"].get("ports") or () if p.get("nodePort")]
     if not ports:
@@ -24,7 +29,9 @@ def for_target(status: Status, namespace: str, target: str) -> list[str]:
         raise Problem(
             f"Service {name} cannot be opened from outside the cluster.",
             f"It is of type {kind}, which has an address inside the cluster only.",
-            f"Make it a NodePort, or forward a port: kubectl port-forward -n {namespace} svc/{name} 8080:80",
+            "Make it a NodePort."
+            if status.kind == "pocket"  # it forwards no ports (docs/fidelity.md)
+            else f"Make it a NodePort, or forward a port: kubectl port-forward -n {namespace} svc/{name} 8080:80",
         )
     if status.kind == "current":
         nodes = status.api().list("Node")

@@ -133,7 +133,19 @@ def apply(api: Api, namespace: str, files: Iterable[Path]) -> list[str]:
 
 def read(files: Iterable[Path]) -> list[Obj]:
     """Every object in YAML or JSON files, Lists unpacked. Raises Problem with the file and the line."""
-    return [obj for file in files for obj in parse(file.read_text(encoding="utf-8"), file.name)]
+    return [obj for file in files for obj in parse(text_of(file), file.name)]
+
+
+def text_of(file: Path) -> str:
+    """A file's text. Raises Problem when it is not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Problem(
+            f"{file.name} is not text in UTF-8.",
+            f"Byte {error.start} is {error.object[error.start]:#04x}, which cannot be there.",
+            "Save it anew with the encoding UTF-8.",
+        ) from error
 
 
 def parse(text: str, source: str) -> list[Obj]:

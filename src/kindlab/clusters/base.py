@@ -100,8 +100,11 @@ def remember(status: Status) -> None:
     )
 
 
-def forget() -> None:
-    _active_file().unlink(missing_ok=True)
+def forget(gone: Provider) -> None:
+    """Commands do not look for that cluster any more, if they did."""
+    used = active()
+    if (gone.kind, getattr(gone, "name", "")) == (used.kind, getattr(used, "name", "")):
+        _active_file().unlink(missing_ok=True)
 
 
 def active(kind: str | None = None, name: str = "") -> Provider:
@@ -110,9 +113,8 @@ def active(kind: str | None = None, name: str = "") -> Provider:
         return provider(kind, name=name)
     try:
         found = json.loads(_active_file().read_text())
-        return provider(
-            found["kind"], name=found["name"] if found["kind"] != "current" else "", context=found["context"]
-        )
+        own = found["name"] if found["kind"] != "current" else ""
+        return provider(found["kind"], name=name or own, context=found["context"])
     except (OSError, ValueError, KeyError, UsageProblem):
         return provider("pocket", name=name)
 
@@ -121,7 +123,17 @@ def ready(kind: str | None = None) -> Status:
     """The cluster to use, up and answering. Raises Problem when it is not ready."""
     found = active(kind).status()
     if not found.ready:
-        raise Problem(
-            f"The cluster {found.name} ({found.kind}) is not ready.", f"{found.detail}.", "Start it with: kindlab up"
-        )
+        raise Problem(f"The cluster {found.name} ({found.kind}) is not ready.", sentence(found.detail), way_out(found))
     return found
+
+
+def sentence(detail: str) -> str:
+    """A Status' detail as a sentence of its own."""
+    return detail[:1].upper() + detail[1:] + ("" if detail.endswith(".") else ".")
+
+
+def way_out(found: Status) -> str:
+    """What to do about a cluster that is not ready."""
+    if found.kind == "current":
+        return "Check it with: kubectl get nodes. Or use another cluster: kindlab up"
+    return "Start it with: kindlab up"

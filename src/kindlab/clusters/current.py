@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kindlab.api import Api, ApiError
-from kindlab.clusters.base import Status, Step
+from kindlab.clusters.base import Status, Step, sentence
 from kindlab.errors import Problem
 
 
@@ -22,7 +22,10 @@ class Current:
         status = self.status()
         if not status.ready:
             raise Problem(
-                "The current kubeconfig context cannot be used.", status.detail, "Check it with: kubectl get nodes"
+                "The current kubeconfig context cannot be used.",
+                sentence(status.detail),
+                "Check it with: kubectl get nodes. KUBECONFIG chooses the file; "
+                "kindlab up --cluster pocket needs none.",
             )
         return status
 
@@ -35,15 +38,23 @@ class Current:
         try:
             version = Api(None, self.context).request("GET", "/version", timeout=5)
         except (Problem, ApiError) as error:
-            return Status(name, self.kind, None, self.context, False, str(error).replace("\n", " "))
+            return Status(name, self.kind, None, self.context, False, _why(error))
         return Status(name, self.kind, None, self.context, True, f"Kubernetes {version['gitVersion']}")
 
 
 def _current_context() -> str:
     from kubernetes import config
     from kubernetes.config.config_exception import ConfigException
+    from yaml import YAMLError
 
     try:
         return str(config.list_kube_config_contexts()[1]["name"])
-    except (ConfigException, OSError, TypeError, KeyError):
+    except (ConfigException, OSError, YAMLError, TypeError, KeyError, AttributeError):
         return ""
+
+
+def _why(error: Problem | ApiError) -> str:
+    """What is wrong with the cluster; what to do about it depends on the command, which says so itself."""
+    if isinstance(error, Problem):
+        return " ".join(filter(None, (error.what, error.why))).replace("\n", " ")
+    return str(error).replace("\n", " ")

@@ -45,11 +45,11 @@ def status(cluster: str | None, as_json: bool) -> int:
         click.echo(json.dumps({"cluster": found.to_json()}))
     else:
         state = "ready" if found.ready else "not ready"
-        click.echo(f"Cluster {found.name} ({found.kind}) is {state}: {found.detail}.")
+        click.echo(f"Cluster {found.name} ({found.kind}) is {state}: {found.detail.rstrip('.')}.")
         if found.kubeconfig and found.ready:
             click.echo(f"Kubeconfig: {found.kubeconfig}")
         if not found.ready:
-            click.echo("Start it with: kindlab up")
+            click.echo(base.way_out(found))
     return PASSED if found.ready else COULD_NOT_GRADE
 
 
@@ -61,7 +61,7 @@ def down(cluster: str | None, name: str) -> None:
     provider = base.active(cluster, name)
     with terminal.steps() as step:
         removed = provider.down(step)
-    base.forget()
+    base.forget(provider)
     if provider.kind == "current":
         click.echo("The cluster of your kubeconfig is not kindlab's: it was left as it is.")
     else:

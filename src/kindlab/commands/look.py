@@ -9,7 +9,7 @@ import click
 from kindlab import terminal
 from kindlab.clusters import base
 from kindlab.commands.options import cluster_option, json_option, namespace_option
-from kindlab.errors import FAILED, PASSED
+from kindlab.errors import FAILED, PASSED, UsageProblem
 
 
 @click.command()
@@ -19,10 +19,9 @@ from kindlab.errors import FAILED, PASSED
 @json_option
 def why(target: str, namespace: str | None, cluster: str | None, as_json: bool) -> int:
     """Follow svc/NAME or an in-cluster URL hop by hop to the first broken hop."""
-    from kindlab import progress
     from kindlab.trace import trace
 
-    space = namespace or progress.latest()
+    space = namespace or _space()
     with terminal.steps(quiet=as_json) as step:
         step(f"following {target}")
         path = trace(base.ready(cluster).api(), space, target)
@@ -44,9 +43,9 @@ def why(target: str, namespace: str | None, cluster: str | None, as_json: bool) 
 @json_option
 def url(target: str, namespace: str | None, cluster: str | None, as_json: bool) -> None:
     """The address a browser on this machine can open for svc/NAME."""
-    from kindlab import progress, urls
+    from kindlab import urls
 
-    found = urls.for_target(base.ready(cluster), namespace or progress.latest(), target)
+    found = urls.for_target(base.ready(cluster), namespace or _space(), target)
     click.echo(json.dumps({"urls": found}) if as_json else "\n".join(found))
 
 
@@ -84,3 +83,16 @@ def notebook(port: int, no_browser: bool, cluster: str | None) -> int:
     from kindlab import jupyter
 
     return jupyter.launch(base.ready(cluster), port=port, browser=not no_browser)
+
+
+def _space() -> str:
+    """The namespace of the lab started last. Raises UsageProblem when there is none."""
+    from kindlab import progress
+
+    if not progress.load():
+        raise UsageProblem(
+            "Which namespace?",
+            "You have not started a lab yet, whose namespace would be taken.",
+            "Begin one (kindlab start 02), or name a namespace: -n default",
+        )
+    return progress.latest()

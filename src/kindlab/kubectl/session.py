@@ -113,8 +113,15 @@ def sources(session: Session, names: tuple[str, ...]) -> Iterator[tuple[str, str
             found = sorted(f for f in path.iterdir() if f.suffix in (".yaml", ".yml", ".json"))
             if not found:
                 raise Refused(f"error: error reading [{name}]: recognized file extensions are [.json .yaml .yml]")
-            yield from ((str(f), f.read_text(encoding="utf-8")) for f in found)
+            yield from ((str(f), _text(f)) for f in found)
         elif path.is_file():
-            yield name, path.read_text(encoding="utf-8")
+            yield name, _text(path)
         else:
             raise Refused(f'error: the path "{name}" does not exist')
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused(f"error: error parsing {path}: it is not text in UTF-8. Save it anew as UTF-8.") from error

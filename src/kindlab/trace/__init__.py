@@ -8,13 +8,13 @@ from kindlab.trace.hops import Trace
 
 def trace(api: Api, namespace: str, target: str) -> Trace:
     """Trace `svc/NAME` (also `service/NAME`, or an in-cluster URL). Raises UsageProblem for what it cannot follow."""
-    kind, slash, name = target.partition("/")
+    kind, _, name = target.partition("/")
     if target.startswith(("http://", "https://")):
         return service.trace_url(api, namespace, target)
-    if slash and kind.lower() in ("svc", "service", "services"):
+    if name and kind.lower() in ("svc", "service", "services"):
         return service.trace(api, namespace, name)
     raise UsageProblem(
         f"kindlab why cannot follow {target!r}.",
         "It follows svc/NAME and http:// addresses of Services.",
-        "For example: kindlab why svc/web",
+        f"For example: kindlab why svc/{target if target.isidentifier() else 'web'}",
     )

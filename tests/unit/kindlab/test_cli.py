@@ -55,7 +55,7 @@ def test_a_command_that_does_not_exist_names_the_near_one(kindlab) -> None:
 def test_a_lab_that_does_not_exist(kindlab) -> None:
     done = kindlab("start", "serivces")
     assert done.returncode == 2
-    assert "Did you mean services?" in done.stderr
+    assert "Did you mean 02-services?" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -108,3 +108,62 @@ def test_down_without_a_cluster_is_fine(kindlab) -> None:
     done = kindlab("down")
     assert done.returncode == 0
     assert "no cluster" in done.stdout
+
+
+@pytest.mark.parametrize("text", ["a:\n b: {", "- a list", "just a word", "clusters: 3", ""])
+def test_a_kubeconfig_that_is_none(kindlab, tmp_path: Path, text: str) -> None:
+    (tmp_path / "config").write_text(text)
+    for command in (["check", "02", "--cluster", "current"], ["up", "--cluster", "current"]):
+        done = kindlab(*command, KUBECONFIG=str(tmp_path / "config"))
+        assert done.returncode == 3
+        assert "There is no usable kubeconfig" in done.stderr
+        assert "kubectl get nodes" in done.stderr
+        assert "fault of kindlab" not in done.stderr
+        assert ".." not in done.stderr
+
+
+def test_a_cluster_that_is_not_there_is_said_without_the_librarys_log(kindlab, tmp_path: Path) -> None:
+    cluster = "{name: a, cluster: {server: 'http://127.0.0.1:1'}}"
+    context = "{name: a, context: {cluster: a, user: a}}"
+    text = f"clusters: [{cluster}]\ncontexts: [{context}]\nusers: [{{name: a, user: {{}}}}]\ncurrent-context: a\n"
+    (tmp_path / "config").write_text(text)
+    done = kindlab("up", "--cluster", "current", KUBECONFIG=str(tmp_path / "config"))
+    assert done.returncode == 3
+    assert "does not answer" in done.stderr
+    assert "WARNING" not in done.stderr
+
+
+def test_what_is_suggested_works(kindlab) -> None:
+    said = kindlab("hint", "services", "1").stderr
+    assert "Did you mean 02-services?" in said
+    assert "Did you mean cart-selector?" in kindlab("hint", "02-services", "cart-selektor").stderr
+    assert kindlab("hint", "02-services", "cart-selector").returncode == 0
+
+
+def test_a_log_level_that_does_not_exist(kindlab) -> None:
+    done = kindlab("list", KINDLAB_LOG="loud")
+    assert done.returncode == 2
+    assert "The levels are" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_why_without_a_lab_asks_for_the_namespace(kindlab) -> None:
+    done = kindlab("why", "svc/web")
+    assert done.returncode == 2
+    assert "-n default" in done.stderr
+
+
+def test_start_without_a_lab_names_the_list(kindlab) -> None:
+    done = kindlab("start")
+    assert done.returncode == 2
+    assert "kindlab list" in done.stderr
+
+
+def test_down_takes_the_cluster_that_is_named(kindlab, tmp_path: Path) -> None:
+    kept = tmp_path / "home" / "clusters" / "pocket-mine"
+    kept.mkdir(parents=True)
+    (tmp_path / "home" / "active.json").write_text('{"kind": "pocket", "name": "mine", "context": null}')
+    done = kindlab("down", "--name", "other")
+    assert "no cluster to stop" in done.stdout
+    assert kept.is_dir()
+    assert "mine" in kindlab("status").stdout

@@ -42,7 +42,7 @@ def test_a_lab_is_found_by_slug_or_number(course: Path, name: str) -> None:
 
 
 def test_a_lab_that_is_not_there_names_the_near_one(course: Path) -> None:
-    with pytest.raises(UsageProblem, match="Did you mean services") as raised:
+    with pytest.raises(UsageProblem, match="Did you mean 02-services") as raised:
         labs.find("servces")
     assert raised.value.exit_code == 2
     with pytest.raises(UsageProblem, match="02-services, 11-volumes"):

@@ -103,6 +103,7 @@ def test_hints_come_one_by_one_and_stop(book: Book) -> None:
         ("why", "", "Missing argument"),
         ("apply", "", "Apply which file?"),
         ("apply", "nope.yaml", "There is no file nope.yaml"),
+        ("apply", "'nope.yaml", "A quotation mark is missing"),
         ("check", '02 "', "A quotation mark is missing"),
         ("kubectl", "get pods -w", "cannot follow changes"),
     ],

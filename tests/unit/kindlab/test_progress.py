@@ -54,3 +54,22 @@ def test_a_damaged_file_is_left_alone_and_named(work: Path) -> None:
     with pytest.raises(Problem, match="is not valid TOML"):
         progress.started("02-services")
     assert progress.file().read_text() == "[[["
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a = 3", "a is not a table"),
+        ("[a]\nstarted = 5", "started of a is 5"),
+        ("[a]\nbest = 7", "best of a is 7"),
+        ('[a.hints]\none = "x"', "hints of a, one, is 'x'"),
+    ],
+)
+def test_a_file_of_another_shape_is_left_alone_and_named(work: Path, text: str, says: str) -> None:
+    work.mkdir()
+    progress.file().write_text(text)
+    with pytest.raises(Problem) as raised:
+        progress.started("02-services")
+    assert says in raised.value.why
+    assert "move it away" in raised.value.then
+    assert progress.file().read_text() == text

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from kindlab import workspace
@@ -25,3 +27,9 @@ def test_yaml_json_and_lists_are_read() -> None:
 def test_a_mistake_is_named_with_its_place(text: str, says: str) -> None:
     with pytest.raises(Problem, match=says):
         workspace.parse(text, "x.yaml")
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_bytes(b"a: \xff")
+    with pytest.raises(Problem, match=r"web\.yaml is not text in UTF-8"):
+        workspace.read([tmp_path / "web.yaml"])
