@@ -252,6 +252,8 @@ def judge(state: State, report: Report) -> str:
     failed = {c.name for c in checks if c.outcome is Outcome.FAILED}
     missed, unjust = sorted(state.fails - failed), sorted(failed - state.fails - state.may)
     texts = [f"not caught by {', '.join(missed)}"] if missed else []
+    if unjust and state.name.startswith("alternatives/"):
+        texts.append("an alternative is a whole answer: nothing is added to its files")
     for name in unjust:
         check = next(c for c in checks if c.name == name)
         texts.append(f"fails {name} (expected {check.expected}; seen {check.seen})")
