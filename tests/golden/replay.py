@@ -1,8 +1,8 @@
 """Replaying one scenario against a cluster.
 
-The steps run in order in a fresh namespace. A read whose answer differs is repeated for a second. A step that cannot
-be sent, a wait that times out, and a step skipped after a note are reported as what they are and never count as
-matched.
+The steps run in order in a fresh namespace. A read (or a command that changed nothing when recorded) whose answer
+differs is repeated for a second. A step that cannot be sent, a wait that times out, and a step skipped after a note are
+reported as what they are and never count as matched.
 """
 
 from __future__ import annotations
@@ -259,8 +259,20 @@ class Replay:
         if self._kubectl is None or self._session is None:
             raise CannotSend("there is no kubectl on this machine")
         sent = self._values.filled(step, {"args": step["args"], "stdin": step.get("stdin"), "files": step.get("files")})
-        beside = [other["cmd"] for other in step.get("background") or []]
         self._session.write(sent["files"] or {})
+        deadline = time.monotonic() + min(_SETTLES, self._options.max_wait or _SETTLES)
+        while True:
+            worlds, reasons, code = self._ran_once(step, sent)
+            moves = _changes_nothing(step) and code == step["exit"] and all(world.diffs for world in worlds)
+            if not moves or time.monotonic() >= deadline:
+                return self._judged(step["args"], self._settle(step, worlds), reasons)
+            time.sleep(_LAST_POLL)
+
+    def _ran_once(self, step: Step, sent: Any) -> tuple[Worlds, list[str], int]:
+        """The worlds after running a command, why differences in it are forgiven, and its exit code."""
+        assert self._session is not None
+        assert self._kubectl is not None
+        beside = [other["cmd"] for other in step.get("background") or []]
         streams: list[tuple[str, dict[str, Any], Ran]] = []
         if beside:
             ran, others = self._session.run_beside(sent["args"], beside, step["exit"])
@@ -275,7 +287,7 @@ class Replay:
         if worlds[0].diffs and self._options.forgive_kubectl_version and not self._kubectl.is_recorded:
             streams[0], reasons = self._as_printed_by_an_older(step, ran)
             worlds = self._compared(before, streams, args) if reasons else worlds
-        return self._judged(args, self._settle(step, worlds), reasons)
+        return worlds, reasons, ran.exit
 
     def _as_printed_by_an_older(self, step: Step, ran: Ran) -> tuple[tuple[str, dict[str, Any], Ran], list[str]]:
         assert self._kubectl is not None
@@ -412,6 +424,16 @@ def _may_still_move(step: Step, query: Mapping[str, str] | None, answer: Answer)
     """Whether asking again may show what controllers had still to do: a read of what is there or may yet come or go."""
     read = step["method"] == "GET" and not (query or {}).get("watch")
     return read and all(_is_there_or_not(code, body) for code, body in ((answer.code, answer.body), _recorded(step)))
+
+
+def _changes_nothing(step: Step) -> bool:
+    """Whether a command may be run again: it reads, or when recorded there was nothing to change."""
+    args, said = step["args"], (step.get("stdout") or "").splitlines()
+    if step["exit"] != 0 or step.get("background") or step.get("stdin"):
+        return False
+    if args[0] in ("get", "describe"):
+        return not any(arg in ("-w", "--watch", "--watch-only") for arg in args)
+    return bool(said) and all(line.endswith((" (no change)", " unchanged")) for line in said)
 
 
 def _recorded(step: Step) -> tuple[int, Any]:
