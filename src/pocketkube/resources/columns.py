@@ -30,9 +30,9 @@ def _descriptions() -> dict[str, dict[str, str]]:
 
 
 def described(plural: str, *columns: Column) -> tuple[Column, ...]:
-    """The columns of a kind with the API's descriptions."""
+    """The columns of a kind with the API's descriptions; one that a column brings along stays."""
     own, common = _descriptions().get(plural, {}), _descriptions()["*"]
-    return tuple(replace(c, description=own.get(c.name) or common.get(c.name, "")) for c in columns)
+    return tuple(replace(c, description=c.description or own.get(c.name) or common.get(c.name, "")) for c in columns)
 
 
 def since(clock: Clock, moment: str | None) -> str:

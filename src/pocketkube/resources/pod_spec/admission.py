@@ -32,7 +32,7 @@ def place(world: World, pod: Obj) -> None:
     """Give a pod that is on a node the zone and region of that node as labels, in place of its own."""
     node = world.find("nodes", "", pod["spec"].get("nodeName") or "")
     held = objects.labels(node) if node else {}
-    found = {label: held[label] for label in TOPOLOGY if label in held}
+    found: dict[str, str] = {label: held[label] for label in TOPOLOGY if label in held}
     if found:
         pod["metadata"]["labels"] = {**objects.labels(pod), **found}
 
