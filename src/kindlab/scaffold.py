@@ -31,7 +31,7 @@ def create(slug: str) -> list[Path]:
         made.append(course / target)
     lab = labs.read(course / "labs" / slug)
     paths.write_atomically(lab.notebook, render.notebook_text(lab))
-    return [*made, lab.notebook]
+    return sorted([*made, lab.notebook])
 
 
 def _refuse(slug: str, course: Path) -> None:

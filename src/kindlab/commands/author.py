@@ -19,7 +19,7 @@ def new(slug: str) -> None:
 
     for path in scaffold.create(slug):
         click.echo(f"made {terminal.path(path)}")
-    click.echo(f"Next: edit labs/{slug}/lab.toml, then kindlab lint {slug}")
+    click.echo(f"Next: write it (CONTRIBUTING.md says in which order), then kindlab lint {slug}")
 
 
 @click.command()

@@ -26,6 +26,11 @@ def state(*fails: str) -> State:
     [
         (state(), report(P, P), ""),
         (state(), report(P, F), "fails test_b (expected x; seen y)"),
+        (
+            State("lab", "alternatives/x", (), frozenset()),
+            report(P, F),
+            "fails test_b (expected x; seen y); an alternative is a whole answer: nothing is added to its files",
+        ),
         (state("test_a"), report(F, P), ""),
         (state("test_a"), report(P, P), "not caught by test_a"),
         (state("test_a"), report(F, F), "fails test_b (expected x; seen y)"),
