@@ -4,9 +4,9 @@ Controllers and the kubelet write one after the other, and the recorded cluster 
 Each rule here names a value of that kind and says what is accepted in its place.
 
 * `metadata.generation` above 1 of a slice the control plane manages counts its controller's writes, and how many pods'
-  changes one of them takes together (all, when a burst of pods fills a slice at once): any number. The annotation `last-change-trigger-time` on such a slice (and
-  on managed Endpoints) is there when that last write was caused by a time in another second than the one before: not
-  compared.
+  changes one of them takes together (all, when a burst of pods fills a slice at once): any number. The annotation
+  `last-change-trigger-time` on such a slice (and on managed Endpoints) is there when that last write was caused by a
+  time in another second than the one before: not compared.
 * `observedGeneration` below the object's generation was caught before its controller had looked: anything up to the
   generation.
 * `deployment.kubernetes.io/revision` in an answer that does not show a settled status counts the templates the
