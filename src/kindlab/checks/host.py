@@ -65,6 +65,8 @@ class ExecBackend(BaseBackend):
                 binary=True,
             )
         except ApiException as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # the client makes an ApiException of Ctrl-C too
+                raise KeyboardInterrupt from error
             raise CouldNotGrade(f"a command could not be run in Pod {self.pod}: {_refusal(error.reason)}") from error
         try:
             return self._drain(session, stdin)

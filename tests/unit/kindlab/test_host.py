@@ -1,0 +1,24 @@
+"""Commands in Pods, where what matters needs no cluster. The rest is in tests/course/test_host.py."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.stream import ws_client
+
+from kindlab.api import Api
+from kindlab.checks.host import ExecBackend
+
+
+def test_ctrl_c_while_connecting_is_ctrl_c_and_no_failure_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ws_client, "create_websocket", interrupted)
+    client = ApiClient(Configuration(host="https://127.0.0.1:1"))
+    backend = ExecBackend(cast(Api, SimpleNamespace(client=client)), "lab", "pod")
+    with pytest.raises(KeyboardInterrupt):
+        backend.execute(["true"])
