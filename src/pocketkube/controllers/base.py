@@ -57,7 +57,7 @@ def namespace_is_terminating(error: StatusError) -> bool:
 
 
 class Controller:
-    """Subclass once per controller, name the class `CONTROLLER` in the module."""
+    """Subclass once per controller; the module ends in `CONTROLLER = ...`, which the folder scan takes."""
 
     name: ClassVar[str]
     """kube-controller-manager's name for it; Events carry it as their source."""
