@@ -68,8 +68,8 @@ class IMAGE(Image):
     size = 52_000_000
     entrypoint = ("/agnhost",)
     cmd = ("pause",)
-    files = {**ALPINE_FILES, "/uploads": None}  # noqa: RUF012
-    commands = {  # noqa: RUF012
+    files = {**ALPINE_FILES, "/uploads": None}
+    commands = {
         **programs("bash", "curl", "dig", "getent", "nc", "nslookup"),
         "/usr/bin/nslookup": nslookup.bind,  # bind-tools; BusyBox's is what the applet of the same name prints
         "/bin/busybox": busybox,

@@ -32,7 +32,7 @@ class IMAGE(Image):
     cmd = ("sh",)
     files = COMMON_FILES
     # The real image has every applet in /bin.
-    commands = {  # noqa: RUF012
+    commands = {
         **{f"/bin/{path.rsplit('/', 1)[-1]}": program for path, program in programs().items()},
         "/bin/httpd": httpd,
         "/bin/busybox": busybox,

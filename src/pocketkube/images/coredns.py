@@ -152,5 +152,5 @@ class IMAGE(Image):
     size = 23_500_000
     entrypoint = ("/coredns",)
     user = 65532
-    commands = {"/coredns": main}  # noqa: RUF012
+    commands = {"/coredns": main}
     system = ("dns",)

@@ -109,4 +109,4 @@ class IMAGE(Image):
     size = 3_050_000
     entrypoint = ("/http-echo",)
     user = 65532
-    commands = {"/http-echo": current}  # noqa: RUF012
+    commands = {"/http-echo": current}

@@ -14,4 +14,4 @@ class IMAGE(http_echo.IMAGE):
     names = ("docker.io/hashicorp/http-echo:0.2.3",)
     size = 2_060_000
     user = 0
-    commands = {"/http-echo": old}  # noqa: RUF012
+    commands = {"/http-echo": old}

@@ -21,10 +21,10 @@ class IMAGE(Image):
     size = 72_400_000
     entrypoint = ("/docker-entrypoint.sh",)
     cmd = ("nginx", "-g", "daemon off;")
-    env = {"PATH": Image.env["PATH"], "NGINX_VERSION": VERSION}  # noqa: RUF012
+    env = {"PATH": Image.env["PATH"], "NGINX_VERSION": VERSION}
     stop_signal = "SIGQUIT"
-    files = {**DEBIAN_FILES, **program.files()}  # noqa: RUF012
-    commands = {  # noqa: RUF012
+    files = {**DEBIAN_FILES, **program.files()}
+    commands = {
         **programs("bash", "curl", "getent"),
         "/usr/sbin/nginx": program.nginx_for(VERSION),
         "/docker-entrypoint.sh": program.entrypoint,

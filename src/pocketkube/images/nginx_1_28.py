@@ -13,5 +13,5 @@ class IMAGE(nginx.IMAGE):
     names = tuple(
         f"docker.io/library/nginx:{tag}" for tag in ("1.28", "1.28.0", "1.28-alpine", "stable", "latest", "alpine")
     )
-    env = {"PATH": Image.env["PATH"], "NGINX_VERSION": VERSION}  # noqa: RUF012
-    commands = {**nginx.IMAGE.commands, "/usr/sbin/nginx": nginx_for(VERSION)}  # noqa: RUF012
+    env = {"PATH": Image.env["PATH"], "NGINX_VERSION": VERSION}
+    commands = {**nginx.IMAGE.commands, "/usr/sbin/nginx": nginx_for(VERSION)}

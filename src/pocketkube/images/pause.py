@@ -31,4 +31,4 @@ class IMAGE(Image):
     size = 320_000
     entrypoint = ("/pause",)
     user = 65535
-    commands = {"/pause": pause}  # noqa: RUF012
+    commands = {"/pause": pause}

@@ -20,7 +20,7 @@ Builtin = Callable[[Any, list[str]], Awaitable[int]]
 class Core:
     """A shell without its commands. `name` is $0."""
 
-    builtins: dict[str, Builtin] = {}  # noqa: RUF012  filled by the modules in builtins/
+    builtins: dict[str, Builtin] = {}
 
     def __init__(self, process: Process, name: str = "sh") -> None:
         self.process = process
