@@ -29,19 +29,23 @@ def fragment(report: Report) -> Markup:
         COLOURS[report.outcome],
         _head(report),
         _problem(report),
-        *(_task(task, unfolded=task is first) for task in report.tasks),
+        # nothing was graded when there is a problem: no list of tasks that looks like zeros
+        *(_task(task, unfolded=task is first) for task in report.tasks if not report.problem),
         _ending(report),
     )
 
 
 def _head(report: Report) -> Markup:
+    on = f" on {report.cluster}" if report.cluster else ""
+    if report.problem:
+        return Markup("<div><b>{}</b>{}: <b>could not be graded</b></div>").format(report.lab, on)
     share = 100 * report.points // report.max_points if report.max_points else 0
     bar = Markup(
         '<div style="height:6px;border-radius:3px;background:{};margin:6px 0 8px;overflow:hidden">'
         '<div style="height:6px;width:{}%;background:{}"></div></div>'
     ).format(LINE, share, GREEN)
     return Markup("<div><b>{}</b>{}: <b>{} of {} points</b></div>{}").format(
-        report.lab, f" on {report.cluster}" if report.cluster else "", report.points, report.max_points, bar
+        report.lab, on, report.points, report.max_points, bar
     )
 
 

@@ -43,7 +43,7 @@ def objects(session: Session, files: tuple[str, ...]) -> list[tuple[str, Obj]]:
         try:
             found += [(source, obj) for obj in workspace.parse(text, source)]
         except Problem as problem:
-            raise Refused(f"error: error parsing {source}: {problem}") from problem
+            raise Refused(f"error: error parsing {problem}") from problem  # the problem begins with the source
     return found
 
 

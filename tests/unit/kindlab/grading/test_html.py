@@ -110,3 +110,13 @@ def test_commands_in_a_sentence(text: str, found: list[str]) -> None:
 @given(st.text())
 def test_a_sentence_loses_no_letter(text: str) -> None:
     assert Balanced(str(html.commands(text))).text == text or re.search("kubectl|kindlab", text)
+
+
+def test_a_grading_that_failed_as_a_whole_shows_no_zeros() -> None:
+    tasks = [TaskResult("one", "Do one", 0, 8, Outcome.COULD_NOT_GRADE)]
+    whole = Report("02-services", Outcome.COULD_NOT_GRADE, 0, 8, tasks, problem="The cluster is gone.\nStart it.")
+    shown = str(html.fragment(whole))
+    assert "could not be graded" in shown
+    assert "The cluster is gone." in shown
+    assert "0/8" not in shown
+    assert "0 of 8" not in shown
