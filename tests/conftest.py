@@ -1,6 +1,8 @@
 """Fixtures every test may use. `pocket` is one embedded cluster for the whole session, in a home of its own."""
 
+import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,11 @@ from kindlab.clusters.base import Status, provider, remember
 from kindlab.clusters.pocket import Pocket
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and every process they start would inherit
+# that: then tests that press Ctrl-C test nothing.
+with contextlib.suppress(ValueError):  # not the main thread
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
