@@ -5,18 +5,20 @@ is kept for those who ask for a number by name, then random inside the band), th
 pod range per node, in order) and the host-local CNI plugin (pod addresses of one node: the next after the last one
 given, so that a freed address rests as long as possible).
 
-Left out: IPv6, IPAddress and ServiceCIDR objects, a stored allocation map: the owner reserves what its objects hold
-when it starts.
+Addresses of both families are texts in their canonical form. Left out: IPAddress and ServiceCIDR objects, a stored
+allocation map: the owner reserves what its objects hold when it starts.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 NODE_PORTS: Final = range(30000, 32768)
+NODE_PREFIXES: Final = {4: 24, 6: 64}
+"""IP version -> prefix length of a node's pod range: --node-cidr-mask-size-ipv4 and -ipv6."""
 
 
 class Full(Exception):
@@ -83,18 +85,17 @@ class _Numbers:
 
 
 class Allocator:
-    """Addresses of a Service range; the network and the broadcast address are never given out."""
+    """Addresses of a Service range; the network and IPv4's broadcast address are never given out."""
 
     def __init__(self, cidr: str = "10.96.0.0/16", rng: random.Random | None = None) -> None:
-        self.network = IPv4Network(cidr)
-        self._first = int(self.network.network_address) + 1
-        size = max(0, self.network.num_addresses - 2)
+        self.network = ip_network(cidr)
+        self._size = max(0, self.network.num_addresses - (2 if self.network.version == 4 else 1))
         band = _band(self.network.num_addresses, divisor=16, at_most=256)
-        self._numbers = _Numbers(size, band, rng or random.Random())
+        self._numbers = _Numbers(self._size, band, rng or random.Random())
 
     def allocate(self) -> str:
         """A free address, at random. Raises Full."""
-        return str(IPv4Address(self._first + self._numbers.take()))
+        return str(self.network.network_address + 1 + self._numbers.take())
 
     def reserve(self, address: str) -> None:
         """Take this very address. Raises NotInRange, AlreadyAllocated."""
@@ -116,11 +117,8 @@ class Allocator:
         return len(self._numbers)
 
     def _offset(self, address: str) -> int:
-        try:
-            offset = int(ip_address(address)) - self._first
-        except ValueError:
-            offset = -1
-        if not 0 <= offset < self.network.num_addresses - 2:
+        offset = _offset(address, self.network)
+        if not 0 <= offset < self._size:
             raise NotInRange(
                 f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {self.network}"
             )
@@ -159,11 +157,14 @@ class PortAllocator:
 
 
 class SubnetAllocator:
-    """Pod ranges of nodes: 10.244.0.0/24, 10.244.1.0/24, ... each the next free one after the last."""
+    """Pod ranges of nodes: 10.244.0.0/24, 10.244.1.0/24, ... each the next free one after the last.
 
-    def __init__(self, cidr: str = "10.244.0.0/16", prefix: int = 24) -> None:
-        self.network = IPv4Network(cidr)
-        self._subnets = list(self.network.subnets(new_prefix=prefix))
+    Without a prefix they are as large as the node controller makes them: /24, and /64 of IPv6.
+    """
+
+    def __init__(self, cidr: str = "10.244.0.0/16", prefix: int | None = None) -> None:
+        self.network = ip_network(cidr)
+        self._subnets = list(self.network.subnets(new_prefix=prefix or NODE_PREFIXES[self.network.version]))
         self._index = {str(subnet): number for number, subnet in enumerate(self._subnets)}
         self._taken: set[int] = set()
         self._next = 0
@@ -192,31 +193,28 @@ class SubnetAllocator:
 
 
 class PodAddresses:
-    """Addresses of one node's pod range; .0 is the network, .1 the node's own side, the last the broadcast address."""
+    """Addresses of one node's pod range: not the network, the node's own side (the first), IPv4's broadcast address."""
 
     def __init__(self, cidr: str) -> None:
-        self.network = IPv4Network(cidr)
+        self.network = ip_network(cidr)
         self.gateway = str(self.network.network_address + 1)
-        self._first = int(self.network.network_address) + 2
-        self._size = self.network.num_addresses - 3
+        self._size = self.network.num_addresses - (3 if self.network.version == 4 else 2)
         self._taken: set[int] = set()
         self._next = 0
 
     def allocate(self) -> str:
         """The next free address after the one given last. Raises Full."""
         number = _next_free(self._next, self._size, self._taken)
+        first = self.network.network_address + 2
         if number is None:
-            raise Full(
-                f"no IP addresses available in range set: {IPv4Address(self._first - 1)}-"
-                f"{IPv4Address(self._first + self._size - 1)}"
-            )
+            raise Full(f"no IP addresses available in range set: {first - 1}-{first + (self._size - 1)}")
         self._taken.add(number)
         self._next = number + 1
-        return str(IPv4Address(self._first + number))
+        return str(first + number)
 
     def reserve(self, address: str) -> None:
         """Take this very address (a pod that was there before a restart). Raises NotInRange, AlreadyAllocated."""
-        number = int(ip_address(address)) - self._first
+        number = self._number(address)
         if not 0 <= number < self._size:
             raise NotInRange(f"{address} is not a pod address of {self.network}")
         if number in self._taken:
@@ -226,10 +224,22 @@ class PodAddresses:
 
     def release(self, address: str) -> None:
         """Give an address back; unknown ones are ignored."""
-        self._taken.discard(int(ip_address(address)) - self._first)
+        self._taken.discard(self._number(address))
+
+    def _number(self, address: str) -> int:
+        return _offset(address, self.network) - 1
 
     def __len__(self) -> int:
         return len(self._taken)
+
+
+def _offset(address: str, network: IPv4Network | IPv6Network) -> int:
+    """How far an address lies behind the first one of a network; negative for another family and for no address."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return -1
+    return int(found) - int(network.network_address) - 1 if found.version == network.version else -1
 
 
 def _band(size: int, *, divisor: int, at_most: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address, ip_network
 
 import pytest
 from hypothesis import given
@@ -141,3 +141,64 @@ def test_nobody_shares(actions: list[str], rng: random.Random) -> None:
             assert address not in held
             held.add(address)
         assert len(allocator) == len(held)
+
+
+RANGES = st.sampled_from(
+    ["10.96.0.0/16", "10.0.0.0/24", "10.0.0.0/28", "fd00:10:96::/112", "fd00::/120", "fd00::/124", "2001:db8::/64"]
+)
+
+
+@given(cidr=RANGES, seed=st.integers(), requests=st.lists(st.one_of(st.none(), st.integers(0, 20)), max_size=60))
+def test_no_service_address_is_held_twice(cidr: str, seed: int, requests: list[int | None]) -> None:
+    """Of either family: what is given out lies in the range, is canonical, and is nobody else's until it is released."""
+    allocator, network = ipam.Allocator(cidr, random.Random(seed)), ip_network(cidr)
+    held: list[str] = []
+    for request in requests:
+        if request is not None and held:
+            allocator.release(held.pop(request % len(held)))
+            continue
+        try:
+            address = allocator.allocate()
+        except ipam.Full:
+            assert len(held) == network.num_addresses - (2 if network.version == 4 else 1)
+            continue
+        assert address not in held
+        assert address == str(ip_address(address))
+        assert ip_address(address) in network
+        assert address != str(network.network_address)
+        held.append(address)
+    assert len(allocator) == len(held)
+    assert all(address in allocator for address in held)
+
+
+@given(cidr=st.sampled_from(["10.244.1.0/24", "10.244.1.0/28", "fd00:10:244:1::/64", "fd00:10:244:1::/124"]))
+def test_pod_addresses_follow_each_other_and_rest_before_they_are_given_again(cidr: str) -> None:
+    addresses, network = ipam.PodAddresses(cidr), ip_network(cidr)
+    assert addresses.gateway == str(network.network_address + 1)
+    first = addresses.allocate()
+    assert first == str(network.network_address + 2)
+    addresses.release(first)
+    assert addresses.allocate() == str(network.network_address + 3)
+    with pytest.raises(ipam.AlreadyAllocated):
+        addresses.reserve(str(network.network_address + 3))
+    for outside in (network.network_address, network.network_address + 1, "192.0.2.1", "2001:db8::1"):
+        with pytest.raises(ipam.NotInRange):
+            addresses.reserve(str(outside))
+
+
+def test_a_tiny_ipv6_range_uses_its_last_address() -> None:
+    """IPv6 has no broadcast address."""
+    allocator = ipam.Allocator("fd00::/126", random.Random(1))
+    assert {allocator.allocate() for _ in range(3)} == {"fd00::1", "fd00::2", "fd00::3"}
+    pods = ipam.PodAddresses("fd00::/126")
+    assert [pods.allocate(), pods.allocate()] == ["fd00::2", "fd00::3"]
+    with pytest.raises(ipam.Full, match="fd00::1-fd00::3"):
+        pods.allocate()
+
+
+def test_node_ranges_of_either_family() -> None:
+    six = ipam.SubnetAllocator("fd00:10:244::/56")
+    assert [six.allocate(), six.allocate()] == ["fd00:10:244::/64", "fd00:10:244:1::/64"]
+    with pytest.raises(ipam.NotInRange):
+        six.reserve("10.244.1.0/24")
+    assert ipam.SubnetAllocator().allocate() == "10.244.0.0/24"
