@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kindlab.api import Api, Obj
 from kindlab.checks.live import is_ready
 from kindlab.checks.probe import NAME as PROBE
-from kindlab.trace.service import SERVICE_LABEL
+from kindlab.trace.answer import SERVICE_LABEL
 
 
 def lines(api: Api, namespace: str) -> Iterator[str]:

@@ -14,17 +14,21 @@ from kindlab.errors import FAILED, PASSED, UsageProblem
 
 @click.command()
 @click.argument("target")
+@click.option("--from", "sender", default="", metavar="POD", help="Ask as this Pod, not as kindlab's own probe.")
 @namespace_option
 @cluster_option
 @json_option
-def why(target: str, namespace: str | None, cluster: str | None, as_json: bool) -> int:
-    """Follow svc/NAME or an in-cluster URL hop by hop to the first broken hop."""
+def why(target: str, sender: str, namespace: str | None, cluster: str | None, as_json: bool) -> int:
+    """Follow svc/NAME, ingress/NAME or a URL hop by hop to the first broken hop.
+
+    A URL may name a Service (http://web.shop:80), an address, or a host that an Ingress serves.
+    """
     from kindlab.trace import trace
 
     space = namespace or _space()
     with terminal.steps(quiet=as_json) as step:
         step(f"following {target}")
-        path = trace(base.ready(cluster).api(), space, target)
+        path = trace(base.ready(cluster).api(), space, target, sender=sender)
     if as_json:
         click.echo(json.dumps(path.to_json()))
     else:

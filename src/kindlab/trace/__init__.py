@@ -2,19 +2,30 @@
 
 from kindlab.api import Api
 from kindlab.errors import UsageProblem
-from kindlab.trace import service
+from kindlab.trace import address, ingress, service
+from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 
+SERVICES = ("svc", "service", "services")
+INGRESSES = ("ing", "ingress", "ingresses")
 
-def trace(api: Api, namespace: str, target: str) -> Trace:
-    """Trace `svc/NAME` (also `service/NAME`, or an in-cluster URL). Raises UsageProblem for what it cannot follow."""
+
+def trace(api: Api, namespace: str, target: str, *, sender: str = "") -> Trace:
+    """Trace `svc/NAME[:PORT]`, `ingress/NAME` or a URL; `sender` is the Pod of `namespace` that asks (default: the
+    probe). Raises UsageProblem for what it cannot follow."""
     kind, _, name = target.partition("/")
+    client = Client(api, namespace, sender) if sender else None
     if target.startswith(("http://", "https://")):
-        return service.trace_url(api, namespace, target)
-    if name and kind.lower() in ("svc", "service", "services"):
-        return service.trace(api, namespace, name)
+        return address.trace(api, namespace, target, client)
+    if name and kind.lower() in SERVICES:
+        name, _, port = name.partition(":")
+        if port and not port.isdigit():
+            raise UsageProblem(f"{port!r} is no port number.", "", f"For example: kindlab why svc/{name}:80")
+        return service.trace(api, namespace, name, client, port=int(port) if port else None)
+    if name and kind.lower() in INGRESSES:
+        return ingress.trace(api, namespace, name)
     raise UsageProblem(
         f"kindlab why cannot follow {target!r}.",
-        "It follows svc/NAME and http:// addresses of Services.",
+        "It follows svc/NAME, ingress/NAME and http:// or https:// addresses.",
         f"For example: kindlab why svc/{target if target.isidentifier() else 'web'}",
     )

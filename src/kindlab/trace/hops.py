@@ -26,6 +26,10 @@ class Trace:
         """The first broken hop."""
         return next((hop for hop in self.hops if not hop.ok), None)
 
+    def within(self, words: str) -> "Trace":
+        """The same trace, its next hops' names preceded by `words`: for one path of several."""
+        return _Part(self.target, self.namespace, self.hops, words)
+
     def ok(self, name: str, evidence: str) -> None:
         self.hops.append(Hop(name, True, evidence))
 
@@ -35,3 +39,14 @@ class Trace:
     def to_json(self) -> dict[str, Any]:
         broken = self.broken
         return {**asdict(self), "broken": asdict(broken) if broken else None}
+
+
+@dataclass
+class _Part(Trace):
+    words: str = ""
+
+    def ok(self, name: str, evidence: str) -> None:
+        super().ok(f"{self.words} {name}", evidence)
+
+    def fail(self, name: str, evidence: str, then: str) -> None:
+        super().fail(f"{self.words} {name}", evidence, then)

@@ -7,36 +7,44 @@ learner is told, so each one is checked only when those before it hold.
 from __future__ import annotations
 
 import difflib
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
 from kindlab.checks.live import is_ready
 from kindlab.checks.probe import NAME as PROBE
-from kindlab.checks.probe import Probe
-from kindlab.checks.verdict import CouldNotGrade
-from kindlab.errors import UsageProblem
+from kindlab.trace.answer import SERVICE_LABEL, Endpoint, ask
+from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 
-REQUESTS = 24
-"""Enough to meet an endpoint that does not answer: by chance one of two is missed once in 16 million."""
-SERVICE_LABEL = "kubernetes.io/service-name"
 
-
-def trace_url(api: Api, namespace: str, url: str) -> Trace:
-    """Trace an in-cluster URL: http://NAME[.NAMESPACE[.svc...]][:PORT]/..."""
-    parts = urlsplit(url)
-    labels = (parts.hostname or "").split(".")
-    if not labels[0]:
-        raise UsageProblem(f"{url} names no host.", "", "For example: kindlab why http://web:80/")
-    space = labels[1] if len(labels) > 1 else namespace
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return trace(api, space, labels[0], port=port)
-
-
-def trace(api: Api, namespace: str, name: str, *, port: int | None = None, send: bool = True) -> Trace:
-    """Trace Service `name`; `port` is the one a client asks for (default: the Service's first). `send` False sends
-    no traffic."""
+def trace(
+    api: Api, namespace: str, name: str, client: Client | None = None, *, port: int | None = None, send: bool = True
+) -> Trace:
+    """Trace Service `name`; `port` is the one a client asks for (default: the Service's first). The requests are sent
+    by `client`, the probe of the Service's namespace unless given; `send` False sends none."""
     path = Trace(f"svc/{name}", namespace)
+    found = follow(api, namespace, name, path, port=port)
+    if found is not None and send:
+        ask(api, found.service, found.port, found.endpoints, client or Client(api, namespace), path)
+    return path
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a Service's path led to: all in order so far, traffic not yet tried."""
+
+    service: Obj
+    port: Obj
+    """Of the Service; for a headless one its `port` is the Pods' own."""
+    endpoints: list[Endpoint]
+
+
+def follow(
+    api: Api, namespace: str, name: str, path: Trace, *, port: int | str | None = None, within: str = ""
+) -> Found | None:
+    """Add the hops from a Service to its ready endpoints; None where the path ends. `port`: number or name; `within`:
+    words put before each hop's name, where there are several Services in one trace."""
+    path = path.within(within) if within else path
     service = api.get("Service", name, namespace)
     if service is None:
         there = [s["metadata"]["name"] for s in api.list("Service", namespace)]
@@ -47,35 +55,36 @@ def trace(api: Api, namespace: str, name: str, *, port: int | None = None, send:
             f"there is no Service {name} in namespace {namespace}{hint}",
             f"kubectl get services -n {namespace}",
         )
-        return path
+        return None
     path.ok("Service", _describe(service))
     spec = service["spec"]
     if spec.get("type") == "ExternalName":
         path.ok(
             "DNS", f"the name is an alias (CNAME) of {spec.get('externalName')}: no endpoints, no ports, no proxying"
         )
-        return path
+        return None
     headless = spec.get("clusterIP") == "None"
     chosen = _port(spec, port) or (_port(spec, None) or {} if headless else None)
     if chosen is None:
-        listed = ", ".join(str(p["port"]) for p in spec.get("ports") or ())
+        key = "name" if isinstance(port, str) else "port"
+        listed = ", ".join(str(p.get(key, "a port without a name")) for p in spec.get("ports") or ())
         path.fail(
             "Service port",
             f"Service {name} has no port {port}; it listens on {listed or 'none'}",
             f"kubectl describe service {name} -n {namespace}",
         )
-        return path
+        return None
     if spec.get("selector"):
         if not _pods(api, namespace, service, path):
-            return path
+            return None
     else:
         path.ok("Selector", "there is none: endpoints come from EndpointSlices made by hand")
     endpoints = _endpoints(api, namespace, service, chosen, path)
-    if endpoints and send:
-        if headless:  # nothing stands between: a client must know the port the Pods listen on
-            chosen = {**chosen, "port": port or endpoints[0][1]}
-        _answer(api, namespace, service, chosen, path)
-    return path
+    if not endpoints:
+        return None
+    if headless:  # nothing stands between: a client must know the port the Pods listen on
+        chosen = {**chosen, "port": port if isinstance(port, int) else endpoints[0].port}
+    return Found(service, chosen, endpoints)
 
 
 def _pods(api: Api, namespace: str, service: Obj, path: Trace) -> bool:
@@ -105,83 +114,48 @@ def _pods(api: Api, namespace: str, service: Obj, path: Trace) -> bool:
     return True
 
 
-def _endpoints(api: Api, namespace: str, service: Obj, port: Obj, path: Trace) -> list[tuple[str, int]]:
-    """The ready (address, port) behind a Service port; port 0 where a headless Service has none."""
+def _endpoints(api: Api, namespace: str, service: Obj, port: Obj, path: Trace) -> list[Endpoint]:
+    """The ready endpoints behind a Service port."""
     name = service["metadata"]["name"]
     slices = api.list("EndpointSlice", namespace, labels=f"{SERVICE_LABEL}={name}")
     ready = [
-        (address, p.get("port") or 0)
+        Endpoint(address, p.get("port") or 0, (e.get("targetRef") or {}).get("name", ""), e.get("nodeName") or "")
         for s in slices
         for p in (s.get("ports") or () if port else [{}])
         if not port or (p.get("name", "") == port.get("name", "") and p.get("port"))
         for e in s.get("endpoints") or ()
         if (e.get("conditions") or {}).get("ready", True)
         for address in e["addresses"]
+        if s.get("addressType") != "FQDN"
     ]
     if not ready:
-        target = port.get("targetPort")
-        if isinstance(target, str) and any(s.get("endpoints") for s in slices):
-            why = f"no container port of the Pods is named {target!r}, the Service's targetPort"
-        else:
-            which = f" for port {port.get('name') or port['port']}" if port else ""
-            why = f"the EndpointSlices of {name} hold no ready address{which}"
-        path.fail("EndpointSlices", why, f"kubectl get endpointslices -n {namespace} -l {SERVICE_LABEL}={name}")
+        path.fail(
+            "EndpointSlices",
+            _why_no_endpoints(service, port, slices),
+            f"kubectl get endpointslices -n {namespace} -l {SERVICE_LABEL}={name}",
+        )
         return []
-    shown = ", ".join(f"{a}:{p}" if p else a for a, p in ready[:4]) + (", ..." if len(ready) > 4 else "")
+    shown = ", ".join(str(e) for e in ready[:4]) + (", ..." if len(ready) > 4 else "")
     path.ok("EndpointSlices", f"{_count(len(ready), 'ready endpoint')}: {shown}")
     return ready
 
 
-def _answer(api: Api, namespace: str, service: Obj, port: Obj, path: Trace) -> None:
-    name = service["metadata"]["name"]
-    probe = Probe(api, namespace)
-    if port.get("protocol", "TCP") != "TCP":
-        path.ok("Answer", f"port {port['port']} is {port['protocol']}: not tried")
-        return
-    try:
-        addresses = probe.addresses(f"{name}.{namespace}")
-    except CouldNotGrade as error:
-        path.fail("DNS", str(error), f"kubectl describe pod {PROBE} -n {namespace}")
-        return
-    if not addresses:
-        path.fail(
-            "DNS",
-            f"the name {name}.{namespace} does not resolve inside the cluster",
-            "kubectl get pods -n kube-system -l k8s-app=kube-dns",
-        )
-        return
-    path.ok("DNS", f"{name}.{namespace} resolves to {', '.join(addresses)}")
-    number = port["port"]
-    if not number:
-        path.ok("Answer", "the Service names no port: not tried")
-        return
-    replies = probe.get_many(f"http://{name}.{namespace}:{number}/", count=REQUESTS, timeout=1.5)
-    broken = [r for r in replies if r.exit and r.exit not in (52, 56)]
-    if not broken:
-        path.ok("Answer", f"port {number} answered {len(replies)} of {len(replies)} requests")
-        return
-    target = port.get("targetPort", port["port"])
-    why = f"{len(broken)} of {len(replies)} connections to {name}:{number} failed: {broken[0]}"
-    if any(r.exit == 7 for r in broken):
-        some = "some Pods do not listen" if len(broken) < len(replies) else "nothing listens"
-        if service["spec"].get("clusterIP") == "None":
-            why += f"; a headless Service's name leads to the Pods themselves, and {some} on {number}"
-        else:
-            why += f"; the Service sends them to targetPort {target}, and {some} there"
-        then = (
-            "compare the targetPort with what the containers listen on: "
-            f"kubectl get service {name} -n {namespace} -o yaml, kubectl describe pods -n {namespace}"
-        )
-    else:
-        then = f"kubectl get endpointslices -n {namespace} -l {SERVICE_LABEL}={name} -o wide"
-    path.fail("Answer", why, then)
+def _why_no_endpoints(service: Obj, port: Obj, slices: list[Obj]) -> str:
+    target = port.get("targetPort")
+    if isinstance(target, str) and any(s.get("endpoints") for s in slices) and service["spec"].get("selector"):
+        return f"no container port of the Pods is named {target!r}, the Service's targetPort"
+    if slices and all(s.get("addressType") == "FQDN" for s in slices):
+        return "its EndpointSlices are of type FQDN, which no proxy follows: a name outside is what ExternalName is for"
+    which = f" for port {port.get('name') or port['port']}" if port else ""
+    return f"the EndpointSlices of {service['metadata']['name']} hold no ready address{which}"
 
 
-def _port(spec: Obj, number: int | None) -> Obj | None:
+def _port(spec: Obj, wanted: int | str | None) -> Obj | None:
+    """The Service's port of that number or name; None: its first."""
     ports: list[Obj] = spec.get("ports") or []
-    if number is None:
+    if wanted is None:
         return ports[0] if ports else None
-    return next((p for p in ports if p["port"] == number), None)
+    return next((p for p in ports if wanted in (p["port"], p.get("name"))), None)
 
 
 def _describe(service: Obj) -> str:

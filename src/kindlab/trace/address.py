@@ -1,0 +1,102 @@
+"""The path of a URL: whose name or address the host is, then that Service's, Pod's or Ingress' path."""
+
+from __future__ import annotations
+
+import difflib
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from kindlab.api import Api, Obj
+from kindlab.errors import UsageProblem
+from kindlab.trace import ingress, service
+from kindlab.trace.client import Client
+from kindlab.trace.hops import Trace
+
+DOMAIN = "cluster.local"
+HERE = ("localhost", "127.0.0.1", "::1")
+
+
+def trace(api: Api, namespace: str, url: str, client: Client | None = None) -> Trace:
+    """Trace http(s)://HOST[:PORT][/PATH]. HOST is a name in the cluster (NAME, NAME.NAMESPACE,
+    ...svc.cluster.local), an address of a Service, a node or this machine, or a name that an Ingress serves. Raises UsageProblem."""
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise UsageProblem(f"{url} is no URL: {error}.", "", "For example: kindlab why http://web:80/") from error
+    if not host:
+        raise UsageProblem(f"{url} names no host.", "", "For example: kindlab why http://web:80/")
+    client = client or Client(api, namespace)
+    if host in HERE or _is_address(host):
+        return _by_address(api, namespace, host, port, parts.path or "/", client, url)
+    labels = host.rstrip(".").split(".")
+    if _in_cluster(api, namespace, labels):
+        return service.trace(api, labels[1] if len(labels) > 1 else namespace, labels[0], client, port=port)
+    return _by_rule(api, namespace, host, parts.path or "/", url, tls=parts.scheme == "https")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _in_cluster(api: Api, namespace: str, labels: list[str]) -> bool:
+    """Whether the name is one of the cluster's own: short, ending in svc, or the name and namespace of a Service."""
+    if ".".join(labels).endswith(f".{DOMAIN}") or len(labels) == 1 or (len(labels) == 3 and labels[2] == "svc"):
+        return True
+    return len(labels) == 2 and api.get("Namespace", labels[1]) is not None
+
+
+def _by_address(api: Api, namespace: str, host: str, port: int, where: str, client: Client, url: str) -> Trace:
+    services = api.list("Service")
+    for found in services:
+        if host in _addresses(found):
+            meta = found["metadata"]
+            return service.trace(api, meta["namespace"], meta["name"], client, port=port)
+    nodes = {a["address"] for n in api.list("Node") for a in n["status"].get("addresses") or ()}
+    if host in nodes or host in HERE:
+        for found in services:
+            open_ports = [p for p in found["spec"].get("ports") or () if p.get("nodePort") == port]
+            if open_ports:
+                meta = found["metadata"]
+                return service.trace(api, meta["namespace"], meta["name"], client, port=open_ports[0]["port"])
+    if host in HERE:
+        return _by_rule(api, namespace, "localhost", where, url, tls=url.startswith("https"))
+    path = Trace(url, namespace)
+    path.fail(
+        "Address",
+        f"{host} is the address of no Service and of no node of this cluster"
+        + (f", or port {port} is no node port" if host in nodes else ""),
+        "kubectl get services -A -o wide",
+    )
+    return path
+
+
+def _addresses(found: Obj) -> list[str]:
+    spec, balanced = found["spec"], (found.get("status") or {}).get("loadBalancer") or {}
+    given = [i.get("ip", "") for i in balanced.get("ingress") or ()]
+    return [*(spec.get("clusterIPs") or ()), *(spec.get("externalIPs") or ()), *given]
+
+
+def _by_rule(api: Api, namespace: str, host: str, where: str, url: str, *, tls: bool) -> Trace:
+    """The Ingress that takes a host and a path; its own namespace's first."""
+    every = sorted(api.list("Ingress"), key=lambda i: i["metadata"]["namespace"] != namespace)
+    for exact in (True, False):  # a default backend takes what no rule does
+        for found in every:
+            route = ingress.match(list(ingress.routes(found)), host, where)
+            if route is not None and bool(route.path) == exact:
+                meta = found["metadata"]
+                return ingress.trace(api, meta["namespace"], meta["name"], host=host, where=where, tls=tls)
+    hosts = sorted({r.host for i in every for r in ingress.routes(i) if r.host})
+    near = difflib.get_close_matches(host, hosts, n=1)
+    known = (
+        f"; did you mean {near[0]}?"
+        if near and near[0] != host
+        else f"; hosts with rules: {', '.join(hosts) or 'none'}"
+    )
+    path = Trace(url, namespace)
+    path.fail("Rule", f"no Ingress has a rule for {host}{where}{known}", "kubectl get ingress -A")
+    return path

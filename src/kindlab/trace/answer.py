@@ -1,0 +1,141 @@
+"""The end of a path: the name resolves, policies let the client through, and the port answers.
+
+Traffic decides. Policies are read to say why nothing came back, never to call broken what works.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kindlab.api import Api, Obj
+from kindlab.checks.probe import TIMED_OUT, Replies
+from kindlab.checks.verdict import CouldNotGrade
+from kindlab.trace.client import Client
+from kindlab.trace.hops import Trace
+from kindlab.trace.policy import Policies, Refusal
+
+REQUESTS = 24
+"""Enough to meet an endpoint that does not answer: by chance one of two is missed once in 16 million."""
+SERVICE_LABEL = "kubernetes.io/service-name"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A ready address of a slice. `port` 0 where a headless Service has none; `pod` "" where no Pod is behind it."""
+
+    address: str
+    port: int
+    pod: str = ""
+    node: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}" if self.port else self.address
+
+
+def ask(api: Api, service: Obj, port: Obj, endpoints: list[Endpoint], client: Client, path: Trace) -> None:
+    """Send requests to a Service's port from the client, and add the hops DNS, NetworkPolicy (where one has a say) and
+    Answer."""
+    meta = service["metadata"]
+    host = meta["name"] if client.namespace == meta["namespace"] else f"{meta['name']}.{meta['namespace']}"
+    if port.get("protocol", "TCP") != "TCP":
+        path.ok("Answer", f"port {port['port']} is {port['protocol']}: not tried")
+        return
+    name = f"{meta['name']}.{meta['namespace']}"
+    try:
+        addresses = client.addresses(name)
+        if not addresses:
+            _no_name(api, name, client, path)
+            return
+        path.ok("DNS", f"{name} resolves to {', '.join(addresses)}")
+        if not port["port"]:
+            path.ok("Answer", "the Service names no port: not tried")
+            return
+        replies = client.get_many(f"http://{name}:{port['port']}/", count=REQUESTS)
+        refusal = refused(api, client, meta["namespace"], endpoints)
+    except CouldNotGrade as error:
+        path.fail("Client", str(error), f"kubectl describe pod {client.pod} -n {client.namespace}")
+        return
+    if judge_policy(replies, refusal, client, path):
+        judge_answer(replies, service, port, host, path)
+
+
+def _no_name(api: Api, name: str, client: Client, path: Trace) -> None:
+    refusal = _dns_refused(api, client)
+    if refusal is not None:
+        path.fail(
+            "DNS",
+            f"{client.pod} cannot ask for the name {name}: {refusal} (the cluster's DNS, port 53)",
+            f"let UDP and TCP port 53 out, then try: kubectl describe networkpolicies -n {refusal.namespace}",
+        )
+        return
+    path.fail(
+        "DNS",
+        f"the name {name} does not resolve inside the cluster",
+        "kubectl get pods -n kube-system -l k8s-app=kube-dns",
+    )
+
+
+def _dns_refused(api: Api, client: Client) -> Refusal | None:
+    servers = api.list("Pod", "kube-system", labels="k8s-app=kube-dns")
+    found = [Policies(api).refuses_dns(client.object(), server, 53) for server in servers]
+    return found[0] if found and all(found) else None
+
+
+def refused(api: Api, client: Client, namespace: str, endpoints: list[Endpoint]) -> Refusal | None:
+    """The first refusal of the client by policies, over the endpoints that are Pods of `namespace`."""
+    policies = Policies(api)
+    if not policies.all:
+        return None
+    sender = client.object()
+    for endpoint in endpoints:
+        pod = api.get("Pod", endpoint.pod, namespace) if endpoint.pod else None
+        if pod is not None:
+            found = policies.refuses(sender, pod, endpoint.port)
+            if found is not None:
+                return found
+    return None
+
+
+def judge_policy(replies: Replies, refusal: Refusal | None, client: Client, path: Trace) -> bool:
+    """Add the hop NetworkPolicy where policies have a say; False when it is the broken one."""
+    if refusal is None:
+        return True
+    lost = [r for r in replies if r.exit == TIMED_OUT]
+    if not lost:
+        path.ok(
+            "NetworkPolicy",
+            f"{refusal}; yet the requests passed: this cluster's network does not enforce policies",
+        )
+        return True
+    whose = "policies judge by the labels of the Pod that asks: to ask as another one, add --from POD; "
+    path.fail(
+        "NetworkPolicy",
+        f"{len(lost)} of {len(replies)} requests of {client.pod} got no answer: {refusal}",
+        f"{whose if client.pod == 'kindlab-probe' else ''}kubectl describe networkpolicies -n {refusal.namespace}",
+    )
+    return False
+
+
+def judge_answer(replies: Replies, service: Obj, port: Obj, host: str, path: Trace) -> None:
+    """The hop Answer from what came back through the Service."""
+    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+    number = port["port"]
+    broken = [r for r in replies if r.exit and r.exit not in (52, 56)]
+    if not broken:
+        path.ok("Answer", f"port {number} answered {len(replies)} of {len(replies)} requests")
+        return
+    target = port.get("targetPort", number)
+    why = f"{len(broken)} of {len(replies)} connections to {host}:{number} failed: {broken[0]}"
+    if any(r.exit == 7 for r in broken):
+        some = "some Pods do not listen" if len(broken) < len(replies) else "nothing listens"
+        if service["spec"].get("clusterIP") == "None":
+            why += f"; a headless Service's name leads to the Pods themselves, and {some} on {number}"
+        else:
+            why += f"; the Service sends them to targetPort {target}, and {some} there"
+        then = (
+            "compare the targetPort with what the containers listen on: "
+            f"kubectl get service {name} -n {namespace} -o yaml, kubectl describe pods -n {namespace}"
+        )
+    else:
+        then = f"kubectl get endpointslices -n {namespace} -l {SERVICE_LABEL}={name} -o wide"
+    path.fail("Answer", why, then)

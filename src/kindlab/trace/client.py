@@ -1,0 +1,80 @@
+"""Who sends a trace's requests: the probe, or a Pod of the learner's own (`--from`), whose labels policies go by."""
+
+from __future__ import annotations
+
+import shlex
+from functools import cached_property
+
+from testinfra.host import Host
+
+from kindlab.api import Api, Obj
+from kindlab.checks.host import pod_host
+from kindlab.checks.probe import NAME as PROBE
+from kindlab.checks.probe import Probe, Replies, Reply
+from kindlab.checks.verdict import CouldNotGrade
+from kindlab.errors import UsageProblem
+
+_WGET = (("bad address", 6), ("unable to resolve", 6), ("refused", 7), ("timed out", 28), ("unreachable", 7))
+"""What wget prints on the way to curl's exit code."""
+
+
+class Client(Probe):
+    """The probe of `namespace`, or the running Pod `pod` there. Raises UsageProblem when there is no such Pod."""
+
+    def __init__(self, api: Api, namespace: str, pod: str = "") -> None:
+        super().__init__(api, namespace)
+        self.pod = pod or PROBE
+        if pod:
+            self._existing(pod)
+
+    def _existing(self, pod: str) -> None:
+        found = self.api.get("Pod", pod, self.namespace)
+        if found is None:
+            there = ", ".join(p["metadata"]["name"] for p in self.api.list("Pod", self.namespace)) or "none"
+            raise UsageProblem(
+                f"There is no Pod {pod} in namespace {self.namespace} to send from.",
+                f"The Pods there are: {there}.",
+                "Name one of those after --from, or leave --from out: then kindlab's own probe sends.",
+            )
+        if found["status"].get("phase") != "Running":
+            raise UsageProblem(
+                f"Pod {pod} cannot send: it is {found['status'].get('phase', 'Pending')}.",
+                "Requests are sent by a command run in it.",
+                f"See why with: kubectl describe pod {pod} -n {self.namespace}",
+            )
+
+    @cached_property
+    def host(self) -> Host:
+        return super().host if self.pod == PROBE else pod_host(self.api, self.namespace, self.pod)
+
+    def object(self) -> Obj:
+        """The Pod as it is, made when it is the probe and not there yet. Raises CouldNotGrade."""
+        _ = self.host
+        found = self.api.get("Pod", self.pod, self.namespace)
+        if found is None:
+            raise CouldNotGrade(f"Pod {self.pod} in namespace {self.namespace} is gone")
+        return found
+
+    def get_many(self, url: str, *, count: int, timeout: float = 1.5, options: str = "") -> Replies:
+        """As Probe.get_many; a Pod without curl asks with wget, and takes no `options` then."""
+        if self.pod == PROBE or self._has("curl"):
+            return super().get_many(url, count=count, timeout=timeout, options=options)
+        if not self._has("wget"):
+            raise CouldNotGrade(f"Pod {self.pod} has neither curl nor wget to send requests with")
+        replies: list[Reply] = []
+        while len(replies) < count and sum(r.exit != 0 for r in replies[-2:]) < 2:
+            replies.append(self._wget(url, timeout))
+        return Replies(replies)
+
+    def _has(self, command: str) -> bool:
+        return bool(self.host.run(f"command -v {command}").rc == 0)
+
+    def _wget(self, url: str, timeout: float) -> Reply:
+        result = self.host.run(f"wget -T {max(1, round(timeout))} -O - {shlex.quote(url)}")
+        if result.rc == 0:
+            return Reply(200, result.stdout, 0)
+        said = result.stderr.lower()
+        status = said.rpartition("server returned error: http/1.")[2].split()[1:2]
+        if status and status[0].isdigit():
+            return Reply(int(status[0]), "", 0)
+        return Reply(0, result.stdout, next((code for text, code in _WGET if text in said), 1))

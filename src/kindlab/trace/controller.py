@@ -1,0 +1,69 @@
+"""The ingress controller behind an IngressClass: its Service inside the cluster, found by the labels its charts set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kindlab.api import Api, Obj
+from kindlab.checks.live import is_ready
+from kindlab.checks.probe import Replies
+from kindlab.trace.client import Client
+
+LABELS = {
+    "traefik.io/ingress-controller": "app.kubernetes.io/name=traefik",
+    "k8s.io/ingress-nginx": "app.kubernetes.io/name=ingress-nginx,app.kubernetes.io/component=controller",
+    "nginx.org/ingress-controller": "app.kubernetes.io/name=nginx-ingress",
+    "haproxy.org/ingress-controller/haproxy": "app.kubernetes.io/name=kubernetes-ingress",
+}
+"""controller of an IngressClass -> labels of its Pods and Service."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a controller listens inside the cluster. `pod` is one of its ready Pods, "" for none."""
+
+    namespace: str
+    service: str
+    address: str
+    http: int
+    https: int
+    pod: str
+
+    def __str__(self) -> str:
+        return f"Service {self.service} in namespace {self.namespace}"
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.pod)
+
+    def pod_object(self, api: Api) -> Obj | None:
+        return api.get("Pod", self.pod, self.namespace)
+
+    def ask(self, client: Client, host: str, path: str, tls: bool, *, count: int) -> Replies:
+        """`count` GETs as a browser outside would make them, sent to the controller's own Service. Certificates are not
+        verified here: the hop TLS has read them."""
+        port, asked = (self.https, 443) if tls else (self.http, 80)
+        url = f"http{'s' if tls else ''}://{host}{path}"
+        options = f"-k --connect-to {host}:{asked}:{self.address}:{port}"
+        return client.get_many(url, count=count, options=options)
+
+
+def find(api: Api, controller: str) -> Door | None:
+    """The door of the controller that calls itself so; None when no Service of it is found."""
+    labels = LABELS.get(controller)
+    if labels is None:
+        return None
+    services = [s for s in api.list("Service", labels=labels) if s["spec"].get("clusterIP") not in (None, "", "None")]
+    for service in services:
+        ports = {p["port"] for p in service["spec"].get("ports") or ()}
+        if not ports & {80, 443}:
+            continue  # metrics, webhooks
+        meta = service["metadata"]
+        ready = [p for p in api.list("Pod", meta["namespace"], labels=_selector(service)) if is_ready(p)]
+        pod = ready[0]["metadata"]["name"] if ready else ""
+        return Door(meta["namespace"], meta["name"], service["spec"]["clusterIP"], 80, 443, pod)
+    return None
+
+
+def _selector(service: Obj) -> str:
+    return ",".join(f"{k}={v}" for k, v in (service["spec"].get("selector") or {}).items())

@@ -1,0 +1,273 @@
+"""The path of a request through an Ingress: class -> controller -> rule -> certificate -> Service -> ... -> answer."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kindlab.api import Api, Obj
+from kindlab.checks.probe import Reply
+from kindlab.checks.verdict import CouldNotGrade
+from kindlab.trace import certificate, controller, service
+from kindlab.trace.client import Client
+from kindlab.trace.hops import Trace
+from kindlab.trace.policy import Policies, Refusal
+
+LEGACY_CLASS = "kubernetes.io/ingress.class"
+DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
+REQUESTS = 8
+"""A route: most of what can differ between endpoints was seen on the way to the Service."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """One path of one rule, or (`path` "") the default backend. `host` "" is every host."""
+
+    host: str
+    path: str
+    kind: str
+    backend: Obj
+
+    def __str__(self) -> str:
+        return f"{self.host or '*'}{self.path}" if self.path else "default backend"
+
+    @property
+    def example(self) -> tuple[str, str]:
+        """A (host, path) that takes this route."""
+        return self.host.replace("*", "any") or "localhost", self.path or "/"
+
+
+def trace(
+    api: Api,
+    namespace: str,
+    name: str,
+    *,
+    host: str | None = None,
+    where: str = "/",
+    tls: bool | None = None,
+) -> Trace:
+    """Trace Ingress `name`: all its routes, or the one that `host` and path `where` take. `tls`: ask https only, http
+    only, or (None) as the Ingress is set up. The probe of the Ingress' namespace stands for the world outside."""
+    path = Trace(f"ingress/{name}", namespace)
+    ingress = api.get("Ingress", name, namespace)
+    if ingress is None:
+        there = [i["metadata"]["name"] for i in api.list("Ingress", namespace)]
+        near = difflib.get_close_matches(name, there, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(there) or 'none'}"
+        path.fail(
+            "Ingress",
+            f"there is no Ingress {name} in namespace {namespace}{hint}",
+            f"kubectl get ingress -n {namespace}",
+        )
+        return path
+    every = list(routes(ingress))
+    path.ok("Ingress", f"{len(every)} route{'s' * (len(every) != 1)}: {'; '.join(_described(r) for r in every[:6])}")
+    door = _controller(api, ingress, path)
+    if door is None:
+        return path
+    chosen = every
+    if host is not None:
+        best = match(every, host, where)
+        if best is None:
+            path.fail(
+                "Rule",
+                f"no rule of Ingress {name} takes {host}{where}; its rules are for: {', '.join(map(str, every))}",
+                f"kubectl describe ingress {name} -n {namespace}",
+            )
+            return path
+        path.ok("Rule", f"{host}{where} takes {_described(best)}")
+        chosen = [best]
+    if not _certificates(api, ingress, chosen, path):
+        return path
+    client = Client(api, namespace)
+    for route in chosen:
+        if not _route(api, ingress, route, door, client, path, (host, where, tls)):
+            break
+    return path
+
+
+def routes(ingress: Obj) -> Iterator[Route]:
+    spec = ingress["spec"]
+    for rule in spec.get("rules") or ():
+        for one in (rule.get("http") or {}).get("paths") or ():
+            yield Route(rule.get("host") or "", one.get("path") or "/", one.get("pathType", ""), one["backend"])
+    if spec.get("defaultBackend"):
+        yield Route("", "", "", spec["defaultBackend"])
+
+
+def match(every: list[Route], host: str, where: str) -> Route | None:
+    """The route a request takes, by the specification: the exact host before a wildcard before none, then an exact
+    path, then the longest prefix, element by element; the default backend last."""
+    best: tuple[int, int, int] | None = None
+    found = None
+    for route in every:
+        fits = _fits(route, host, where)
+        if fits and (best is None or fits > best):
+            best, found = fits, route
+    return found
+
+
+def _fits(route: Route, host: str, where: str) -> tuple[int, int, int] | None:
+    if not route.path:
+        return (-1, 0, 0)
+    if route.host and not certificate.covers(route.host, host):
+        return None
+    rank = 0 if not route.host else 1 if route.host.startswith("*.") else 2
+    if route.kind == "Exact":
+        return (rank, 1, len(route.path)) if where == route.path else None
+    elements = [e for e in route.path.split("/") if e]
+    asked = [e for e in where.split("/") if e]
+    return (rank, 0, len(elements)) if asked[: len(elements)] == elements else None
+
+
+def _described(route: Route) -> str:
+    target = route.backend.get("service")
+    if target is None:
+        return f"{route} -> {(route.backend.get('resource') or {}).get('kind', 'a resource')}"
+    port = target["port"].get("number") or target["port"].get("name")
+    return f"{route} ({route.kind}) -> {target['name']}:{port}" if route.path else f"{route} -> {target['name']}:{port}"
+
+
+def _controller(api: Api, ingress: Obj, path: Trace) -> controller.Door | None:
+    meta = ingress["metadata"]
+    name, namespace = meta["name"], meta["namespace"]
+    classes = api.list("IngressClass")
+    there = ", ".join(c["metadata"]["name"] for c in classes) or "none"
+    wanted = ingress["spec"].get("ingressClassName") or (meta.get("annotations") or {}).get(LEGACY_CLASS)
+    if not wanted:
+        path.fail(
+            "IngressClass",
+            "the Ingress names no class, and none was the default when it was made: no controller serves it; "
+            f"the classes there are: {there}",
+            f"set spec.ingressClassName, then: kubectl get ingress {name} -n {namespace}",
+        )
+        return None
+    found = next((c for c in classes if c["metadata"]["name"] == wanted), None)
+    if found is None:
+        path.fail(
+            "IngressClass", f"there is no IngressClass {wanted}; there are: {there}", "kubectl get ingressclasses"
+        )
+        return None
+    runs = found["spec"].get("controller", "")
+    door = controller.find(api, runs)
+    if door is None:
+        path.fail(
+            "Controller",
+            f"class {wanted} is served by {runs}, and no controller of that name was found running",
+            "kubectl get pods -A | grep -i ingress",
+        )
+        return None
+    if not door.ready:
+        path.fail(
+            "Controller",
+            f"the controller of class {wanted}, {door}, has no ready Pod",
+            f"kubectl get pods -n {door.namespace}",
+        )
+        return None
+    path.ok("IngressClass", f"{wanted}, served by {door}")
+    return door
+
+
+def _certificates(api: Api, ingress: Obj, chosen: list[Route], path: Trace) -> bool:
+    meta = ingress["metadata"]
+    for entry in ingress["spec"].get("tls") or ():
+        secret, hosts = entry.get("secretName"), entry.get("hosts") or []
+        asked = [h for h in hosts if any(certificate.covers(h, r.host) or not r.host for r in chosen)]
+        if not secret or (hosts and not asked):
+            continue
+        wrong = certificate.trouble(api, meta["namespace"], secret, asked)
+        if wrong:
+            path.fail(
+                "TLS",
+                f"{wrong}; clients are shown the controller's own certificate, or an error",
+                f"kubectl describe secret {secret} -n {meta['namespace']}",
+            )
+            return False
+        path.ok("TLS", f"Secret {secret} holds a valid certificate for {', '.join(asked) or 'every host'}")
+    return True
+
+
+def _route(
+    api: Api,
+    ingress: Obj,
+    route: Route,
+    door: controller.Door,
+    client: Client,
+    path: Trace,
+    asked: tuple[str | None, str, bool | None],
+) -> bool:
+    """Add the hops of one route; False when one of them is broken."""
+    namespace = ingress["metadata"]["namespace"]
+    target = route.backend.get("service")
+    part = path.within(f"{route}:")
+    if target is None:
+        part.ok("Backend", "a resource, not a Service: not followed")
+        return True
+    port = target["port"].get("number") or target["port"].get("name")
+    found = service.follow(api, namespace, target["name"], path, port=port, within=f"{route}:")
+    if found is None:
+        return path.broken is None
+    host, where, tls = asked
+    example, below = route.example
+    host, where = host or example, where if host else below
+    secured = bool(ingress["spec"].get("tls")) if tls is None else tls
+    url = f"http{'s' if secured else ''}://{host}{where}"
+    try:
+        replies = door.ask(client, host, where, secured, count=REQUESTS)
+        bad = next((r for r in replies if r.exit or r.code >= 500 or r.code == 404), None)
+        if bad is None:
+            part.ok("Answer", f"{url} through the controller: {replies}")
+            return True
+        refusal = _refused(api, client, door, found)
+        own = bad.code == 404 and _asked_directly(client, found, where) == 404
+    except CouldNotGrade as error:
+        part.fail("Client", str(error), f"kubectl describe pod {client.pod} -n {client.namespace}")
+        return False
+    if refusal is not None:
+        who, why = refusal
+        policies = f"kubectl describe networkpolicies -n {why.namespace}"
+        part.fail("NetworkPolicy", f"{url}: {replies}; {who}: {why}", f"look at its rules: {policies}")
+        return False
+    if own:
+        part.ok("Answer", f"{url} through the controller: {replies}; the backend itself says 404 for {where}")
+        return True
+    evidence, then = _why(bad, door, target["name"], namespace)
+    part.fail("Answer", f"{url} through the controller: {replies}; {evidence}", then)
+    return False
+
+
+def _refused(api: Api, client: Client, door: controller.Door, found: service.Found) -> tuple[str, Refusal] | None:
+    """(who is kept from what, the refusal) where policies stand between client, controller and endpoints."""
+    policies, gate = Policies(api), door.pod_object(api)
+    if not policies.all or gate is None:
+        return None
+    closed = policies.refuses(client.object(), gate, door.http)
+    if closed is not None and closed.direction == "Egress":
+        return f"the probe {client.pod} cannot reach the controller", closed
+    namespace = found.service["metadata"]["namespace"]
+    for endpoint in found.endpoints:
+        pod = api.get("Pod", endpoint.pod, namespace) if endpoint.pod else None
+        closed = policies.refuses(gate, pod, endpoint.port) if pod is not None else None
+        if closed is not None:
+            return f"the controller's Pod (namespace {door.namespace}) cannot reach its backend", closed
+    return None
+
+
+def _asked_directly(client: Client, found: service.Found, where: str) -> int:
+    meta = found.service["metadata"]
+    return client.get(f"http://{meta['name']}.{meta['namespace']}:{found.port['port']}{where}").code
+
+
+def _why(bad: Reply, door: controller.Door, name: str, namespace: str) -> tuple[str, str]:
+    """(what it means, what to do next) of an answer that no backend would give."""
+    logs = f"kubectl logs -n {door.namespace} {door.pod}"
+    if bad.exit:
+        return "the controller itself does not answer", logs
+    if bad.code == 404:
+        return "the controller has no route for it, though the Ingress has a rule", logs
+    if bad.code == 503:
+        return "the controller knows no endpoint it may use", f"kubectl get endpointslices -n {namespace}"
+    if bad.code == 502:
+        return "the controller got no HTTP answer from the endpoints: do they speak plain HTTP on that port?", logs
+    return "the backend or the controller failed", f"{logs}; kubectl logs -n {namespace} of the Pods behind {name}"
