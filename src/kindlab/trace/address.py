@@ -18,7 +18,9 @@ HERE = ("localhost", "127.0.0.1", "::1")
 
 def trace(api: Api, namespace: str, url: str, client: Client | None = None) -> Trace:
     """Trace http(s)://HOST[:PORT][/PATH]. HOST is a name in the cluster (NAME, NAME.NAMESPACE,
-    ...svc.cluster.local), an address of a Service, a node or this machine, or a name that an Ingress serves. Raises UsageProblem."""
+    ...svc.cluster.local), an address of a Service, a node or this machine, or a name that an Ingress serves.
+
+    Raises UsageProblem."""
     parts = urlsplit(url)
     try:
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
