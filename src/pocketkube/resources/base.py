@@ -25,7 +25,7 @@ class World(Protocol):
 
     clock: Clock
     zone: Mapping[str, str]
-    """Cluster settings: `pod_cidr`, `service_cidr`, `cluster_domain`, `dns_ip`."""
+    """Cluster settings: `pod_cidr`, `service_cidr` (each one or two, comma between), `cluster_domain`, `dns_ip`."""
 
     def find(self, resource: str, namespace: str, name: str) -> Obj | None: ...
 

@@ -1,6 +1,6 @@
 """Services.
 
-Models pkg/registry/core/service, SetDefaults_Service, ValidateService* and the printer, for a cluster with IPv4 only.
+Models pkg/registry/core/service, SetDefaults_Service, ValidateService* and the printer.
 """
 
 from __future__ import annotations

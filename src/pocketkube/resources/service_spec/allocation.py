@@ -1,8 +1,8 @@
 """Which addresses and node ports a Service gets.
 
-Models pkg/registry/core/service/storage (alloc.go, storage.go) for a cluster with IPv4 only. What is taken is what
-stored Services hold: the allocators follow the store, so a request that comes to nothing leaves nothing behind. Left
-out: the IPAddress and ServiceCIDR objects.
+Models pkg/registry/core/service/storage (alloc.go, storage.go) for the families of the cluster's Service ranges. What is
+taken is what stored Services hold: the allocators follow the store, so a request that comes to nothing leaves nothing
+behind. Left out: the IPAddress and ServiceCIDR objects.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Addresses:
     """The Service addresses and node ports of one cluster."""
 
     def __init__(self, world: World) -> None:
-        self._ips = ipam.Allocator(world.zone["service_cidr"])
+        cidrs = world.zone["service_cidr"]
+        self._families = families.configured(cidrs)
+        self._ips = {f: ipam.Allocator(cidr) for f, cidr in zip(self._families, cidrs.split(","), strict=True)}
         self._ports = ipam.PortAllocator()
         for service in world.objects("services"):
             self._reserve(service)
@@ -48,20 +50,21 @@ class Addresses:
     def _reserve(self, service: Obj) -> None:
         for ip in _held_ips(service):
             with suppress(ipam.AlreadyAllocated, ipam.NotInRange):
-                self._ips.reserve(ip)
+                self._reserve_ip(ip)
         for port in _held_ports(service):
             with suppress(ipam.AlreadyAllocated, ipam.NotInRange):
                 self._ports.reserve(port)
 
     def _release(self, service: Obj) -> None:
         for ip in _held_ips(service):
-            self._ips.release(ip)
+            for range_ in self._ips.values():
+                range_.release(ip)
         for port in _held_ports(service):
             self._ports.release(port)
 
     def create(self, service: Obj, *, dry_run: bool = False) -> None:
         """Fill in what a new Service is to hold. Raises Invalid, InternalError."""
-        families.fill(service, None)
+        families.fill(service, None, self._families)
         self._give_ips(service, dry_run)
         request = _Ports(self._ports, dry_run)
         try:
@@ -74,9 +77,9 @@ class Addresses:
 
     def update(self, service: Obj, old: Obj, *, dry_run: bool = False) -> None:
         """Fill in what a changed Service is to hold. Raises Invalid, InternalError."""
-        families.fill(service, old)
-        if not needs_cluster_ip(old) and needs_cluster_ip(service):
-            self._give_ips(service, dry_run)
+        families.fill(service, old, self._families)
+        if not families.same_preference(service, old):
+            self._update_ips(service, old, dry_run)
         request = _Ports(self._ports, dry_run)
         try:
             if service["spec"].get("type") in NODE_PORT_TYPES:
@@ -86,43 +89,60 @@ class Addresses:
         finally:
             request.close()
 
-    def _give_ips(self, service: Obj, dry_run: bool) -> None:
+    def _update_ips(self, service: Obj, old: Obj, dry_run: bool) -> None:
+        """All addresses for what was an ExternalName, one more for what has got a second family."""
+        if not needs_cluster_ip(old):
+            self._give_ips(service, dry_run)
+        elif needs_cluster_ip(service) and not is_headless(old):
+            before, after = objects.spec(old).get("ipFamilies") or (), objects.spec(service).get("ipFamilies") or ()
+            if len(before) == 1 and len(after) == 2:
+                self._give_ips(service, dry_run, start=1)
+
+    def _give_ips(self, service: Obj, dry_run: bool, start: int = 0) -> None:
+        """An address of every family, from number `start` on: the requested one or any."""
         spec = service["spec"]
         if not needs_cluster_ip(service) or is_headless(service):
             return
-        given = cluster_ips(service)
+        wanted = spec["ipFamilies"]
+        given = [*cluster_ips(service), *("" for _ in wanted)][: max(len(wanted), len(cluster_ips(service)))]
+        for index in range(start, len(wanted)):
+            given[index] = self._one_ip(service, wanted[index], given[index], given, dry_run)
+        spec["clusterIP"], spec["clusterIPs"] = given[0], given
+
+    def _one_ip(self, service: Obj, family: str, asked: str, given: list[str], dry_run: bool) -> str:
+        """The address, which is taken once the Service is stored. Raises Invalid, InternalError."""
+        range_ = self._ips[family]
         if dry_run:
-            if not given:  # upstream does not look for one, either
-                ip = str(self._ips.network.network_address)
-                spec["clusterIP"], spec["clusterIPs"] = ip, [ip]
-            return
+            return asked or str(range_.network.network_address)  # upstream does not look for one, either
+        try:
+            if asked:
+                range_.reserve(asked)
+            ip = asked or range_.allocate()
+        except ipam.Full as error:
+            why = f'failed to allocate a serviceIP for Service "{objects.name(service)}": {error}'
+            raise InternalError(why) from None
+        except ipam.NotInRange:
+            raise _no_ip(service, given, asked, "the provided network does not match the current range") from None
+        except ipam.AlreadyAllocated as error:
+            raise _no_ip(service, given, asked, str(error)) from None
+        range_.release(ip)
         if not objects.name(service):
             # upstream finds out when it stores the address: what takes it has no name
-            ip = given[0] if given else self._ips.allocate()
-            self._ips.release(ip)
             why = f'IPAddress.networking.k8s.io "{ip}" is invalid: spec.parentRef.name: Required value'
-            asked = f"failed to allocate IP {ip}: {why}" if given else f"failed to allocate IP: {why}"
-            raise _refused(service, fields.invalid("spec.clusterIPs", given or [""], asked))
-        if not given:
-            try:
-                ip = self._ips.allocate()
-            except ipam.Full as error:
-                why = f'failed to allocate a serviceIP for Service "{objects.name(service)}": {error}'
-                raise InternalError(why) from None
-            self._ips.release(ip)  # it is taken once the Service is stored
-            spec["clusterIP"], spec["clusterIPs"] = ip, [ip]
-            return
-        try:
-            self._ips.reserve(given[0])
-        except ipam.NotInRange:
-            raise self._no_ip(service, "the provided network does not match the current range") from None
-        except ipam.AlreadyAllocated as error:
-            raise self._no_ip(service, str(error)) from None
-        self._ips.release(given[0])
+            raise _no_ip(service, given, asked, why)
+        return ip
 
-    def _no_ip(self, service: Obj, why: str) -> Invalid:
-        given = cluster_ips(service)
-        return _refused(service, fields.invalid("spec.clusterIPs", given, f"failed to allocate IP {given[0]}: {why}"))
+    def _reserve_ip(self, ip: str) -> None:
+        """Raises NotInRange, AlreadyAllocated."""
+        range_ = self._ips.get("IPv6" if ":" in ip else "IPv4")
+        if range_ is None:
+            raise ipam.NotInRange(f"{ip} is of a family this cluster does not have")
+        range_.reserve(ip)
+
+
+def _no_ip(service: Obj, given: list[str], ip: str, why: str) -> Invalid:
+    text = f"failed to allocate IP {ip}: {why}" if ip else f"failed to allocate IP: {why}"
+    return _refused(service, fields.invalid("spec.clusterIPs", given, text))
 
 
 class _Ports:
@@ -154,7 +174,7 @@ class _Ports:
 
 def _held_ips(service: Obj) -> Iterator[str]:
     if needs_cluster_ip(service) and not is_headless(service):
-        yield from (ip for ip in cluster_ips(service) if ":" not in ip)
+        yield from cluster_ips(service)
 
 
 def _held_ports(service: Obj) -> Iterator[int]:

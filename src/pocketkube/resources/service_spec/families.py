@@ -1,7 +1,7 @@
 """IP families, their policy and cluster IPs: linked fields that are completed and checked together.
 
 Models initIPFamilyFields (pkg/registry/core/service/storage/alloc.go), ValidateServiceClusterIPsRelatedFields and the
-rules for changes, for a cluster with IPv4 only.
+rules for changes. Which families a cluster has is told: "configured", the primary one first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from pocketkube.resources.service_spec.types import cluster_ips, is_headless, ne
 
 POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 FAMILIES = ("IPv4", "IPv6")
-CONFIGURED = "IPv4"
+Families = tuple[str, ...]
+
+
+def configured(service_cidrs: str) -> Families:
+    """The families of --service-cluster-ip-range ("10.96.0.0/16,fd00:10:96::/112"), in order."""
+    return tuple("IPv6" if ":" in cidr else "IPv4" for cidr in service_cidrs.split(","))
 
 
 def _families(service: Obj) -> list[str]:
@@ -33,9 +38,9 @@ def _family(ip: str) -> str:
     return "IPv6" if isinstance(formats.parse_ip(ip), IPv6Address) else "IPv4"
 
 
-def fill(service: Obj, old: Obj | None) -> None:
-    """Complete the linked fields of a new or changed Service. Raises Invalid."""
-    if not needs_cluster_ip(service) or _same_preference(service, old):
+def fill(service: Obj, old: Obj | None, known: Families) -> None:
+    """Complete the linked fields of a new or changed Service; `known`: the cluster's families. Raises Invalid."""
+    if not needs_cluster_ip(service) or same_preference(service, old):
         return
     spec = service["spec"]
     selectorless = spec.get("clusterIP") == "None" and not spec.get("selector")
@@ -43,16 +48,13 @@ def fill(service: Obj, old: Obj | None) -> None:
         inherited = _policy(old) if old is not None else None
         spec["ipFamilyPolicy"] = inherited or ("RequireDualStack" if selectorless else "SingleStack")
     _refuse(service, validate(service, old))
-    _refuse(service, _fit(service, old))
-    families = _families(service)
-    if selectorless:
-        families = families or [CONFIGURED]
-        if len(families) < 2 and spec["ipFamilyPolicy"] != "SingleStack":
-            families.append("IPv6" if families[0] == "IPv4" else "IPv4")
-        spec["ipFamilies"] = families
-        return
-    _refuse(service, _configured(service))
-    spec["ipFamilies"] = families or [CONFIGURED]
+    _refuse(service, _fit(service, old, known))
+    if not selectorless:  # a Service that needs neither addresses nor endpoints may have any family
+        _refuse(service, _available(service, known))
+    families = _families(service) or [known[0]]
+    if len(families) < 2 and spec["ipFamilyPolicy"] != "SingleStack" and (selectorless or len(known) > 1):
+        families.append("IPv6" if families[0] == "IPv4" else "IPv4")
+    spec["ipFamilies"] = families
 
 
 def _refuse(service: Obj, causes: Iterator[Cause]) -> None:
@@ -61,7 +63,7 @@ def _refuse(service: Obj, causes: Iterator[Cause]) -> None:
         raise Invalid.of("Service", objects.name(service), found)
 
 
-def _same_preference(service: Obj, old: Obj | None) -> bool:
+def same_preference(service: Obj, old: Obj | None) -> bool:
     """A PreferDualStack Service is not upgraded or downgraded unless somebody asks for it."""
     if old is None or _policy(service) != "PreferDualStack" or _policy(old) not in (None, "PreferDualStack"):
         return False
@@ -72,7 +74,7 @@ def _same_preference(service: Obj, old: Obj | None) -> bool:
     )
 
 
-def _fit(service: Obj, old: Obj | None) -> Iterator[Cause]:
+def _fit(service: Obj, old: Obj | None, known: Families) -> Iterator[Cause]:
     """Make policy, families and addresses fit each other; what cannot be made to fit is an error."""
     spec, policy, path = service["spec"], _policy(service), "spec.ipFamilyPolicy"
     if old is not None and policy == "SingleStack":
@@ -97,19 +99,19 @@ def _fit(service: Obj, old: Obj | None) -> Iterator[Cause]:
         if index < len(_families(service)):
             continue
         family = _family(ip)
-        if family != CONFIGURED:
+        if family not in known:
             text = f"{family} is not configured on this cluster"
             yield fields.invalid(f"spec.clusterIPs[{index}]", cluster_ips(service), text)
         else:
             spec["ipFamilies"] = [*_families(service), family]
 
 
-def _configured(service: Obj) -> Iterator[Cause]:
-    if _policy(service) == "RequireDualStack":
+def _available(service: Obj, known: Families) -> Iterator[Cause]:
+    if _policy(service) == "RequireDualStack" and len(known) < 2:
         text = "this cluster is not configured for dual-stack services"
         yield fields.invalid("spec.ipFamilyPolicy", _policy(service), text)
     for index, family in enumerate(_families(service)):
-        if family != CONFIGURED:
+        if family not in known:
             yield fields.invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
 
 
