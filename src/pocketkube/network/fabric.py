@@ -12,6 +12,7 @@ import errno
 from ipaddress import IPv4Address, IPv4Network
 
 from pocketkube.clock import Clock
+from pocketkube.network.conntrack import Conntrack
 from pocketkube.network.host import EPHEMERAL, Host
 from pocketkube.network.podnetwork import PodNetwork
 from pocketkube.network.policy import AllowAll, Policy
@@ -42,6 +43,7 @@ class Fabric:
         self._pod_range = IPv4Network(pod_cidr)
         self._hosts: dict[str, Host] = {}
         self._nodes: dict[str, Host] = {}
+        self.conntrack = Conntrack(clock)
         self.flows: dict[Address, Datagram] = {}
         """Translated UDP sources: (node address, port) -> the socket its answers belong to."""
         self.outside = PodNetwork(self, self._add(Host(OUTSIDE, "outside", None)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,10 @@ class PodNetwork:
         raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
 
     def _dial(self, address: str, port: int, source_port: int | None) -> Stream:
-        target, target_port, seen = self._reach(address, port, "TCP")
+        way = self._reach(address, port, "TCP")
+        if not self._permitted(way, "TCP"):
+            raise Dropped
+        target, target_port, seen = way.target, way.port, way.seen
         listener = target.listener(
             address if target is self._host and _is_loopback(address) else target.address, target_port
         )
@@ -158,7 +162,7 @@ class PodNetwork:
             port = self._host.ephemeral(lambda p: _clashes(table, local, p))
         elif _clashes(table, local, port):
             raise OSError(errno.EADDRINUSE, "Address already in use")
-        flows: dict[Address, tuple[Address, Address]] = {}  # as asked -> (endpoint, seen as): what conntrack remembers
+        flows: dict[Address, tuple[Way, Address]] = {}  # as asked -> (where to, seen as): translations that are kept
         origins: dict[Address, Address] = {}  # endpoint -> as asked
 
         def send(socket: Datagram, data: bytes, to: Address) -> None:
@@ -178,62 +182,92 @@ class PodNetwork:
         socket: Datagram,
         data: bytes,
         to: Address,
-        flows: dict[Address, tuple[Address, Address]],
+        flows: dict[Address, tuple[Way, Address]],
         origins: dict[Address, Address],
     ) -> None:
+        here, conntrack = (self._host.address, socket.port), self.fabric.conntrack
         answering = self.fabric.flows.get(to)
         if answering is not None:  # an answer to a translated source
-            answering.deliver(data, (self._host.address, socket.port))
+            conntrack.established(here, to)
+            answering.deliver(data, here)
             return
         found = flows.get(to)
-        if found is None or self.fabric.host(found[0][0]) is None:  # a flow to an endpoint that is gone is forgotten
-            try:
-                target, port, seen = self._reach(to[0], to[1], "UDP")
+        if found is None or self.fabric.host(found[0].target.address) is not found[0].target:
+            try:  # a flow to an endpoint that is gone is forgotten
+                way = self._reach(to[0], to[1], "UDP")
             except ConnectionRefusedError:
                 socket.unreachable(to)
                 return
             except (Dropped, _NoNeighbour):
                 return
-            found = (target.address, port), (seen, socket.port)
-            if seen != self._host.address and not _is_loopback(seen):
-                found = found[0], self.fabric.masquerade(seen, socket)
-            if found[0] != to and not _is_loopback(to[0]):  # only translated flows are remembered
-                flows[to] = found
-                origins[found[0]] = to
+            seen = (way.seen, socket.port)
+            if way.seen != self._host.address and not _is_loopback(way.seen):
+                seen = self.fabric.masquerade(way.seen, socket)
+            if way.endpoint != to and not _is_loopback(to[0]):  # only translated flows are remembered
+                flows[to] = way, seen
+                origins[way.endpoint] = to
         else:
-            target = self.fabric.host(found[0][0]) or self._host
-        receiver = target.datagram(to[0] if _is_loopback(to[0]) else target.address, found[0][1])
+            way, seen = found
+        if way.target is not self._host and not conntrack.established(seen, way.endpoint):
+            if not self._permitted(way, "UDP"):
+                return
+            conntrack.begin(seen, way.endpoint)
+        receiver = way.target.datagram(to[0] if _is_loopback(to[0]) else way.target.address, way.port)
         if receiver is None:
             flows.pop(to, None)
             socket.unreachable(to)
         else:
-            receiver.deliver(data, found[1])
+            receiver.deliver(data, seen)
 
     # -- both
 
-    def _reach(self, address: str, port: int, protocol: str) -> tuple[Host, int, str]:
-        """(host, port, source address it sees) behind an address. Raises as `Router.route`, and _NoNeighbour."""
+    def _reach(self, address: str, port: int, protocol: str) -> Way:
+        """What is behind an address. Raises as `Router.route`, and _NoNeighbour."""
         fabric, sender = self.fabric, self._host.sender
         loopback = _is_loopback(address)
         if loopback and not sender.is_node:
-            return self._host, port, address
+            return Way(self._host, port, address, (address, port))
         asked = self._host.address if loopback else address  # a node's proxy serves NodePorts on its loopback too
         route = fabric.route(sender, asked, port, protocol)
         if route is None:
             if loopback or address == self._host.address:
-                return self._host, port, address
+                return Way(self._host, port, address, (address, port))
             target = fabric.host(address)
-            via = None
+            via, reached = None, (address, port)
         else:
             target = fabric.host(route.address)
-            via = fabric.node_at(asked) or sender.node
-            address, port = route.address, route.port
+            via, reached = fabric.node_at(asked) or sender.node, (route.address, route.port)
         if target is None:
-            raise _NoNeighbour if fabric.in_pod_range(address) else Dropped
+            raise _NoNeighbour if fabric.in_pod_range(reached[0]) else Dropped
         seen = fabric.seen_as(sender, target, via=via, masquerade=route is not None and route.masquerade)
-        if target is not self._host and not fabric.policy.allowed(seen, address, port, protocol):
-            raise Dropped
-        return target, port, seen
+        return Way(target, reached[1], seen, (asked, port), via)
+
+    def _permitted(self, way: Way, protocol: str) -> bool:
+        """Whether NetworkPolicy lets a new flow go this way.
+
+        As kindnet does: every node looks at what passes it after translating the destination and before hiding the
+        source, and only at packets of the pods it runs. What a node sends to its own pods is not looked at.
+        """
+        fabric, here, there = self.fabric, self._host.sender, way.target.sender
+        if way.target is self._host:
+            return True  # nobody keeps a pod from itself, not even by way of a Service
+        elsewhere = way.via is not None and way.via != here.node  # translated by the node whose NodePort was asked
+        near = here.node is not None and here.node == there.node and not elsewhere
+        if near and (here.is_node or there.is_node):
+            return True
+        if here.node is not None and not here.is_node:
+            destination, port = way.asked if elsewhere else way.endpoint
+            if not fabric.policy.egress(here.address, destination, port, protocol):
+                return False
+        if there.node is None or there.is_node:
+            return True
+        source = way.seen
+        if elsewhere and way.via == there.node:
+            entered = fabric.host(way.asked[0])
+            source = fabric.seen_as(here, entered or way.target, via=None, masquerade=False)
+        elif near:
+            source = here.address
+        return fabric.policy.ingress(source, way.target.address, way.port, protocol)
 
     async def ping(self, address: str, *, timeout: float) -> bool:
         """Whether an ICMP echo is answered: pods and nodes answer, Service addresses do not.
@@ -241,8 +275,13 @@ class PodNetwork:
         Raises OSError EHOSTUNREACH for an unused pod address.
         """
         address = _literal(address)
-        if _is_loopback(address) or self.fabric.host(address) is not None:
-            return True
+        target = self._host if _is_loopback(address) else self.fabric.host(address)
+        if target is not None:
+            seen = self.fabric.seen_as(self._host.sender, target, via=None, masquerade=False)
+            if self._permitted(Way(target, 0, seen, (address, 0)), "ICMP"):
+                return True
+            await self.fabric.clock.sleep(timeout)
+            return False
         if self.fabric.in_pod_range(address) and timeout >= NO_NEIGHBOUR:
             await self.fabric.clock.sleep(NO_NEIGHBOUR)
             raise OSError(errno.EHOSTUNREACH, "No route to host")
@@ -266,6 +305,22 @@ class PodNetwork:
         if address != self._host.address and not _is_loopback(address):
             raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
         return address
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where the packets of a flow go: the host and port behind what was asked for, and the source that host sees."""
+
+    target: Host
+    port: int
+    seen: str
+    asked: Address
+    via: str | None = None
+    """The node that translated what was asked; None: nobody did."""
+
+    @property
+    def endpoint(self) -> Address:
+        return self.target.address, self.port
 
 
 class _TranslatingDatagram(Datagram):

@@ -1,16 +1,27 @@
-"""The seam where NetworkPolicy will decide: the fabric asks before every new connection and datagram flow.
+"""Who may reach whom: what the fabric asks before every new connection, datagram flow and echo request.
 
-There is no NetworkPolicy kind yet, so everything is allowed; a refused packet is dropped, as CNI plugins do.
+The fabric knows on which nodes a packet is looked at and which addresses it carries there; a `Policy` knows the pods
+and what is allowed to them. A refused packet is dropped, as CNI plugins do.
 """
 
 from typing import Protocol
 
 
 class Policy(Protocol):
-    def allowed(self, source: str, destination: str, port: int, protocol: str) -> bool:
-        """May `source` reach `destination` (pod or node addresses, after Service translation)?"""
+    """Both directions are asked for, with addresses after Service translation; protocol: TCP, UDP, SCTP or ICMP."""
+
+    def egress(self, source: str, destination: str, port: int, protocol: str) -> bool:
+        """May the pod at `source` send to `destination`?"""
+
+    def ingress(self, source: str, destination: str, port: int, protocol: str) -> bool:
+        """May the pod at `destination` be reached by `source`?"""
 
 
 class AllowAll:
-    def allowed(self, source: str, destination: str, port: int, protocol: str) -> bool:
+    """A network without policies."""
+
+    def egress(self, source: str, destination: str, port: int, protocol: str) -> bool:
+        return True
+
+    def ingress(self, source: str, destination: str, port: int, protocol: str) -> bool:
         return True

@@ -5,6 +5,7 @@ import pytest
 
 from pocketkube.clock import Clock
 from pocketkube.network.fabric import Fabric, PodNetwork
+from pocketkube.network.policy import AllowAll
 from pocketkube.network.route import Dropped, Route, Sender
 
 
@@ -200,8 +201,8 @@ async def test_a_full_backlog_makes_the_client_wait(a: PodNetwork, b: PodNetwork
 
 
 async def test_the_policy_drops(a: PodNetwork, b: PodNetwork) -> None:
-    class Closed:
-        def allowed(self, source: str, destination: str, port: int, protocol: str) -> bool:
+    class Closed(AllowAll):
+        def ingress(self, source: str, destination: str, port: int, protocol: str) -> bool:
             return (source, destination, port, protocol) != ("10.244.1.2", "10.244.2.2", 80, "TCP")
 
     a.fabric.policy = Closed()
