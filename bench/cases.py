@@ -43,7 +43,7 @@ class Figure:
 def cluster() -> Iterator[tuple[Status, float]]:
     """A fresh cluster and the seconds it took to be ready."""
     began = perf_counter()
-    pocket = Pocket("bench")
+    pocket = Pocket("bench", http_port=0, https_port=0)
     status = pocket.up(lambda text: None)
     seconds = perf_counter() - began
     try:
@@ -57,7 +57,7 @@ def larger_cluster(workers: int) -> Iterator[tuple[Status, float]]:
     """As `cluster`, with more workers, which kindlab has no word for."""
     state = Path(os.environ["KINDLAB_HOME"]) / "larger"
     began = perf_counter()
-    command = [sys.executable, "-m", "pocketkube", "--state", str(state), "--workers", str(workers)]
+    command = [sys.executable, "-m", "pocketkube", "--no-host-ports", "--state", str(state), "--workers", str(workers)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
             assert process.stdout is not None

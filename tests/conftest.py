@@ -56,7 +56,9 @@ def pocket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Status]:
         patch.setenv("KINDLAB_WORK", str(work))
         patch.setenv("KINDLAB_COURSE", str(ROOT))
         patch.delenv("KUBECONFIG", raising=False)
-        cluster = Pocket(f"test{os.getpid()}")
+        for port in ("KINDLAB_HTTP_PORT", "KINDLAB_HTTPS_PORT"):  # tests side by side do not fight for 8080
+            patch.setenv(port, "0")
+        cluster = Pocket(f"test{os.getpid()}", http_port=0, https_port=0)
         status = cluster.up(lambda text: None)
         remember(status)
         try:

@@ -35,7 +35,10 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="worker nodes beside the control plane (default: 2)")
     parser.add_argument("--node", default="", help="make a cluster of one node with this name")
     parser.add_argument("--speed", type=float, default=1.0, help="cluster seconds per second (default: 1)")
-    parser.add_argument("--no-host-ports", action="store_true", help="do not listen on 127.0.0.1 for NodePorts")
+    parser.add_argument("--no-host-ports", action="store_true", help="do not listen on 127.0.0.1 for Services")
+    for scheme, port, leads_to in (("http", 8080, 30080), ("https", 8443, 30443)):
+        text = f"port on 127.0.0.1 that leads to node port {leads_to} (default: {port}; 0: none)"
+        parser.add_argument(f"--{scheme}-port", type=int, default=port, metavar="PORT", help=text)
     options = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
@@ -107,6 +110,8 @@ async def _serve(options: argparse.Namespace) -> None:
         node=options.node,
         speed=options.speed,
         host_ports=not options.no_host_ports,
+        http_port=options.http_port,
+        https_port=options.https_port,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

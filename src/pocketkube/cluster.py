@@ -62,7 +62,11 @@ class Config:
     pod_cidr: str = "10.244.0.0/16"
     dns_ip: str = "10.96.0.10"
     host_ports: bool = True
-    """Listen on 127.0.0.1 for NodePorts."""
+    """Listen on 127.0.0.1 for NodePorts, LoadBalancer addresses and the two ports below."""
+    http_port: int = 8080
+    """Port of this machine that leads to node port 30080 of the first worker, as in kind.yaml; 0 for none."""
+    https_port: int = 8443
+    """The same for node port 30443."""
     zones: tuple[str, ...] = ("zone-a", "zone-b")
 
     def nodes(self) -> Iterator[Node]:
@@ -136,7 +140,10 @@ class Cluster:
         parts += [kubelet.run() for kubelet in kubelets]
         parts.append(ApiEndpoint(fabric.node(nodes[0].name), self.port).run())
         if config.host_ports:
-            parts.append(HostPorts(Client(registry, "host-ports"), fabric).run())
+            mappings = ("http", config.http_port, 30080), ("https", config.https_port, 30443)
+            ports = HostPorts(Client(registry, "host-ports"), fabric, config.state_dir, mappings)
+            await ports.start()
+            parts.append(ports.run())
         self._parts = asyncio.get_running_loop().create_task(_together(parts), name="cluster")
         self._stack.push_async_callback(self._stop_parts)
         self._step("waiting for the nodes")

@@ -26,6 +26,8 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "KINDLAB_HOME": str(tmp_path / "home"),
         "KINDLAB_WORK": str(tmp_path / "work"),
         "KINDLAB_COURSE": str(ROOT),
+        "KINDLAB_HTTP_PORT": "0",
+        "KINDLAB_HTTPS_PORT": "0",
     }
 
 
@@ -171,3 +173,24 @@ def test_a_home_that_cannot_be_used_is_said(kindlab: Run, tmp_path: Path) -> Non
     assert "cannot be used" in done.stderr
     assert "KINDLAB_HOME" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_taken_http_port_is_said_in_one_line_and_another_one_is_taken_when_asked(
+    kindlab: Run, environment: dict[str, str]
+) -> None:
+    with socket.socket() as other, socket.socket() as free:
+        for held in (other, free):
+            held.bind(("127.0.0.1", 0))
+        other.listen()
+        taken, unused = (held.getsockname()[1] for held in (other, free))
+        free.close()
+        done = kindlab("up", "--cluster", "pocket", "--http-port", str(taken))
+        assert done.returncode == 0
+        (line,) = [line for line in done.stdout.splitlines() if "does not lead" in line]
+        assert f"port {taken} of this machine could not be opened (another program uses it)" in line
+        assert f"kindlab up --http-port {taken + 1}" in line
+        assert line in kindlab("status").stdout.splitlines()
+        found = up(kindlab, "--http-port", str(unused))
+        assert found["notes"] == []
+        assert f"Ingress on http://127.0.0.1:{unused}" in found["detail"]
+        assert f"Ingress on http://127.0.0.1:{unused}" in kindlab("status").stdout

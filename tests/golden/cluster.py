@@ -40,7 +40,10 @@ def pocket() -> Iterator[Path]:
         folder = Path(name)
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pocketkube", "--state", str(folder / "state"), "--node", "node-1"],
+                [
+                    *(sys.executable, "-m", "pocketkube", "--state", str(folder / "state"), "--node", "node-1"),
+                    "--no-host-ports",  # several replays may run at once
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -23,7 +23,10 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Status:
-    """`kubeconfig` None means the user's own. `detail` says what is running, or why nothing is."""
+    """`kubeconfig` None means the user's own. `detail` says what is running, or why nothing is.
+
+    `notes` are sentences about what does not work, each with the way out.
+    """
 
     name: str
     kind: str
@@ -31,6 +34,7 @@ class Status:
     context: str | None
     ready: bool
     detail: str = ""
+    notes: tuple[str, ...] = ()
 
     def api(self) -> Api:
         return Api(Path(self.kubeconfig) if self.kubeconfig else None, self.context)
@@ -59,12 +63,15 @@ class Provider(Protocol):
     def status(self) -> Status: ...
 
 
-def provider(kind: str, *, name: str = "", port: int = 0, context: str | None = None) -> Provider:
-    """The provider of that kind; `name` tells several clusters of one kind apart. Raises UsageProblem."""
+def provider(kind: str, *, name: str = "", context: str | None = None, **embedded: Any) -> Provider:
+    """The provider of that kind; `name` tells several clusters of one kind apart. Raises UsageProblem.
+
+    `embedded` are options that only the embedded cluster has (see Pocket).
+    """
     if kind == "pocket":
         from kindlab.clusters.pocket import Pocket
 
-        return Pocket(name or "pocket", port=port)
+        return Pocket(name or "pocket", **embedded)
     if kind == "kind":
         from kindlab.clusters.kind import Kind
 

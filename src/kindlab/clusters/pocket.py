@@ -24,14 +24,21 @@ from kindlab.clusters.base import Status, Step
 from kindlab.errors import Problem
 
 START_TIMEOUT, STOP_TIMEOUT = 60.0, 15.0
+STATIC_PORTS = {"http": (8080, 30080), "https": (8443, 30443)}
+"""Scheme -> (port of this machine by default, the node port it leads to), as in cluster-config/kind.yaml."""
 
 
 class Pocket:
+    """`port`: the API server's, 0 for any. `http_port`, `https_port`: 0 for none, None for the default."""
+
     kind = "pocket"
 
-    def __init__(self, name: str = "pocket", *, port: int = 0) -> None:
+    def __init__(
+        self, name: str = "pocket", *, port: int = 0, http_port: int | None = None, https_port: int | None = None
+    ) -> None:
         self.name = name
         self.port = port
+        self._asked = {"http": http_port, "https": https_port}
         self.folder = paths.home() / "clusters" / f"pocket-{name}"
         self.kubeconfig = self.folder / "kubeconfig"
         self.log = self.folder / "cluster.log"
@@ -46,6 +53,9 @@ class Pocket:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with FileLock(self.folder / "up.lock", timeout=START_TIMEOUT):
+                if self._running() and self._other_ports():
+                    step("starting the cluster anew with other ports: its objects stay, its containers restart")
+                    self._stop()
                 if not self._running():
                     self._start(step)
         except Timeout as error:
@@ -108,6 +118,9 @@ class Pocket:
             "--port",
             str(port),
         ]
+        for scheme, (default, _) in STATIC_PORTS.items():
+            asked = self._asked[scheme]
+            command += [f"--{scheme}-port", str(default if asked is None else asked)]
         with _ctrl_c_held() as heard, open(self.log, "ab") as log:
             process = subprocess.Popen(
                 command,
@@ -151,6 +164,39 @@ class Pocket:
         except OSError:
             return ""
         return lines[-1] if lines else ""
+
+    # -- ports of this machine
+
+    def host_ports(self) -> dict[str, list[dict[str, Any]]]:
+        """What pocketkube/network/hostports.py wrote down: ports of this machine by Service, and "static" ones."""
+        try:
+            found: dict[str, list[dict[str, Any]]] = json.loads((self.folder / "host-ports.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def _other_ports(self) -> bool:
+        """Whether other ports are asked for than the running cluster has."""
+        has = {entry["port"]: entry["hostPort"] for entry in self.host_ports().get("static", ())}
+        asked = [(self._asked[scheme], has.get(leads_to, 0)) for scheme, (_, leads_to) in STATIC_PORTS.items()]
+        return any(wanted is not None and wanted != now for wanted, now in asked)
+
+    def _static_ports(self) -> tuple[list[str], tuple[str, ...]]:
+        """(URLs of this machine that lead to the Ingress, a sentence for each port that does not)."""
+        urls, notes = [], []
+        for entry in self.host_ports().get("static", ()):
+            scheme = next((s for s, (_, leads_to) in STATIC_PORTS.items() if leads_to == entry["port"]), "http")
+            if "problem" not in entry:
+                urls.append(entry["url"])
+                continue
+            port = entry["hostPort"]
+            other = port + 1 if port > 1023 else STATIC_PORTS[scheme][0]
+            notes.append(
+                f"{scheme}://127.0.0.1:{port} does not lead to the Ingress: port {port} of this machine could "
+                f"not be opened ({entry['problem']}). Everything else works. Choose another port: "
+                f"kindlab up --{scheme}-port {other}"
+            )
+        return urls, tuple(notes)
 
     # -- down
 
@@ -201,14 +247,14 @@ class Pocket:
     def status(self) -> Status:
         running = self._running()
         ready = running and self.kubeconfig.is_file()
-        detail = (
-            f"running as process {self._pid()}, API server on port {self._last_port()}"
-            if ready
-            else "starting"
-            if running
-            else "not running"
-        )
-        return Status(self.name, self.kind, str(self.kubeconfig), self.name, ready, detail)
+        if not ready:
+            detail = "starting" if running else "not running"
+            return Status(self.name, self.kind, str(self.kubeconfig), self.name, ready, detail)
+        urls, notes = self._static_ports()
+        detail = f"running as process {self._pid()}, API server on port {self._last_port()}"
+        if urls:
+            detail += f", Ingress on {' and '.join(urls)}"
+        return Status(self.name, self.kind, str(self.kubeconfig), self.name, ready, detail, notes)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import click
 
 from kindlab import terminal
 from kindlab.clusters import base
-from kindlab.commands.options import CLUSTERS, cluster_option, json_option
+from kindlab.commands.options import CLUSTERS, cluster_option, host_port_option, json_option
 from kindlab.errors import COULD_NOT_GRADE, PASSED
 
 
@@ -16,11 +16,13 @@ from kindlab.errors import COULD_NOT_GRADE, PASSED
 @click.option("--cluster", type=CLUSTERS, default="auto", show_default=True, help="Which kind of cluster.")
 @click.option("--name", default="", help="Tell several clusters of one kind apart.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the embedded API server (0: any free).")
+@host_port_option("http", 8080)
+@host_port_option("https", 8443)
 @json_option
-def up(cluster: str, name: str, port: int, as_json: bool) -> None:
+def up(cluster: str, name: str, port: int, http_port: int | None, https_port: int | None, as_json: bool) -> None:
     """Start a cluster, or find it running."""
     with terminal.steps(quiet=as_json) as step:
-        provider, why = base.choose(cluster, name=name, port=port)
+        provider, why = base.choose(cluster, name=name, port=port, http_port=http_port, https_port=https_port)
         step(f"starting {provider.kind}")
         status = provider.up(step)
     base.remember(status)
@@ -28,6 +30,8 @@ def up(cluster: str, name: str, port: int, as_json: bool) -> None:
         click.echo(json.dumps({"cluster": status.to_json()}))
         return
     click.echo(f"Cluster {status.name} ({status.kind}) is ready: {status.detail}.")
+    for note in status.notes:
+        click.echo(note)
     if cluster == "auto":
         click.echo(f"kindlab took {status.kind} because {why}.")
     if status.kubeconfig:
@@ -46,6 +50,8 @@ def status(cluster: str | None, as_json: bool) -> int:
     else:
         state = "ready" if found.ready else "not ready"
         click.echo(f"Cluster {found.name} ({found.kind}) is {state}: {found.detail.rstrip('.')}.")
+        for note in found.notes:
+            click.echo(note)
         if found.kubeconfig and found.ready:
             click.echo(f"Kubeconfig: {found.kubeconfig}")
         if not found.ready:

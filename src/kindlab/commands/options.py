@@ -24,3 +24,14 @@ def json_option(command: Function) -> Function:
 
 def namespace_option(command: Function) -> Function:
     return click.option("-n", "--namespace", help="The namespace (default: the lab you started last).")(command)
+
+
+def host_port_option(scheme: str, port: int) -> Callable[[Function], Function]:
+    """--http-port and --https-port of the embedded cluster; None when it is not given."""
+    return click.option(
+        f"--{scheme}-port",
+        type=click.IntRange(0, 65535),
+        envvar=f"KINDLAB_{scheme.upper()}_PORT",
+        metavar="PORT",
+        help=f"Port of this machine for {scheme.upper()} to the embedded cluster's Ingress (default: {port}; 0: none).",
+    )

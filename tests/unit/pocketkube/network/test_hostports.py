@@ -1,6 +1,8 @@
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -46,9 +48,13 @@ def free_port() -> int:
 
 async def opened(ports: HostPorts, name: str, count: int = 1) -> list[str]:
     async with asyncio.timeout(10):
-        while len(urls := ports.urls("lab", name)) != count:  # noqa: ASYNC110
+        while len(urls := published(ports, name)) != count:  # noqa: ASYNC110
             await asyncio.sleep(0)
     return urls
+
+
+def published(ports: HostPorts, name: str) -> list[str]:
+    return [entry["url"] for entry in ports.published().get(f"lab/{name}", ())]
 
 
 def publish(world: World, port: int, **spec: object) -> None:
@@ -109,7 +115,7 @@ async def test_a_busy_port_is_reported_and_tried_again(world: World, ports: Host
                 await asyncio.sleep(0)
         assert world.recorded[0][:2] == ("Warning", "HostPortUnavailable")
         assert f"Port {port} of this machine" in world.recorded[0][2]
-        assert ports.urls("lab", "web") == []
+        assert published(ports, "web") == []
     publish(world, port, externalTrafficPolicy="Cluster")
     assert await opened(ports, "web") == [f"http://127.0.0.1:{port}"]
 
@@ -127,4 +133,118 @@ async def test_the_port_closes_with_the_service(world: World, ports: HostPorts) 
                 break
             writer.transport.abort()
             await asyncio.sleep(0)
-    assert ports.urls("lab", "web") == []
+    assert published(ports, "web") == []
+
+
+def load_balancer(world: World, port: int, **fields: object) -> None:
+    ingress = [{"ip": "172.18.255.200", "ipMode": "VIP"}]
+    found = world.service("web", "10.96.0.7", {"port": port, **fields}, type="LoadBalancer")
+    world.apply("services", {**found, "status": {"loadBalancer": {"ingress": ingress}}})
+    world.slice("web", at("10.244.1.2", nodeName="b-worker"), ports=[{"port": 8080}])
+
+
+async def test_a_load_balancer_port_has_its_own_number_here_when_it_is_free(
+    world: World, server: PodNetwork, ports: HostPorts
+) -> None:
+    port = free_port()
+    load_balancer(world, port, name="web")
+    assert await opened(ports, "web") == [f"http://127.0.0.1:{port}"]
+    assert "nodePort" not in ports.published()["lab/web"][0]
+
+
+async def test_a_load_balancer_port_below_1024_gets_one_from_the_system_and_leads_to_the_address(
+    world: World, server: PodNetwork, ports: HostPorts
+) -> None:
+    load_balancer(world, 443)
+    (url,) = await opened(ports, "web")
+    (entry,) = ports.published()["lab/web"]
+    assert entry["port"] == 443
+    assert entry["hostPort"] > 1023
+    assert url == f"https://127.0.0.1:{entry['hostPort']}"
+    listener = server.listen(8080)
+    _, writer = await asyncio.open_connection("127.0.0.1", entry["hostPort"])
+    assert (await listener.accept()).local == ("10.244.1.2", 8080)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_ports_are_written_down_and_had_again_after_a_restart(
+    world: World, fabric: Fabric, server: PodNetwork, tmp_path: Path
+) -> None:
+    load_balancer(world, 80, nodePort=free_port())
+    chosen = []
+    for _ in range(2):
+        ports = HostPorts(world.client, fabric, tmp_path)
+        running = asyncio.create_task(ports.run())
+        await opened(ports, "web", 2)
+        held = json.loads((tmp_path / "host-ports.json").read_text())
+        assert held == ports.published()
+        assert [entry.get("nodePort", 0) > 0 for entry in held["lab/web"]] == [False, True]
+        chosen.append(held["lab/web"][0]["hostPort"])
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert chosen[0] == chosen[1]
+
+
+async def test_udp_comes_back_to_who_asked(world: World, server: PodNetwork, ports: HostPorts) -> None:
+    port = free_port()
+    world.service("web", "10.96.0.7", {"port": 53, "nodePort": port, "protocol": "UDP"}, type="NodePort")
+    world.slice("web", at("10.244.1.2", nodeName="b-worker"), ports=[{"port": 5353, "protocol": "UDP"}])
+    assert await opened(ports, "web") == [f"udp://127.0.0.1:{port}"]
+    inside = server.bind_udp(5353)
+    loop = asyncio.get_running_loop()
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as two,
+    ):
+        for asking in (one, two):
+            asking.setblocking(False)
+            asking.bind(("127.0.0.1", 0))
+        for asking, text in ((one, b"one"), (two, b"two"), (one, b"one more")):
+            await loop.sock_sendto(asking, text, ("127.0.0.1", port))
+            async with asyncio.timeout(10):
+                data, sender = await inside.recvfrom()
+                inside.sendto(data.upper(), sender)
+                assert await loop.sock_recvfrom(asking, 100) == (text.upper(), ("127.0.0.1", port))
+
+
+async def test_a_static_mapping_leads_to_the_workers_node_port(
+    world: World, fabric: Fabric, server: PodNetwork, tmp_path: Path
+) -> None:
+    port = free_port()
+    ports = HostPorts(world.client, fabric, tmp_path, [("http", port, 30080), ("https", 0, 30443)])
+    await ports.start()
+    assert json.loads((tmp_path / "host-ports.json").read_text()) == {
+        "static": [{"port": 30080, "protocol": "TCP", "hostPort": port, "url": f"http://127.0.0.1:{port}"}]
+    }
+    running = asyncio.create_task(ports.run())
+    world.service("ingress", "10.96.0.7", {"port": 80, "nodePort": 30080}, type="NodePort")
+    world.slice("ingress", at("10.244.1.2", nodeName="b-worker"), ports=[{"port": 8080}])
+    listener = server.listen(8080)
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    assert (await listener.accept()).local == ("10.244.1.2", 8080)
+    writer.close()
+    await writer.wait_closed()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_static_mapping_whose_port_is_taken_says_so_and_is_tried_again(
+    world: World, fabric: Fabric, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        ports = HostPorts(world.client, fabric, tmp_path, [("http", port, 30080)])
+        await ports.start()
+    (entry,) = json.loads((tmp_path / "host-ports.json").read_text())["static"]
+    assert entry["problem"] == "another program uses it"
+    assert "url" not in entry
+    assert f"Port {port} of this machine cannot be opened (another program uses it)" in caplog.text
+    running = asyncio.create_task(ports.run())
+    async with asyncio.timeout(10):
+        while "url" not in ports.published()["static"][0]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
