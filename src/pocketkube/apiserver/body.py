@@ -62,8 +62,8 @@ def decode(request: Request, body: bytes, content: str, api_version: str, kind: 
     given_version, given_kind = given_version or api_version, given_kind or kind
     _check_kind(given_version, given_kind, api_version, kind)
     prefix = f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {kind}'
-    try:
-        obj, problems = schema.decode({} if value is None else value, type_of(api_version, kind))
+    try:  # by the version in the data: what it does not know is told even when that version is refused
+        obj, problems = schema.decode({} if value is None else value, type_of(given_version, kind))
     except schema.DecodeError as error:
         raise BadRequest(f"{prefix}: {error}") from None
     if validation == "Strict":
@@ -75,6 +75,10 @@ def decode(request: Request, body: bytes, content: str, api_version: str, kind: 
     elif validation == "Warn":
         for text in (*yaml_problems, *problems):
             request.warn(text)
+    if given_version != api_version:  # one internal type behind both, so the conversion succeeds upstream
+        raise BadRequest(
+            f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
+        )
     obj["apiVersion"], obj["kind"] = api_version, kind
     return obj
 
@@ -107,6 +111,7 @@ def _protobuf(body: bytes, kind: str) -> Any:
 
 
 def _check_kind(given_version: str, given_kind: str, api_version: str, kind: str) -> None:
+    """Raises BadRequest for what no version of the kind is."""
     if (given_version, given_kind) == (api_version, kind):
         return
     version = given_version.rpartition("/")[2]
@@ -117,11 +122,9 @@ def _check_kind(given_version: str, given_kind: str, api_version: str, kind: str
         raise BadRequest(
             f'{prefix}: no kind "{given_kind}" is registered for version "{given_version}" in {SCHEME}'
         ) from None
-    if given_kind == kind:  # one internal type behind both, so the conversion succeeds upstream
-        raise BadRequest(
-            f"the API version in the data ({given_version}) does not match the expected API version ({api_version})"
-        )
-    raise BadRequest(f"{prefix}: converting ({known.name}) to ({internal_name(api_version, kind)}): unknown conversion")
+    if given_kind != kind:
+        target = internal_name(api_version, kind)
+        raise BadRequest(f"{prefix}: converting ({known.name}) to ({target}): unknown conversion")
 
 
 def internal_name(api_version: str, kind: str) -> str:

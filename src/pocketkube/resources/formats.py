@@ -16,6 +16,7 @@ from pocketkube.selectors import label_key_errors
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
+_WILDCARD: Final = rf"\*\.{_SUBDOMAIN}"
 _LABEL_UNDERSCORE: Final = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN_UNDERSCORE: Final = rf"{_LABEL_UNDERSCORE}(\.{_LABEL_UNDERSCORE})*"
 _LABEL_1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
@@ -26,6 +27,7 @@ _PERCENT: Final = "[0-9]+%"
 
 _LABEL_RE = re.compile(_LABEL)
 _SUBDOMAIN_RE = re.compile(_SUBDOMAIN)
+_WILDCARD_RE = re.compile(_WILDCARD)
 _SUBDOMAIN_UNDERSCORE_RE = re.compile(_SUBDOMAIN_UNDERSCORE)
 _LABEL_1035_RE = re.compile(_LABEL_1035)
 _CONFIG_KEY_RE = re.compile(_CONFIG_KEY)
@@ -85,6 +87,18 @@ def dns1123_subdomain(value: str, *, prefix: bool = False) -> list[str]:
             "and must start and end with an alphanumeric character"
         )
         problems.append(_regex(text, _SUBDOMAIN, "example.com"))
+    return problems
+
+
+def dns1123_wildcard(value: str) -> list[str]:
+    """A subdomain whose first label is `*`."""
+    problems = [max_length(253)] if _size(value) > 253 else []
+    if not _WILDCARD_RE.fullmatch(value):
+        text = (
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist "
+            "of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
+        )
+        problems.append(_regex(text, _WILDCARD, "*.example.com"))
     return problems
 
 
