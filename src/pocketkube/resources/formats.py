@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from pocketkube.selectors import label_key_errors
@@ -238,13 +238,23 @@ def ip_strict(value: str) -> list[str]:
     return problems
 
 
-def cidr_legacy(value: str) -> list[str]:
-    """A range in an old field, which need not be canonical."""
+def parse_cidr(value: str) -> IPv4Network | IPv6Network | None:
+    """A range as old fields accept it: leading zeros, and bits set beyond the prefix length."""
     host, slash, length = value.partition("/")
     address = parse_ip(host)
     bits = 32 if isinstance(address, IPv4Address) else 128
     if address is None or not slash or not re.fullmatch("[0-9]+", length) or int(length) > bits:
+        return None
+    return ip_network((address, int(length)), strict=False)
+
+
+def cidr_legacy(value: str) -> list[str]:
+    """A range in an old field, which need not be canonical."""
+    network = parse_cidr(value)
+    if network is None:
         return ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
+    host, _, length = value.partition("/")
+    address = parse_ip(host)
     try:
         ip_address(host)
         zeros = length != str(int(length))
@@ -254,7 +264,7 @@ def cidr_legacy(value: str) -> list[str]:
         return ["must not have leading 0s in IP or prefix length"]
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return ["must not have an IPv4-mapped IPv6 address"]
-    if ip_network(value, strict=False).network_address != address:
+    if network.network_address != address:
         return ["must not have bits set beyond the prefix length"]
     return []
 
