@@ -23,7 +23,7 @@ class ApiEndpoint:
         self._port = port
 
     async def run(self) -> None:
-        listener = self._node.listen(PORT)
+        listener = self._node.listen(PORT, "::")
         try:
             async with asyncio.TaskGroup() as connections:
                 while True:

@@ -3,15 +3,17 @@
 Models what a program observes on a kind cluster: every pod has its own ports and its own loopback, flows go through
 the proxy of the node they start on (Services, NodePorts), source addresses are translated where kube-proxy and the
 CNI masquerade, an address nobody has answers "No route to host" inside the pod range and nothing at all elsewhere
-(Linux' SYN schedule decides when the sender gives up). Left out: IPv6, latency, MTU, packet loss.
+(Linux' SYN schedule decides when the sender gives up). A host has an address of one family or of both; each family is
+a network of its own. Left out: latency, MTU, packet loss.
 """
 
 from __future__ import annotations
 
 import errno
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 
 from pocketkube.clock import Clock
+from pocketkube.network.addresses import is_ipv6
 from pocketkube.network.conntrack import Conntrack
 from pocketkube.network.host import EPHEMERAL, Host
 from pocketkube.network.podnetwork import PodNetwork
@@ -22,12 +24,15 @@ from pocketkube.network.stream import Address
 
 __all__ = ["OUTSIDE", "Fabric", "PodNetwork", "bridge"]
 
-OUTSIDE = "172.18.0.1"
+OUTSIDE, OUTSIDE_IPV6 = "172.18.0.1", "fc00:f853:ccd:e793::1"
 """Where the edge (the learner's machine) appears from: the gateway of the nodes' network, as with Docker."""
 
 
 class Fabric:
-    """All networks of one cluster. `proxy` resolves Service addresses, `policy` may drop flows."""
+    """All networks of one cluster. `proxy` resolves Service addresses, `policy` may drop flows.
+
+    `pod_cidr`: the range of pod addresses, or two of them, one of each family, with a comma between.
+    """
 
     def __init__(
         self,
@@ -40,29 +45,35 @@ class Fabric:
         self.clock = clock
         self.proxy: Router = proxy or NoServices()
         self.policy: Policy = policy or AllowAll()
-        self._pod_range = IPv4Network(pod_cidr)
+        self._pod_ranges = [ip_network(cidr) for cidr in pod_cidr.split(",")]
         self._hosts: dict[str, Host] = {}
         self._nodes: dict[str, Host] = {}
         self.conntrack = Conntrack(clock)
         self.flows: dict[Address, Datagram] = {}
         """Translated UDP sources: (node address, port) -> the socket its answers belong to."""
-        self.outside = PodNetwork(self, self._add(Host(OUTSIDE, "outside", None)))
+        outside = (OUTSIDE, OUTSIDE_IPV6) if is_ipv6(pod_cidr) else (OUTSIDE,)
+        self.outside = PodNetwork(self, self._add(Host(outside, "outside", None)))
 
-    def attach(self, address: str, name: str, *, node: str | None = None) -> PodNetwork:
-        """Give `address` to a pod on `node`, or (None) to the node called `name`. Raises OSError EADDRINUSE."""
-        if address in self._hosts:
-            raise OSError(errno.EADDRINUSE, f"Address already in use: {address}")
-        host = self._add(Host(address, name, node))
+    def attach(self, address: str, name: str, *, node: str | None = None, also: tuple[str, ...] = ()) -> PodNetwork:
+        """Give `address` to a pod on `node`, or (None) to the node called `name`; `also`: one of the other family.
+
+        Raises OSError EADDRINUSE.
+        """
+        addresses = (address, *also)
+        for taken in self._hosts.keys() & set(addresses):
+            raise OSError(errno.EADDRINUSE, f"Address already in use: {taken}")
+        host = self._add(Host(addresses, name, node or name, is_node=node is None))
         if node is None:
-            host.sender = Sender(address, name, is_node=True)
             self._nodes[name] = host
         return PodNetwork(self, host)
 
     def detach(self, address: str) -> None:
-        """Take an address away: its listeners close and its open connections are reset on both sides."""
-        host = self._hosts.pop(address, None)
+        """Take away the host that has this address: its listeners close, its connections are reset on both sides."""
+        host = self._hosts.get(address)
         if host is None:
             return
+        for held in host.addresses:
+            del self._hosts[held]
         if self._nodes.get(host.name) is host:
             del self._nodes[host.name]
         for listener in tuple(host.listeners.values()):
@@ -85,7 +96,7 @@ class Fabric:
         return host.name if host is not None and self._nodes.get(host.name) is host else None
 
     def in_pod_range(self, address: str) -> bool:
-        return IPv4Address(address) in self._pod_range
+        return any(ip_address(address) in pods for pods in self._pod_ranges)
 
     def masquerade(self, address: str, socket: Datagram) -> Address:
         """The (node address, port) under which a datagram socket's packets travel; answers to it reach the socket."""
@@ -101,7 +112,7 @@ class Fabric:
             del self.flows[seen]
 
     def _add(self, host: Host) -> Host:
-        self._hosts[host.address] = host
+        self._hosts |= dict.fromkeys(host.addresses, host)
         return host
 
     def route(self, sender: Sender, address: str, port: int, protocol: str) -> Route | None:
@@ -111,21 +122,24 @@ class Fabric:
 
     def seen_as(self, sender: Sender, target: Host, *, via: str | None, masquerade: bool) -> str:
         """The source address that `target` sees. `via`: the node that translates when it is masqueraded."""
-        if target.address == sender.address and not masquerade:
+        reached = target.own(sender.address)
+        if reached == sender.address and not masquerade:
             return sender.address
         is_pod = target.sender.node is not None and not target.sender.is_node
         translating = via if masquerade else (sender.node if sender.is_node else None)
         if translating is not None:
             node = self._nodes.get(translating)
             if is_pod and target.sender.node == translating:
-                return bridge(target.address)
-            return node.address if node is not None else sender.address
+                return bridge(reached)
+            return node.own(reached) if node is not None else sender.address
         if sender.node is not None and target.sender.is_node and target.sender.node != sender.node:
             node = self._nodes.get(sender.node)  # the CNI hides pod addresses from everything but pods
-            return node.address if node is not None else sender.address
+            return node.own(reached) if node is not None else sender.address
         return sender.address
 
 
 def bridge(address: str) -> str:
-    """The node's own address in the pod subnet (a /24) that has `address`."""
+    """The node's own address in the pod subnet (a /24, or an IPv6 /64) that has `address`."""
+    if is_ipv6(address):
+        return str(ip_network(f"{address}/64", strict=False)[1])
     return f"{address.rpartition('.')[0]}.1"

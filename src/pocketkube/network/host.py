@@ -1,4 +1,6 @@
-"""One address of the fabric and the kernel state behind it: listeners, datagram sockets, connections, source ports."""
+"""One host of the fabric, with an address of each family it has, and the kernel state behind it: what listens, is
+bound, is connected, and the source ports that are used.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import random
 from collections.abc import Callable
 from typing import TypeVar
 
+from pocketkube.network.addresses import is_ipv6
 from pocketkube.network.route import Sender
 from pocketkube.network.sockets import Datagram, Listener
 from pocketkube.network.stream import Address, Stream
@@ -15,18 +18,28 @@ EPHEMERAL = range(32768, 61000)
 
 
 class Host:
-    """One address and the kernel state behind it, shared by every PodNetwork of that address."""
+    """One or two addresses, the primary first, and the kernel state behind them; every PodNetwork of them shares it."""
 
-    def __init__(self, address: str, name: str, node: str | None) -> None:
-        self.address = address
+    def __init__(self, addresses: tuple[str, ...], name: str, node: str | None, *, is_node: bool = False) -> None:
+        self.addresses = addresses
+        self.address = addresses[0]
         self.name = name
-        self.sender = Sender(address, node)
+        self.senders = {is_ipv6(address): Sender(address, node, is_node) for address in addresses}
+        """Is it IPv6? -> the sender of that family."""
+        self.sender = self.senders[is_ipv6(self.address)]
         self.listeners: dict[Address, Listener] = {}
         self.datagrams: dict[Address, Datagram] = {}
         self.streams: set[Stream] = set()
         self.used: set[int] = set()
         """Source ports of open connections."""
         self._next = random.choice(EPHEMERAL)
+
+    def own(self, address: str) -> str:
+        """The host's address of the same family as `address`. Raises OSError ENETUNREACH when it has none."""
+        sender = self.senders.get(is_ipv6(address))
+        if sender is None:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        return sender.address
 
     def listener(self, address: str, port: int) -> Listener | None:
         return _find(self.listeners, address, port)
@@ -65,6 +78,10 @@ Bound = TypeVar("Bound", Listener, Datagram)
 
 def _find(table: dict[Address, Bound], address: str, port: int) -> Bound | None:
     found = table.get((address, port))
+    if found is None and not is_ipv6(address):
+        found = table.get(("0.0.0.0", port))
     if found is None:
-        found = table.get(("0.0.0.0", port)) or table.get(("::", port))
+        found = table.get(("::", port))
+        if found is not None and found.v6only and not is_ipv6(address):
+            return None
     return found

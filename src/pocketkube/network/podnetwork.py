@@ -6,11 +6,11 @@ Models the socket calls of Linux with their errors, conntrack's memory of transl
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pocketkube.network.addresses import ANY, LOOPBACK, is_ipv6, is_loopback, literal, wildcard
 from pocketkube.network.host import Host
 from pocketkube.network.route import Dropped
 from pocketkube.network.sockets import Datagram, Listener, Socket, refused
@@ -25,11 +25,10 @@ SYN_TIMES = (1.0, 3.0, 7.0, 15.0, 31.0, 63.0)
 """Seconds after the first SYN at which it is sent again; something may have started to listen by then."""
 NO_NEIGHBOUR = 3.0
 """Seconds after which an unanswered ARP request becomes EHOSTUNREACH."""
-ANY = ("0.0.0.0", "::", "")
 
 
 class PodNetwork:
-    """What the containers of one pod share: an address, a loopback and one set of ports.
+    """What the containers of one pod share: its addresses, a loopback and one set of ports.
 
     `share()` gives a container its own view of it, whose `close()` closes what that container opened and left open.
     """
@@ -51,12 +50,13 @@ class PodNetwork:
 
     @property
     def address(self) -> str:
+        """The primary one."""
         return self._host.address
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Loopback last."""
-        return (self._host.address, "127.0.0.1")
+        """One of each family it has, the primary one first; the loopback is left out."""
+        return self._host.addresses
 
     @property
     def name(self) -> str:
@@ -68,13 +68,16 @@ class PodNetwork:
 
     # -- TCP
 
-    def listen(self, port: int, address: str = "0.0.0.0", *, backlog: int = 4096) -> Listener:
-        """Listen; port 0 takes a free one. Raises OSError EADDRINUSE, EADDRNOTAVAIL."""
+    def listen(self, port: int, address: str = "0.0.0.0", *, backlog: int = 4096, v6only: bool = False) -> Listener:
+        """Listen; port 0 takes a free one. On `::` both families arrive, unless `v6only`.
+
+        Raises OSError EADDRINUSE, EADDRNOTAVAIL.
+        """
         table = self._host.listeners
         local = self._bindable(address)
         if port == 0:
-            port = self._host.ephemeral(lambda p: _clashes(table, local, p) or p in self._host.used)
-        elif _clashes(table, local, port):
+            port = self._host.ephemeral(lambda p: _clashes(table, local, p, v6only) or p in self._host.used)
+        elif _clashes(table, local, port, v6only):
             raise OSError(errno.EADDRINUSE, "Address already in use")
 
         def forget(gone: Listener) -> None:
@@ -82,6 +85,7 @@ class PodNetwork:
             self._opened.discard(gone)
 
         listener = table[local, port] = Listener((local, port), backlog, self._track, forget)
+        listener.v6only = v6only
         self._opened.add(listener)
         return listener
 
@@ -91,9 +95,10 @@ class PodNetwork:
         """Open a connection; `timeout` in seconds of cluster time.
 
         Raises ConnectionRefusedError, TimeoutError (ETIMEDOUT), OSError EHOSTUNREACH ("No route to host", an unused pod
-        address), ENETUNREACH (IPv6), EADDRINUSE (source_port). Connecting to a name is the resolver's work.
+        address), ENETUNREACH (a family the pod does not have), EADDRINUSE (source_port). Connecting to a name is the
+        resolver's work.
         """
-        address = _literal(address)
+        address = literal(address)
         if source_port is not None and source_port in self._host.used:
             raise OSError(errno.EADDRINUSE, "Address already in use")
         limit = CONNECT_TIMEOUT if timeout is None else timeout
@@ -117,22 +122,18 @@ class PodNetwork:
         way = self._reach(address, port, "TCP")
         if not self._permitted(way, "TCP"):
             raise Dropped
-        target, target_port, seen = way.target, way.port, way.seen
-        listener = target.listener(
-            address if target is self._host and _is_loopback(address) else target.address, target_port
-        )
+        target = way.target
+        listener = target.listener(way.address, way.port)
         if listener is None:
             raise refused()
         if listener.full:
             raise Dropped
         host = self._host
-        local_port = source_port or host.ephemeral(lambda p: p in host.used or (host.address, p) in host.listeners)
-        local = ("127.0.0.1" if _is_loopback(address) else host.address, local_port)
-        remote_port = local_port
-        here, there = Stream.pair(local, (target.address, target_port), seen_as=(seen, remote_port))
+        own = LOOPBACK[is_ipv6(address)] if is_loopback(address) else host.own(address)
+        local_port = source_port or host.ephemeral(lambda p: p in host.used or (own, p) in host.listeners)
+        here, there = Stream.pair((own, local_port), (way.address, way.port), seen_as=(way.seen, local_port))
         here.remote = (address, port)
-        if _is_loopback(address):
-            there.local = (address, target_port)
+        there.mapped = is_ipv6(listener.local[0]) and not is_ipv6(way.address)
         host.dialled(here)
         self._track(here)
         target.opened(there)
@@ -166,7 +167,7 @@ class PodNetwork:
         origins: dict[Address, Address] = {}  # endpoint -> as asked
 
         def send(socket: Datagram, data: bytes, to: Address) -> None:
-            self._send(socket, data, (_literal(to[0]), to[1]), flows, origins)
+            self._send(socket, data, (literal(to[0]), to[1]), flows, origins)
 
         def forget(gone: Datagram) -> None:
             table.pop(gone.local, None)
@@ -185,7 +186,10 @@ class PodNetwork:
         flows: dict[Address, tuple[Way, Address]],
         origins: dict[Address, Address],
     ) -> None:
-        here, conntrack = (self._host.address, socket.port), self.fabric.conntrack
+        if is_ipv6(to[0]) and not is_ipv6(socket.local[0]):
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        here = (to[0] if is_loopback(to[0]) else self._host.own(to[0]), socket.port)
+        conntrack = self.fabric.conntrack
         answering = self.fabric.flows.get(to)
         if answering is not None:  # an answer to a translated source
             conntrack.established(here, to)
@@ -201,9 +205,9 @@ class PodNetwork:
             except (Dropped, _NoNeighbour):
                 return
             seen = (way.seen, socket.port)
-            if way.seen != self._host.address and not _is_loopback(way.seen):
+            if way.seen != here[0] and not is_loopback(way.seen):
                 seen = self.fabric.masquerade(way.seen, socket)
-            if way.endpoint != to and not _is_loopback(to[0]):  # only translated flows are remembered
+            if way.endpoint != to and not is_loopback(to[0]):  # only translated flows are remembered
                 flows[to] = way, seen
                 origins[way.endpoint] = to
         else:
@@ -212,7 +216,7 @@ class PodNetwork:
             if not self._permitted(way, "UDP"):
                 return
             conntrack.begin(seen, way.endpoint)
-        receiver = way.target.datagram(to[0] if _is_loopback(to[0]) else way.target.address, way.port)
+        receiver = way.target.datagram(way.address, way.port)
         if receiver is None:
             flows.pop(to, None)
             socket.unreachable(to)
@@ -222,16 +226,18 @@ class PodNetwork:
     # -- both
 
     def _reach(self, address: str, port: int, protocol: str) -> Way:
-        """What is behind an address. Raises as `Router.route`, and _NoNeighbour."""
-        fabric, sender = self.fabric, self._host.sender
-        loopback = _is_loopback(address)
-        if loopback and not sender.is_node:
-            return Way(self._host, port, address, (address, port))
-        asked = self._host.address if loopback else address  # a node's proxy serves NodePorts on its loopback too
+        """What is behind an address. Raises as `Router.route`, OSError ENETUNREACH, and _NoNeighbour."""
+        fabric, sender = self.fabric, self._host.senders.get(is_ipv6(address))
+        loopback = is_loopback(address)
+        if loopback and (sender is None or not sender.is_node or is_ipv6(address)):
+            return Way(self._host, address, port, address, (address, port))
+        if sender is None:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        asked = sender.address if loopback else address  # a node's proxy serves NodePorts on 127.0.0.1 too
         route = fabric.route(sender, asked, port, protocol)
         if route is None:
-            if loopback or address == self._host.address:
-                return Way(self._host, port, address, (address, port))
+            if loopback or address == sender.address:
+                return Way(self._host, address, port, address, (address, port))
             target = fabric.host(address)
             via, reached = None, (address, port)
         else:
@@ -240,7 +246,7 @@ class PodNetwork:
         if target is None:
             raise _NoNeighbour if fabric.in_pod_range(reached[0]) else Dropped
         seen = fabric.seen_as(sender, target, via=via, masquerade=route is not None and route.masquerade)
-        return Way(target, reached[1], seen, (asked, port), via)
+        return Way(target, *reached, seen, (asked, port), via)
 
     def _permitted(self, way: Way, protocol: str) -> bool:
         """Whether NetworkPolicy lets a new flow go this way.
@@ -248,9 +254,9 @@ class PodNetwork:
         As kindnet does: every node looks at what passes it after translating the destination and before hiding the
         source, and only at packets of the pods it runs. What a node sends to its own pods is not looked at.
         """
-        fabric, here, there = self.fabric, self._host.sender, way.target.sender
         if way.target is self._host:
             return True  # nobody keeps a pod from itself, not even by way of a Service
+        fabric, here, there = self.fabric, self._host.senders[is_ipv6(way.address)], way.target.sender
         elsewhere = way.via is not None and way.via != here.node  # translated by the node whose NodePort was asked
         near = here.node is not None and here.node == there.node and not elsewhere
         if near and (here.is_node or there.is_node):
@@ -267,18 +273,22 @@ class PodNetwork:
             source = fabric.seen_as(here, entered or way.target, via=None, masquerade=False)
         elif near:
             source = here.address
-        return fabric.policy.ingress(source, way.target.address, way.port, protocol)
+        return fabric.policy.ingress(source, way.address, way.port, protocol)
 
     async def ping(self, address: str, *, timeout: float) -> bool:
         """Whether an ICMP echo is answered: pods and nodes answer, Service addresses do not.
 
-        Raises OSError EHOSTUNREACH for an unused pod address.
+        Raises OSError EHOSTUNREACH for an unused pod address, ENETUNREACH for a family the pod does not have.
         """
-        address = _literal(address)
-        target = self._host if _is_loopback(address) else self.fabric.host(address)
+        address = literal(address)
+        if is_loopback(address):
+            return True
+        self._host.own(address)
+        target = self.fabric.host(address)
         if target is not None:
-            seen = self.fabric.seen_as(self._host.sender, target, via=None, masquerade=False)
-            if self._permitted(Way(target, 0, seen, (address, 0)), "ICMP"):
+            sender = self._host.senders[is_ipv6(address)]
+            seen = self.fabric.seen_as(sender, target, via=None, masquerade=False)
+            if self._permitted(Way(target, address, 0, seen, (address, 0)), "ICMP"):
                 return True
             await self.fabric.clock.sleep(timeout)
             return False
@@ -291,18 +301,20 @@ class PodNetwork:
     def sockets(self) -> Iterator[Socket]:
         """Every socket of this network, as `ss -an` lists them."""
         for listener in self._host.listeners.values():
-            yield Socket("tcp", "LISTEN", listener.local, (_wildcard(listener.local), 0))
+            yield Socket("tcp", "LISTEN", listener.local, (wildcard(listener.local[0]), 0), listener.v6only)
         for stream in self._host.streams:
-            yield Socket("tcp", stream.state, stream.local, stream.remote)
+            ends = stream.local, stream.remote
+            local, remote = ((f"::ffff:{a}", p) for a, p in ends) if stream.mapped else ends
+            yield Socket("tcp", stream.state, local, remote)
         for socket in self._host.datagrams.values():
-            state, remote = ("ESTABLISHED", socket.peer) if socket.peer else ("UNCONN", (_wildcard(socket.local), 0))
+            state, remote = ("ESTABLISHED", socket.peer) if socket.peer else ("UNCONN", (wildcard(socket.local[0]), 0))
             yield Socket("udp", state, socket.local, remote)
 
     def _bindable(self, address: str) -> str:
         if address in ANY:
             return address or "0.0.0.0"
-        address = _literal(address)
-        if address != self._host.address and not _is_loopback(address):
+        address = literal(address)
+        if address not in self._host.addresses and not is_loopback(address):
             raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
         return address
 
@@ -312,6 +324,8 @@ class Way:
     """Where the packets of a flow go: the host and port behind what was asked for, and the source that host sees."""
 
     target: Host
+    address: str
+    """Which of the host's."""
     port: int
     seen: str
     asked: Address
@@ -320,7 +334,7 @@ class Way:
 
     @property
     def endpoint(self) -> Address:
-        return self.target.address, self.port
+        return self.address, self.port
 
 
 class _TranslatingDatagram(Datagram):
@@ -344,31 +358,19 @@ class _NoNeighbour(Exception):
     """Nobody answers ARP for the address."""
 
 
-def _is_loopback(address: str) -> bool:
-    return address.startswith("127.")
+def _clashes(table: Mapping[Address, Listener | Datagram], address: str, port: int, v6only: bool = False) -> bool:
+    """Whether Linux refuses to bind: the same address, or "any" of a family that is bound already."""
+    families = _families(address, v6only)
+    for (other, number), bound in table.items():
+        if number != port:
+            continue
+        if other == address or ((other in ANY or address in ANY) and families & _families(other, bound.v6only)):
+            return True
+    return False
 
 
-def _clashes(table: dict[Address, Any], address: str, port: int) -> bool:
-    if address in ANY:
-        return any(p == port for _, p in table)
-    return (address, port) in table or ("0.0.0.0", port) in table or ("::", port) in table
-
-
-def _wildcard(local: Address) -> str:
-    """What stands for "anybody" as the peer of a socket of this family."""
-    return "::" if ":" in local[0] else "0.0.0.0"
-
-
-def _literal(address: str) -> str:
-    """An IPv4 address (localhost is one). Raises OSError ENETUNREACH for IPv6, ValueError for a name."""
-    if address == "localhost":
-        return "127.0.0.1"
-    if address in ("0.0.0.0", ""):
-        return "127.0.0.1"  # Linux connects to itself
-    if ":" in address:
-        raise OSError(errno.ENETUNREACH, "Network is unreachable")
-    try:
-        IPv4Address(address)
-    except AddressValueError:
-        raise ValueError(f"not an address: {address}") from None
-    return address
+def _families(address: str, v6only: bool) -> set[int]:
+    """What arrives at a socket that is bound to `address`: `::` takes IPv4 as well, as Linux has it by default."""
+    if not is_ipv6(address):
+        return {4}
+    return {4, 6} if address == "::" and not v6only else {6}

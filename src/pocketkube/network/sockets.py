@@ -26,6 +26,7 @@ class Socket:
     state: str
     local: Address
     remote: Address
+    v6only: bool = False
 
 
 def refused() -> ConnectionRefusedError:
@@ -43,6 +44,8 @@ class Listener:
         forget: Callable[[Listener], None],
     ) -> None:
         self.local = local
+        self.v6only = False
+        """Bound to `::` it takes no IPv4 (IPV6_V6ONLY)."""
         self.closed = False
         self._adopt = adopt
         self._backlog = min(max(1, backlog), SOMAXCONN)
@@ -109,6 +112,7 @@ class Datagram:
         forget: Callable[[Datagram], None],
     ) -> None:
         self.local = local
+        self.v6only = False
         self.peer: Address | None = None
         self.closed = False
         self._send = send

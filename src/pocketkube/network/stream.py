@@ -103,6 +103,8 @@ class Stream:
         self.local = local
         self.remote = remote
         self.closed = False
+        self.mapped = False
+        """An IPv4 connection that a socket of both families accepted: ss and netstat show `::ffff:` addresses."""
         self.on_close: Callable[[Stream], None] | None = None
         """Called once, when this side is closed or reset by its owner or the fabric."""
 

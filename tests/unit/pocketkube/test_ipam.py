@@ -150,7 +150,7 @@ RANGES = st.sampled_from(
 
 @given(cidr=RANGES, seed=st.integers(), requests=st.lists(st.one_of(st.none(), st.integers(0, 20)), max_size=60))
 def test_no_service_address_is_held_twice(cidr: str, seed: int, requests: list[int | None]) -> None:
-    """Of either family: what is given out lies in the range, is canonical, and is nobody else's until it is released."""
+    """Of either family: what is given lies in the range, is canonical, and is nobody else's until it is released."""
     allocator, network = ipam.Allocator(cidr, random.Random(seed)), ip_network(cidr)
     held: list[str] = []
     for request in requests:

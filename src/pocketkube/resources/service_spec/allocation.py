@@ -1,6 +1,6 @@
 """Which addresses and node ports a Service gets.
 
-Models pkg/registry/core/service/storage (alloc.go, storage.go) for the families of the cluster's Service ranges. What is
+Models pkg/registry/core/service/storage (alloc.go, storage.go) for the families of the cluster's ranges. What is
 taken is what stored Services hold: the allocators follow the store, so a request that comes to nothing leaves nothing
 behind. Left out: the IPAddress and ServiceCIDR objects.
 """

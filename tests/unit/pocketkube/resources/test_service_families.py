@@ -1,4 +1,4 @@
-"""IP families of Services: what is filled in, given, taken back and refused on clusters with one family and with two."""
+"""IP families of Services: what is filled in, given, taken back and refused, with one family and with two."""
 
 from __future__ import annotations
 
