@@ -27,6 +27,7 @@ from pocketkube.kubelet.runtime import Runtime
 from pocketkube.network.api_endpoint import ApiEndpoint
 from pocketkube.network.fabric import Fabric
 from pocketkube.network.hostports import HostPorts
+from pocketkube.network.policy_engine import PolicyEngine
 from pocketkube.network.proxy import Proxy
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
@@ -126,7 +127,8 @@ class Cluster:
         nodes = list(config.nodes())
         bootstrap(admin, zone, nodes[0].address)
 
-        fabric = self.fabric = Fabric(clock, proxy=Proxy(Client(registry, "kube-proxy")))
+        proxy, policy = Proxy(Client(registry, "kube-proxy")), PolicyEngine(Client(registry, "kindnet"))
+        fabric = self.fabric = Fabric(clock, proxy=proxy, policy=policy)
         lent = Lazily(lambda: _lent(registry, pki))
         kubelets = [self._kubelet(registry, node, fabric, lent) for node in nodes]
         self._step("starting the API server")
