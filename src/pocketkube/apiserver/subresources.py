@@ -17,7 +17,7 @@ from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.info import NOT_ALLOWED
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.respond import answer
-from pocketkube.apiserver.streams import commands, logs
+from pocketkube.apiserver.streams import commands, logs, portforward
 from pocketkube.apiserver.tokens import ISSUER
 from pocketkube.apiserver.verbs import get, storage_namespace, update
 from pocketkube.errors import (
@@ -250,7 +250,7 @@ _HANDLERS: Final[dict[tuple[str, str], Handler]] = {
     ("pods", "log"): logs.handle,
     ("pods", "exec"): commands.exec_,
     ("pods", "attach"): commands.attach,
-    ("pods", "portforward"): _later,
+    ("pods", "portforward"): portforward.handle,
     ("", "proxy"): _later,
     ("serviceaccounts", "token"): _token,
 }

@@ -1,4 +1,4 @@
-"""The running containers of all nodes, as the API server asks for them: logs, exec, attach.
+"""The running containers of all nodes, as the API server asks for them: logs, exec, attach, port-forward.
 
 Models the kubelet's streaming endpoints (pkg/kubelet/server, kubelet_pods.go) with their refusals.
 """
@@ -11,8 +11,9 @@ from contextlib import suppress
 from typing import Any
 
 from pocketkube import objects
-from pocketkube.errors import BadRequest, InternalError, NotFound
+from pocketkube.errors import BadRequest, InternalError, NotFound, Unknown
 from pocketkube.kubelet.container import Container, ExecError
+from pocketkube.kubelet.forwarding import PortForwarder
 from pocketkube.kubelet.kubelet import Kubelet
 from pocketkube.kubelet.pod_worker import PodWorker
 from pocketkube.kubelet.slot import Slot
@@ -75,6 +76,18 @@ class Runtime:
         finally:
             for output, listener in joined:
                 output.listeners.discard(listener)
+
+    def port_forwarder(self, namespace: str, pod_name: str) -> PortForwarder:
+        """See PodRuntime. Raises NotFound, Unknown."""
+        for kubelet in self._kubelets.values():
+            worker = kubelet.worker(namespace, pod_name)
+            if worker is None:
+                continue
+            if worker.sandbox.net is None:
+                described = f"{pod_name}_{namespace}({worker.uid})"
+                raise Unknown(f'failed to find sandboxID for pod "{described}"')
+            return PortForwarder(worker.sandbox, worker.uid)
+        raise NotFound("pod does not exist")
 
     async def log_lines(
         self,

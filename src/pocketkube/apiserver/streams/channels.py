@@ -6,71 +6,44 @@ the older protocols and the base64 ones.
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
 from aiohttp import WSMsgType, web
 
+from pocketkube.apiserver.streams.inbox import Inbox
+
 STDIN, STDOUT, STDERR, STATUS, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 PROTOCOLS: Final = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN_LIMIT: Final = 65536
 _FRAME: Final = 32 * 1024
+LONGEST_SIZE: Final = 1024
+"""Bytes of a message about the terminal's size that are kept while the rest of it has not come."""
 _NORMAL: Final = 1000
 
 
-class Stdin:
+class Stdin(Inbox):
     """What the client types, as a readable descriptor. With a terminal, `size` is its (width, height) once known,
     and `on_resize`, when set, is called at each change."""
 
     def __init__(self) -> None:
+        super().__init__(_STDIN_LIMIT)
         self.size: tuple[int, int] | None = None
         self.on_resize: Callable[[int, int], None] | None = None
-        self._chunks: deque[bytes] = deque()
-        self._held = 0
-        self._ended = False
-        self._readable = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-
-    async def read(self, most: int = _STDIN_LIMIT, /) -> bytes:
-        """b"" at the end."""
-        while not self._chunks:
-            if self._ended:
-                return b""
-            self._readable.clear()
-            await self._readable.wait()
-        chunk = self._chunks.popleft()
-        if len(chunk) > most:
-            self._chunks.appendleft(chunk[most:])
-            chunk = chunk[:most]
-        self._held -= len(chunk)
-        if self._held < _STDIN_LIMIT:
-            self._room.set()
-        return chunk
-
-    async def feed(self, data: bytes) -> None:
-        """Waits while too much lies unread, so that a fast client cannot fill the memory."""
-        if not data or self._ended:
-            return
-        self._chunks.append(data)
-        self._held += len(data)
-        self._readable.set()
-        if self._held >= _STDIN_LIMIT:
-            self._room.clear()
-            await self._room.wait()
-
-    def end(self) -> None:
-        self._ended = True
-        self._readable.set()
-        self._room.set()
 
     def resize(self, width: int, height: int) -> None:
         self.size = width, height
         if self.on_resize is not None:
             self.on_resize(width, height)
+
+    def resize_to(self, size: bytes) -> None:
+        """`{"Width":80,"Height":24}`; what is not that is passed over."""
+        try:
+            found = orjson.loads(size)
+            self.resize(int(found["Width"]), int(found["Height"]))
+        except (ValueError, KeyError, TypeError):
+            return  # upstream ends the resize stream at the first malformed message; the session goes on
 
 
 class Output:
@@ -110,18 +83,10 @@ async def receive(socket: web.WebSocketResponse, stdin: Stdin, *, half_close: bo
         if channel == STDIN:
             await stdin.feed(payload)
         elif channel == RESIZE:
-            _resize(stdin, payload)
+            stdin.resize_to(payload)
         elif channel == CLOSE and half_close and payload[:1] == bytes((STDIN,)):
             stdin.end()
     stdin.end()
-
-
-def _resize(stdin: Stdin, payload: bytes) -> None:
-    try:
-        size = orjson.loads(payload)
-        stdin.resize(int(size["Width"]), int(size["Height"]))
-    except (ValueError, KeyError, TypeError):
-        return  # upstream ends the resize stream at the first malformed message; the session goes on
 
 
 async def finish(socket: web.WebSocketResponse, status: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
-"""pods/exec and pods/attach over WebSocket.
+"""pods/exec and pods/attach, over WebSocket and over SPDY.
 
-Models the outcome of pkg/registry/core/pod/rest/subresources.go together with the kubelet's streaming server. Left out:
-SPDY (a later issue; refused with a Status).
+Models the outcome of pkg/registry/core/pod/rest/subresources.go together with the kubelet's streaming server.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from aiohttp import web
 from pocketkube import objects
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
-from pocketkube.apiserver.streams import channels
+from pocketkube.apiserver.streams import sessions
 from pocketkube.apiserver.streams.targets import choose_container, find_pod, runtime_of
 from pocketkube.errors import BadRequest, InternalError, NotFound, StatusError, to_status
 from pocketkube.resources.base import Resource
@@ -89,63 +88,36 @@ def _locate(api: Api, request: Request, target: Target) -> str:
 
 
 async def _serve(api: Api, request: Request, run: Run) -> web.StreamResponse:
-    socket = await _upgrade(request)
-    query, stdin = request.query, channels.Stdin()
-    fds: dict[int, Any] = {}
-    if query.flag("stdin"):
-        fds[0] = stdin
-    if query.flag("stdout"):
-        fds[1] = channels.Output(socket, channels.STDOUT)
-    if query.flag("stderr") and not query.flag("tty"):
-        fds[2] = channels.Output(socket, channels.STDERR)
-    elif query.flag("tty") and 1 in fds:
-        fds[2] = fds[1]
-    first = channels.STDOUT if 1 in fds else channels.STDERR if 2 in fds else channels.STATUS
-    await socket.send_bytes(bytes((first,)))  # an empty message: the session has begun
+    session = await sessions.begin(request)
+    if isinstance(session, web.Response):
+        return session
     task = asyncio.current_task()
     assert task is not None  # handlers always run in one
     api.streams.add(task)
-    half_close = socket.ws_protocol == channels.PROTOCOLS[0]
-    running = asyncio.ensure_future(run(fds))
-    receiving = asyncio.ensure_future(channels.receive(socket, stdin, half_close=half_close))
+    running = asyncio.ensure_future(_run(session, run))
+    receiving = asyncio.ensure_future(session.receive())
     try:
         await asyncio.wait((running, receiving), return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            await channels.finish(socket, _outcome(running))
+        if running.done() and (running.exception() is not None or running.result() is not None):
+            await session.finish(_outcome(running))
     finally:
         # a client that went away takes its command with it
         running.cancel()
         receiving.cancel()
         await asyncio.gather(running, receiving, return_exceptions=True)
         api.streams.discard(task)
-    return socket
+    return session.response
 
 
-def _outcome(running: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
+async def _run(session: sessions.Session, run: Run) -> dict[str, Any] | None:
+    """None when the client never came to the point."""
+    return await run(session.fds) if await session.ready() else None
+
+
+def _outcome(running: asyncio.Future[dict[str, Any] | None]) -> dict[str, Any]:
     error = running.exception()
     if error is None:
-        return running.result()
+        return running.result() or _SUCCESS
     if isinstance(error, StatusError):
         return to_status(error)
     return to_status(InternalError(f"error executing command in container: {error}"))
-
-
-async def _upgrade(request: Request) -> web.WebSocketResponse:
-    """Raises BadRequest, before anything is sent, for what is not a WebSocket handshake we can answer."""
-    headers = request.http.headers
-    upgrade = headers.get("Upgrade", "").lower()
-    if "upgrade" not in headers.get("Connection", "").lower() or not upgrade:
-        raise BadRequest("Upgrade request required")
-    if upgrade != "websocket":
-        raise BadRequest(
-            f"unable to upgrade: {upgrade} is not supported by this cluster yet; use a client that speaks WebSocket "
-            f"({', '.join(channels.PROTOCOLS)})"
-        )
-    offered = [name.strip() for name in headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
-    if not any(name in channels.PROTOCOLS for name in offered):
-        raise BadRequest(
-            f"unable to upgrade: none of the protocols {offered} is supported, only {list(channels.PROTOCOLS)}"
-        )
-    socket = web.WebSocketResponse(protocols=channels.PROTOCOLS, compress=False)
-    await socket.prepare(request.http)
-    return socket

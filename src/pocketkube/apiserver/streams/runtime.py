@@ -21,6 +21,40 @@ class Writable(Protocol):
     async def write(self, data: bytes, /) -> Any: ...
 
 
+class Duplex(Protocol):
+    """A connection inside the cluster's network; `local` and `remote` are (address, port) as its opener sees them."""
+
+    local: tuple[str, int]
+    remote: tuple[str, int]
+
+    async def read(self, most: int = ..., /) -> bytes:
+        """b"" at the end. Raises ConnectionResetError."""
+        ...
+
+    async def write(self, data: bytes, /) -> None:
+        """Raises BrokenPipeError, ConnectionResetError."""
+        ...
+
+    def write_eof(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class PortForwarder(Protocol):
+    """The door into one pod's network. It stays that pod's: of another one with the same name it knows nothing."""
+
+    sandbox: str
+    """The sandbox's id, as errors name the pod."""
+
+    async def connect(self, port: int) -> Duplex:
+        """A connection to the pod's own `port`. Raises OSError, with the container runtime's text."""
+        ...
+
+    def failed(self, stream: Any, error: OSError) -> str:
+        """What the container runtime says when a connection made here breaks with `error`."""
+        ...
+
+
 class PodRuntime(Protocol):
     """The containers of every node. Methods raise StatusError (BadRequest, NotFound, InternalError) as a kubelet
     would refuse: unknown container, container not running, no log yet."""
@@ -52,6 +86,10 @@ class PodRuntime(Protocol):
         self, namespace: str, pod_name: str, container: str, *, fds: Mapping[int, Any], tty: bool = False
     ) -> None:
         """Join the stdin, stdout and stderr of the container's process 1 until it ends; from now on, no history."""
+        ...
+
+    def port_forwarder(self, namespace: str, pod_name: str) -> PortForwarder:
+        """Raises NotFound, and Unknown for a pod without a sandbox."""
         ...
 
     def log_lines(
