@@ -5,7 +5,7 @@ Models pkg/kubelet/kubelet_pods.go (GeneratePodHostNameAndDomain, managed hosts 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pocketkube import objects
@@ -36,10 +36,12 @@ class SandboxError(Exception):
 
 
 class Sandbox:
-    """`net` is None while there is none. The address stays known after the end: a finished pod keeps showing it."""
+    """`net` is None while there is none. The addresses (one of each family, the primary one first) stay known after the
+    end: a finished pod keeps showing them.
+    """
 
     def __init__(self, kubelet: Kubelet) -> None:
-        self.ip: str | None = None
+        self.ips: tuple[str, ...] = ()
         self.net: PodNetwork | None = None
         self.hostname = ""
         self.files = MemoryTree(now=kubelet.clock.time, capacity=1 << 20, fstype="ext4", source="/dev/vda1")
@@ -50,23 +52,36 @@ class Sandbox:
         kubelet, zone = self._kubelet, self._kubelet.zone
         if objects.spec(pod).get("hostNetwork"):
             self.hostname = kubelet.node_name
-            self.ip, self.net = kubelet.node_ip, kubelet.net
+            self.ips, self.net = kubelet.node_ips, kubelet.net
         else:
             self.hostname = kernel_hostname(pod, zone)
-            try:
-                self.ip = kubelet.addresses.allocate()
-            except Full as full:
-                raise SandboxError(f"failed to setup network for sandbox: {full}") from None
-            self.net = kubelet.fabric.attach(self.ip, objects.name(pod), node=kubelet.node_name)
+            self.ips = self._allocate()
+            name = objects.name(pod)
+            self.net = kubelet.fabric.attach(self.ips[0], name, node=kubelet.node_name, also=self.ips[1:])
+            kubelet.fabric.policy.attached(pod, (self.ip,))
         put = self.files.put
-        put("hosts", hosts_file(pod, self.ip, zone).encode())
+        put("hosts", hosts_file(pod, self.ips, zone).encode())
         put("resolv.conf", resolv_file(pod, zone, kubelet.upstream_dns).encode())
         put("hostname", f"{self.hostname}\n".encode())
 
+    def _allocate(self) -> tuple[str, ...]:
+        given: list[str] = []
+        try:
+            for range_ in self._kubelet.addresses:
+                given.append(range_.allocate())
+        except Full as full:
+            self._release(given)
+            raise SandboxError(f"failed to setup network for sandbox: {full}") from None
+        return tuple(given)
+
+    def _release(self, given: Sequence[str]) -> None:
+        for range_, ip in zip(self._kubelet.addresses, given, strict=False):
+            range_.release(ip)
+
     def drop(self) -> None:
-        if self.net is not None and self.net is not self._kubelet.net and self.ip is not None:
-            self._kubelet.fabric.detach(self.ip)
-            self._kubelet.addresses.release(self.ip)
+        if self.net is not None and self.net is not self._kubelet.net:
+            self._kubelet.fabric.detach(self.ips[0])
+            self._release(self.ips)
         self.net = None
 
 
@@ -99,9 +114,10 @@ def kernel_hostname(pod: Obj, zone: Mapping[str, str]) -> str:
     return full
 
 
-def hosts_file(pod: Obj, address: str, zone: Mapping[str, str]) -> str:
+def hosts_file(pod: Obj, addresses: Sequence[str], zone: Mapping[str, str]) -> str:
     name, domain = hostname_and_domain(pod, zone)
-    text = _HOSTS + (f"{address}\t{name}.{domain}\t{name}\n" if domain else f"{address}\t{name}\n")
+    names = f"{name}.{domain}\t{name}" if domain else name
+    text = _HOSTS + "".join(f"{address}\t{names}\n" for address in addresses)
     aliases = objects.spec(pod).get("hostAliases") or ()
     if aliases:
         text += "\n# Entries added by HostAliases.\n"

@@ -6,6 +6,8 @@ and what is allowed to them. A refused packet is dropped, as CNI plugins do.
 
 from typing import Protocol
 
+from pocketkube.objects import Obj
+
 
 class Policy(Protocol):
     """Both directions are asked for, with addresses after Service translation; protocol: TCP, UDP, SCTP or ICMP."""
@@ -16,6 +18,9 @@ class Policy(Protocol):
     def ingress(self, source: str, destination: str, port: int, protocol: str) -> bool:
         """May the pod at `destination` be reached by `source`?"""
 
+    def attached(self, pod: Obj, addresses: tuple[str, ...]) -> None:
+        """A pod was given these addresses; nothing of it runs yet, and its status does not say so."""
+
 
 class AllowAll:
     """A network without policies."""
@@ -25,3 +30,6 @@ class AllowAll:
 
     def ingress(self, source: str, destination: str, port: int, protocol: str) -> bool:
         return True
+
+    def attached(self, pod: Obj, addresses: tuple[str, ...]) -> None:
+        pass

@@ -39,6 +39,8 @@ class PolicyEngine:
         self._client = client
         self._policies: dict[str, dict[str, Compiled]] = {}  # by namespace and name
         self._pods: dict[str, Pod] = {}  # by address
+        self._known: dict[Key, Pod] = {}
+        self._given: dict[Key, tuple[str, ...]] = {}
         self._isolated: dict[Key, Isolation] = {}
         self._answers: dict[Question, bool] = {}
         client.subscribe("networkpolicies", self._policy_changed)
@@ -47,7 +49,7 @@ class PolicyEngine:
         for policy in client.list("networkpolicies"):
             self._add_policy(policy)
         for pod in client.list("pods"):
-            self._replace_pod(None, Pod.read(pod))
+            self._follow(objects.key(pod), Pod.read(pod))
 
     def egress(self, source: str, destination: str, port: int, protocol: str) -> bool:
         """See Policy.egress."""
@@ -58,6 +60,12 @@ class PolicyEngine:
         """See Policy.ingress."""
         pod = self._pods.get(destination)
         return pod is None or self._allowed(True, pod, source, port, protocol)
+
+    def attached(self, pod: Obj, addresses: tuple[str, ...]) -> None:
+        """See Policy.attached: what selects a pod isolates it before its first container starts."""
+        at = objects.key(pod)
+        self._given[at] = addresses
+        self._follow(at, Pod.read(pod, addresses))
 
     def _allowed(self, ingress: bool, pod: Pod, address: str, port: int, protocol: str) -> bool:
         if pod.key[0] not in self._policies:
@@ -111,20 +119,27 @@ class PolicyEngine:
         self._policies.setdefault(namespace, {})[name] = compile_policy(policy)
 
     def _pod_changed(self, event: Event) -> None:
-        old = Pod.read(event.old) if event.old is not None else None
-        new = Pod.read(event.object) if event.type != DELETED else None
-        if old != new:
-            self._replace_pod(old or Pod.read(event.object), new)
+        at = objects.key(event.object)
+        if event.type == DELETED:
+            self._given.pop(at, None)
+            self._follow(at, None)
+        else:
+            self._follow(at, Pod.read(event.object, self._given.get(at, ())))
 
-    def _replace_pod(self, old: Pod | None, new: Pod | None) -> None:
+    def _follow(self, at: Key, new: Pod | None) -> None:
+        old = self._known.get(at)
+        if old == new:
+            return
         if old is not None:
             for address in old.addresses:
-                if address in self._pods and self._pods[address].key == old.key:
+                if self._pods.get(address) is old:
                     del self._pods[address]
-            self._isolated.pop(old.key, None)
+            del self._known[at]
         if new is not None:
+            self._known[at] = new
             for address in new.addresses:
                 self._pods[address] = new
+        self._isolated.pop(at, None)
         self._answers.clear()
 
     def _namespace_changed(self, event: Event) -> None:

@@ -31,10 +31,11 @@ class Pod:
     """(name, number, protocol) of the named ports of its containers."""
 
     @staticmethod
-    def read(pod: Obj) -> Pod | None:
-        """None: it is the node (hostNetwork), has no address yet, or has finished and lost it."""
+    def read(pod: Obj, given: tuple[str, ...] = ()) -> Pod | None:
+        """`given`: addresses its status may not tell yet. None: it is the node (hostNetwork), has no address, or has
+        finished and lost it."""
         status, spec = objects.status(pod), objects.spec(pod)
-        addresses = tuple(entry["ip"] for entry in status.get("podIPs") or ())
+        addresses = given or tuple(entry["ip"] for entry in status.get("podIPs") or ())
         if not addresses or spec.get("hostNetwork") or status.get("phase") in ("Succeeded", "Failed"):
             return None
         ports = frozenset(
