@@ -120,6 +120,10 @@ class Fabric:
         node = self.node_at(address)
         return self.proxy.route(sender, address, port, protocol, node=node)
 
+    def keeps(self, asked: Address, protocol: str, endpoint: Address) -> bool:
+        """Ask the proxy whether a translated flow may go on; see Router.keeps."""
+        return self.proxy.keeps(*asked, protocol, endpoint, at_node=self.node_at(asked[0]) is not None)
+
     def seen_as(self, sender: Sender, target: Host, *, via: str | None, masquerade: bool) -> str:
         """The source address that `target` sees. `via`: the node that translates when it is masqueraded."""
         reached = target.own(sender.address)

@@ -196,7 +196,7 @@ class PodNetwork:
             answering.deliver(data, here)
             return
         found = flows.get(to)
-        if found is None or self.fabric.host(found[0].target.address) is not found[0].target:
+        if found is None or not self._goes_on(found[0]):
             try:  # a flow to an endpoint that is gone is forgotten
                 way = self._reach(to[0], to[1], "UDP")
             except ConnectionRefusedError:
@@ -223,6 +223,11 @@ class PodNetwork:
         else:
             receiver.deliver(data, seen)
 
+    def _goes_on(self, way: Way) -> bool:
+        """Whether a translation still holds: its endpoint is there and serves (kube-proxy deletes the others)."""
+        there = self.fabric.host(way.target.address) is way.target
+        return there and self.fabric.keeps(way.asked, "UDP", way.endpoint)
+
     # -- both
 
     def _reach(self, address: str, port: int, protocol: str) -> Way:
@@ -242,7 +247,7 @@ class PodNetwork:
             via, reached = None, (address, port)
         else:
             target = fabric.host(route.address)
-            via, reached = fabric.node_at(asked) or sender.node, (route.address, route.port)
+            via, reached = route.via or fabric.node_at(asked) or sender.node, (route.address, route.port)
         if target is None:
             raise _NoNeighbour if fabric.in_pod_range(reached[0]) else Dropped
         seen = fabric.seen_as(sender, target, via=via, masquerade=route is not None and route.masquerade)

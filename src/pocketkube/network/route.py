@@ -12,11 +12,15 @@ class Dropped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The endpoint a Service address stands for; `masquerade`: the endpoint sees the node, not the client."""
+    """The endpoint a Service address stands for; `masquerade`: the endpoint sees the node, not the client.
+
+    `via` is the node that translates; None: the one whose address was asked, else the sender's.
+    """
 
     address: str
     port: int
     masquerade: bool = False
+    via: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,15 @@ class Router(Protocol):
         Raises ConnectionRefusedError (rejected: no endpoints) or Dropped.
         """
 
+    def keeps(self, address: str, port: int, protocol: str, endpoint: tuple[str, int], *, at_node: bool) -> bool:
+        """Whether what was routed to an endpoint may go on there; `at_node`: `address` is a node's."""
+
 
 class NoServices:
     """A network without Services."""
 
     def route(self, sender: Sender, address: str, port: int, protocol: str, *, node: str | None) -> Route | None:
         return None
+
+    def keeps(self, address: str, port: int, protocol: str, endpoint: tuple[str, int], *, at_node: bool) -> bool:
+        return False

@@ -22,6 +22,9 @@ class OneService:
             raise self.target
         return self.target
 
+    def keeps(self, address: str, port: int, protocol: str, endpoint: tuple[str, int], *, at_node: bool) -> bool:
+        return self.target is not None
+
 
 @pytest.fixture
 def proxy() -> OneService:

@@ -27,6 +27,9 @@ class OneService:
         self.asked.append(sender)
         return self.target if (address, port) == (SERVICE, 80) or (node is not None and port == 30080) else None
 
+    def keeps(self, address: str, port: int, protocol: str, endpoint: tuple[str, int], *, at_node: bool) -> bool:
+        return self.target is not None
+
 
 @pytest.fixture
 def proxy() -> OneService:
