@@ -18,6 +18,8 @@ _RFC3339 = re.compile(
     r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})T(?P<time>[0-9]{2}:[0-9]{2}:[0-9]{2})"
     r"(?:[.,](?P<fraction>[0-9]+))?(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})\Z"
 )
+_GO_UNITS: Final = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ns": 1e-9}
+_GO_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(h|ms|m|s|us|µs|μs|ns)")
 
 
 def human(seconds: float) -> str:
@@ -108,6 +110,15 @@ def format_go_duration(nanoseconds: int) -> str:
     if minutes >= 60:
         text = f"{minutes // 60}h{text}"
     return sign + text
+
+
+def go_seconds(text: str) -> float:
+    """Seconds of a written Go duration: `1h30m`, `500ms`, `1.5s`, `0`. Raises ValueError."""
+    parts = _GO_PART.findall(text)
+    if text != "0" and (not parts or "".join(number + unit for number, unit in parts) != text.lstrip("+-")):
+        raise ValueError(f"{text!r} is not a duration")
+    seconds = sum(float(number) * _GO_UNITS[unit] for number, unit in parts)
+    return -seconds if text.startswith("-") else seconds
 
 
 def _decimal(number: int, scale: int) -> str:

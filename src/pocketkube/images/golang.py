@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from pocketkube.duration import go_seconds
 from pocketkube.kubelet.process import Process, ProcessExit
 from pocketkube.network.http import Headers, Request, Response, header, serve
 from pocketkube.network.sockets import Listener
@@ -98,24 +99,12 @@ async def log(process: Process, text: str) -> None:
     await process.error(f"{now:%Y/%m/%d %H:%M:%S} {text}")
 
 
-_DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
-_UNIT = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
 def duration(text: str) -> float | None:
     """time.ParseDuration in seconds; None when it is none."""
-    sign = -1 if text.startswith("-") else 1
-    text = text.lstrip("+-")
-    if text == "0":
-        return 0.0
-    total, at = 0.0, 0
-    while at < len(text):
-        found = _DURATION.match(text, at)
-        if not found:
-            return None
-        total += float(found.group(1)) * _UNIT[found.group(2)]
-        at = found.end()
-    return sign * total if text else None
+    try:
+        return go_seconds(text)
+    except ValueError:
+        return None
 
 
 def format_duration(seconds: float) -> str:

@@ -96,3 +96,31 @@ def test_go_durations(nanoseconds: int, text: str) -> None:
 def test_what_was_written_is_read_back(moment: datetime) -> None:
     assert duration.parse_time(duration.format_micro_time(moment)) == moment
     assert duration.parse_time(duration.format_time(moment)) == moment.replace(microsecond=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("0s", 0),
+        ("1h30m", 5400),
+        ("500ms", 0.5),
+        ("1.5s", 1.5),
+        ("-2m", -120),
+        ("1m0.25s", 60.25),
+        (".5s", 0.5),
+    ],
+)
+def test_a_go_duration_is_read(text: str, seconds: float) -> None:
+    assert duration.go_seconds(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "1x", "1s 2s", "1h-3m", "ten"])
+def test_what_is_no_go_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        duration.go_seconds(text)
+
+
+@given(st.integers(min_value=0, max_value=10**15))
+def test_a_go_duration_is_read_as_it_is_written(nanoseconds: int) -> None:
+    assert duration.go_seconds(duration.format_go_duration(nanoseconds)) == pytest.approx(nanoseconds / 1e9)

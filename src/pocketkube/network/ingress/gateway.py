@@ -1,0 +1,211 @@
+"""The Gateway API half of the ingress controller: follows its objects, gives the listeners, writes their conditions.
+
+Everything is computed anew from the stored objects whenever one of them changed; conditions are written only where
+they differ, and keep their transition times while their status stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pocketkube import objects
+from pocketkube.client import Client
+from pocketkube.duration import format_time
+from pocketkube.network.ingress import gateways, httproutes
+from pocketkube.network.ingress.gateways import CLASSES, CONTROLLER, FINE, GATEWAYS, GRANTS, ROUTES, OpenListener
+from pocketkube.network.ingress.httproutes import Attached
+from pocketkube.network.ingress.routes import Listener
+from pocketkube.objects import Obj
+
+FEATURES: Final = (
+    "Gateway",
+    "GatewayPort8080",
+    "HTTPRoute",
+    "HTTPRouteBackendTimeout",
+    "HTTPRouteDestinationPortMatching",
+    "HTTPRouteHostRewrite",
+    "HTTPRouteMethodMatching",
+    "HTTPRoutePathRedirect",
+    "HTTPRoutePathRewrite",
+    "HTTPRoutePortRedirect",
+    "HTTPRouteQueryParamMatching",
+    "HTTPRouteRequestMirror",
+    "HTTPRouteRequestTimeout",
+    "HTTPRouteResponseHeaderModification",
+    "HTTPRouteSchemeRedirect",
+    "ReferenceGrant",
+)
+FOLLOWED: Final = (CLASSES, GATEWAYS, ROUTES, GRANTS)
+"""The kinds whose changes matter, beside Services, Secrets and namespaces, which Ingresses need too."""
+
+
+class GatewayApi:
+    """`listeners()` for the routing table, then `write_conditions()`. `ports`: entry point -> with TLS?
+
+    `address` is what Gateways say they are reached at: an IP address, a name, or "" for nothing.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        ports: Mapping[int, bool],
+        certificate: gateways.CertificateReader,
+        *,
+        address: str = "",
+    ) -> None:
+        self._client = client
+        self._ports = ports
+        self._certificate = certificate
+        self._address = address
+        self._open: list[OpenListener] = []
+        self._routes: list[Attached] = []
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """What is to be served, read anew."""
+        self._open = gateways.listeners(self._client, self._ports, self._certificate)
+        self._routes = httproutes.attach(self._client, self._open)
+        return tuple(
+            Listener(
+                port=one.spec["port"],
+                tls=one.tls,
+                rules=tuple(rule for route in self._routes for rule in route.rules.get(n, ())),
+                certificates=one.certificates,
+                hostname=one.hostname,
+            )
+            for n, one in enumerate(self._open)
+            if not one.wrong
+        )
+
+    def write_conditions(self) -> None:
+        """Say in every object what was found by the last `listeners()`."""
+        for found in gateways.handled_classes(self._client).values():
+            self._write(CLASSES, found, _class_status(found))
+        by_gateway: dict[objects.Key, list[OpenListener]] = {}
+        for one in self._open:
+            by_gateway.setdefault(objects.key(one.gateway), []).append(one)
+        for own in by_gateway.values():
+            self._write(GATEWAYS, own[0].gateway, self._gateway_status(own))
+        judged = {objects.key(route.route) for route in self._routes}
+        for route in self._routes:
+            self._write(ROUTES, route.route, _route_status(route))
+        for left in self._client.list(ROUTES):  # its parents are ours no more
+            if objects.key(left) not in judged and _ours(left):
+                self._write(ROUTES, left, _route_status(Attached(left)))
+
+    def _gateway_status(self, own: list[OpenListener]) -> Obj:
+        gateway = own[0].gateway
+        valid = not any(one.wrong for one in own)
+        accepted = ("True", "Accepted", "Gateway successfully scheduled")
+        programmed = ("True", "Programmed", "Gateway successfully scheduled")
+        if not valid:
+            serving = any(not one.wrong for one in own)
+            accepted = ("True" if serving else "False", "ListenersNotValid", _first_wrong(own))
+            if not serving:
+                programmed = ("False", "Invalid", "No listener is valid")
+        status: Obj = {
+            "conditions": _conditions(gateway, {"Accepted": accepted, "Programmed": programmed}),
+            "listeners": [
+                {
+                    "name": one.name,
+                    "attachedRoutes": one.attached,
+                    "supportedKinds": one.kinds,
+                    "conditions": _listener_conditions(one),
+                }
+                for one in own
+            ],
+        }
+        if self._address:
+            kind = "IPAddress" if self._address.replace(".", "").isdigit() or ":" in self._address else "Hostname"
+            status["addresses"] = [{"type": kind, "value": self._address}]
+        return status
+
+    def _write(self, resource: str, obj: Obj, status: Obj) -> None:
+        now = format_time(self._client.clock.time())
+        _keep_times(status, objects.status(obj), now)
+        current = self._client.find(resource, *objects.key(obj))
+        if current is None or objects.status(current) == status:
+            return
+
+        def change(copy: Obj) -> None:
+            copy["status"] = status
+
+        self._client.patch(resource, objects.key(obj), change, subresource="status")
+
+
+def _class_status(found: Obj) -> Obj:
+    accepted = _conditions(found, {"Accepted": ("True", "Accepted", "Handled by Traefik controller")})
+    return {"conditions": accepted, "supportedFeatures": [{"name": name} for name in FEATURES]}
+
+
+def _first_wrong(own: list[OpenListener]) -> str:
+    one = next(one for one in own if one.wrong)
+    return f"Listener {one.name}: {one.wrong[0][2]}"
+
+
+def _listener_conditions(one: OpenListener) -> list[Obj]:
+    found = {
+        "Accepted": ("True", "Accepted", FINE),
+        "Conflicted": ("False", "NoConflicts", FINE),
+        "ResolvedRefs": ("True", "ResolvedRefs", FINE),
+        "Programmed": ("True", "Programmed", FINE),
+    }
+    for type_, reason, message in reversed(one.wrong):  # of several wrongs of one type the first is shown
+        found[type_] = ("False", reason, message)
+        found["Programmed"] = ("False", "Invalid", message)
+    return _conditions(one.gateway, found)
+
+
+def _route_status(attached: Attached) -> Obj:
+    route = attached.route
+    own = [
+        {
+            "parentRef": {k: v for k, v in attachment.parent.items() if v not in (None, "")},
+            "controllerName": CONTROLLER,
+            "conditions": _conditions(
+                route,
+                {
+                    "Accepted": _spelled(attachment.accepted),
+                    "ResolvedRefs": _spelled(attachment.resolved),
+                },
+            ),
+        }
+        for attachment in attached.attachments
+    ]
+    foreign = [p for p in objects.status(route).get("parents") or () if p.get("controllerName") != CONTROLLER]
+    return {"parents": foreign + own}
+
+
+def _ours(route: Obj) -> bool:
+    return any(p.get("controllerName") == CONTROLLER for p in objects.status(route).get("parents") or ())
+
+
+def _spelled(reason: httproutes.Reason) -> tuple[str, str, str]:
+    return ("True" if reason[0] else "False", *reason[1:])
+
+
+def _conditions(obj: Obj, found: Mapping[str, tuple[str, str, str]]) -> list[Obj]:
+    """metav1.Conditions without their times, which `_keep_times` gives."""
+    generation = obj["metadata"].get("generation", 1)
+    return [
+        {"type": type_, "status": status, "reason": reason, "message": message, "observedGeneration": generation}
+        for type_, (status, reason, message) in found.items()
+    ]
+
+
+def _keep_times(new: object, old: object, now: str) -> None:
+    """Give each condition in `new` the transition time of its counterpart in `old`, or `now` where its status
+    changed. Counterparts are found by place, by `name`, or by `parentRef`."""
+    if not isinstance(new, dict):
+        return
+    before = old if isinstance(old, dict) else {}
+    times = {c["type"]: c for c in before.get("conditions") or ()}
+    for condition in new.get("conditions") or ():
+        known = times.get(condition["type"])
+        same = known is not None and known["status"] == condition["status"]
+        condition["lastTransitionTime"] = known["lastTransitionTime"] if same and known else now
+    for part, identity in (("listeners", "name"), ("parents", "parentRef")):
+        for one in new.get(part) or ():
+            match = next((o for o in before.get(part) or () if o.get(identity) == one[identity]), None)
+            if one.get("controllerName", CONTROLLER) == CONTROLLER:
+                _keep_times(one, match, now)
