@@ -20,6 +20,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from pocketkube.addressing import FAMILIES, OtherFamily
+
 FAILED, COULD_NOT_START = 1, 3
 
 
@@ -34,6 +36,11 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="API server port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--workers", type=int, default=2, help="worker nodes beside the control plane (default: 2)")
     parser.add_argument("--node", default="", help="make a cluster of one node with this name")
+    parser.add_argument(
+        "--ip-family",
+        choices=FAMILIES,
+        help="addresses of Services, pods and nodes; settled when the cluster is made (default: ipv4)",
+    )
     parser.add_argument("--speed", type=float, default=1.0, help="cluster seconds per second (default: 1)")
     parser.add_argument("--no-host-ports", action="store_true", help="do not listen on 127.0.0.1 for Services")
     for scheme, port, leads_to in (("http", 8080, 30080), ("https", 8443, 30443)):
@@ -68,6 +75,12 @@ def first_cause(error: BaseException) -> BaseException:
 
 def explain(error: BaseException, options: argparse.Namespace) -> tuple[str, str, str]:
     """(what happened, why, what to do) for an error that kept the cluster from starting or running."""
+    if isinstance(error, OtherFamily):
+        return (
+            f"The cluster in {options.state} cannot be started with --ip-family {error.asked}.",
+            f"It was made with --ip-family {error.made}, and what it holds has addresses of that.",
+            f"Start it with --ip-family {error.made} or without it, or make a new one in another --state folder.",
+        )
     code = getattr(error, "errno", None)
     if code == errno.EADDRINUSE:
         return (
@@ -109,6 +122,7 @@ async def _serve(options: argparse.Namespace) -> None:
         workers=options.workers,
         node=options.node,
         speed=options.speed,
+        ip_family=options.ip_family,
         host_ports=not options.no_host_ports,
         http_port=options.http_port,
         https_port=options.https_port,

@@ -25,17 +25,22 @@ def bootstrap(client: Client, zone: Mapping[str, str], api_address: str) -> None
 
 def install_addons(client: Client) -> None:
     """Create the objects packaged under data/addons where they are missing."""
-    for addon in _addons():
+    for addon in _addons(client.registry.zone["dns_ip"]):
         _ensure(client, _resource_of(client, addon), addon)
 
 
-def _addons() -> list[Obj]:
+def _addons(dns_ip: str) -> list[Obj]:
     import yaml  # not at the top: it takes a twentieth of a second, and the nodes need not wait for it
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster
     folder = files("pocketkube") / "data" / "addons"
     manifests = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
-    return [obj for f in manifests for obj in yaml.load_all(f.read_text(), Loader=loader) if obj]
+    return [
+        obj
+        for f in manifests
+        for obj in yaml.load_all(f.read_text().replace("$(DNS_IP)", dns_ip), Loader=loader)
+        if obj
+    ]
 
 
 def _kubernetes_service(zone: Mapping[str, str]) -> Obj:
@@ -47,7 +52,8 @@ def _kubernetes_service(zone: Mapping[str, str]) -> Obj:
         },
         "spec": {
             "type": "ClusterIP",
-            "clusterIP": str(ip_network(zone["service_cidr"])[1]),
+            "clusterIP": str(ip_network(zone["service_cidr"].partition(",")[0])[1]),
+            "ipFamilyPolicy": "SingleStack",
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
         },
     }
@@ -61,7 +67,7 @@ def _kubernetes_endpoints(address: str) -> Obj:
             "namespace": "default",
             "labels": {"kubernetes.io/service-name": "kubernetes"},
         },
-        "addressType": "IPv4",
+        "addressType": "IPv6" if ":" in address else "IPv4",
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
         "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
     }

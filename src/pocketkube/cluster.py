@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketkube import images, objects
+from pocketkube.addressing import Addressing, of_cluster
 from pocketkube.apiserver.pki import Pki
 from pocketkube.apiserver.server import ApiServer
 from pocketkube.apiserver.tokens import Tokens
@@ -25,6 +26,7 @@ from pocketkube.controllers import scan as controllers
 from pocketkube.kubelet.kubelet import Kubelet
 from pocketkube.kubelet.runtime import Runtime
 from pocketkube.network.api_endpoint import ApiEndpoint
+from pocketkube.network.dialer import Dialer
 from pocketkube.network.fabric import Fabric
 from pocketkube.network.hostports import HostPorts
 from pocketkube.network.policy_engine import PolicyEngine
@@ -40,9 +42,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Node:
+    """`addresses` and `pod_cidrs`: one of each family, the primary one first."""
+
     name: str
-    address: str
-    pod_cidr: str
+    addresses: tuple[str, ...]
+    pod_cidrs: tuple[str, ...]
     zone: str | None = None
     roles: tuple[str, ...] = ()
 
@@ -59,9 +63,8 @@ class Config:
     """Name of the only node of a one-node cluster; then there is no control-plane node beside it."""
     speed: float = 1.0
     """Cluster seconds per real second (see clock)."""
-    service_cidr: str = "10.96.0.0/16"
-    pod_cidr: str = "10.244.0.0/16"
-    dns_ip: str = "10.96.0.10"
+    ip_family: str | None = None
+    """One of addressing.FAMILIES; None: as the cluster was made, a new one with IPv4."""
     host_ports: bool = True
     """Listen on 127.0.0.1 for NodePorts, LoadBalancer addresses and the two ports below."""
     http_port: int = 8080
@@ -70,15 +73,15 @@ class Config:
     """The same for node port 30443."""
     zones: tuple[str, ...] = ("zone-a", "zone-b")
 
-    def nodes(self) -> Iterator[Node]:
+    def nodes(self, addressing: Addressing) -> Iterator[Node]:
         """One control plane and `workers` workers, named and addressed as kind does; or the one `node`."""
         if self.node:
-            yield Node(self.node, "172.18.0.2", "10.244.0.0/24")
+            yield Node(self.node, *addressing.node(0))
             return
-        yield Node(f"{self.name}-control-plane", "172.18.0.2", "10.244.0.0/24", roles=("control-plane",))
+        yield Node(f"{self.name}-control-plane", *addressing.node(0), roles=("control-plane",))
         for i in range(self.workers):
             name = f"{self.name}-worker" if i == 0 else f"{self.name}-worker{i + 1}"
-            yield Node(name, f"172.18.0.{i + 3}", f"10.244.{i + 1}.0/24", zone=self.zones[i % len(self.zones)])
+            yield Node(name, *addressing.node(i + 1), zone=self.zones[i % len(self.zones)])
 
 
 class Cluster:
@@ -111,28 +114,30 @@ class Cluster:
     async def _start(self) -> None:
         config, clock = self.config, Clock(self.config.speed)
         config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        addressing = of_cluster(config.state_dir, config.ip_family)
         self._step("opening the store")
         pki = Pki(config.state_dir / "pki")
         store = Store(config.state_dir / "store.db")
         self._stack.callback(store.close)
         zone = {
-            "pod_cidr": config.pod_cidr,
-            "service_cidr": config.service_cidr,
-            "dns_ip": config.dns_ip,
+            "pod_cidr": addressing.pod_cidr,
+            "service_cidr": addressing.service_cidr,
+            "dns_ip": addressing.dns_ip,
             "cluster_domain": "cluster.local",
             "ca_crt": pki.ca_pem,
         }
         registry = self.registry = Registry(store, clock, zone)
         admin = Client(registry, "pocketkube")
-        nodes = list(config.nodes())
-        bootstrap(admin, zone, nodes[0].address)
+        nodes = list(config.nodes(addressing))
+        bootstrap(admin, zone, nodes[0].addresses[0])
 
         proxy, policy = Proxy(Client(registry, "kube-proxy")), PolicyEngine(Client(registry, "kindnet"))
-        fabric = self.fabric = Fabric(clock, proxy=proxy, policy=policy)
+        fabric = self.fabric = Fabric(clock, proxy=proxy, policy=policy, pod_cidr=addressing.pod_cidr)
         lent = Lazily(lambda: _lent(registry, pki))
         kubelets = [self._kubelet(registry, node, fabric, lent) for node in nodes]
         self._step("starting the API server")
-        api = ApiServer(registry, pki=pki, runtime=Runtime(kubelets), port=config.port)
+        dialer = Dialer(fabric.node(nodes[0].name))
+        api = ApiServer(registry, pki=pki, runtime=Runtime(kubelets), dialer=dialer, port=config.port)
         self.port = await api.start()
         self._stack.push_async_callback(api.stop)
 
@@ -149,7 +154,7 @@ class Cluster:
         self._parts = asyncio.get_running_loop().create_task(_together(parts), name="cluster")
         self._stack.push_async_callback(self._stop_parts)
         self._step("waiting for the nodes")
-        await self._nodes_ready(admin)
+        await self._nodes_ready(admin, {node.name for node in nodes})
         pki.write_kubeconfig(self.kubeconfig, name=config.name, server=f"https://127.0.0.1:{self.port}")
         asyncio.get_running_loop().call_soon(install_addons, Client(registry, "kubeadm"))
 
@@ -160,17 +165,16 @@ class Cluster:
             fabric=fabric,
             catalogue=Lazily(images.catalogue),
             state_dir=self.config.state_dir / "nodes" / node.name,
-            node_ip=node.address,
-            pod_cidr=node.pod_cidr,
+            node_ips=node.addresses,
+            pod_cidrs=node.pod_cidrs,
             zone=node.zone,
             roles=node.roles,
             services=lent,
         )
 
-    async def _nodes_ready(self, client: Client) -> None:
-        """Return once every node is Ready and known to be; raise what a part died of meanwhile."""
+    async def _nodes_ready(self, client: Client, names: set[str]) -> None:
+        """Return once all nodes of these names are Ready and known to be; raise what a part died of meanwhile."""
         ready = asyncio.Event()
-        names = {node.name for node in self.config.nodes()}
 
         def look(_: object = None) -> None:
             if names <= {objects.name(node) for node in client.list("nodes") if _takes_pods(node)}:

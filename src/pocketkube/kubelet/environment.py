@@ -58,7 +58,8 @@ def service_variables(services: Iterable[Obj]) -> dict[str, str]:
                 result[f"{name}_SERVICE_PORT_{port['name'].upper().replace('-', '_')}"] = str(port["port"])
         for number, port in enumerate(ports):
             protocol = port.get("protocol", "TCP")
-            url = f"{protocol.lower()}://{address}:{port['port']}"
+            host = f"[{address}]" if ":" in address else address
+            url = f"{protocol.lower()}://{host}:{port['port']}"
             prefix = f"{name}_PORT_{port['port']}_{protocol}"
             if number == 0:
                 result[f"{name}_PORT"] = url

@@ -24,6 +24,7 @@ from pocketkube.kubelet.filesystem.host import remove_folder
 from pocketkube.kubelet.node import RENEW_SECONDS, NodeAgent
 from pocketkube.kubelet.pod_worker import PodWorker
 from pocketkube.kubelet.starting import RESYNC
+from pocketkube.network.fabric import OUTSIDE, OUTSIDE_IPV6
 from pocketkube.objects import Key, Obj
 from pocketkube.resources.base import DeleteOptions
 from pocketkube.store import DELETED, Event
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 300
-UPSTREAM_DNS = "172.18.0.1"
-"""The node's own resolver, which pods with dnsPolicy Default use: nobody answers there."""
 
 
 class Kubelet:
@@ -50,8 +49,8 @@ class Kubelet:
         fabric: Fabric,
         catalogue: Mapping[str, type[Image]],
         state_dir: Path,
-        node_ip: str,
-        pod_cidr: str,
+        node_ips: tuple[str, ...],
+        pod_cidrs: tuple[str, ...],
         zone: str | None = None,
         roles: tuple[str, ...] = (),
         services: Mapping[str, Any] | None = None,
@@ -60,26 +59,27 @@ class Kubelet:
         self.client = client
         self.clock = client.clock
         self.node_name = node_name
-        self.node_ip = node_ip
+        self.node_ips = node_ips
+        """One of each family, the primary one first; so are the ranges pods get their addresses from."""
         self.fabric = fabric
         self.catalogue = catalogue
         self.state_dir = state_dir
         self.services = services if services is not None else {}
         self.zone = client.registry.zone
-        self.upstream_dns = UPSTREAM_DNS
-        self.addresses = PodAddresses(pod_cidr)
+        self.upstream_dns = OUTSIDE_IPV6 if ":" in node_ips[0] else OUTSIDE
+        self.addresses = [PodAddresses(cidr) for cidr in pod_cidrs]
         self.host_trees: dict[Path, Tree] = {}
         self.node = NodeAgent(
             client,
             node_name,
-            address=node_ip,
-            pod_cidr=pod_cidr,
+            addresses=node_ips,
+            pod_cidrs=pod_cidrs,
             zone=zone,
             roles=roles,
             capacity=capacity or {},
             catalogue=catalogue,
         )
-        self.net: PodNetwork = fabric.attach(node_ip, node_name)
+        self.net: PodNetwork = fabric.attach(node_ips[0], node_name, also=node_ips[1:])
         self._workers: dict[str, PodWorker] = {}
         """By pod uid: a pod may be made again under its name while the old one still ends."""
         self._by_key: dict[Key, PodWorker] = {}
@@ -114,7 +114,7 @@ class Kubelet:
             for stop in stops:
                 stop()
             self._tasks = None
-            self.fabric.detach(self.node_ip)
+            self.fabric.detach(self.node_ips[0])
 
     def worker(self, namespace: str, name: str) -> PodWorker | None:
         """The worker of a pod that runs (or ran) here."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pocketkube.kubelet.container import Container, ExecError
 from pocketkube.network import http
+from pocketkube.network.addresses import host_port
 from pocketkube.network.stream import Stream
 from pocketkube.objects import Obj
 
@@ -79,7 +80,7 @@ async def run_tcp(node: PodNetwork, host: str, port: int, timeout: float) -> Non
     try:
         stream = await node.connect(host, port, timeout=timeout)
     except OSError as error:
-        raise Failure(f"dial tcp {host}:{port}: {_dial_error(error)}") from None
+        raise Failure(f"dial tcp {host_port(host, port)}: {_dial_error(error)}") from None
     stream.close()
 
 
@@ -90,7 +91,8 @@ async def run_http(node: PodNetwork, action: Obj, container: Obj, pod_ip: str, t
     scheme = (action.get("scheme") or "HTTP").lower()
     path = action.get("path") or "/"
     path = path if path.startswith("/") else f"/{path}"
-    url = f"{scheme}://{host}:{port}{path}"
+    where = host_port(host, port)
+    url = f"{scheme}://{where}{path}"
     headers = _headers(action, host, port, agent)
     try:
         if scheme == "https":
@@ -105,9 +107,9 @@ async def run_http(node: PodNetwork, action: Obj, container: Obj, pod_ip: str, t
         text = f"net/http: HTTP/1.x transport connection broken: malformed HTTP response: {error}"
         raise Failure(f'Get "{url}": {text}') from None
     except ConnectionResetError:
-        raise Failure(f'Get "{url}": read tcp {host}:{port}: read: connection reset by peer') from None
+        raise Failure(f'Get "{url}": read tcp {where}: read: connection reset by peer') from None
     except OSError as error:
-        raise Failure(f'Get "{url}": dial tcp {host}:{port}: {_dial_error(error)}') from None
+        raise Failure(f'Get "{url}": dial tcp {where}: {_dial_error(error)}') from None
     if not 200 <= answer.status < 400:
         raise Failure(f"HTTP probe failed with statuscode: {answer.status}")
     if answer.status >= 300:
@@ -122,7 +124,7 @@ async def _connect(node: PodNetwork, host: str, port: int) -> Stream:
 def _headers(action: Obj, host: str, port: int, agent: str) -> http.Headers:
     given = [(h["name"], h.get("value", "")) for h in action.get("httpHeaders") or ()]
     names = {name.lower() for name, _ in given}
-    defaults = [("Host", f"{host}:{port}"), ("User-Agent", f"kube-{agent}/1.36"), ("Accept", "*/*")]
+    defaults = [("Host", host_port(host, port)), ("User-Agent", f"kube-{agent}/1.36"), ("Accept", "*/*")]
     return [pair for pair in defaults if pair[0].lower() not in names] + [*given, ("Connection", "close")]
 
 

@@ -41,8 +41,8 @@ class NodeAgent:
         client: Client,
         name: str,
         *,
-        address: str,
-        pod_cidr: str,
+        addresses: tuple[str, ...],
+        pod_cidrs: tuple[str, ...],
         zone: str | None,
         roles: tuple[str, ...],
         capacity: Mapping[str, str],
@@ -50,8 +50,8 @@ class NodeAgent:
     ) -> None:
         self.client = client
         self.name = name
-        self.address = address
-        self.pod_cidr = pod_cidr
+        self.addresses = addresses
+        self.pod_cidrs = pod_cidrs
         self.zone = zone
         self.roles = roles
         self.capacity = {**CAPACITY, **capacity}
@@ -66,7 +66,7 @@ class NodeAgent:
         """Create the Node, or bring an existing one up to date; it is Ready afterwards."""
         found = self.client.find("nodes", "", self.name)
         if found is None:
-            spec: Obj = {"podCIDR": self.pod_cidr, "podCIDRs": [self.pod_cidr]}
+            spec: Obj = {"podCIDR": self.pod_cidrs[0], "podCIDRs": list(self.pod_cidrs)}
             if "control-plane" in self.roles:
                 spec["taints"] = [{"key": _CONTROL_PLANE, "effect": "NoSchedule"}]
             node: Obj = {
@@ -121,7 +121,7 @@ class NodeAgent:
             "allocatable": dict(self.allocatable),
             "conditions": [*self._foreign(node), *(self._condition(node, *row, now) for row in _CONDITIONS)],
             "addresses": [
-                {"type": "InternalIP", "address": self.address},
+                *({"type": "InternalIP", "address": address} for address in self.addresses),
                 {"type": "Hostname", "address": self.name},
             ],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},

@@ -267,8 +267,13 @@ class PodWorker:
 
     def addresses(self) -> Mapping[str, str]:
         """What fieldRefs to status see."""
-        pod, node = self.sandbox.ip or "", self.kubelet.node_ip
-        return {"podIP": pod, "podIPs": pod, "hostIP": node, "hostIPs": node}
+        pod, node = self.sandbox.ips, self.kubelet.node_ips
+        return {
+            "podIP": next(iter(pod), ""),
+            "podIPs": ",".join(pod),
+            "hostIP": node[0],
+            "hostIPs": ",".join(node),
+        }
 
     # -- the end
 
@@ -365,7 +370,7 @@ class PodWorker:
             self._writing = False
 
     def _status(self, stored: Obj) -> Obj:
-        made, node_ip = self._statuses(), self.kubelet.node_ip
+        made = self._statuses()
         return statuses.pod_status(
             self.pod,
             made,
@@ -373,8 +378,8 @@ class PodWorker:
             phase=self._phase(made),
             failure=self.failure,
             sandbox=self.sandbox.net is not None,
-            node_ip=node_ip,
-            pod_ip=self.sandbox.ip,
+            node_ips=self.kubelet.node_ips,
+            pod_ips=self.sandbox.ips,
             start_time=self._start_time,
             now=self.clock.now(),
             ended=self.finished,

@@ -47,6 +47,11 @@ class Sandbox:
         self.files = MemoryTree(now=kubelet.clock.time, capacity=1 << 20, fstype="ext4", source="/dev/vda1")
         self._kubelet = kubelet
 
+    @property
+    def ip(self) -> str | None:
+        """The primary address."""
+        return self.ips[0] if self.ips else None
+
     def make(self, pod: Obj) -> None:
         """Address, network, shared files. Raises SandboxError."""
         kubelet, zone = self._kubelet, self._kubelet.zone
@@ -58,7 +63,7 @@ class Sandbox:
             self.ips = self._allocate()
             name = objects.name(pod)
             self.net = kubelet.fabric.attach(self.ips[0], name, node=kubelet.node_name, also=self.ips[1:])
-            kubelet.fabric.policy.attached(pod, (self.ip,))
+            kubelet.fabric.policy.attached(pod, self.ips)
         put = self.files.put
         put("hosts", hosts_file(pod, self.ips, zone).encode())
         put("resolv.conf", resolv_file(pod, zone, kubelet.upstream_dns).encode())

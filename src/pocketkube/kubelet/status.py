@@ -5,7 +5,7 @@ Models pkg/kubelet/status/generate.go and getPhase of pkg/kubelet/kubelet_pods.g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pocketkube import objects
 from pocketkube.objects import Obj
@@ -102,8 +102,8 @@ def pod_status(
     phase: str,
     failure: tuple[str, str] | None,
     sandbox: bool,
-    node_ip: str,
-    pod_ip: str | None,
+    node_ips: Sequence[str],
+    pod_ips: Sequence[str],
     start_time: str,
     now: str,
     ended: bool,
@@ -128,11 +128,11 @@ def pod_status(
         made["reason"], made["message"] = failure
     elif before.get("phase") == phase:
         made |= {field: before[field] for field in ("reason", "message") if before.get(field)}
-    made["hostIP"] = node_ip
-    made["hostIPs"] = [{"ip": node_ip}]
-    address = pod_ip or before.get("podIP")
-    if address:
-        made["podIP"], made["podIPs"] = address, [{"ip": address}]
+    made["hostIP"] = node_ips[0]
+    made["hostIPs"] = [{"ip": ip} for ip in node_ips]
+    addresses = pod_ips or [entry["ip"] for entry in before.get("podIPs") or ()]
+    if addresses:
+        made["podIP"], made["podIPs"] = addresses[0], [{"ip": ip} for ip in addresses]
     made["startTime"] = start_time
     spec = objects.spec(pod)
     if spec.get("initContainers"):

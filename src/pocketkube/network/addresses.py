@@ -29,6 +29,11 @@ def is_address(text: str) -> bool:
     return "%" not in text
 
 
+def host_port(host: str, port: int | str) -> str:
+    """`10.0.0.1:80`, `[fd00::1]:80`: Go's net.JoinHostPort."""
+    return f"[{host}]:{port}" if is_ipv6(host) else f"{host}:{port}"
+
+
 def wildcard(address: str) -> str:
     """What stands for "any address" of the same family: what a client's socket is bound to."""
     return "::" if is_ipv6(address) else "0.0.0.0"
