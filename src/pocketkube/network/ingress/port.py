@@ -1,0 +1,89 @@
+"""One port of the controller: its listener, its TLS, and the connections that came in by it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from typing import TYPE_CHECKING
+
+from pocketkube.network import tls
+from pocketkube.network.ingress.certificates import Names
+from pocketkube.network.ingress.connection import HEAD_SECONDS, Connection
+from pocketkube.network.ingress.matching import PortRoutes
+from pocketkube.network.sockets import Listener
+from pocketkube.network.stream import Stream
+
+if TYPE_CHECKING:
+    from pocketkube.network.ingress.server import ReverseProxy
+
+log = logging.getLogger(__name__)
+
+TLS_HANDSHAKE = 22
+"""The first byte of a TLS connection."""
+
+
+class Port:
+    """`run()` accepts until `close()`; `routes`, `names` and `tls` may be exchanged at any time."""
+
+    def __init__(self, proxy: ReverseProxy, listener: Listener) -> None:
+        self.proxy = proxy
+        self.listener = listener
+        self.routes = PortRoutes(())
+        self.tls = False
+        self.names = Names({}, {})
+        self._connections: set[Connection] = set()
+        self._front: ssl.SSLContext | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self.listener.closed
+
+    def close(self) -> None:
+        """Stop listening; idle connections end now, the others after their request."""
+        self.listener.close()
+        for connection in tuple(self._connections):
+            connection.close_when_idle()
+
+    async def run(self) -> None:
+        """Until the port is closed and its last connection has ended."""
+        async with asyncio.TaskGroup() as connections:
+            try:
+                async for stream in self.listener:
+                    connections.create_task(self._serve(stream), name=f"ingress {stream.remote}")
+            finally:
+                self.listener.close()
+
+    async def _serve(self, raw: Stream) -> None:
+        try:
+            connection = await self._connection(raw)
+            if connection is None:
+                return
+            self._connections.add(connection)
+            try:
+                await connection.run()
+            finally:
+                self._connections.discard(connection)
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+            log.debug("connection from %s: %s", raw.remote[0], error)
+        except Exception:
+            log.exception("a connection of the ingress controller failed")
+        finally:
+            raw.close()
+
+    async def _connection(self, raw: Stream) -> Connection | None:
+        """None when the client left at once. Raises ssl.SSLError, ConnectionError, TimeoutError."""
+        if not self.tls:
+            return Connection(self, raw, tls=False)
+        async with self.proxy.clock.timeout(HEAD_SECONDS):
+            first = await raw.read()
+            if not first:
+                return None
+            if first[0] != TLS_HANDSHAKE:  # no rule is served in the clear here: 404, as from Traefik
+                return Connection(self, raw, tls=False, first=first)
+            return Connection(self, await tls.server(raw, self._context(), first), tls=True)
+
+    def _context(self) -> ssl.SSLContext:
+        if self._front is None:
+            self._front = self.proxy.certificates.front(lambda name: self.names.find(name))
+        return self._front

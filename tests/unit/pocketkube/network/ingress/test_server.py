@@ -1,0 +1,98 @@
+import asyncio
+import json
+
+from pocketkube.network import http
+from pocketkube.network.ingress.routes import Backend, Table
+from tests.unit.pocketkube.network.ingress.harness import rule, site, table
+
+
+async def test_a_request_reaches_an_endpoint_with_forwarded_headers() -> None:
+    async with site(rule("/a", hosts=("shop.example.com",))) as here:
+        pod = here.serve()
+        spoof = [
+            ("X-Forwarded-For", "6.6.6.6"),
+            ("X_Real_Ip", "6.6.6.6"),
+            ("Connection", "x-secret"),
+            ("X-Secret", "s"),
+        ]
+        said = await here.told("/a/b?c=d", host="Shop.Example.com.:8080", headers=spoof)
+        assert said["server"] == pod.address
+        assert said["target"] == "/a/b?c=d"
+        assert said["headers"] == {
+            "host": "Shop.Example.com.:8080",
+            "x-forwarded-for": "10.244.1.9",
+            "x-forwarded-host": "Shop.Example.com.:8080",
+            "x-forwarded-port": "8080",
+            "x-forwarded-proto": "http",
+            "x-forwarded-server": "traefik",
+            "x-real-ip": "10.244.1.9",
+        }
+
+
+async def test_errors_are_worded_as_traefik_words_them() -> None:
+    async with site(rule("/none"), rule("/refused", backends=(Backend("shop", "dead", 80),))) as here:
+        here.pod("dead")
+        plain = "text/plain; charset=utf-8"
+        nothing = await here.get("/other-host")
+        assert (nothing.status, nothing.text, nothing.header("content-type")) == (404, "404 page not found\n", plain)
+        empty = await here.get("/none")
+        assert (empty.status, empty.text, empty.header("content-type")) == (503, "no available server\n", plain)
+        refused = await here.get("/refused")
+        assert (refused.status, refused.text, refused.header("content-type")) == (502, "Bad Gateway", "")
+
+
+async def test_endpoints_take_turns_and_weights_are_ratios() -> None:
+    stable, canary = Backend("shop", "web", 80, weight=9), Backend("shop", "canary", 80, weight=1)
+    async with site(rule(backends=(stable, canary))) as here:
+        pods = [here.serve(), here.serve()]
+        here.serve("canary")
+        servers = [(await here.told())["server"] for _ in range(40)]
+        assert [servers.count(pod.address) for pod in pods] == [18, 18]
+
+
+async def test_two_hundred_tables_without_a_failed_request() -> None:
+    async with site() as here:
+        here.serve()
+        stop = asyncio.Event()
+        served = 0
+
+        async def hammer() -> None:
+            nonlocal served
+            exchange = http.Exchange(await here.connect())
+            while not stop.is_set():
+                await exchange.send("GET", "/", [("Host", "h")])
+                head = await exchange.head()
+                body = b"".join([piece async for piece in exchange.body()])
+                assert head.status == 200, body
+                assert json.loads(body)["target"] == "/"
+                served += 1
+
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(4):
+                clients.create_task(hammer())
+            for number in range(200):
+                here.update(table(rule(), rule(f"/{number}")))
+                before = served
+                while served < before + 3:
+                    await asyncio.sleep(0)
+            stop.set()
+        assert served > 600
+
+
+async def test_a_port_that_vanishes_finishes_its_requests() -> None:
+    go_on = asyncio.Event()
+
+    async def slow(request: http.Request) -> http.Response:
+        await go_on.wait()
+        return http.Response(200, [], b"done")
+
+    async with site(port=81) as here:
+        here.serve(handler=slow)
+        idle = await here.connect(81)
+        asking = asyncio.create_task(here.get(port=81))
+        await asyncio.sleep(0.05)
+        here.update(Table())
+        assert await idle.read() == b""
+        go_on.set()
+        answer = await asking
+        assert (answer.status, answer.body, answer.header("connection")) == (200, b"done", "close")
