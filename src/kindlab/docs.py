@@ -47,7 +47,8 @@ first hop that is not ok, or null).
 
 `kindlab list --json`: `{"labs": [{"slug", "title", "minutes", "kcna", "points", "max_points", "started"}]}`.
 
-`kindlab url TARGET --json`: `{"urls": [...]}`. `kindlab lint --json`: `problems[]`, `states`, `wrong`, `caught`.
+`kindlab url TARGET --json`: `{"urls": [...], "notes": [...]}`.
+`kindlab lint --json`: `problems[]`, `states`, `wrong`, `caught`.
 """
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kindlab import paths
-from kindlab.api import Api
+from kindlab.api import Api, Obj
 from kindlab.errors import Problem, UsageProblem
 
 KINDS = ("auto", "pocket", "kind", "current")
@@ -61,6 +61,14 @@ class Provider(Protocol):
         ...
 
     def status(self) -> Status: ...
+
+    def service_urls(self, api: Api, service: Obj) -> list[str]:
+        """What this machine can open of a Service; none when it is not open to the outside."""
+        ...
+
+    def ingress_urls(self, api: Api, ingress: Obj) -> dict[str, str]:
+        """Scheme (http, https) -> base URL of this machine that leads to the controller of an Ingress."""
+        ...
 
 
 def provider(kind: str, *, name: str = "", context: str | None = None, **embedded: Any) -> Provider:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kindlab.api import Api, ApiError
+from kindlab.api import Api, ApiError, Obj
+from kindlab.clusters import addresses
 from kindlab.clusters.base import Status, Step, sentence
 from kindlab.errors import Problem
 
@@ -40,6 +41,12 @@ class Current:
         except (Problem, ApiError) as error:
             return Status(name, self.kind, None, self.context, False, _why(error))
         return Status(name, self.kind, None, self.context, True, f"Kubernetes {version['gitVersion']}")
+
+    def service_urls(self, api: Api, service: Obj) -> list[str]:
+        return addresses.of_service(api, service)
+
+    def ingress_urls(self, api: Api, ingress: Obj) -> dict[str, str]:
+        return addresses.of_ingress(ingress)
 
 
 def _current_context() -> str:

@@ -10,11 +10,14 @@ import shutil
 import subprocess
 
 from kindlab import paths
-from kindlab.api import Api, ApiError
+from kindlab.api import Api, ApiError, Obj
+from kindlab.clusters import addresses
 from kindlab.clusters.base import Status, Step
 from kindlab.errors import Problem
 
 NODES_TIMEOUT = 300.0
+HOST_PORTS = {30080: 8080, 30443: 8443}
+"""Node port -> port of 127.0.0.1, as cluster-config/kind.yaml maps them."""
 
 
 class Kind:
@@ -70,6 +73,16 @@ class Kind:
             "",
             f"Look with: kubectl --kubeconfig {self.kubeconfig} describe nodes",
         )
+
+    def service_urls(self, api: Api, service: Obj) -> list[str]:
+        """Of node ports, those that cluster-config/kind.yaml maps; of load balancers, their addresses."""
+        ports = [p.get("nodePort") for p in service["spec"].get("ports") or ()]
+        mapped = [f"http://127.0.0.1:{HOST_PORTS[port]}" for port in ports if port in HOST_PORTS]
+        balanced = (service.get("status") or {}).get("loadBalancer") or {}
+        return mapped or (addresses.of_service(api, service) if balanced.get("ingress") else [])
+
+    def ingress_urls(self, api: Api, ingress: Obj) -> dict[str, str]:
+        return {"http": f"http://127.0.0.1:{HOST_PORTS[30080]}", "https": f"https://127.0.0.1:{HOST_PORTS[30443]}"}
 
     def down(self, step: Step) -> bool:
         if shutil.which("kind") is None or self.name not in self._run("get", "clusters").split():

@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from kindlab import paths
+from kindlab.api import Api, Obj
 from kindlab.clusters.base import Status, Step
 from kindlab.errors import Problem
 
@@ -174,6 +175,16 @@ class Pocket:
         except (OSError, ValueError):
             return {}
         return found
+
+    def service_urls(self, api: Api, service: Obj) -> list[str]:
+        meta = service["metadata"]
+        entries = self.host_ports().get(f"{meta['namespace']}/{meta['name']}", ())
+        return [entry["url"] for entry in entries if "url" in entry]
+
+    def ingress_urls(self, api: Api, ingress: Obj) -> dict[str, str]:
+        leads = {leads_to: scheme for scheme, (_, leads_to) in STATIC_PORTS.items()}
+        entries = [e for e in self.host_ports().get("static", ()) if "url" in e and e["port"] in leads]
+        return {leads[e["port"]]: f"{leads[e['port']]}://127.0.0.1:{e['hostPort']}" for e in entries}
 
     def _other_ports(self) -> bool:
         """Whether other ports are asked for than the running cluster has."""

@@ -46,11 +46,20 @@ def why(target: str, sender: str, namespace: str | None, cluster: str | None, as
 @cluster_option
 @json_option
 def url(target: str, namespace: str | None, cluster: str | None, as_json: bool) -> None:
-    """The address a browser on this machine can open for svc/NAME."""
+    """The address a browser on this machine can open for svc/NAME or ingress/NAME.
+
+    What must be known besides, such as names this machine does not know, goes to standard error.
+    """
     from kindlab import urls
 
-    found = urls.for_target(base.ready(cluster), namespace or _space(), target)
-    click.echo(json.dumps({"urls": found}) if as_json else "\n".join(found))
+    api = base.ready(cluster).api()
+    found = urls.for_target(base.active(cluster), api, namespace or _space(), target)
+    if as_json:
+        click.echo(json.dumps({"urls": found.urls, "notes": found.notes}))
+        return
+    click.echo("\n".join(found.urls))
+    for note in found.notes:
+        click.echo(note, err=True)
 
 
 @click.command(
