@@ -31,6 +31,7 @@ from pocketkube.network.fabric import Fabric
 from pocketkube.network.hostports import HostPorts
 from pocketkube.network.policy_engine import PolicyEngine
 from pocketkube.network.proxy import Proxy
+from pocketkube.network.proxy_health import ProxyHealth
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
 from pocketkube.resources.nodes import NOT_READY

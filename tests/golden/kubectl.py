@@ -110,8 +110,13 @@ class Session:
         )
         return Ran(ran.returncode, ran.stdout.decode(errors="replace"), ran.stderr.decode(errors="replace"))
 
-    def run_beside(self, args: list[str], commands: list[str], expected_exit: int) -> tuple[Ran, list[Ran]]:
-        """Run while shell `commands` run; then end it as the recorder did (by its expected exit code)."""
+    def run_beside(
+        self, args: list[str], commands: list[str], expected_exit: int, greetings: int = 1
+    ) -> tuple[Ran, list[Ran]]:
+        """Run while shell `commands` run; then end it as the recorder did (by its expected exit code).
+
+        The commands start when kubectl has printed that many lines: "Forwarding from ...", "Starting to serve on ...".
+        """
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
                 [str(self._program), *args],
@@ -122,7 +127,7 @@ class Session:
                 cwd=self._folder,
             )
             assert process.stdout is not None
-            first = process.stdout.readline()  # "Forwarding from ...", "Starting to serve on ..."
+            first = b"".join(process.stdout.readline() for _ in range(greetings))
             ran = []
             for command in commands:
                 done = subprocess.run(
@@ -233,6 +238,12 @@ OLDER_TEXTS: tuple[OlderText, ...] = (
         r"unchanged \(dry run\)$",
         "configured (dry run)",
         r"^apply .*--dry-run=client",
+    ),
+    OlderText(
+        "klog prints the line number of kubectl's own source file",
+        r"^(<klog> portforward\.go):522\]",
+        r"\1:424]",
+        r"^port-forward ",
     ),
     OlderText(
         "api-resources padded the last column, empty or not",

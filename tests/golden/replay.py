@@ -275,7 +275,8 @@ class Replay:
         beside = [other["cmd"] for other in step.get("background") or []]
         streams: list[tuple[str, dict[str, Any], Ran]] = []
         if beside:
-            ran, others = self._session.run_beside(sent["args"], beside, step["exit"])
+            greetings = max(1, step["stdout"].count("Forwarding from "))
+            ran, others = self._session.run_beside(sent["args"], beside, step["exit"], greetings)
             for golden, other in zip(step["background"], others, strict=True):
                 streams.append((f"$ {golden['cmd']}: ", golden, other))
         else:

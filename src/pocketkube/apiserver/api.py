@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pocketkube.apiserver.request import Target
-from pocketkube.apiserver.streams.runtime import PodRuntime
+from pocketkube.apiserver.streams.runtime import Dialer, PodRuntime
 from pocketkube.apiserver.tokens import Tokens
 from pocketkube.registry import Registry
 from pocketkube.resources.base import Resource
@@ -20,10 +20,18 @@ EncodingKey = tuple[int, str, str, str]
 class Api:
     """One per server."""
 
-    def __init__(self, registry: Registry, tokens: Tokens, runtime: PodRuntime | None, port: int = 0) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        tokens: Tokens,
+        runtime: PodRuntime | None,
+        port: int = 0,
+        dialer: Dialer | None = None,
+    ) -> None:
         self.registry = registry
         self.tokens = tokens
         self.runtime = runtime
+        self.dialer = dialer
         self.port = port
         self.clock = registry.clock
         self.kinds: dict[tuple[str, str], dict[str, Resource]] = {}

@@ -18,7 +18,7 @@ from pocketkube.apiserver.authentication import Authenticator
 from pocketkube.apiserver.body import LIMIT
 from pocketkube.apiserver.pki import Pki
 from pocketkube.apiserver.request import Query, Request, split_path
-from pocketkube.apiserver.streams.runtime import PodRuntime
+from pocketkube.apiserver.streams.runtime import Dialer, PodRuntime
 from pocketkube.apiserver.tokens import Tokens
 from pocketkube.errors import InternalError, StatusError
 from pocketkube.registry import Registry
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class ApiServer:
-    """Serves `registry`. `runtime` reaches running containers (None: logs, exec and attach answer 503).
+    """Serves `registry`. `runtime` reaches running containers, `dialer` what listens in the cluster (None: 503).
 
     `port` 0 lets the system choose; `start` returns the one taken. A taken port raises OSError (EADDRINUSE).
     """
@@ -39,6 +39,7 @@ class ApiServer:
         *,
         pki: Pki,
         runtime: PodRuntime | None = None,
+        dialer: Dialer | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -48,6 +49,7 @@ class ApiServer:
         self._pki = pki
         self._registry = registry
         self._runtime = runtime
+        self._dialer = dialer
         self._authenticator = Authenticator(pki.token, self.tokens)
         self._api: Api | None = None
         self._runner: web.ServerRunner | None = None
@@ -57,7 +59,7 @@ class ApiServer:
         listener = socket.create_server((self._host, self.port), backlog=512)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
-        self._api = Api(self._registry, self.tokens, self._runtime, self.port)
+        self._api = Api(self._registry, self.tokens, self._runtime, self.port, self._dialer)
         server = web.Server(
             self._handle,
             request_factory=_make_request,

@@ -1,7 +1,6 @@
-"""Subresources: status, scale, binding, eviction, tokens, and the doors to logs, exec and attach.
+"""Subresources: status, scale, binding, eviction, tokens, and the doors to logs, exec, port-forward and proxy.
 
-Models pkg/registry/{core/pod,core/serviceaccount,apps/*}/storage. Left out: PodDisruptionBudgets (an eviction deletes),
-port-forward and proxy.
+Models pkg/registry/{core/pod,core/serviceaccount,apps/*}/storage. Left out: PodDisruptionBudgets (an eviction deletes).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.info import NOT_ALLOWED
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.respond import answer
-from pocketkube.apiserver.streams import commands, logs, portforward
+from pocketkube.apiserver.streams import commands, logs, portforward, proxy
 from pocketkube.apiserver.tokens import ISSUER
 from pocketkube.apiserver.verbs import get, storage_namespace, update
 from pocketkube.errors import (
@@ -47,7 +46,7 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
     if found is None:
         raise NotFound("the server could not find the requested resource", details={})
     shown, verbs = found
-    if request.verb not in verbs:
+    if request.verb not in verbs and (request.method, target.subresource) != ("OPTIONS", "proxy"):  # it has no verb
         raise MethodNotAllowed(NOT_ALLOWED, details={})
     special = _HANDLERS.get((kind.plural, target.subresource)) or _HANDLERS.get(("", target.subresource))
     if special is not None:
@@ -239,10 +238,6 @@ def _bound_pod(api: Api, target: Target, reference: Obj | None) -> Obj | None:
     return pod
 
 
-async def _later(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
-    raise NotImplementedHere(f"{kind.plural}/{target.subresource} is not supported by this cluster yet")
-
-
 _HANDLERS: Final[dict[tuple[str, str], Handler]] = {
     ("", "scale"): _scale,
     ("pods", "binding"): _binding,
@@ -251,6 +246,6 @@ _HANDLERS: Final[dict[tuple[str, str], Handler]] = {
     ("pods", "exec"): commands.exec_,
     ("pods", "attach"): commands.attach,
     ("pods", "portforward"): portforward.handle,
-    ("", "proxy"): _later,
+    ("", "proxy"): proxy.handle,
     ("serviceaccounts", "token"): _token,
 }

@@ -45,7 +45,7 @@ class PortForwarder:
             return await network.connect("::1", port)
         except OSError as error:
             v6 = f"dial tcp6 [::1]:{port}: {_text(error)}"
-            if error.errno in (errno.ENETUNREACH, errno.EADDRNOTAVAIL):  # no IPv6 in this pod
+            if not any(":" in address for address in network.addresses):  # a node without IPv6 knows no such localhost
                 v6 = "dial tcp6: address localhost: no suitable address found"
         raise OSError(
             self._wrapped(

@@ -17,6 +17,9 @@ from pocketkube.objects import Obj
 from pocketkube.resources import formats
 from pocketkube.store import Event
 
+CONNECT = ("create", "delete", "get", "patch", "update")
+"""The verbs of a subresource that hands any request on: proxy."""
+
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 

@@ -7,13 +7,13 @@ ready until somebody says so. Left out: spec.configSource.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats
-from pocketkube.resources.base import Column, Resource
+from pocketkube.resources.base import CONNECT, Column, Resource
 from pocketkube.resources.columns import AGE, NAME, UNKNOWN, age, described
 from pocketkube.selectors import label_value_errors
 
@@ -39,6 +39,7 @@ class RESOURCE(Resource):
     short_names = ("no",)
     namespaced = False
     has_status = True
+    subresources: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {"proxy": ("NodeProxyOptions", CONNECT)}
     storage_prefix = "minions"
     revalidates_metadata = True
     columns = described(
@@ -111,6 +112,7 @@ class RESOURCE(Resource):
             if identity in seen:
                 yield fields.duplicate(at, taint)
             seen.add(identity)
+        yield from _pod_cidrs(objects.spec(obj).get("podCIDRs") or [])
 
     def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
         yield from self.validate(new)
@@ -121,6 +123,14 @@ class RESOURCE(Resource):
                 if name == "providerID":
                     text = 'node updates may not change providerID except from "" to valid'
                 yield fields.forbidden(f"spec.{name}", text)
+
+
+def _pod_cidrs(cidrs: list[str]) -> Iterator[Cause]:
+    for index, cidr in enumerate(cidrs):
+        for problem in formats.cidr_legacy(cidr):
+            yield fields.invalid(f"spec.podCIDRs[{index}]", cidr, problem)
+    if len(cidrs) > 1 and (len(cidrs) > 2 or len({":" in cidr for cidr in cidrs}) < 2):
+        yield fields.invalid("spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family")
 
 
 def _taint(at: str, taint: Obj) -> Iterator[Cause]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from pocketkube import objects
 from pocketkube.errors import Cause, Conflict
 from pocketkube.objects import Obj
-from pocketkube.resources.base import Column, DeleteOptions, Resource
+from pocketkube.resources.base import CONNECT, Column, DeleteOptions, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
 from pocketkube.resources.pod_spec import admission, defaults, printing, updates, validation, warnings
 from pocketkube.resources.pod_spec.quality import qos_class
@@ -37,6 +37,7 @@ class RESOURCE(Resource):
         "exec": ("PodExecOptions", ("create", "get")),
         "log": ("Pod", ("get",)),
         "portforward": ("PodPortForwardOptions", ("create", "get")),
+        "proxy": ("PodProxyOptions", CONNECT),
     }
     revalidates_metadata = True
     columns = described(

@@ -6,13 +6,13 @@ Models pkg/registry/core/service, SetDefaults_Service, ValidateService* and the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pocketkube import objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats
-from pocketkube.resources.base import Column, Resource, World
+from pocketkube.resources.base import CONNECT, Column, Resource, World
 from pocketkube.resources.columns import AGE, NAME, age, described
 from pocketkube.resources.service_spec import linked, validation
 from pocketkube.resources.service_spec.allocation import Addresses
@@ -29,6 +29,7 @@ class RESOURCE(Resource):
     short_names = ("svc",)
     categories = ("all",)
     has_status = True
+    subresources: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {"proxy": ("ServiceProxyOptions", CONNECT)}
     storage_prefix = "services/specs"
     create_on_update = True
     returns_deleted = True

@@ -1,4 +1,4 @@
-"""What the API server needs from the kubelet side: running containers to read logs of, and to run commands in.
+"""What the API server needs from the nodes: running containers to read logs of, to run commands in and to connect to.
 
 The API server never imports the kubelet; the composition root hands it an object of this shape.
 """
@@ -38,6 +38,28 @@ class Duplex(Protocol):
     def write_eof(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+class Peer(Protocol):
+    """The far end of a connection the API server opened for a client it proxies."""
+
+    async def read(self) -> bytes:
+        """b"" at the end. Raises ConnectionResetError."""
+        ...
+
+    async def write(self, data: bytes, /) -> None:
+        """Raises BrokenPipeError, ConnectionResetError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Dialer(Protocol):
+    """The control-plane node's way into the cluster's network."""
+
+    async def dial(self, address: str, port: int, *, secure: bool = False) -> Peer:
+        """Connect; `secure`: with TLS, whoever answers. Raises OSError, TimeoutError (nobody answers), ssl.SSLError."""
+        ...
 
 
 class PortForwarder(Protocol):
