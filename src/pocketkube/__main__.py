@@ -46,6 +46,22 @@ def main() -> int:
     for scheme, port, leads_to in (("http", 8080, 30080), ("https", 8443, 30443)):
         text = f"port on 127.0.0.1 that leads to node port {leads_to} (default: {port}; 0: none)"
         parser.add_argument(f"--{scheme}-port", type=int, default=port, metavar="PORT", help=text)
+    text = "do not install this add-on, e.g. traefik; may be repeated"
+    parser.add_argument("--no-addon", action="append", default=[], metavar="NAME", help=text)
+    parser.add_argument(
+        "--load-balancer-pool",
+        metavar="RANGES",
+        type=_pool,
+        help="addresses for LoadBalancer Services, as FIRST-LAST with commas between, or none to leave them pending "
+        "(default: 172.18.255.200-172.18.255.250 and 51 of IPv6)",
+    )
+    parser.add_argument(
+        "--max-endpoints-per-slice",
+        metavar="N",
+        type=_slice_size,
+        default=100,
+        help="how many endpoints an EndpointSlice holds at most, 1 to 1000 (default: 100)",
+    )
     options = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
@@ -64,6 +80,24 @@ def main() -> int:
         logging.getLogger("pocketkube").error("the cluster has failed", exc_info=error)
         return _fail(*explain(cause, options))
     return 0
+
+
+def _pool(text: str) -> str:
+    from pocketkube.controllers.addresspool import AddressPool
+
+    if text == "none":
+        return ""
+    try:
+        AddressPool(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _slice_size(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 1000")
+    return int(text)
 
 
 def first_cause(error: BaseException) -> BaseException:
@@ -126,6 +160,9 @@ async def _serve(options: argparse.Namespace) -> None:
         host_ports=not options.no_host_ports,
         http_port=options.http_port,
         https_port=options.https_port,
+        no_addons=tuple(options.no_addon),
+        max_endpoints_per_slice=options.max_endpoints_per_slice,
+        **({} if options.load_balancer_pool is None else {"load_balancer_pool": options.load_balancer_pool}),
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -72,6 +72,12 @@ class Config:
     """Port of this machine that leads to node port 30080 of the first worker, as in kind.yaml; 0 for none."""
     https_port: int = 8443
     """The same for node port 30443."""
+    no_addons: tuple[str, ...] = ()
+    """Of data/addons, what is not installed: `traefik`."""
+    load_balancer_pool: str = "172.18.255.200-172.18.255.250,fc00:f853:ccd:e793::ff00-fc00:f853:ccd:e793::ff32"
+    """Addresses for Services of type LoadBalancer (controllers.addresspool); "" leaves them pending."""
+    max_endpoints_per_slice: int = 100
+    """kube-controller-manager --max-endpoints-per-slice."""
     zones: tuple[str, ...] = ("zone-a", "zone-b")
 
     def nodes(self, addressing: Addressing) -> Iterator[Node]:
@@ -126,6 +132,8 @@ class Cluster:
             "dns_ip": addressing.dns_ip,
             "cluster_domain": "cluster.local",
             "ca_crt": pki.ca_pem,
+            "load_balancer_pool": config.load_balancer_pool,
+            "max_endpoints_per_slice": str(config.max_endpoints_per_slice),
         }
         registry = self.registry = Registry(store, clock, zone)
         admin = Client(registry, "pocketkube")
@@ -146,6 +154,10 @@ class Cluster:
         parts: list[Coroutine[None, None, None]] = [c(Client(registry, c.name)).run() for c in controllers()]
         parts.append(Scheduler(Client(registry, "default-scheduler")).run())
         parts += [kubelet.run() for kubelet in kubelets]
+        parts += [
+            ProxyHealth(Client(registry, "kube-proxy", node.name), proxy, fabric.node(node.name), node.name).run()
+            for node in nodes
+        ]
         parts.append(ApiEndpoint(fabric.node(nodes[0].name), self.port).run())
         if config.host_ports:
             mappings = ("http", config.http_port, 30080), ("https", config.https_port, 30443)
@@ -157,7 +169,7 @@ class Cluster:
         self._step("waiting for the nodes")
         await self._nodes_ready(admin, {node.name for node in nodes})
         pki.write_kubeconfig(self.kubeconfig, name=config.name, server=f"https://127.0.0.1:{self.port}")
-        asyncio.get_running_loop().call_soon(install_addons, Client(registry, "kubeadm"))
+        asyncio.get_running_loop().call_soon(install_addons, Client(registry, "kubeadm"), config.no_addons)
 
     def _kubelet(self, registry: Registry, node: Node, fabric: Fabric, lent: Mapping[str, Any]) -> Kubelet:
         return Kubelet(
@@ -229,10 +241,15 @@ class Lazily(Mapping[str, Any]):
 
 
 def _lent(registry: Registry, pki: Pki) -> Mapping[str, Any]:
-    """What the cluster lends to its nodes: tokens for service accounts, and its DNS zone for CoreDNS."""
+    """What the cluster lends to its nodes: tokens for service accounts; to CoreDNS and to the ingress controller, in
+    their namespaces only, the DNS zone and a client."""
     from pocketkube.network.dns import Zone
 
-    return {"dns": Zone(Client(registry, "coredns"), registry.zone), "tokens": Tokens(registry, pki)}
+    return {
+        "dns": Zone(Client(registry, "coredns"), registry.zone),
+        "ingress": Client(registry, "traefik"),
+        "tokens": Tokens(registry, pki),
+    }
 
 
 async def _together(parts: Iterable[Coroutine[None, None, None]]) -> None:

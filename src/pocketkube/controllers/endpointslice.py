@@ -8,9 +8,9 @@ another managed-by label are left alone; edits of its own are undone. Left out: 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 from pocketkube import objects
+from pocketkube.client import Client
 from pocketkube.controllers import pods, services
 from pocketkube.controllers.base import Controller, Mapping, namespace_is_terminating, own_key
 from pocketkube.controllers.packing import Identity, identity, in_order, pack
@@ -29,8 +29,10 @@ Ports = tuple[tuple[object, ...], ...]
 
 class EndpointSliceController(Controller):
     name = "endpoint-slice-controller"
-    max_endpoints_per_slice: ClassVar[int] = 100
-    """kube-controller-manager --max-endpoints-per-slice."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self.max_endpoints_per_slice = int(client.registry.zone.get("max_endpoints_per_slice", 100))
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         self._triggers = services.TriggerTimes()

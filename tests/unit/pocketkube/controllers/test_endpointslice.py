@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.pocketkube.controllers.world import NAMESPACE, World, running
+from tests.unit.pocketkube.controllers.world import NAMESPACE, ZONE, World, running
 
 from pocketkube import objects
 from pocketkube.client import Client
@@ -182,11 +182,8 @@ async def test_the_limit_is_a_setting() -> None:
     world.node("n")
     world.create("serviceaccounts", {"metadata": {"name": "default"}})
     async with running(world, []):
-
-        class Small(CONTROLLER):
-            max_endpoints_per_slice = 3
-
-        controller = Small(Client(world.registry, Small.name))
+        world.registry.zone = {**ZONE, "max_endpoints_per_slice": "3"}
+        controller = CONTROLLER(Client(world.registry, CONTROLLER.name))
         world.service(selector=SELECTOR)
         for number in range(7):
             world.pod(f"p-{number}", SELECTOR)
