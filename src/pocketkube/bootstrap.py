@@ -4,7 +4,7 @@ Models what kube-apiserver's bootstrap controllers and kubeadm's add-ons make. O
 so an add-on somebody changed stays changed over a restart. Left out: RBAC roles, the kube-proxy DaemonSet.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from ipaddress import ip_network
 
@@ -23,18 +23,21 @@ def bootstrap(client: Client, zone: Mapping[str, str], api_address: str) -> None
     _ensure(client, "endpointslices", _kubernetes_endpoints(api_address))
 
 
-def install_addons(client: Client) -> None:
-    """Create the objects packaged under data/addons where they are missing."""
-    for addon in _addons(client.registry.zone["dns_ip"]):
+def install_addons(client: Client, without: Collection[str] = ()) -> None:
+    """Create the objects packaged under data/addons where they are missing; `without`: files to leave out."""
+    for addon in _addons(client.registry.zone["dns_ip"], without):
         _ensure(client, _resource_of(client, addon), addon)
 
 
-def _addons(dns_ip: str) -> list[Obj]:
+def _addons(dns_ip: str, without: Collection[str]) -> list[Obj]:
     import yaml  # not at the top: it takes a twentieth of a second, and the nodes need not wait for it
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster
     folder = files("pocketkube") / "data" / "addons"
-    manifests = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
+    names = {f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")}
+    if unknown := set(without) - names:
+        raise LookupError(f"there is no add-on {sorted(unknown)[0]!r}: there are {', '.join(sorted(names))}")
+    manifests = [folder / f"{name}.yaml" for name in sorted(names - set(without))]
     return [
         obj
         for f in manifests

@@ -34,4 +34,6 @@ class Image:
     hard_links: ClassVar[Mapping[str, str]] = {}
     """As `links`, for those that are the same file."""
     system: ClassVar[tuple[str, ...]] = ()
-    """Cluster services this image is lent (`dns`), when its pod runs in kube-system."""
+    """Cluster services this image is lent (`dns`), when its pod runs in `home`."""
+    home: ClassVar[str] = "kube-system"
+    """The namespace where it is trusted with them: nobody else's pod gets at the cluster by its image."""

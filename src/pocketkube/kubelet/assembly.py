@@ -62,7 +62,7 @@ def configure(
     groups = [*(pod_security.get("supplementalGroups") or ())]
     if pod_security.get("fsGroup") is not None:
         groups.append(pod_security["fsGroup"])
-    lent = image.system if objects.namespace(pod) == "kube-system" else ()
+    lent = image.system if objects.namespace(pod) == image.home else ()
     argv = arguments(container, image, declared)
     if not argv:
         raise ConfigError("no command specified")

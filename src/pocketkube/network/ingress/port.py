@@ -32,6 +32,8 @@ class Port:
         self.routes = PortRoutes(())
         self.tls = False
         self.names = Names({}, {})
+        self.gone = asyncio.Event()
+        """Set when it is closed and its last connection has ended."""
         self._connections: set[Connection] = set()
         self._front: ssl.SSLContext | None = None
 
@@ -47,12 +49,15 @@ class Port:
 
     async def run(self) -> None:
         """Until the port is closed and its last connection has ended."""
-        async with asyncio.TaskGroup() as connections:
-            try:
-                async for stream in self.listener:
-                    connections.create_task(self._serve(stream), name=f"ingress {stream.remote}")
-            finally:
-                self.listener.close()
+        try:
+            async with asyncio.TaskGroup() as connections:
+                try:
+                    async for stream in self.listener:
+                        connections.create_task(self._serve(stream), name=f"ingress {stream.remote}")
+                finally:
+                    self.listener.close()
+        finally:
+            self.gone.set()
 
     async def _serve(self, raw: Stream) -> None:
         try:

@@ -89,6 +89,13 @@ class ReverseProxy:
             self._ports.clear()
             self.pool.close()
 
+    async def drain(self) -> None:
+        """Stop listening; returns once every request under way has been answered. `run()` must be running."""
+        ports = list(self._ports.values())
+        self.update(Table())
+        for port in ports:
+            await port.gone.wait()
+
     def mirror(self, copy: Copy) -> None:
         """Send a copy of a request; nobody waits for it."""
         if self._tasks is not None:

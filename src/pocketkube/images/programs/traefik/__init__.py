@@ -1,0 +1,1 @@
+"""Traefik Proxy: its flags, its files, its log lines; the routing is `network/ingress`."""
