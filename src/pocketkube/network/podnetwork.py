@@ -58,6 +58,11 @@ class PodNetwork:
         """One of each family it has, the primary one first; the loopback is left out."""
         return self._host.addresses
 
+    def source_for(self, address: str) -> str:
+        """The pod's own address of the family of `address`; the primary one where it has none of it."""
+        sender = self._host.senders.get(is_ipv6(address), self._host.sender)
+        return sender.address
+
     @property
     def name(self) -> str:
         return self._host.name

@@ -1,24 +1,41 @@
 """What libc does inside a container when a program asks for a host's addresses.
 
 Models getaddrinfo with `files dns`: /etc/hosts first, then /etc/resolv.conf's search list, ndots, timeout and attempts
-over UDP, TCP when the answer was cut short. Left out: IPv6 (AAAA is never asked: the cluster is IPv4 only), sortlist,
-rotate, single-request.
+over UDP, TCP when the answer was cut short; addresses in the order of RFC 6724. Only the families that the pod has are
+asked for, as with AI_ADDRCONFIG. Left out: sortlist, rotate, single-request, glibc's own older table (with it unique
+local IPv6 addresses come before IPv4).
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from dnslib import QTYPE, RCODE, DNSError, DNSRecord
+
+from pocketkube.network.addresses import LOOPBACK, is_address, is_ipv6, is_loopback, literal, wildcard
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.process import Process
 
 PORT = 53
+IPV4, IPV6 = 4, 6
+POLICIES = tuple(
+    (ip_network(prefix), precedence, label)
+    for prefix, precedence, label in (
+        ("::1/128", 50, 0),
+        ("::ffff:0:0/96", 35, 4),
+        ("2002::/16", 30, 2),
+        ("2001::/32", 5, 5),
+        ("fc00::/7", 3, 13),
+        ("::/0", 40, 1),
+    )
+)
+"""RFC 6724, section 2.1: (prefix, precedence, label), narrower ones first. IPv4 is looked up as mapped."""
 MOST_SERVERS = 3
 """libc's MAXNS: further nameserver lines are ignored."""
 
@@ -107,35 +124,78 @@ def hosts(process: Process) -> Iterator[tuple[str, list[str]]]:
             yield words[0], words[1:]
 
 
-async def lookup(process: Process, name: str) -> list[str]:
-    """The IPv4 addresses of a host name (an address is its own), never empty. Raises NotFound, TemporaryFailure."""
+async def lookup(process: Process, name: str, version: int | None = None) -> list[str]:
+    """The addresses of a host name (an address is its own), the best to try first; never empty.
+
+    `version` IPV4 or IPV6 leaves the other family out. Raises NotFound, TemporaryFailure.
+    """
     if is_address(name):
-        return [name]
-    wanted = name.rstrip(".").lower()
-    known = [a for a, names in hosts(process) if is_address(a) and wanted in (n.lower() for n in names)]
-    if known:
-        return known
-    if wanted == "localhost":
-        return ["127.0.0.1"]
-    return await ask(process, name)
+        found = [str(ip_address(name))]
+    else:
+        wanted = name.rstrip(".").lower()
+        found = [a for a, names in hosts(process) if is_address(a) and wanted in (n.lower() for n in names)]
+        if not found and wanted == "localhost":
+            found = list(LOOPBACK.values())
+    found = [a for a in found if version in (None, ip_address(a).version)]
+    return order(process, found) if found else await ask(process, name, version)
 
 
-async def ask(process: Process, name: str) -> list[str]:
+async def first(process: Process, name: str, version: int | None = None) -> str:
+    """The one address that BusyBox and Go's ResolveTCPAddr take: IPv4 if there is any. Raises as `lookup`."""
+    found = await lookup(process, name, version)
+    return next((address for address in found if not is_ipv6(address)), found[0])
+
+
+async def ask(process: Process, name: str, version: int | None = None) -> list[str]:
     """As `lookup`, from DNS only."""
+    if is_address(name):
+        raise NotFound
     conf = resolv_conf(process)
+    own = {ip_address(address).version for address in process.net.addresses}
+    kinds = [
+        kind for kind, number in (("A", IPV4), ("AAAA", IPV6)) if version == number or (not version and number in own)
+    ]
     failed = False
     for candidate in conf.candidates(name):
         try:
-            response = await query(process, candidate, "A", conf)
+            if len(kinds) == 1:
+                replies = [await query(process, candidate, kinds[0], conf)]
+            else:  # both leave at once: what is not answered takes no longer than one would
+                both = (query(process, candidate, kind, conf) for kind in kinds)
+                answers = await asyncio.gather(*both, return_exceptions=True)
+                replies = [found for found in answers if isinstance(found, DNSRecord)]
+                if not replies and isinstance(answers[0], BaseException):
+                    raise answers[0]
         except TemporaryFailure:
             failed = True
             continue
         except BadName:
             continue
-        addresses = [str(record.rdata) for record in response.rr if record.rtype == QTYPE.A]
+        records = [record for reply in replies for record in reply.rr]
+        addresses = [literal(str(r.rdata)) for r in records if r.rtype in (QTYPE.A, QTYPE.AAAA)]
         if addresses:
-            return addresses
+            return order(process, list(dict.fromkeys(addresses)))
     raise TemporaryFailure if failed else NotFound
+
+
+def order(process: Process, addresses: list[str]) -> list[str]:
+    """Sorted by RFC 6724: what can be reached, with a source of the same kind, of higher precedence first."""
+    if len(addresses) < 2 or not any(map(is_ipv6, addresses)):
+        return addresses
+    own = {is_ipv6(address): address for address in process.net.addresses}
+
+    def rank(address: str) -> tuple[bool, bool, int]:
+        source = address if is_loopback(address) else own.get(is_ipv6(address))
+        precedence, label = _policy(address)
+        return source is None, source is None or _policy(source)[1] != label, -precedence
+
+    return sorted(addresses, key=rank)
+
+
+def _policy(address: str) -> tuple[int, int]:
+    """(precedence, label) of an address."""
+    found = ip_address(address if is_ipv6(address) else f"::ffff:{address}")
+    return next((precedence, label) for prefix, precedence, label in POLICIES if found in prefix)
 
 
 def question(name: str, qtype: str) -> DNSRecord:
@@ -176,7 +236,7 @@ async def exchange(
 
 async def over_udp(process: Process, message: DNSRecord, server: str, port: int, timeout: float) -> bytes:
     """The raw answer, cut short or not. Raises TimeoutError, ConnectionRefusedError."""
-    with process.net.bind_udp() as socket:
+    with process.net.bind_udp(0, wildcard(server)) as socket:
         socket.connect((server, port))
         socket.send(message.pack())
         async with process.clock.timeout(timeout):
@@ -202,15 +262,6 @@ async def over_tcp(process: Process, message: DNSRecord, server: str, port: int,
             return data[2:]
         finally:
             stream.close()
-
-
-def is_address(text: str) -> bool:
-    """Whether the text is an IPv4 address."""
-    try:
-        IPv4Address(text)
-    except AddressValueError:
-        return False
-    return True
 
 
 def _text(process: Process, path: str) -> str:

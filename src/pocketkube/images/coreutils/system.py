@@ -63,7 +63,7 @@ async def hostname(process: Process) -> int:
         await fail(process, "sethostname: Operation not permitted")
     name = process.hostname
     if "i" in options:
-        await process.print(process.net.address)
+        await process.print(" ".join(process.net.addresses))
     elif "s" in options:
         await process.print(name.partition(".")[0])
     elif "f" in options or "d" in options:

@@ -14,6 +14,7 @@ from pocketkube.images.net.curl_request import Body, body_of, build
 from pocketkube.images.net.curl_url import BadUrl, Url
 from pocketkube.kubelet.process import Process
 from pocketkube.network import resolver, tls
+from pocketkube.network.addresses import host_port
 from pocketkube.network.http import Disconnected, Exchange, ProtocolError, Response
 
 VERSION = "7.88.1"
@@ -267,7 +268,7 @@ class _Session:
         until = min(limits, default=None)
         error: OSError | None = None
         for address in addresses:
-            await self._note(f"  Trying {address}:{url.port}...")
+            await self._note(f"  Trying {host_port(address, url.port)}...")
             left = None if until is None else max(0.0, until - self.clock.monotonic())
             try:
                 stream = await self.process.net.connect(address, url.port, timeout=left)
@@ -292,7 +293,7 @@ class _Session:
         if url.scheme == "http":
             return Exchange(stream), number
         try:
-            wrapped = await tls.client(stream, self._context(), url.host.rstrip("."))
+            wrapped = await tls.client(stream, self._context(), url.name.rstrip("."))
         except ssl.SSLCertVerificationError as bad:
             stream.close()
             text = f"SSL certificate problem: {bad.verify_message}"
@@ -327,8 +328,9 @@ class _Session:
         for rule in self.options.resolves:
             host, port, address = [*rule.lstrip("+").split(":", 2), "", ""][:3]
             if port == str(url.port) and host.lower() in (url.host.lower(), "*"):
-                return [a for a in address.split(",") if a]
-        return await resolver.lookup(self.process, url.host)
+                return [a.strip("[]") for a in address.split(",") if a]
+        version = resolver.IPV4 if "ipv4" in self.flags else resolver.IPV6 if "ipv6" in self.flags else None
+        return await resolver.lookup(self.process, url.name, version)
 
     # -- texts
 

@@ -52,6 +52,11 @@ class Url:
         return cls(scheme, host, int(port or PORTS[scheme]), target, unquote(found["user"] or ""))
 
     @property
+    def name(self) -> str:
+        """The host without the brackets that an IPv6 address has in a URL."""
+        return self.host.strip("[]")
+
+    @property
     def place(self) -> tuple[str, str, int]:
         return self.scheme, self.host.lower(), self.port
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pocketkube.kubelet.process import Process
 from pocketkube.network import resolver
+from pocketkube.network.addresses import is_ipv6
 
 FILES = {"passwd": 2, "group": 2, "services": 1, "protocols": 1, "networks": 1}
 """Database -> position of the number that is a key too."""
@@ -13,7 +14,7 @@ FILES = {"passwd": 2, "group": 2, "services": 1, "protocols": 1, "networks": 1}
 
 async def main(process: Process) -> int:
     database, *keys = [w for w in process.argv[1:] if not w.startswith("-")] or [""]
-    if database in ("hosts", "ahosts", "ahostsv4"):
+    if database in ("hosts", "ahosts", "ahostsv4", "ahostsv6"):
         return await _hosts(process, database, keys)
     if database not in FILES:
         await process.error(f"Unknown database: {database}\nTry `getent --help' for more information.")
@@ -37,7 +38,7 @@ async def _hosts(process: Process, database: str, keys: list[str]) -> int:
         return 0
     for key in keys:
         try:
-            addresses = await resolver.lookup(process, key)
+            addresses = await _addresses(process, database, key)
         except resolver.ResolutionError:
             return 2
         for position, address in enumerate(addresses):
@@ -46,10 +47,19 @@ async def _hosts(process: Process, database: str, keys: list[str]) -> int:
                 continue
             for kind in ("STREAM", "DGRAM ", "RAW   "):
                 name = key if not position and kind == "STREAM" else ""
-                await process.print(
-                    f"{address:<15} {kind} {name}".rstrip() if not name else f"{address:<15} {kind} {name}"
-                )
+                await process.print(f"{address:<15} {kind} {name}".rstrip())
     return 0
+
+
+async def _addresses(process: Process, database: str, key: str) -> list[str]:
+    """What each database shows: hosts has one family, IPv6 if there is any; ahostsv6 makes IPv6 of IPv4."""
+    if database == "ahosts":
+        return await resolver.lookup(process, key)
+    if database == "ahostsv4":
+        return await resolver.lookup(process, key, resolver.IPV4)
+    found = await resolver.lookup(process, key)
+    six = [address for address in found if is_ipv6(address)]
+    return six or (found if database == "hosts" else [f"::ffff:{address}" for address in found])
 
 
 def _entries(process: Process, database: str) -> Iterator[tuple[str, set[str]]]:

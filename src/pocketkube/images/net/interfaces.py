@@ -1,68 +1,90 @@
 """ip, ifconfig and route: what a pod's network looks like from inside. Reading only.
 
-A pod has `lo` and `eth0` in its node's /24 with the node as gateway, as the bridge and ptp CNI plugins set it up; a
-node has `eth0` in 172.18.0.0/16. Left out: IPv6, counters, every way to change anything.
+A pod has `lo` and `eth0` in its node's /24 (and /64) with the node as gateway, as the bridge and ptp CNI plugins set it
+up; a node has `eth0` in 172.18.0.0/16 (and a /64). Left out: link-local addresses, counters, every way to change
+anything.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from itertools import pairwise
 
 from pocketkube.kubelet.process import Process
+from pocketkube.network.addresses import is_ipv6
 from pocketkube.network.fabric import bridge
 
 
-def _prefix(process: Process) -> int:
-    return 24 if process.net.node != process.net.name else 16
+@dataclass(frozen=True)
+class Address:
+    """One address of eth0, in its network."""
+
+    own: IPv4Interface | IPv6Interface
+    gateway: str
+
+    @property
+    def version(self) -> int:
+        return self.own.version
 
 
-def _gateway(process: Process) -> str:
-    return bridge(process.net.address)
-
-
-def _network(process: Process) -> str:
-    octets = process.net.address.split(".")
-    keep = _prefix(process) // 8
-    return ".".join([*octets[:keep], *["0"] * (4 - keep)])
-
-
-def _broadcast(process: Process) -> str:
-    octets = process.net.address.split(".")
-    keep = _prefix(process) // 8
-    return ".".join([*octets[:keep], *["255"] * (4 - keep)])
+def _eth0(process: Process) -> list[Address]:
+    """IPv4 first, as the kernel lists them."""
+    is_node = process.net.node == process.net.name
+    found = []
+    for text in sorted(process.net.addresses, key=is_ipv6):
+        prefix = 64 if is_ipv6(text) else 16 if is_node else 24
+        own = ip_interface(f"{text}/{prefix}")
+        found.append(Address(own, str(own.network[1]) if is_node else bridge(text)))
+    return found
 
 
 def _mac(address: str) -> str:
     """As the CNI bridge plugin derives it from the address."""
-    return "0a:58:" + ":".join(f"{int(octet):02x}" for octet in address.split("."))
+    packed = ip_interface(address).packed
+    return "0a:58:" + ":".join(f"{octet:02x}" for octet in packed[-4:])
 
 
 async def ip(process: Process) -> int:
     words = [w for w in process.argv[1:] if not w.startswith("-")] or [""]
     brief = any(w in ("-br", "-brief") for w in process.argv)
+    versions = {4} if "-4" in process.argv else {6} if "-6" in process.argv else {4, 6}
     what = words[0]
     if any(w in ("add", "del", "set", "change", "replace", "flush") for w in words[1:]):
         await process.error("ip: RTNETLINK answers: Operation not permitted")
         return 2
     device = next((after for word, after in pairwise(words) if word in ("dev", "show")), "")
     if what and "address".startswith(what):
-        await process.print(_addresses(process, device, brief=brief), end="")
+        await process.print(_addresses(process, device, versions, brief=brief), end="")
     elif what and "link".startswith(what):
         await process.print(_links(process, device), end="")
     elif what and "route".startswith(what):
-        if "get" in words:
-            source = process.net.address
-            await process.print(f"{words[-1]} via {_gateway(process)} dev eth0  src {source} ")
-        else:
-            await process.print(f"default via {_gateway(process)} dev eth0 ")
-            await process.print(
-                f"{_network(process)}/{_prefix(process)} dev eth0 scope link  src {process.net.address} "
-            )
+        return await _routes(process, words, 6 if versions == {6} else 4)
     elif what and "neighbor".startswith(what.replace("neighbour", "neighbor")):
-        await process.print(f"{_gateway(process)} dev eth0 lladdr {_mac(_gateway(process))} REACHABLE")
+        for address in _eth0(process):
+            if address.version in versions:
+                await process.print(f"{address.gateway} dev eth0 lladdr {_mac(address.gateway)} REACHABLE")
     else:
         await process.error("BusyBox v1.36.1 multi-call binary.\n\nUsage: ip [OPTIONS] address|route|link|neigh [ARGS]")
         return 1
+    return 0
+
+
+async def _routes(process: Process, words: list[str], version: int) -> int:
+    if "get" in words and is_ipv6(words[-1]):
+        version = 6
+    address = next((a for a in _eth0(process) if a.version == version), None)
+    if "get" in words:
+        if address is None:
+            await process.error("ip: RTNETLINK answers: Network is unreachable")
+            return 2
+        await process.print(f"{words[-1]} via {address.gateway} dev eth0  src {address.own.ip} ")
+    elif address is not None and version == 6:
+        await process.print(f"{address.own.network} dev eth0  metric 256 ")
+        await process.print(f"default via {address.gateway} dev eth0  metric 1024 ")
+    elif address is not None:
+        await process.print(f"default via {address.gateway} dev eth0 ")
+        await process.print(f"{address.own.network} dev eth0 scope link  src {address.own.ip} ")
     return 0
 
 
@@ -73,33 +95,50 @@ def _links(process: Process, device: str) -> str:
     )
     eth0 = (
         "2: eth0@if3: <BROADCAST,MULTICAST,UP,LOWER_UP,M-DOWN> mtu 1500 qdisc noqueue \n"
-        f"    link/ether {_mac(process.net.address)} brd ff:ff:ff:ff:ff:ff\n"
+        f"    link/ether {_mac(str(_eth0(process)[0].own.ip))} brd ff:ff:ff:ff:ff:ff\n"
     )
     return (lo if device in ("", "lo") else "") + (eth0 if device in ("", "eth0") else "")
 
 
-def _addresses(process: Process, device: str, *, brief: bool) -> str:
-    own = f"{process.net.address}/{_prefix(process)}"
+def _addresses(process: Process, device: str, versions: set[int], *, brief: bool) -> str:
+    own = [address.own for address in _eth0(process) if address.version in versions]
+    loopback = [text for text, version in (("127.0.0.1/8", 4), ("::1/128", 6)) if version in versions]
     if brief:
-        return f"lo               UNKNOWN        127.0.0.1/8 \neth0@if3         UP             {own} \n"
+        lo = f"lo               UNKNOWN        {' '.join(loopback)} \n"
+        eth0 = f"eth0@if3         UP             {' '.join(map(str, own))} \n"
+        return (lo if device in ("", "lo") else "") + (eth0 if device in ("", "eth0") else "")
     lo, _, eth0 = _links(process, "").partition("2: ")
-    lo += "    inet 127.0.0.1/8 scope host lo\n       valid_lft forever preferred_lft forever\n"
-    eth0 = f"2: {eth0}    inet {own} brd {_broadcast(process)} scope global eth0\n"
-    eth0 += "       valid_lft forever preferred_lft forever\n"
+    eth0 = f"2: {eth0}"
+    forever = "       valid_lft forever preferred_lft forever\n"
+    for text in loopback:
+        lo += f"    {'inet6' if is_ipv6(text) else 'inet'} {text} scope host {'' if is_ipv6(text) else 'lo'}\n{forever}"
+    for address in own:
+        if isinstance(address, IPv4Interface):
+            broadcast = address.network.broadcast_address
+            eth0 += f"    inet {address} brd {broadcast} scope global eth0\n{forever}"
+        else:
+            eth0 += f"    inet6 {address} scope global \n{forever}"
     return (lo if device in ("", "lo") else "") + (eth0 if device in ("", "eth0") else "")
 
 
 async def ifconfig(process: Process) -> int:
     device = next((w for w in process.argv[1:] if not w.startswith("-")), "")
-    mask = "255.255.255.0" if _prefix(process) == 24 else "255.255.0.0"
+    lines = []
+    for address in _eth0(process):
+        own = address.own
+        if isinstance(own, IPv4Interface):
+            lines.append(f"inet addr:{own.ip}  Bcast:{own.network.broadcast_address}  Mask:{own.netmask}\n")
+        else:
+            lines.append(f"inet6 addr: {own} Scope:Global\n")
     blocks = {
         "eth0": (
-            f"eth0      Link encap:Ethernet  HWaddr {_mac(process.net.address).upper()}  \n"
-            f"          inet addr:{process.net.address}  Bcast:{_broadcast(process)}  Mask:{mask}\n"
+            f"eth0      Link encap:Ethernet  HWaddr {_mac(str(_eth0(process)[0].own.ip)).upper()}  \n"
+            f"{''.join(f'          {line}' for line in lines)}"
             "          UP BROADCAST RUNNING MULTICAST  MTU:1500  Metric:1\n\n"
         ),
         "lo": (
             "lo        Link encap:Local Loopback  \n          inet addr:127.0.0.1  Mask:255.0.0.0\n"
+            "          inet6 addr: ::1/128 Scope:Host\n"
             "          UP LOOPBACK RUNNING  MTU:65536  Metric:1\n\n"
         ),
     }
@@ -111,12 +150,17 @@ async def ifconfig(process: Process) -> int:
 
 
 async def route(process: Process) -> int:
-    mask = "255.255.255.0" if _prefix(process) == 24 else "255.255.0.0"
-    rows = [("0.0.0.0", _gateway(process), "0.0.0.0", "UG"), (_network(process), "0.0.0.0", mask, "U")]
+    """IPv4 only, as without -A inet6."""
     await process.print("Kernel IP routing table")
     await process.print("Destination     Gateway         Genmask         Flags Metric Ref    Use Iface")
-    for target, gateway, genmask, flags in rows:
-        await process.print(f"{target:15} {gateway:15} {genmask:15} {flags:5} 0      0        0 eth0")
+    for address in _eth0(process):
+        network = address.own.network
+        rows = [
+            ("0.0.0.0", address.gateway, "0.0.0.0", "UG"),
+            (str(network.network_address), "0.0.0.0", str(network.netmask), "U"),
+        ]
+        for target, gateway, genmask, flags in rows if address.version == 4 else ():
+            await process.print(f"{target:15} {gateway:15} {genmask:15} {flags:5} 0      0        0 eth0")
     return 0
 
 

@@ -1,6 +1,7 @@
 """nc and telnet of BusyBox: a connection between standard input and output and a port.
 
-nc also takes `-z` and `-v` as netcat-openbsd does. Left out: -e and -lk with programs, telnet's negotiation.
+nc also takes `-z` and `-v` as netcat-openbsd does. Left out: -e and -lk with programs, telnet's
+negotiation.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NoReturn
 from pocketkube.images.coreutils.options import parse
 from pocketkube.kubelet.process import Process, ProcessExit
 from pocketkube.network import resolver
+from pocketkube.network.addresses import host_port, wildcard
 from pocketkube.network.sockets import Datagram
 from pocketkube.network.stream import Stream
 
@@ -29,11 +31,14 @@ async def _port(process: Process, text: str) -> int:
     return int(text)
 
 
-async def _connect(process: Process, host: str, port: int, timeout: float | None) -> Stream:
+async def _address(process: Process, host: str, version: int | None) -> str:
     try:
-        address = (await resolver.lookup(process, host))[0]
+        return await resolver.first(process, host, version)
     except resolver.ResolutionError:
         await _fail(process, f"bad address '{host}'")
+
+
+async def _connect(process: Process, address: str, port: int, timeout: float | None) -> Stream:
     try:
         return await process.net.connect(address, port, timeout=timeout)
     except TimeoutError as error:
@@ -45,7 +50,7 @@ async def _connect(process: Process, host: str, port: int, timeout: float | None
 
 
 async def nc(process: Process) -> int:
-    options = await parse(process, "lp:w:uzvnkq:i:s:N")
+    options = await parse(process, "lp:w:uzvnkq:i:s:N46")
     wait = float(options.get("w", 0)) or None
     if "l" in options:
         port = await _port(process, str(options.get("p") or (options.rest[-1] if options.rest else "0")))
@@ -53,24 +58,23 @@ async def nc(process: Process) -> int:
     if len(options.rest) != 2:
         await process.error("BusyBox v1.36.1 multi-call binary.\n\nUsage: nc [-l] [-p PORT] [-w SEC] [IPADDR PORT]")
         return 1
+    version = resolver.IPV4 if "4" in options else resolver.IPV6 if "6" in options else None
     host, first, last = options.rest[0], *(options.rest[1].partition("-")[::2])
     if "u" in options:
-        return await _talk_udp(process, host, await _port(process, first), wait)
+        return await _talk_udp(process, await _address(process, host, version), await _port(process, first), wait)
     if "z" in options:
         low, high = await _port(process, first), await _port(process, last or first)
-        return await _scan(process, host, range(low, high + 1), wait, verbose="v" in options)
-    stream = await _connect(process, host, await _port(process, first), wait)
+        address = await _address(process, host, version)
+        return await _scan(process, host, address, range(low, high + 1), wait, verbose="v" in options)
+    address = await _address(process, host, version)
+    stream = await _connect(process, address, await _port(process, first), wait)
     if "v" in options:
-        await process.error(f"{host} ({stream.remote[0]}:{stream.remote[1]}) open")
+        await process.error(f"{host} ({host_port(*stream.remote)}) open")
     return await _converse(process, stream, wait)
 
 
-async def _scan(process: Process, host: str, ports: range, wait: float | None, *, verbose: bool) -> int:
+async def _scan(process: Process, host: str, address: str, ports: range, wait: float | None, *, verbose: bool) -> int:
     """-z: is anything listening? Says so with -v, for each port."""
-    try:
-        address = (await resolver.lookup(process, host))[0]
-    except resolver.ResolutionError:
-        await _fail(process, f"bad address '{host}'")
     status = 1
     for port in ports:
         try:
@@ -78,12 +82,12 @@ async def _scan(process: Process, host: str, ports: range, wait: float | None, *
         except OSError as error:
             if verbose or len(ports) == 1:
                 why = "Operation timed out" if isinstance(error, TimeoutError) and wait else error.strerror
-                await process.error(f"nc: {host} ({address}:{port}): {why}")
+                await process.error(f"nc: {host} ({host_port(address, port)}): {why}")
             continue
         stream.close()
         status = 0
         if verbose:
-            await process.error(f"{host} ({address}:{port}) open")
+            await process.error(f"{host} ({host_port(address, port)}) open")
     return status
 
 
@@ -128,7 +132,7 @@ async def _listen(process: Process, port: int, *, forever: bool) -> int:
 
 async def _listen_udp(process: Process, port: int, *, forever: bool) -> int:
     try:
-        socket = process.net.bind_udp(port)
+        socket = process.net.bind_udp(port, "::")
     except OSError as error:
         await _fail(process, f"bind: {error.strerror}")
     with socket:
@@ -138,12 +142,8 @@ async def _listen_udp(process: Process, port: int, *, forever: bool) -> int:
         return await _converse_udp(process, socket, None)
 
 
-async def _talk_udp(process: Process, host: str, port: int, wait: float | None) -> int:
-    try:
-        address = (await resolver.lookup(process, host))[0]
-    except resolver.ResolutionError:
-        await _fail(process, f"bad address '{host}'")
-    with process.net.bind_udp() as socket:
+async def _talk_udp(process: Process, address: str, port: int, wait: float | None) -> int:
+    with process.net.bind_udp(0, wildcard(address)) as socket:
         socket.connect((address, port))
         return await _converse_udp(process, socket, wait)
 
@@ -173,7 +173,7 @@ async def telnet(process: Process) -> int:
         await process.error("BusyBox v1.36.1 multi-call binary.\n\nUsage: telnet [-a] [-l USER] HOST [PORT]")
         return 1
     port = await _port(process, process.argv[2] if len(process.argv) > 2 else "23")
-    stream = await _connect(process, process.argv[1], port, None)
+    stream = await _connect(process, await _address(process, process.argv[1], None), port, None)
     await process.print(f"Connected to {process.argv[1]}")
     code = await _converse(process, stream)
     await process.error("Connection closed by foreign host")

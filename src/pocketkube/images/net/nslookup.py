@@ -5,11 +5,13 @@ Left out: BIND's interactive commands.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from dnslib import QTYPE, RCODE, RR, DNSError, DNSRecord
 
 from pocketkube.kubelet.process import Process, ProcessExit
 from pocketkube.network import resolver
-from pocketkube.network.resolver import is_address
+from pocketkube.network.addresses import host_port, is_address
 
 
 def _arguments(words: list[str]) -> tuple[list[str], str, int]:
@@ -27,7 +29,7 @@ def _arguments(words: list[str]) -> tuple[list[str], str, int]:
 
 
 def _reversed(address: str) -> str:
-    return ".".join(reversed(address.split("."))) + ".in-addr.arpa"
+    return ip_address(address).reverse_pointer
 
 
 def _record(rr: RR) -> str:
@@ -55,7 +57,7 @@ async def busybox(process: Process) -> int:
     server = conf.servers[0]
     if len(operands) > 1:
         try:
-            server = (await resolver.lookup(process, operands[1]))[0]
+            server = await resolver.first(process, operands[1])
         except resolver.ResolutionError:
             await process.error(f"nslookup: bad address '{operands[1]}'")
             return 1
@@ -67,7 +69,7 @@ async def busybox(process: Process) -> int:
         names = [name] if "." in name or not conf.search else [f"{name}.{d}" for d in conf.search]
         # both types leave at once; the empty AAAA answer is there first
         questions = [(n, t) for t in ([qtype] if qtype else ["AAAA", "A"]) for n in names]
-    header = f"Server:\t\t{server}\nAddress:\t{server}:{port}\n\n"
+    header = f"Server:\t\t{server}\nAddress:\t{host_port(server, port)}\n\n"
     failed = False
     for asked, kind in questions:
         if kind not in QTYPE.reverse:

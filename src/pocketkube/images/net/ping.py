@@ -1,11 +1,12 @@
 """ping of BusyBox: echo requests through the fabric. Pods and nodes answer, Service addresses do not.
 
-Left out: IPv6, record route; a round trip takes what the fabric takes, which is next to nothing.
+Left out: record route; a round trip takes what the fabric takes, which is next to nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 
 from pocketkube.images.coreutils.options import parse
@@ -13,14 +14,19 @@ from pocketkube.kubelet.process import Process
 from pocketkube.network import resolver
 
 
-async def ping(process: Process) -> int:
+async def ping6(process: Process) -> int:
+    return await ping(process, resolver.IPV6)
+
+
+async def ping(process: Process, version: int | None = None) -> int:
     options = await parse(process, "c:s:t:w:W:i:I:q46An")
     if len(options.rest) != 1:
         await process.error("BusyBox v1.36.1 multi-call binary.\n\nUsage: ping [OPTIONS] HOST")
         return 1
     host = options.rest[0]
+    version = resolver.IPV4 if "4" in options else resolver.IPV6 if "6" in options else version
     try:
-        address = (await resolver.lookup(process, host))[0]
+        address = await resolver.first(process, host, version)
     except resolver.ResolutionError:
         await process.error(f"ping: bad address '{host}'")
         return 1
@@ -40,7 +46,10 @@ async def ping(process: Process) -> int:
         last = bool(most) and sent == most
         try:
             answered = await process.net.ping(address, timeout=left if last or deadline else min(left, interval))
-        except OSError:
+        except OSError as error:
+            if error.errno == errno.ENETUNREACH:
+                await process.error("ping: sendto: Network is unreachable")
+                return 1
             answered = False
         if answered:
             times.append((process.clock.monotonic() - began) * 1000)
@@ -59,4 +68,4 @@ async def ping(process: Process) -> int:
     return 0 if times else 1
 
 
-COMMANDS = {"ping": ping}
+COMMANDS = {"ping": ping, "ping6": ping6}

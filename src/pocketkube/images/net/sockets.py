@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pocketkube.images.coreutils.options import parse
+from pocketkube.images.coreutils.options import Options, parse
 from pocketkube.images.net.interfaces import route
 from pocketkube.kubelet.process import Process
+from pocketkube.network.addresses import is_ipv6
 from pocketkube.network.sockets import Socket
 from pocketkube.network.stream import Address
 
@@ -13,6 +14,12 @@ SHORT = {"ESTABLISHED": "ESTAB", "CLOSE_WAIT": "CLOSE-WAIT", "FIN_WAIT2": "FIN-W
 
 async def _chosen(process: Process) -> list[Socket]:
     options = await parse(process, "atulnpHeo46sxrwWm")
+    if ("4" in options) != ("6" in options):
+        return [s for s in await _of_protocol(process, options) if is_ipv6(s.local[0]) == ("6" in options)]
+    return await _of_protocol(process, options)
+
+
+async def _of_protocol(process: Process, options: Options) -> list[Socket]:
     protocols = {p for letter, p in (("t", "tcp"), ("u", "udp")) if letter in options} or {"tcp", "udp"}
     found = sorted(process.net.sockets(), key=lambda s: (s.protocol, s.state != "LISTEN", s.local, s.remote))
     found = [s for s in found if s.protocol in protocols]
@@ -26,9 +33,12 @@ def _text(address: Address, *, remote: bool = False) -> str:
     return f"{address[0]}:{'*' if remote and not address[1] else address[1]}"
 
 
-def _short(address: Address, *, remote: bool = False) -> str:
-    """As ss writes it: a socket of both families listens on `*`."""
-    return _text(("*", address[1]) if address[0] == "::" else address, remote=remote)
+def _short(socket: Socket, address: Address, *, remote: bool = False) -> str:
+    """As ss writes it: a socket of both families listens on `*`, and IPv6 has brackets."""
+    host, port = address
+    if is_ipv6(host):
+        host = "*" if host == "::" and not socket.v6only else f"[{host}]"
+    return _text((host, port), remote=remote)
 
 
 async def ss(process: Process) -> int:
@@ -37,7 +47,15 @@ async def ss(process: Process) -> int:
     for s in sockets:
         queue = "4096" if s.state == "LISTEN" else "0"
         rows.append(
-            [s.protocol, SHORT.get(s.state, s.state), "0", queue, _short(s.local), _short(s.remote, remote=True), ""]
+            [
+                s.protocol,
+                SHORT.get(s.state, s.state),
+                "0",
+                queue,
+                _short(s, s.local),
+                _short(s, s.remote, remote=True),
+                "",
+            ]
         )
     if len({s.protocol for s in sockets}) == 1 and any(
         w.startswith("-") and ("t" in w) != ("u" in w) for w in process.argv

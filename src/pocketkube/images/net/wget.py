@@ -13,6 +13,7 @@ from pocketkube.images.coreutils.options import parse, whole
 from pocketkube.images.net.curl_url import BadUrl, Url
 from pocketkube.kubelet.process import Process, ProcessExit
 from pocketkube.network import resolver, tls
+from pocketkube.network.addresses import host_port
 from pocketkube.network.http import Exchange, Headers, ProtocolError, Response
 
 LONG = {
@@ -79,10 +80,10 @@ class _Download:
     async def _request(self, url: Url, method: str, body: bytes) -> tuple[Exchange, Response]:
         process = self.process
         try:
-            address = (await resolver.lookup(process, url.host))[0]
+            address = await resolver.first(process, url.name)
         except resolver.ResolutionError:
             await self._fail(f"bad address '{url.host if url.port in (80, 443) else f'{url.host}:{url.port}'}'")
-        await self._say(f"Connecting to {url.host_header} ({address}:{url.port})")
+        await self._say(f"Connecting to {url.host_header} ({host_port(address, url.port)})")
         try:
             stream = await process.net.connect(address, url.port, timeout=self.timeout)
         except TimeoutError as error:

@@ -100,7 +100,9 @@ async def test_enough_dots_ask_for_the_name_first(process: Process, server: Serv
 async def test_addresses_hosts_and_localhost_need_no_server(process: Process) -> None:
     assert await resolver.lookup(process, "10.1.2.3") == ["10.1.2.3"]
     assert await resolver.lookup(process, "ALIAS") == ["192.0.2.9"]
-    assert await resolver.lookup(process, "localhost") == ["127.0.0.1"]
+    assert await resolver.lookup(process, "localhost") == ["::1", "127.0.0.1"]
+    assert await resolver.first(process, "localhost") == "127.0.0.1"
+    assert await resolver.lookup(process, "localhost", resolver.IPV4) == ["127.0.0.1"]
     assert process.net.fabric.clock.monotonic() < 5  # nobody waited for a server that is not there
 
 

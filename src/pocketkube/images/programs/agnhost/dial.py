@@ -11,6 +11,7 @@ from pocketkube.images.golang import answer, klog
 from pocketkube.images.programs.agnhost.network import ResolveFailure, resolve
 from pocketkube.kubelet.process import Process
 from pocketkube.network import http
+from pocketkube.network.addresses import host_port, wildcard
 from pocketkube.network.http import Request, Response
 
 _DIAL_TIMEOUT = 5.0
@@ -72,7 +73,7 @@ class Dialler:
         return self.reply(request, compact(output))
 
     async def _dial_http(self, wanted: str, address: tuple[str, int]) -> str:
-        where = f"{address[0]}:{address[1]}"
+        where = host_port(*address)
         url = f"http://{where}/{wanted}"
         prefix = f'Get "{url}": '
         try:
@@ -100,18 +101,19 @@ class Dialler:
             raise DialFailure(prefix + "EOF") from None
 
     async def _dial_udp(self, wanted: str, address: tuple[str, int]) -> str:
-        failed = "reading from udp connection failed. err:'read udp {}:{}->{}:{}: {}'"
-        with self.process.net.bind_udp() as socket:
+        failed = "reading from udp connection failed. err:'read udp {}->{}: {}'"
+        net, there = self.process.net, host_port(*address)
+        with net.bind_udp(0, wildcard(address[0])) as socket:
             socket.connect(address)
-            here = (self.process.net.address, socket.port)
+            here = host_port(net.source_for(address[0]), socket.port)
             try:
                 socket.send(wanted.encode())
                 async with self.process.clock.timeout(_DIAL_TIMEOUT):
                     data, _ = await socket.recvfrom()
             except TimeoutError:
-                raise DialFailure(failed.format(*here, *address, "i/o timeout")) from None
+                raise DialFailure(failed.format(here, there, "i/o timeout")) from None
             except ConnectionRefusedError:
-                raise DialFailure(failed.format(*here, *address, "read: connection refused")) from None
+                raise DialFailure(failed.format(here, there, "read: connection refused")) from None
             except OSError as failure:
                 raise DialFailure(f"udp dial failed. err:{golang.dial_error('udp', address[0], failure)}") from None
         return data.decode("utf-8", "replace")

@@ -6,7 +6,7 @@ import ipaddress
 import re
 
 from pocketkube.kubelet.process import Process
-from pocketkube.network.resolver import NotFound, ResolutionError, lookup
+from pocketkube.network.resolver import NotFound, ResolutionError, first
 
 
 class ResolveFailure(Exception):
@@ -26,7 +26,7 @@ async def resolve(process: Process, host: str, port: str, network: str) -> tuple
     except ValueError:
         pass
     try:
-        return (await lookup(process, host))[0], int(port)
+        return await first(process, host), int(port)
     except NotFound:
         raise ResolveFailure(f"lookup {host}: no such host") from None
     except ResolutionError:

@@ -99,9 +99,9 @@ async def _port(process: Process, port: int, value: str, as_json: bool) -> None:
         return answer(process, request, value.encode())
 
     try:
-        listener = process.net.listen(port)
+        listener = process.net.listen(port, "::")
     except OSError as failure:
-        text = f"listen tcp 0.0.0.0:{port}: bind: {os.strerror(failure.errno or 0).lower()}"
+        text = f"listen tcp :{port}: bind: {os.strerror(failure.errno or 0).lower()}"
         await klog(process, f'server on port "{port}" failed: {text}')
         return
     await Server(listener, reply).serve()
@@ -109,7 +109,7 @@ async def _port(process: Process, port: int, value: str, as_json: bool) -> None:
 
 async def _datagrams(process: Process, port: int, value: str) -> None:
     try:
-        socket = process.net.bind_udp(port)
+        socket = process.net.bind_udp(port, "::")
     except OSError as failure:
         await klog(process, f"UDP: failed to listen on port {port}: {failure}", level="F")
         process.finish(255)

@@ -13,6 +13,7 @@ from pocketkube.images.golang import Flags, klog
 from pocketkube.images.programs.agnhost.netexec import flag_error
 from pocketkube.images.programs.agnhost.network import ResolveFailure, resolve, split
 from pocketkube.kubelet.process import Process
+from pocketkube.network.addresses import host_port, wildcard
 
 _POD_NAME = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -72,15 +73,15 @@ async def _tcp(process: Process, address: tuple[str, int], timeout: float | None
     except ConnectionRefusedError:
         return "REFUSED"
     except OSError as failure:
-        return f"OTHER: {golang.dial_error('tcp', f'{address[0]}:{address[1]}', failure)}"
+        return f"OTHER: {golang.dial_error('tcp', host_port(*address), failure)}"
     return ""
 
 
 async def _udp(process: Process, address: tuple[str, int], timeout: float | None, data: str) -> str:
-    where = f"{address[0]}:{address[1]}"
-    with process.net.bind_udp() as socket:
+    where, source = host_port(*address), process.net.source_for(address[0])
+    with process.net.bind_udp(0, wildcard(address[0])) as socket:
         socket.connect(address)
-        here = f"read udp {process.net.address}:{socket.port}->{where}"
+        here = f"read udp {host_port(source, socket.port)}->{where}"
         try:
             socket.send(f"{data}\n".encode())
             async with process.clock.timeout(timeout):

@@ -276,10 +276,8 @@ def _server(directive: Directive, base: Location) -> Server:
     own_headers = False
     for inner in directive.block or []:
         if inner.name == "listen":
-            address, port = _listen(inner)
-            if address is not None:
-                server.ports.append((address, port))
-                server.default = server.default or "default_server" in inner.arguments
+            server.ports.append(_listen(inner))
+            server.default = server.default or "default_server" in inner.arguments
         elif inner.name == "server_name":
             server.names += inner.arguments
         elif inner.name == "location":
@@ -350,17 +348,19 @@ def _setting(location: Location, directive: Directive) -> None:
         location.settings[name] = arguments
 
 
-def _listen(directive: Directive) -> tuple[str | None, int]:
+def _listen(directive: Directive) -> tuple[str, int]:
     if not directive.arguments:
         raise ConfigFailure(f'invalid number of arguments in "listen" directive in {directive.where}')
     if "ssl" in directive.arguments:
         raise ConfigFailure(f'"listen ... ssl" is not obeyed by this cluster\'s nginx in {directive.where}')
     text = directive.arguments[0]
-    if text.startswith("["):
-        return None, 0  # the fabric has no IPv6
+    if "ipv6only=off" in directive.arguments:
+        raise ConfigFailure(f'"ipv6only=off" is not obeyed by this cluster\'s nginx in {directive.where}')
+    if text.startswith("[") and text.endswith("]"):
+        text += ":80"
     address, colon, port = text.rpartition(":")
     if not colon and "." in text:
         address, port = text, "80"
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ConfigFailure(f'invalid port in "{text}" of the "listen" directive in {directive.where}')
-    return ("" if address == "*" else address), int(port)
+    return ("" if address == "*" else address.strip("[]")), int(port)

@@ -207,10 +207,11 @@ class _Master:
 
     async def listen(self, group: asyncio.TaskGroup) -> bool:
         for address, port in self.wanted:
-            if (address, port) in self.listeners or ("", port) in self.listeners:
+            taken = (address, port) in self.listeners
+            if taken or (":" not in address and ("", port) in self.listeners):
                 continue
             try:
-                listener = self.process.net.listen(port, address or "0.0.0.0")
+                listener = self.process.net.listen(port, address or "0.0.0.0", v6only=address == "::")
             except OSError as error:
                 text = (
                     f"bind() to {address or '0.0.0.0'}:{port} failed ({error.errno}: {os.strerror(error.errno or 0)})"

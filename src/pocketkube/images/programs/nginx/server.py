@@ -6,6 +6,7 @@ import itertools
 import mimetypes
 import posixpath
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from pocketkube.kubelet.process import Process
 from pocketkube.network import http
 from pocketkube.network.http import Request, Response
 from pocketkube.network.resolver import ResolutionError, lookup
+from pocketkube.network.stream import Stream
 
 REASONS = {
     301: "Moved Permanently", 302: "Moved Temporarily", 303: "See Other", 304: "Not Modified",
@@ -265,9 +267,9 @@ class Nginx:
         ]
         timeout = _seconds(location.settings.get("proxy_connect_timeout", ["60s"])[0])
         try:
-            address = (await lookup(self.process, host))[0]
+            addresses = await lookup(self.process, host.strip("[]"))
             answer = await http.request(
-                lambda: self.process.net.connect(address, port, timeout=timeout),
+                lambda: self.connect(addresses, port, timeout),
                 request.method,
                 url,
                 headers,
@@ -289,6 +291,13 @@ class Nginx:
             raise Page(502) from None
         kept = [(k, v) for k, v in answer.headers if k.lower() not in _HOP | {"server", "date"}]
         return Response(answer.status, kept, answer.body, answer.reason)
+
+    async def connect(self, addresses: list[str], port: int, timeout: float) -> Stream:
+        """To the first address that takes the connection: the others are tried as other servers would be."""
+        for address in addresses[:-1]:
+            with suppress(OSError):
+                return await self.process.net.connect(address, port, timeout=timeout)
+        return await self.process.net.connect(addresses[-1], port, timeout=timeout)
 
     async def page(self, request: Request, server: Server, page: Page) -> Response:
         headers: list[tuple[str, str]] = []
