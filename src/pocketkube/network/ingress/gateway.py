@@ -1,4 +1,4 @@
-"""The Gateway API half of the ingress controller: follows its objects, gives the listeners, writes their conditions.
+"""The Gateway API as a provider of routes: its listeners, and the conditions that say what became of its objects.
 
 Everything is computed anew from the stored objects whenever one of them changed; conditions are written only where
 they differ, and keep their transition times while their status stays.
@@ -6,26 +6,37 @@ they differ, and keep their transition times while their status stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.duration import format_time
+from pocketkube.errors import StatusError
 from pocketkube.network.ingress import gateways, httproutes
 from pocketkube.network.ingress.gateways import CLASSES, CONTROLLER, FINE, GATEWAYS, GRANTS, ROUTES, OpenListener
 from pocketkube.network.ingress.httproutes import Attached
-from pocketkube.network.ingress.routes import Listener
+from pocketkube.network.ingress.problems import Problem
+from pocketkube.network.ingress.routes import Listener, Rule
+from pocketkube.network.ingress.server import Problem as Unserved
+from pocketkube.network.ingress.tls_secrets import certificate
 from pocketkube.objects import Obj
 
 FEATURES: Final = (
     "Gateway",
-    "GatewayPort8080",
     "HTTPRoute",
+    "HTTPRoute303RedirectStatusCode",
+    "HTTPRoute307RedirectStatusCode",
+    "HTTPRoute308RedirectStatusCode",
+    "HTTPRouteBackendProtocolWebSocket",
+    "HTTPRouteBackendRequestHeaderModification",
     "HTTPRouteBackendTimeout",
     "HTTPRouteDestinationPortMatching",
     "HTTPRouteHostRewrite",
     "HTTPRouteMethodMatching",
+    "HTTPRouteNamedRouteRule",
+    "HTTPRouteParentRefPort",
     "HTTPRoutePathRedirect",
     "HTTPRoutePathRewrite",
     "HTTPRoutePortRedirect",
@@ -36,34 +47,26 @@ FEATURES: Final = (
     "HTTPRouteSchemeRedirect",
     "ReferenceGrant",
 )
-FOLLOWED: Final = (CLASSES, GATEWAYS, ROUTES, GRANTS)
-"""The kinds whose changes matter, beside Services, Secrets and namespaces, which Ingresses need too."""
+"""What is told to be supported (GatewayClass' status): the standard's names, in their order."""
 
 
 class GatewayApi:
-    """`listeners()` for the routing table, then `write_conditions()`. `ports`: entry point -> with TLS?
+    """A provider of routes. `ports`: entry point -> with TLS?
 
-    `address` is what Gateways say they are reached at: an IP address, a name, or "" for nothing.
+    `addresses` are what Gateways say they are reached at: entries (`ip` or `hostname`) of a status.loadBalancer.ingress.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        ports: Mapping[int, bool],
-        certificate: gateways.CertificateReader,
-        *,
-        address: str = "",
-    ) -> None:
+    follows = (CLASSES, GATEWAYS, ROUTES, GRANTS, "services", "secrets", "namespaces")
+
+    def __init__(self, client: Client, ports: Mapping[int, bool], addresses: Sequence[Obj] = ()) -> None:
         self._client = client
         self._ports = ports
-        self._certificate = certificate
-        self._address = address
+        self._addresses = addresses
         self._open: list[OpenListener] = []
         self._routes: list[Attached] = []
 
     def listeners(self) -> tuple[Listener, ...]:
-        """What is to be served, read anew."""
-        self._open = gateways.listeners(self._client, self._ports, self._certificate)
+        self._open = gateways.listeners(self._client, self._ports, lambda *at: certificate(self._client, *at))
         self._routes = httproutes.attach(self._client, self._open)
         return tuple(
             Listener(
@@ -77,8 +80,9 @@ class GatewayApi:
             if not one.wrong
         )
 
-    def write_conditions(self) -> None:
-        """Say in every object what was found by the last `listeners()`."""
+    def report(self, unserved: Sequence[Unserved]) -> Iterable[Problem]:
+        """Say in every object's conditions what was found. There are no Events: the conditions say it all."""
+        self._mark_unserved(unserved)
         for found in gateways.handled_classes(self._client).values():
             self._write(CLASSES, found, _class_status(found))
         by_gateway: dict[objects.Key, list[OpenListener]] = {}
@@ -92,6 +96,15 @@ class GatewayApi:
         for left in self._client.list(ROUTES):  # its parents are ours no more
             if objects.key(left) not in judged and _ours(left):
                 self._write(ROUTES, left, _route_status(Attached(left)))
+        return ()
+
+    def _mark_unserved(self, unserved: Sequence[Unserved]) -> None:
+        """A route with a rule that cannot be served (a pattern that is none) is not accepted."""
+        why = {one.about.owner: one.why for one in unserved if isinstance(one.about, Rule)}
+        for route in self._routes:
+            text = why.get(f"HTTPRoute {'/'.join(objects.key(route.route))}")
+            for attachment in route.attachments if text else ():
+                attachment.accepted = (False, "UnsupportedValue", text or "")
 
     def _gateway_status(self, own: list[OpenListener]) -> Obj:
         gateway = own[0].gateway
@@ -115,10 +128,11 @@ class GatewayApi:
                 for one in own
             ],
         }
-        if self._address:
-            kind = "IPAddress" if self._address.replace(".", "").isdigit() or ":" in self._address else "Hostname"
-            status["addresses"] = [{"type": kind, "value": self._address}]
-        return status
+        addresses = [
+            {"type": "IPAddress" if "ip" in one else "Hostname", "value": one.get("ip") or one["hostname"]}
+            for one in self._addresses
+        ]
+        return status | ({"addresses": addresses} if addresses else {})
 
     def _write(self, resource: str, obj: Obj, status: Obj) -> None:
         now = format_time(self._client.clock.time())
@@ -130,7 +144,8 @@ class GatewayApi:
         def change(copy: Obj) -> None:
             copy["status"] = status
 
-        self._client.patch(resource, objects.key(obj), change, subresource="status")
+        with suppress(StatusError):  # gone meanwhile, or going with its namespace
+            self._client.patch(resource, objects.key(obj), change, subresource="status")
 
 
 def _class_status(found: Obj) -> Obj:
