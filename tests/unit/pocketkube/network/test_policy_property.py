@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -158,10 +158,11 @@ def expected(world: World, source: Pod | str, target: Pod | str, port: int, prot
 
 # -- random worlds
 
-labels = st.fixed_dictionaries(
+labels = st.fixed_dictionaries({"app": st.sampled_from(["web", "db"])}, optional={"tier": st.sampled_from(["a", ""])})
+some_labels = st.fixed_dictionaries(
     {}, optional={"app": st.sampled_from(["web", "db"]), "tier": st.sampled_from(["a", "b", ""])}
 )
-keys, values = st.sampled_from(["app", "tier"]), st.sampled_from(["web", "db", "a", "b", ""])
+keys, values = st.sampled_from(["app", "tier", "tier"]), st.sampled_from(["web", "db", "a", "b", ""])
 expressions = st.one_of(
     st.fixed_dictionaries(
         {
@@ -172,17 +173,21 @@ expressions = st.one_of(
     ),
     st.fixed_dictionaries({"key": keys, "operator": st.sampled_from(["Exists", "DoesNotExist"])}),
 )
+one_label = st.fixed_dictionaries({"matchLabels": st.sampled_from([{"app": "web"}, {"app": "db"}, {"tier": "a"}])})
 selectors = st.one_of(
     st.just({}),
+    one_label,
+    st.fixed_dictionaries({"matchExpressions": st.lists(expressions, min_size=1, max_size=1)}),
     st.fixed_dictionaries(
-        {}, optional={"matchLabels": labels, "matchExpressions": st.lists(expressions, min_size=1, max_size=2)}
+        {}, optional={"matchLabels": some_labels, "matchExpressions": st.lists(expressions, max_size=2)}
     ),
 )
 protocols = st.sampled_from(["TCP", "UDP", "SCTP"])
+names = st.sampled_from(["http", "dns", "other"])
 ports = st.one_of(
-    st.fixed_dictionaries(
-        {}, optional={"protocol": protocols, "port": st.sampled_from([80, 81, 90, "http", "dns", "other"])}
-    ),
+    st.fixed_dictionaries({}, optional={"protocol": protocols}),
+    st.fixed_dictionaries({"port": st.sampled_from(PORTS)}, optional={"protocol": protocols}),
+    st.fixed_dictionaries({"port": names}, optional={"protocol": protocols}),
     st.fixed_dictionaries(
         {"port": st.sampled_from([79, 80, 81]), "endPort": st.sampled_from([81, 85, 90])},
         optional={"protocol": protocols},
@@ -214,6 +219,29 @@ policies = st.fixed_dictionaries(
         "egress": rules("to"),
     },
 )
+narrow_selectors = st.one_of(
+    st.just({}), one_label, st.fixed_dictionaries({"matchExpressions": st.lists(expressions, min_size=1, max_size=1)})
+)
+narrow_peers = st.one_of(
+    st.fixed_dictionaries({"podSelector": narrow_selectors}),
+    st.fixed_dictionaries({"namespaceSelector": narrow_selectors, "podSelector": narrow_selectors}),
+    st.fixed_dictionaries({"ipBlock": blocks}),
+)
+narrow_rules = st.one_of(
+    st.builds(lambda peer: {"peers": [peer]}, narrow_peers),
+    st.builds(lambda port: {"ports": [port]}, ports),
+    st.builds(lambda peer, port: {"peers": [peer], "ports": [port]}, narrow_peers, ports),
+)
+
+
+@st.composite
+def narrow_policies(draw: st.DrawFn) -> Spec:
+    """One direction, everybody selected, one rule: nothing else can hide what it means."""
+    kind, side = draw(st.sampled_from([("Ingress", "from"), ("Egress", "to")]))
+    rules = [{side if name == "peers" else name: held for name, held in draw(narrow_rules).items()}]
+    return {"podSelector": {}, "policyTypes": [kind], kind.lower(): draw(st.sampled_from([rules, rules, rules, []]))}
+
+
 container_ports = st.sampled_from(
     [(), (("http", 80, "TCP"),), (("http", 81, "TCP"), ("dns", 81, "UDP")), (("dns", 90, "UDP"), ("other", 90, "TCP"))]
 )
@@ -221,23 +249,29 @@ container_ports = st.sampled_from(
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[World]:
-    """One to three moments: the pods stay, everything that policies look at changes."""
+    """One to four moments: the pods stay, what policies look at changes, one thing at a time."""
     pods = []
-    for index in range(draw(st.integers(2, 4))):
+    for index in range(draw(st.integers(2, 4))):  # two to a node
         number = index // 2 + 2
         subnet = index % 2 + 1
         addresses = (f"10.244.{subnet}.{number}", f"fd00:10:244:{subnet}::{number}")
         node = sorted(NODES)[subnet - 1]
         pods.append(Pod(draw(st.sampled_from(NAMESPACES[:2])), f"p{index}", node, addresses, draw(container_ports)))
-    names = st.tuples(st.sampled_from(NAMESPACES[:2]), st.sampled_from(["one", "two", "three"]))
-    return [
-        World(
-            {name: draw(labels) for name in NAMESPACES},
-            {pod: draw(labels) for pod in pods},
-            draw(st.dictionaries(names, policies, min_size=1, max_size=4)),
-        )
-        for _ in range(draw(st.integers(1, 3)))
-    ]
+    kinds = draw(st.sampled_from([policies, narrow_policies(), narrow_policies()]))
+    keys = st.tuples(st.sampled_from(NAMESPACES[:2]), st.sampled_from(["one", "two", "three"]))
+
+    def labelled(names: Any) -> Any:
+        return {name: draw(labels) for name in names}
+
+    world = World(labelled(NAMESPACES), labelled(pods), draw(st.dictionaries(keys, kinds, min_size=1, max_size=3)))
+    history = [world]
+    for change in draw(st.lists(st.sampled_from(["namespaces", "pods", "policies"]), max_size=3)):
+        if change == "policies":
+            world = replace(world, policies=draw(st.dictionaries(keys, kinds, max_size=3)))
+        else:
+            world = replace(world, **{change: labelled(getattr(world, change))})
+        history.append(world)
+    return history
 
 
 # -- the real thing
@@ -351,7 +385,7 @@ async def check(history: list[World]) -> None:
                 assert sctp == expected(world, source, target, port, "SCTP", v6), about
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(histories())
 def test_what_is_enforced_is_what_the_documentation_says(history: list[World]) -> None:
     asyncio.run(check(history))
