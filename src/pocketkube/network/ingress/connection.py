@@ -102,9 +102,6 @@ class Connection:
             return await self._reader.head(lambda: limit.reschedule(self._proxy.deadline(HEAD_SECONDS)))
 
     async def _route(self, request: Request, record: Record) -> None:
-        if request.method == "CONNECT":
-            await self._say(answers.failed(501), record)
-            return
         rule = self._port.routes.find(request) if self._tls == self._port.tls else None
         if rule is None:
             await self._say(answers.NOT_FOUND, record)

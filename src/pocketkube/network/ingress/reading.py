@@ -1,8 +1,8 @@
 """Reading requests off a client's connection: what is not exactly HTTP/1.1 is refused, never repaired and passed on.
 
 h11 parses; refused before it is asked are lone CR or LF, folded lines and oversized heads, and after it both
-Content-Length and Transfer-Encoding, chunked HTTP/1.0, other versions and unreadable targets. Left out: trailers, which
-are read and dropped; keep-alive for HTTP/1.0.
+Content-Length and Transfer-Encoding, chunked HTTP/1.0, other versions, CONNECT and unreadable targets. Left out:
+trailers, which are read and dropped; keep-alive for HTTP/1.0.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Reader:
         try:
             event = protocol.next_event()
         except h11.RemoteProtocolError as error:
-            raise Refused(error.error_status_hint, str(error)) from None
+            raise Refused(error.error_status_hint, _briefly(error)) from None
         if not isinstance(event, h11.Request):
             raise Refused(400, "malformed request")
         return self._request(event)
@@ -85,6 +85,8 @@ class Reader:
     def _request(self, event: h11.Request) -> Request:
         if event.http_version not in VERSIONS:
             raise Refused(505, "unsupported protocol version")
+        if event.method == b"CONNECT":
+            raise Refused(501, HTTPStatus(501).phrase)
         headers = list(event.headers)
         names = {name for name, _ in headers}
         chunked, sized = b"transfer-encoding" in names, b"content-length" in names
@@ -97,7 +99,7 @@ class Reader:
                 authority = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
             host = host_of(authority)
         except (BadTarget, UnicodeDecodeError) as error:
-            raise Refused(400, str(error)) from None
+            raise Refused(400, _briefly(error)) from None
         request = Request(
             method=event.method.decode("ascii"),
             target=target,
@@ -122,7 +124,7 @@ class Reader:
             except h11.RemoteProtocolError as error:
                 if self._inbox.ended and self._inbox.empty:
                     raise ClientGone from None
-                raise Refused(400, str(error)) from None
+                raise Refused(400, _briefly(error)) from None
             if event is h11.NEED_DATA:
                 protocol.receive_data(await self._inbox.read())
             elif isinstance(event, h11.Data):
@@ -143,3 +145,8 @@ def _check(head: bytes, *, complete: bool) -> None:
         raise Refused(400, "folded header line")
     if len(head) > LARGEST_HEAD:
         raise Refused(431, HTTPStatus(431).phrase)
+
+
+def _briefly(error: Exception) -> str:
+    """Why, without quoting the client to itself."""
+    return str(error).partition(":")[0]

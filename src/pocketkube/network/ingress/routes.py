@@ -17,6 +17,7 @@ class PathKind(Enum):
     PREFIX = "PathPrefix"
     """Element-wise: /foo matches /foo, /foo/ and /foo/bar, never /foobar."""
     REGEX = "RegularExpression"
+    """Python's, found anywhere in the path, as Traefik does; one that does not compile is a `Problem`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """PEM texts and the names it is offered for; `*.example.com` covers one label."""
+    """PEM texts and the names it is offered for; `*.example.com` covers one label. No names: those in the certificate."""
 
     hosts: tuple[str, ...]
     chain: bytes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 from pocketkube.clock import Clock
 from pocketkube.network import http
@@ -82,14 +82,19 @@ class Site:
         self.start(http.serve_forever(net.listen(8080), handler))
         return net
 
-    def raw(self, program: Callable[[Stream], object], service: str = "web") -> PodNetwork:
+    def raw(self, program: Callable[[Stream], Awaitable[None]], service: str = "web") -> PodNetwork:
         """A new endpoint whose `program(stream)` serves each connection."""
         net = self.pod(service)
         listener = net.listen(8080)
 
+        async def serve(stream: Stream) -> None:
+            with suppress(ConnectionError):
+                await program(stream)
+            stream.close()
+
         async def accept() -> None:
             async for stream in listener:
-                self.start(program(stream))
+                self.start(serve(stream))
 
         self.start(accept())
         return net
