@@ -70,6 +70,17 @@ def test_up_twice_finds_it_running_and_down_removes_everything(kindlab: Run, env
         pass
 
 
+def test_the_family_of_addresses_is_settled_when_the_cluster_is_made(kindlab: Run, environment: dict[str, str]) -> None:
+    done = kindlab("up", "--cluster", "pocket", "--ip-family", "dual", "--json")
+    assert done.returncode == 0, done.stderr
+    first = pid(environment)
+    done = kindlab("up", "--cluster", "pocket", "--ip-family", "ipv6")
+    assert done.returncode != 0
+    assert "It was made with --ip-family dual" in done.stderr
+    up(kindlab)
+    assert pid(environment) == first
+
+
 def test_two_at_once_make_one_cluster(kindlab: Run, environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "kindlab.cli", "up", "--cluster", "pocket", "--json"]
     both = [

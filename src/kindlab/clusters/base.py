@@ -71,19 +71,22 @@ class Provider(Protocol):
         ...
 
 
-def provider(kind: str, *, name: str = "", context: str | None = None, **embedded: Any) -> Provider:
+def provider(
+    kind: str, *, name: str = "", context: str | None = None, ip_family: str | None = None, **embedded: Any
+) -> Provider:
     """The provider of that kind; `name` tells several clusters of one kind apart. Raises UsageProblem.
 
-    `embedded` are options that only the embedded cluster has (see Pocket).
+    `ip_family` is for clusters that kindlab makes; `embedded` are options that only the embedded cluster has (see
+    Pocket).
     """
     if kind == "pocket":
         from kindlab.clusters.pocket import Pocket
 
-        return Pocket(name or "pocket", **embedded)
+        return Pocket(name or "pocket", ip_family=ip_family, **embedded)
     if kind == "kind":
         from kindlab.clusters.kind import Kind
 
-        return Kind(name or "kindlab")
+        return Kind(name or "kindlab", ip_family=ip_family)
     if kind == "current":
         from kindlab.clusters.current import Current
 
@@ -95,7 +98,7 @@ def choose(kind: str, **options: Any) -> tuple[Provider, str]:
     """(provider, why it was taken); `auto` takes kind when Docker and the kind binary are usable, else pocket."""
     if kind != "auto":
         return provider(kind, **options), "you asked for it"
-    real = provider("kind", name=options.get("name", ""))
+    real = provider("kind", name=options.get("name", ""), ip_family=options.get("ip_family"))
     usable, why = real.usable()
     if usable:
         return real, why

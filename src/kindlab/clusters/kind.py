@@ -23,8 +23,9 @@ HOST_PORTS = {30080: 8080, 30443: 8443}
 class Kind:
     kind = "kind"
 
-    def __init__(self, name: str = "kindlab") -> None:
+    def __init__(self, name: str = "kindlab", *, ip_family: str | None = None) -> None:
         self.name = name
+        self.ip_family = ip_family
         self.kubeconfig = paths.home() / "clusters" / f"kind-{name}" / "kubeconfig"
 
     def usable(self) -> tuple[bool, str]:
@@ -51,14 +52,20 @@ class Kind:
             self._run("export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig))
         else:
             step(f"creating the kind cluster {self.name} (a minute or two)")
-            config = paths.course() / "cluster-config" / "kind.yaml"
             self._run(
-                "create", "cluster", "--name", self.name, "--config", str(config),
-                "--kubeconfig", str(self.kubeconfig), "--wait", "120s",
+                "create", "cluster", "--name", self.name, "--config", "-",
+                "--kubeconfig", str(self.kubeconfig), "--wait", "120s", given=self._config(),
             )  # fmt: skip
         step("waiting for all nodes")
         self._wait_nodes()
         return self.status()
+
+    def _config(self) -> str:
+        """cluster-config/kind.yaml, with the family of addresses that was asked for."""
+        text = (paths.course() / "cluster-config" / "kind.yaml").read_text(encoding="utf-8")
+        if self.ip_family is None:
+            return text
+        return text.replace("networking:\n", f"networking:\n  ipFamily: {self.ip_family}\n", 1)
 
     def _wait_nodes(self) -> None:
         for nodes in Api(self.kubeconfig).follow("Node", timeout=NODES_TIMEOUT):
@@ -102,8 +109,8 @@ class Kind:
             return Status(self.name, self.kind, kubeconfig, context, False, str(error).replace("\n", " "))
         return Status(self.name, self.kind, kubeconfig, context, True, f"Kubernetes {version['gitVersion']}")
 
-    def _run(self, *args: str) -> str:
-        answer = subprocess.run(["kind", *args], capture_output=True, text=True, check=False)
+    def _run(self, *args: str, given: str | None = None) -> str:
+        answer = subprocess.run(["kind", *args], input=given, capture_output=True, text=True, check=False)
         if answer.returncode != 0:
             raise Problem(
                 f"kind {args[0]} {args[1]} failed.",

@@ -30,14 +30,24 @@ STATIC_PORTS = {"http": (8080, 30080), "https": (8443, 30443)}
 
 
 class Pocket:
-    """`port`: the API server's, 0 for any. `http_port`, `https_port`: 0 for none, None for the default."""
+    """`port`: the API server's, 0 for any. `http_port`, `https_port`: 0 for none, None for the default.
+
+    `ip_family` (ipv4, ipv6, dual) is settled when the cluster is made; None: as it was, or ipv4.
+    """
 
     kind = "pocket"
 
     def __init__(
-        self, name: str = "pocket", *, port: int = 0, http_port: int | None = None, https_port: int | None = None
+        self,
+        name: str = "pocket",
+        *,
+        port: int = 0,
+        http_port: int | None = None,
+        https_port: int | None = None,
+        ip_family: str | None = None,
     ) -> None:
         self.name = name
+        self.ip_family = ip_family
         self.port = port
         self._asked = {"http": http_port, "https": https_port}
         self.folder = paths.home() / "clusters" / f"pocket-{name}"
@@ -54,6 +64,7 @@ class Pocket:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with FileLock(self.folder / "up.lock", timeout=START_TIMEOUT):
+                self._check_family()
                 if self._running() and self._other_ports():
                     step("starting the cluster anew with other ports: its objects stay, its containers restart")
                     self._stop()
@@ -79,6 +90,18 @@ class Pocket:
                 "kindlab status shows when it is ready; kindlab down ends it.",
             )
         return found
+
+    def _check_family(self) -> None:
+        """Raises Problem when the cluster was made with other addresses than are asked for."""
+        kept = self.folder / "ip-family"  # pocketkube/addressing.py writes it
+        made = kept.read_text().strip() if kept.is_file() else ""
+        if made and self.ip_family not in (None, made):
+            raise Problem(
+                f"The cluster {self.name} cannot be used with --ip-family {self.ip_family}.",
+                f"It was made with --ip-family {made}, and what it holds has addresses of that.",
+                f"Make it anew (kindlab down, then kindlab up --ip-family {self.ip_family}), or make another beside "
+                f"it: kindlab up --cluster pocket --name {self.ip_family} --ip-family {self.ip_family}",
+            )
 
     def _start(self, step: Step) -> None:
         self.kubeconfig.unlink(missing_ok=True)  # a stale one would name a port nobody serves
@@ -119,6 +142,8 @@ class Pocket:
             "--port",
             str(port),
         ]
+        if self.ip_family:
+            command += ["--ip-family", self.ip_family]
         for scheme, (default, _) in STATIC_PORTS.items():
             asked = self._asked[scheme]
             command += [f"--{scheme}-port", str(default if asked is None else asked)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
@@ -16,13 +17,18 @@ from kindlab.errors import COULD_NOT_GRADE, PASSED
 @click.option("--cluster", type=CLUSTERS, default="auto", show_default=True, help="Which kind of cluster.")
 @click.option("--name", default="", help="Tell several clusters of one kind apart.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the embedded API server (0: any free).")
+@click.option(
+    "--ip-family",
+    type=click.Choice(("ipv4", "ipv6", "dual")),
+    help="Addresses of a new cluster's Services, Pods and nodes (default: ipv4).",
+)
 @host_port_option("http", 8080)
 @host_port_option("https", 8443)
 @json_option
-def up(cluster: str, name: str, port: int, http_port: int | None, https_port: int | None, as_json: bool) -> None:
+def up(cluster: str, name: str, as_json: bool, **options: Any) -> None:
     """Start a cluster, or find it running."""
     with terminal.steps(quiet=as_json) as step:
-        provider, why = base.choose(cluster, name=name, port=port, http_port=http_port, https_port=https_port)
+        provider, why = base.choose(cluster, name=name, **options)
         step(f"starting {provider.kind}")
         status = provider.up(step)
     base.remember(status)
