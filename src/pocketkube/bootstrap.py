@@ -1,4 +1,4 @@
-"""What a fresh cluster holds before anybody touches it: the system namespaces, the `kubernetes` Service, CoreDNS.
+"""What a fresh cluster holds before anybody touches it: namespaces, the `kubernetes` Service and its range, CoreDNS.
 
 Models what kube-apiserver's bootstrap controllers and kubeadm's add-ons make. Objects that exist are left alone,
 so an add-on somebody changed stays changed over a restart. Left out: RBAC roles, the kube-proxy DaemonSet.
@@ -16,9 +16,14 @@ SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
 def bootstrap(client: Client, zone: Mapping[str, str], api_address: str) -> None:
-    """Create the namespaces and the `kubernetes` Service where they are missing; `api_address`: the control plane's."""
+    """Create the namespaces, the default ServiceCIDR and the `kubernetes` Service where they are missing.
+
+    `api_address`: the control plane's.
+    """
     for name in SYSTEM_NAMESPACES:
         _ensure(client, "namespaces", {"metadata": {"name": name}})
+    ranges = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": zone["service_cidr"].split(",")}}
+    _ensure(client, "servicecidrs", ranges)
     _ensure(client, "services", _kubernetes_service(zone))
     _ensure(client, "endpointslices", _kubernetes_endpoints(api_address))
 

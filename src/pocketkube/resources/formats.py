@@ -269,6 +269,15 @@ def cidr_legacy(value: str) -> list[str]:
     return []
 
 
+def cidr_strict(value: str) -> list[str]:
+    """A range in a newer field: canonical and nothing else."""
+    problems = cidr_legacy(value)
+    network = parse_cidr(value)
+    if not problems and value != str(network):
+        problems.append(f'must be in canonical form ("{network}")')
+    return problems
+
+
 def ip_warnings(path: str, value: str) -> list[str]:
     """Warnings about addresses that old fields accept but should not hold."""
     address = parse_ip(value)

@@ -1,8 +1,8 @@
 """Which addresses and node ports a Service gets.
 
 Models pkg/registry/core/service/storage (alloc.go, storage.go) for the families of the cluster's ranges. What is
-taken is what stored Services hold: the allocators follow the store, so a request that comes to nothing leaves nothing
-behind. Left out: the IPAddress and ServiceCIDR objects.
+taken is what stored Services hold, and IPAddresses made by hand: the allocators follow the store, so a request that
+comes to nothing leaves nothing behind. The IPAddresses of Services are made afterwards, by controllers.ipaddress.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from pocketkube import fields, ipam, objects
 from pocketkube.errors import Cause, InternalError, Invalid
 from pocketkube.objects import Obj
 from pocketkube.resources.base import World
+from pocketkube.resources.ipaddresses import is_allocators
 from pocketkube.resources.service_spec import families
+from pocketkube.resources.service_spec.ranges import Ranges
 from pocketkube.resources.service_spec.types import (
     cluster_ips,
     is_headless,
@@ -35,11 +37,17 @@ class Addresses:
     def __init__(self, world: World) -> None:
         cidrs = world.zone["service_cidr"]
         self._families = families.configured(cidrs)
-        self._ips = {f: ipam.Allocator(cidr) for f, cidr in zip(self._families, cidrs.split(","), strict=True)}
+        self._world = world
+        self._ips = {f: Ranges(cidr) for f, cidr in zip(self._families, cidrs.split(","), strict=True)}
         self._ports = ipam.PortAllocator()
         for service in world.objects("services"):
             self._reserve(service)
+        for address in world.objects("ipaddresses"):
+            self._reserve_foreign(address)
+        self._take_ranges()
         world.subscribe("services", self._follow)
+        world.subscribe("ipaddresses", self._follow_address)
+        world.subscribe("servicecidrs", lambda event: self._take_ranges())
 
     def _follow(self, event: Event) -> None:
         if event.old is not None:
@@ -47,8 +55,30 @@ class Addresses:
         if event.type != DELETED:
             self._reserve(event.object)
 
+    def _follow_address(self, event: Event) -> None:
+        if event.type != DELETED:
+            self._reserve_foreign(event.object)
+        elif not is_allocators(event.object) and objects.name(event.object) not in self._held():
+            for range_ in self._ips.values():
+                range_.release(objects.name(event.object))
+
+    def _reserve_foreign(self, address: Obj) -> None:
+        if not is_allocators(address):
+            with suppress(ipam.AlreadyAllocated, ipam.NotInRange):
+                self._reserve_ip(objects.name(address))
+
+    def _held(self) -> list[str]:
+        of_services = [ip for service in self._world.objects("services") for ip in held_ips(service)]
+        return of_services + [objects.name(a) for a in self._world.objects("ipaddresses") if not is_allocators(a)]
+
+    def _take_ranges(self) -> None:
+        ready = [c for c in self._world.objects("servicecidrs") if _is_usable(c)]
+        cidrs = {cidr for found in ready for cidr in objects.spec(found).get("cidrs") or ()}
+        for family, ranges in self._ips.items():
+            ranges.be({cidr for cidr in cidrs if (":" in cidr) == (family == "IPv6")}, self._held())
+
     def _reserve(self, service: Obj) -> None:
-        for ip in _held_ips(service):
+        for ip in held_ips(service):
             with suppress(ipam.AlreadyAllocated, ipam.NotInRange):
                 self._reserve_ip(ip)
         for port in _held_ports(service):
@@ -56,7 +86,7 @@ class Addresses:
                 self._ports.reserve(port)
 
     def _release(self, service: Obj) -> None:
-        for ip in _held_ips(service):
+        for ip in held_ips(service):
             for range_ in self._ips.values():
                 range_.release(ip)
         for port in _held_ports(service):
@@ -113,7 +143,7 @@ class Addresses:
         """The address, which is taken once the Service is stored. Raises Invalid, InternalError."""
         range_ = self._ips[family]
         if dry_run:
-            return asked or str(range_.network.network_address)  # upstream does not look for one, either
+            return asked or str(range_.first)  # upstream does not look for one, either
         try:
             if asked:
                 range_.reserve(asked)
@@ -138,6 +168,10 @@ class Addresses:
         if range_ is None:
             raise ipam.NotInRange(f"{ip} is of a family this cluster does not have")
         range_.reserve(ip)
+
+
+def _is_usable(cidr: Obj) -> bool:
+    return objects.condition_status(cidr, "Ready") == "True" and not objects.is_terminating(cidr)
 
 
 def _no_ip(service: Obj, given: list[str], ip: str, why: str) -> Invalid:
@@ -172,7 +206,8 @@ class _Ports:
             self._allocator.release(port)
 
 
-def _held_ips(service: Obj) -> Iterator[str]:
+def held_ips(service: Obj) -> Iterator[str]:
+    """The addresses a Service has of its own."""
     if needs_cluster_ip(service) and not is_headless(service):
         yield from cluster_ips(service)
 
