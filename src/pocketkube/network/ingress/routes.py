@@ -141,7 +141,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """PEM texts and the names it is offered for; `*.example.com` covers one label. No names: those in the certificate."""
+    """PEM texts and the names it is offered for; `*.example.com` covers one label. None: its own names."""
 
     hosts: tuple[str, ...]
     chain: bytes

@@ -59,15 +59,27 @@ class Site:
         self.client = self.fabric.attach(CLIENT, "client", node="worker")
         self.endpoints: dict[tuple[str, int], list[tuple[str, int]]] = {}
         self.log: list[str] = []
+        self._logged = asyncio.Event()
         self.problems: list[Problem] = []
         self.proxy = ReverseProxy(
-            self.fabric.attach(PROXY, "traefik", node="worker"), self.find, clock=self.clock, access_log=self.log.append
+            self.fabric.attach(PROXY, "traefik", node="worker"), self.find, clock=self.clock, access_log=self._note
         )
         self._tasks: asyncio.TaskGroup | None = None
         self._next = 10
 
     def find(self, backend: Backend) -> Sequence[tuple[str, int]]:
         return self.endpoints.get((backend.service, backend.port), [])
+
+    def _note(self, line: str) -> None:
+        self.log.append(line)
+        self._logged.set()
+
+    async def line(self) -> str:
+        """The first line of the access log, when it is written."""
+        while not self.log:
+            self._logged.clear()
+            await self._logged.wait()
+        return self.log[0]
 
     def pod(self, service: str = "web", port: int = 80, target: int = 8080) -> PodNetwork:
         """A new endpoint of a service, without a program."""

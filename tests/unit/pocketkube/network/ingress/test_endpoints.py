@@ -1,6 +1,7 @@
+from tests.unit.pocketkube.network.conftest import World, at
+
 from pocketkube.network.ingress.endpoints import Endpoints
 from pocketkube.network.ingress.routes import Backend
-from tests.unit.pocketkube.network.conftest import World, at
 
 WEB = Backend("lab", "web", 80)
 

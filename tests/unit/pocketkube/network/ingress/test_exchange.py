@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from tests.unit.pocketkube.network.ingress.harness import rule, site
 
 from pocketkube.clock import Clock
 from pocketkube.network import http
 from pocketkube.network.ingress.routes import Backend, Table
 from pocketkube.network.stream import Stream
-from tests.unit.pocketkube.network.ingress.harness import Site, rule, site
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 CLOSING = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -26,7 +26,7 @@ async def until(stream: Stream, end: bytes) -> bytes:
     return got
 
 
-def answering(*answers: bytes, close: bool = False) -> object:
+def answering(*answers: bytes, close: bool = False) -> Callable[[Stream], Awaitable[None]]:
     """A program that answers each request head with the next of `answers`, the last again and again."""
     left = list(answers)
 
@@ -87,9 +87,7 @@ async def test_a_large_body_streams_both_ways_with_little_memory() -> None:
         await uploading
         assert got == size
         assert held < 2 * 1024 * 1024
-        while not here.log:
-            await asyncio.sleep(0)
-        assert f" 200 {size} " in here.log[0]
+        assert f" 200 {size} " in await here.line()
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
@@ -156,7 +154,7 @@ async def test_bodiless_answers() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     )
     async with site() as here:
-        here.raw(answering(*answers))  # type: ignore[arg-type]
+        here.raw(answering(*answers))
         exchange = http.Exchange(await here.connect())
         for method, status, length in (("HEAD", 200, "5"), ("GET", 204, ""), ("GET", 304, ""), ("GET", 200, "0")):
             await exchange.send(method, "/", [("Host", "h")])
@@ -172,7 +170,7 @@ async def test_connections_are_kept_on_both_sides() -> None:
     async def program(stream: Stream) -> None:
         nonlocal connections
         connections += 1
-        await answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")(stream)  # type: ignore[operator]
+        await answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")(stream)
 
     async with site() as here:
         here.raw(program)
@@ -205,7 +203,7 @@ async def test_a_stale_connection_is_tried_again_only_when_that_is_safe() -> Non
 
 async def test_an_endpoint_that_closed_its_kept_connection_is_asked_on_a_new_one() -> None:
     async with site() as here:
-        here.raw(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", close=True))  # type: ignore[arg-type]
+        here.raw(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", close=True))
         for _ in range(5):
             assert (await here.get(method="POST", body=b"x" * 10)).status == 200
 
@@ -222,7 +220,7 @@ BROKEN = {
 @pytest.mark.parametrize(("answer", "status"), BROKEN.values(), ids=BROKEN.keys())
 async def test_answers_that_are_none(answer: bytes, status: int) -> None:
     async with site() as here:
-        here.raw(answering(answer, close=True))  # type: ignore[arg-type]
+        here.raw(answering(answer, close=True))
         response = await here.get()
         words = {500: "Internal Server Error", 502: "Bad Gateway"}
         assert (response.status, response.text) == (status, words[status])
@@ -230,7 +228,7 @@ async def test_answers_that_are_none(answer: bytes, status: int) -> None:
 
 async def test_an_answer_that_breaks_off_breaks_off_for_the_client() -> None:
     async with site() as here:
-        here.raw(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", close=True))  # type: ignore[arg-type]
+        here.raw(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", close=True))
         with pytest.raises((ConnectionResetError, http.Disconnected)):
             await here.get()
         assert '" 200 3 ' in here.log[0]
@@ -292,7 +290,7 @@ async def test_time_outs_are_504() -> None:
 async def test_a_time_out_amid_the_answer_cuts_it() -> None:
     async with site(rule(request_timeout=0.1)) as here:
         stuck = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"
-        here.raw(answering(stuck))  # type: ignore[arg-type]
+        here.raw(answering(stuck))
         with pytest.raises((ConnectionResetError, http.Disconnected)):
             await here.get()
 
@@ -315,9 +313,7 @@ async def test_a_client_that_goes_away_is_499_and_the_endpoint_is_told() -> None
         await came.wait()
         stream.close()
         await asyncio.wait_for(told.wait(), 10)
-        while not here.log:
-            await asyncio.sleep(0)
-        assert '"GET / HTTP/1.1" 499 ' in here.log[0]
+        assert '"GET / HTTP/1.1" 499 ' in await here.line()
 
 
 async def test_a_body_that_ends_early_is_no_answer() -> None:
@@ -330,7 +326,7 @@ async def test_a_body_that_ends_early_is_no_answer() -> None:
         while data := await stream.read():
             got += data
         assert b" 200 " not in got
-        assert " 499 " in here.log[0]
+        assert " 499 " in await here.line()
 
 
 async def test_upgrade_passes_bytes_through() -> None:
@@ -359,9 +355,7 @@ async def test_upgrade_passes_bytes_through() -> None:
         assert await until(stream, b"MORE") == b"\x00\xff\r\n MORE"
         stream.write_eof()
         assert await stream.read() == b""
-        while not here.log:
-            await asyncio.sleep(0)
-        assert '"GET /chat HTTP/1.1" 101 ' in here.log[0]
+        assert '"GET /chat HTTP/1.1" 101 ' in await here.line()
 
 
 async def test_an_upgrade_that_is_declined_is_an_answer() -> None:
@@ -370,13 +364,13 @@ async def test_an_upgrade_that_is_declined_is_an_answer() -> None:
         said = await here.told(headers=[("Connection", "upgrade"), ("Upgrade", "websocket")])
         assert said["headers"]["upgrade"] == "websocket"  # type: ignore[index]
         said = await here.told(headers=[("Upgrade", "h2c")])
-        assert "upgrade" not in said["headers"]  # type: ignore[operator]
+        assert "upgrade" not in said["headers"]
 
 
 async def test_informational_answers_pass() -> None:
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     async with site() as here:
-        here.raw(answering(hints))  # type: ignore[arg-type]
+        here.raw(answering(hints))
         said = await here.talk(CLOSING)
         assert said.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\nHTTP/1.1 200 OK\r\n")
 
@@ -387,7 +381,7 @@ async def test_hop_by_hop_headers_end_here() -> None:
         b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nContent-Length: 0\r\n\r\n"
     )
     async with site() as here:
-        here.raw(answering(answer))  # type: ignore[arg-type]
+        here.raw(answering(answer))
         response = await here.get(headers=[("TE", "trailers"), ("Proxy-Authorization", "x"), ("Keep-Alive", "5")])
         assert response.reason == "Fine"
         assert response.headers == [

@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+from tests.unit.pocketkube.network.ingress.harness import WEB, rule, site
 
 from pocketkube.network import http
 from pocketkube.network.ingress.filters import location, new_path
@@ -15,7 +16,6 @@ from pocketkube.network.ingress.routes import (
     Rewrite,
 )
 from pocketkube.network.ingress.targets import host_of, parse
-from tests.unit.pocketkube.network.ingress.harness import WEB, rule, site
 
 
 def request(target: str = "/foo/bar?q=1", authority: str = "a.example.com", *, tls: bool = False) -> Request:

@@ -1,11 +1,11 @@
 """What is not exactly HTTP/1.1 is answered 400 (or its like) and never reaches a backend."""
 
 import pytest
+from tests.unit.pocketkube.network.ingress.harness import site
 
 from pocketkube.clock import Clock
 from pocketkube.network import http
 from pocketkube.network.stream import Stream
-from tests.unit.pocketkube.network.ingress.harness import site
 
 LINE = b"GET / HTTP/1.1\r\n"
 HEAD = LINE + b"Host: h\r\n"

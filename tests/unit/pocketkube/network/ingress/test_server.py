@@ -1,9 +1,10 @@
 import asyncio
 import json
 
+from tests.unit.pocketkube.network.ingress.harness import rule, site, table
+
 from pocketkube.network import http
 from pocketkube.network.ingress.routes import Backend, Table
-from tests.unit.pocketkube.network.ingress.harness import rule, site, table
 
 
 async def test_a_request_reaches_an_endpoint_with_forwarded_headers() -> None:
@@ -53,7 +54,7 @@ async def test_endpoints_take_turns_and_weights_are_ratios() -> None:
 async def test_two_hundred_tables_without_a_failed_request() -> None:
     async with site() as here:
         here.serve()
-        stop = asyncio.Event()
+        stop, progress = asyncio.Event(), asyncio.Event()
         served = 0
 
         async def hammer() -> None:
@@ -66,6 +67,7 @@ async def test_two_hundred_tables_without_a_failed_request() -> None:
                 assert head.status == 200, body
                 assert json.loads(body)["target"] == "/"
                 served += 1
+                progress.set()
 
         async with asyncio.TaskGroup() as clients:
             for _ in range(4):
@@ -74,15 +76,17 @@ async def test_two_hundred_tables_without_a_failed_request() -> None:
                 here.update(table(rule(), rule(f"/{number}")))
                 before = served
                 while served < before + 3:
-                    await asyncio.sleep(0)
+                    progress.clear()
+                    await progress.wait()
             stop.set()
         assert served > 600
 
 
 async def test_a_port_that_vanishes_finishes_its_requests() -> None:
-    go_on = asyncio.Event()
+    came, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(request: http.Request) -> http.Response:
+        came.set()
         await go_on.wait()
         return http.Response(200, [], b"done")
 
@@ -90,7 +94,7 @@ async def test_a_port_that_vanishes_finishes_its_requests() -> None:
         here.serve(handler=slow)
         idle = await here.connect(81)
         asking = asyncio.create_task(here.get(port=81))
-        await asyncio.sleep(0.05)
+        await came.wait()
         here.update(Table())
         assert await idle.read() == b""
         go_on.set()
