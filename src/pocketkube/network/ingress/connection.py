@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import h11
 
+from pocketkube.network.addresses import host_port
 from pocketkube.network.ingress import answers
 from pocketkube.network.ingress.accesslog import Record
 from pocketkube.network.ingress.answers import Answer
@@ -129,7 +130,7 @@ class Connection:
         if address is None:
             await self._say(answers.UNAVAILABLE, record)
             return
-        record.server = f"{backend.scheme}://{address[0]}:{address[1]}"
+        record.server = f"{backend.scheme}://{host_port(*address)}"
         if backend.scheme not in ("http", "https"):
             log.warning("%s: %s backends are not supported, answered 502", rule.owner, backend.scheme)
             await self._say(answers.failed(502), record)

@@ -2,7 +2,7 @@
 
 As Traefik's Ingress provider does: an endpoint is used when it is serving (unset is yes) and not terminating; when only
 terminating ones are left there is none, and `publishNotReadyAddresses` has no effect. ExternalName Services have none.
-Left out: IPv6, topology, session affinity (sticky cookies).
+Left out: topology, session affinity (sticky cookies).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Endpoints:
             return
         name = port.get("name") or ""
         for _, piece in sorted(self._slices.get(at, {}).items()):
-            if piece.get("addressType") != "IPv4":
+            if piece.get("addressType") not in ("IPv4", "IPv6"):
                 continue
             target = next(
                 (

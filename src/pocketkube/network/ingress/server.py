@@ -116,7 +116,7 @@ class ReverseProxy:
         port = self._ports.get(number)
         if port is None:
             try:
-                port = Port(self, self._net.listen(number))
+                port = Port(self, self._net.listen(number, "::"))
             except OSError as error:
                 return [Problem(one, f"port {number} cannot be opened: {error.strerror}") for one in listeners]
             self._ports[number] = port
