@@ -55,6 +55,12 @@ SERVICE_ACCOUNT_TOKEN = {
     ("mechanics-09-auth", "real-sa-token-version"),
 }
 
+# the recorder asked the pod for its address, and no answer shows it: (scenario, placeholder) -> the pod that answers
+POD_ADDRESSES = {
+    ("traffic-02-selection", "<podIP.3>"): "flip",
+    ("traffic-02-selection", "<podIP.4>"): "web-1",
+}
+
 # "from a known resourceVersion": that of the list an earlier watch started from
 RV_OF_EARLIER_WATCH = {("mechanics-10-watchlist", "changes"): "initial-events-rv-now"}
 

@@ -41,8 +41,10 @@ class Values:
         fixed = inputs.made_up(self._scenario.name, step, self._oldest_rv) | given
         if (self._scenario.name, step.get("id")) in inputs.SERVICE_ACCOUNT_TOKEN:
             fixed["<token>"] = self._token()
-        if "<nodeIP>" in json.dumps(value):
+        text = json.dumps(value)
+        if "<nodeIP>" in text:
             fixed["<nodeIP>"] = self._node_address()
+        fixed |= self._pod_addresses(text)
         if "<uid>" not in given:
             unknown = inputs.unknown_uid()
             value = _mapped(value, lambda text: unknown if text == "<uid>" else text)
@@ -73,6 +75,17 @@ class Values:
                     scope = f"/namespaces/{self._scenario.namespace}" if resource["namespaced"] else ""
                     return self._api.request("GET", f"{prefix}{scope}/{resource['name']}/{name}").body
         raise CannotSend(f"the cluster has no kind {kind}")
+
+    def _pod_addresses(self, text: str) -> dict[str, str]:
+        """The addresses in what is sent that no answer shows, of the pods that have them."""
+        found = {}
+        for (scenario, name), pod in inputs.POD_ADDRESSES.items():
+            if scenario == self._scenario.name and name in text:
+                address = find(self._live("Pod", pod), ".status.podIP")
+                if not address:
+                    raise CannotSend(f"pod {pod} has no address")
+                found[name] = str(address)
+        return found
 
     def _node_address(self) -> str:
         """The address of the (first) node, which is no placeholder that answers give a value to."""
