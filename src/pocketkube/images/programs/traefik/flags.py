@@ -62,7 +62,8 @@ class Static:
     ingress_class: str = ""
     hostname: str = ""
     ip: str = ""
-    gateway_address: str = ""
+    gateway_hostname: str = ""
+    gateway_ip: str = ""
     directory: str = ""
     """Folder of the file provider."""
     filename: str = ""
@@ -73,8 +74,18 @@ class Static:
 
     @property
     def published(self) -> tuple[Obj, ...]:
-        point = {name: value for name, value in (("ip", self.ip), ("hostname", self.hostname)) if value}
-        return (point,) if point else ()
+        """What Ingresses say they are reached at."""
+        return _point(self.ip, self.hostname)
+
+    @property
+    def gateway_addresses(self) -> tuple[Obj, ...]:
+        """What Gateways say they are reached at."""
+        return _point(self.gateway_ip, self.gateway_hostname)
+
+
+def _point(ip: str, hostname: str) -> tuple[Obj, ...]:
+    point = {name: value for name, value in (("ip", ip), ("hostname", hostname)) if value}
+    return (point,) if point else ()
 
 
 def parse(words: Iterable[str]) -> Static:
@@ -136,8 +147,8 @@ _TEXTS: Final = {
     "providers.kubernetesingress.ingressclass": "ingress_class",
     "providers.kubernetesingress.ingressendpoint.hostname": "hostname",
     "providers.kubernetesingress.ingressendpoint.ip": "ip",
-    "providers.kubernetesgateway.statusaddress.hostname": "gateway_address",
-    "providers.kubernetesgateway.statusaddress.ip": "gateway_address",
+    "providers.kubernetesgateway.statusaddress.hostname": "gateway_hostname",
+    "providers.kubernetesgateway.statusaddress.ip": "gateway_ip",
     "providers.file.directory": "directory",
     "providers.file.filename": "filename",
 }

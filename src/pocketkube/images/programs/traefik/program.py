@@ -20,6 +20,7 @@ from pocketkube.kubelet.process import Process
 from pocketkube.network.http import Request, Response
 from pocketkube.network.ingress.controller import Controller, Provider
 from pocketkube.network.ingress.endpoints import Endpoints
+from pocketkube.network.ingress.gateway import GatewayApi
 from pocketkube.network.ingress.provider import IngressProvider
 from pocketkube.network.ingress.routes import Listener, Table
 from pocketkube.network.ingress.server import ReverseProxy
@@ -127,15 +128,22 @@ class _Traefik:
             await self.log("INF", 'ingress label selector is: ""', fields)
             await self.log("INF", "Creating in-cluster Provider client", fields)
             if self.client is None:
-                where = self.process.namespace.hostname
-                text = (
-                    "ingresses.networking.k8s.io is forbidden: pocketkube lets only Pods in the namespace traefik "
-                    f"follow Ingresses, and {where} is in another"
-                )
-                await self.log("ERR", "Cannot retrieve data", {"error": text, **fields})
+                await self._forbidden("ingresses.networking.k8s.io", fields)
             else:
                 found.append(IngressProvider(self.client, settings, self._updated))
+        if self.static.gateway:
+            fields = {"providerName": "kubernetesgateway"}
+            await self.log("INF", "Starting provider *gateway.Provider", {})
+            if self.client is None:
+                await self._forbidden("gateways.gateway.networking.k8s.io", fields)
+            else:
+                ports = {entry.port: entry.tls for entry in self.static.entry_points}
+                found.append(GatewayApi(self.client, ports, self.static.gateway_addresses))
         return found
+
+    async def _forbidden(self, kind: str, fields: dict[str, str]) -> None:
+        text = f"{kind} is forbidden: pocketkube lets only Pods in the namespace traefik follow them: run Traefik there"
+        await self.log("ERR", "Cannot retrieve data", {"error": text, **fields})
 
     def _updated(self, ingress: Key) -> None:
         fields = {"ingress": ingress[1], "namespace": ingress[0]}

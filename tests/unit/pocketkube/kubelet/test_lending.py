@@ -1,0 +1,29 @@
+"""What of the cluster itself an image is lent, and where: nobody gets at the cluster by the image he chooses."""
+
+from __future__ import annotations
+
+import pytest
+
+from pocketkube.images import catalogue
+from pocketkube.kubelet.assembly import configure
+
+SERVICES = {"dns": object(), "ingress": object(), "tokens": object()}
+
+
+@pytest.mark.parametrize(
+    ("image", "namespace", "lent"),
+    [
+        ("docker.io/library/traefik:v3.7.11", "traefik", {"ingress"}),
+        ("docker.io/library/traefik:v3.7.11", "default", set()),
+        ("docker.io/library/traefik:v3.7.11", "kube-system", set()),
+        ("registry.k8s.io/coredns/coredns:v1.14.2", "kube-system", {"dns"}),
+        ("registry.k8s.io/coredns/coredns:v1.14.2", "traefik", set()),
+        ("docker.io/library/busybox:1.36", "traefik", set()),
+        ("docker.io/library/busybox:1.36", "kube-system", set()),
+    ],
+)
+def test_services_are_lent_to_their_image_in_its_namespace_only(image: str, namespace: str, lent: set[str]) -> None:
+    container = {"name": "main", "image": image, "command": ["/bin/true"]}
+    pod = {"metadata": {"name": "x", "namespace": namespace, "uid": "u"}, "spec": {"containers": [container]}}
+    config = configure(pod, container, catalogue()[image], hostname="x", environment=lambda _: {}, services=SERVICES)
+    assert set(config.services) == lent
