@@ -183,7 +183,7 @@ selectors = st.one_of(
     ),
 )
 protocols = st.sampled_from(["TCP", "UDP", "SCTP"])
-names = st.sampled_from(["http", "dns", "other"])
+names = st.sampled_from(["http", "http", "dns"])
 ports = st.one_of(
     st.fixed_dictionaries({}, optional={"protocol": protocols}),
     st.fixed_dictionaries({"port": st.sampled_from(PORTS)}, optional={"protocol": protocols}),
@@ -243,7 +243,12 @@ def narrow_policies(draw: st.DrawFn) -> Spec:
 
 
 container_ports = st.sampled_from(
-    [(), (("http", 80, "TCP"),), (("http", 81, "TCP"), ("dns", 81, "UDP")), (("dns", 90, "UDP"), ("other", 90, "TCP"))]
+    [
+        (),
+        (("http", 80, "TCP"),),
+        (("http", 81, "TCP"), ("dns", 81, "UDP")),
+        (("http", 90, "TCP"), ("dns", 90, "UDP")),
+    ]
 )
 
 
