@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -224,6 +225,7 @@ narrow_selectors = st.one_of(
 )
 narrow_peers = st.one_of(
     st.fixed_dictionaries({"podSelector": narrow_selectors}),
+    st.fixed_dictionaries({"namespaceSelector": narrow_selectors}),
     st.fixed_dictionaries({"namespaceSelector": narrow_selectors, "podSelector": narrow_selectors}),
     st.fixed_dictionaries({"ipBlock": blocks}),
 )
@@ -270,7 +272,7 @@ def histories(draw: st.DrawFn) -> list[World]:
 
     world = World(labelled(NAMESPACES), labelled(pods), draw(st.dictionaries(keys, kinds, min_size=1, max_size=3)))
     history = [world]
-    for change in draw(st.lists(st.sampled_from(["namespaces", "pods", "policies"]), max_size=3)):
+    for change in draw(st.lists(st.sampled_from(["namespaces", "namespaces", "pods", "policies"]), max_size=3)):
         if change == "policies":
             world = replace(world, policies=draw(st.dictionaries(keys, kinds, max_size=3)))
         else:
@@ -318,7 +320,7 @@ class Cluster:
 
         def relabel(resource: str, namespace: str, name: str, wanted: dict[str, str]) -> None:
             def change(obj: Spec) -> None:
-                obj["metadata"]["labels"] = wanted
+                obj["metadata"]["labels"] = dict(wanted)
 
             self.registry.patch(resource, namespace, name, change)
 
@@ -330,7 +332,7 @@ class Cluster:
         for namespace, name in held - world.policies.keys():
             self.registry.delete("networkpolicies", namespace, name)
         for (namespace, name), spec in world.policies.items():
-            obj = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+            obj = {"metadata": {"name": name, "namespace": namespace}, "spec": deepcopy(spec)}  # defaults go in
             if (namespace, name) in held:
                 self.registry.update("networkpolicies", obj)
             else:
@@ -390,7 +392,7 @@ async def check(history: list[World]) -> None:
                 assert sctp == expected(world, source, target, port, "SCTP", v6), about
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(histories())
 def test_what_is_enforced_is_what_the_documentation_says(history: list[World]) -> None:
     asyncio.run(check(history))
