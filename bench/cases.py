@@ -99,8 +99,8 @@ def _pods(count: int, target: str) -> Iterator[Figure]:
         api = status.api()
         workspace.make_namespace(api, NAMESPACE)
         began = perf_counter()
-        _web(api, count)
-        _until_endpoints(api, count)
+        web(api, count)
+        until_endpoints(api, count)
         yield Figure(f"Deployment of {count} Pods behind a Service: to ready", perf_counter() - began, "s", target)
         yield Figure(f"memory with {count} Pods", _rss(status), "MB", "<= 600 at 1,000", 0)
         if count > 100:
@@ -108,7 +108,7 @@ def _pods(count: int, target: str) -> Iterator[Figure]:
         gone = []
         for _ in range(9):
             gone.append(_endpoint_gone(api) * 1000)
-            _until_endpoints(api, count)
+            until_endpoints(api, count)
         yield Figure("a Pod deleted: its endpoint no longer ready", median(gone), "ms", "<= 20", 1)
         began = perf_counter()
         api.delete("Namespace", NAMESPACE, wait=True)
@@ -213,7 +213,7 @@ CASES: list[Callable[[], Iterator[Figure]]] = [
 # -- shared
 
 
-def _web(api: Api, count: int) -> None:
+def web(api: Api, count: int) -> None:
     labels = {"app": "web"}
     container = {
         "name": "web",
@@ -251,7 +251,7 @@ def _ready_targets(slices: Any) -> set[str]:
     }
 
 
-def _until_endpoints(api: Api, count: int) -> None:
+def until_endpoints(api: Api, count: int) -> None:
     for live in api.follow("EndpointSlice", NAMESPACE, timeout=300):
         if len(_ready_targets(live.values())) == count:
             return
