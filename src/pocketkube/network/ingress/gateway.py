@@ -53,7 +53,7 @@ FEATURES: Final = (
 class GatewayApi:
     """A provider of routes. `ports`: entry point -> with TLS?
 
-    `addresses`, where Gateways are reached, are entries (`ip` or `hostname`) of a status.loadBalancer.ingress.
+    `addresses`: where Gateways are reached, as entries (`ip` or `hostname`) of a status.loadBalancer.ingress.
     """
 
     follows = (CLASSES, GATEWAYS, ROUTES, GRANTS, "services", "secrets", "namespaces")
