@@ -14,6 +14,7 @@ from pocketkube.images.multicall import busybox
 from pocketkube.images.net import nslookup
 from pocketkube.images.programs.agnhost import servers, tools
 from pocketkube.images.programs.agnhost.netexec import netexec
+from pocketkube.images.programs.agnhost.portforwardtester import port_forward_tester
 from pocketkube.kubelet.process import Process
 
 SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
@@ -26,6 +27,7 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
     "logs-generator": tools.logs_generator,
     "netexec": netexec,
     "pause": tools.pause,
+    "port-forward-tester": port_forward_tester,
     "porter": servers.porter,
     "serve-hostname": servers.serve_hostname,
     "test-webserver": servers.test_webserver,
@@ -34,7 +36,7 @@ UNSUPPORTED = frozenset(
     {"audit-proxy", "crd-conversion-webhook", "external-metrics", "fake-gitserver", "fake-registry-server",
      "grpc-health-checking", "guestbook", "inclusterclient", "mounttest", "mtlsclient", "mtlsserver", "net", "nettest",
      "no-snat-test", "no-snat-test-proxy", "nonewprivs", "openidmetadata", "podcertificatesigner",
-     "port-forward-tester", "resource-consumer-controller", "stress", "tcp-reset",
+     "resource-consumer-controller", "stress", "tcp-reset",
      "test-service-account-issuer-discovery",
      "webhook"}
 )  # fmt: skip

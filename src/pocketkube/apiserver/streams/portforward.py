@@ -34,6 +34,9 @@ STREAMS_WITHIN: Final = 30.0
 LINGER: Final = 0.5
 """Seconds without a byte after which the second direction of a connection is given up once the first has ended."""
 
+DRAIN: Final = 10.0
+"""Seconds a pod has to read what a client has sent before it went away."""
+
 
 async def handle(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:
     pod = find_pod(api, target)
@@ -46,7 +49,7 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
         if error.code == 503:
             raise
         return web.Response(status=error.code, text=error.message)  # the kubelet's answer, passed on as it is
-    forward = Forward(forwarder, api.clock.speed)
+    forward = Forward(forwarder, api.clock.speed, lambda: api.stopping)
     if asked == upgrade.SPDY.lower():
         offers = upgrade.offered(request, upgrade.VERSION_HEADER)
         if PROTOCOL not in offers:
@@ -98,11 +101,12 @@ class Readable(Protocol):
 
 
 class Forward:
-    """One client's connections into one pod. `speed`: cluster seconds per second."""
+    """One client's connections into one pod. `speed`: cluster seconds per second; `stopping`: the server is."""
 
-    def __init__(self, forwarder: PortForwarder, speed: float) -> None:
+    def __init__(self, forwarder: PortForwarder, speed: float, stopping: Callable[[], bool]) -> None:
         self._forwarder = forwarder
         self._linger = LINGER / speed
+        self._stopping = stopping
 
     async def spdy(self, wire: Wire) -> None:
         """Pairs of streams, a pair for each connection, until the client is gone."""
@@ -173,9 +177,19 @@ class Forward:
 
         carrying, receiving = asyncio.ensure_future(all_()), asyncio.ensure_future(_sort(socket, inboxes))
         try:
-            await asyncio.wait((carrying, receiving), return_when=asyncio.FIRST_COMPLETED)
-            if carrying.done():
-                carrying.result()
+            try:
+                await asyncio.wait((carrying, receiving), return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if self._stopping() or task is None:
+                    raise
+                task.uncancel()  # the client is gone; what it has sent is still the pod's
+            if not carrying.done():
+                await asyncio.wait((carrying, receiving), timeout=DRAIN, return_when=asyncio.FIRST_COMPLETED)
+                for inbox in inboxes:
+                    inbox.end()
+                await asyncio.wait((carrying,), timeout=DRAIN)
+            elif not socket.closed:
                 await socket.close()
         finally:
             carrying.cancel()
@@ -302,5 +316,3 @@ async def _sort(socket: web.WebSocketResponse, inboxes: list[Inbox]) -> None:
         data = message.data.encode() if message.type == WSMsgType.TEXT else bytes(message.data)
         if data and not data[0] % 2 and data[0] // 2 < len(inboxes):
             await inboxes[data[0] // 2].feed(data[1:])
-    for inbox in inboxes:
-        inbox.break_(ConnectionResetError(104, "Connection reset by peer"))

@@ -1,6 +1,6 @@
 """agnhost's smaller servers: serve-hostname, porter, test-webserver, liveness.
 
-Left out: SERVE_SCTP_PORT_* and SERVE_TLS_PORT_* of porter, which say so in the log.
+Left out: SERVE_SCTP_PORT_* of porter, which says so in the log.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from pocketkube.images import golang
 from pocketkube.images.golang import Flags, Server, answer, klog
+from pocketkube.images.programs.agnhost import tlsporter
 from pocketkube.images.programs.agnhost.dial import compact
 from pocketkube.images.programs.agnhost.files import serve_files
 from pocketkube.images.programs.agnhost.netexec import flag_error
@@ -82,15 +83,17 @@ async def porter(process: Process, words: list[str]) -> int:
             match kind:
                 case "" | "TCP_":
                     group.create_task(_port(process, int(port), value, flags["json-response"]))
+                case "TLS_":
+                    group.create_task(_port(process, int(port), value, flags["json-response"], secure=True))
                 case "UDP_":
                     group.create_task(_datagrams(process, int(port), value))
-                case "TLS_" | "SCTP_":
+                case "SCTP_":
                     await klog(process, f"{kind.strip('_')} port {port} is not supported in this cluster", level="E")
         await asyncio.Event().wait()
     return 0
 
 
-async def _port(process: Process, port: int, value: str, as_json: bool) -> None:
+async def _port(process: Process, port: int, value: str, as_json: bool, *, secure: bool = False) -> None:
     async def reply(request: Request) -> Response:
         if as_json:
             body = compact({"Method": request.method, "Body": value})
@@ -104,7 +107,7 @@ async def _port(process: Process, port: int, value: str, as_json: bool) -> None:
         text = f"listen tcp :{port}: bind: {os.strerror(failure.errno or 0).lower()}"
         await klog(process, f'server on port "{port}" failed: {text}')
         return
-    await Server(listener, reply).serve()
+    await (tlsporter.serve(process, listener, port, reply) if secure else Server(listener, reply).serve())
 
 
 async def _datagrams(process: Process, port: int, value: str) -> None:
