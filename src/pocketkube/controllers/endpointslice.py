@@ -1,8 +1,8 @@
 """The EndpointSlice controller: slices for every Service with a selector, from the pods it selects.
 
 Models pkg/controller/endpointslice and staging/src/k8s.io/endpointslice (reconciler, utils, trafficdist). Slices with
-another managed-by label are left alone; edits of its own are undone. Left out: topology hints by annotation
-(service.kubernetes.io/topology-mode: Auto) and --endpointslice-updates-batch-period.
+another managed-by label are left alone; edits of its own are undone. Hints are in hints.py, the spreading over slices
+is in packing.py. Left out: --endpointslice-updates-batch-period.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ from collections.abc import Iterable
 
 from pocketkube import objects
 from pocketkube.client import Client
-from pocketkube.controllers import pods, services
+from pocketkube.controllers import hints, pods, services
 from pocketkube.controllers.base import Controller, Mapping, namespace_is_terminating, own_key
-from pocketkube.controllers.packing import Identity, identity, in_order, pack
+from pocketkube.controllers.packing import Identity, Plan, identity, in_order, pack
 from pocketkube.errors import NotFound, StatusError
 from pocketkube.objects import Key, Obj
-from pocketkube.store import Event
+from pocketkube.store import DELETED, Event
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
 ZONE = "topology.kubernetes.io/zone"
 RESERVED = frozenset((SERVICE_NAME, MANAGED_BY, services.HEADLESS))
-CLOSE = ("PreferClose", "PreferSameZone", "PreferSameNode")
 Ports = tuple[tuple[object, ...], ...]
 
 
@@ -33,6 +32,7 @@ class EndpointSliceController(Controller):
     def __init__(self, client: Client) -> None:
         super().__init__(client)
         self.max_endpoints_per_slice = int(client.registry.zone.get("max_endpoints_per_slice", 100))
+        self._topology = hints.TopologyHints()
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         self._triggers = services.TriggerTimes()
@@ -40,7 +40,7 @@ class EndpointSliceController(Controller):
         yield "services", own_key
         yield "pods", lambda event: services.of_pod(self.client, event)
         yield "endpointslices", self._service_of_slice
-        yield "nodes", self._all_services
+        yield "nodes", self._of_node
 
     def _service_of_slice(self, event: Event) -> Iterable[Key]:
         """The Service of a managed slice that somebody else has written."""
@@ -50,9 +50,12 @@ class EndpointSliceController(Controller):
             if found is not None and objects.labels(found).get(MANAGED_BY) == MANAGER:
                 yield objects.namespace(found), objects.labels(found).get(SERVICE_NAME, "")
 
-    def _all_services(self, event: Event) -> Iterable[Key]:
-        """Pods on a node that is not there are left out: when it comes, look again."""
-        return map(objects.key, self.client.list("services")) if event.type == "ADDED" else ()
+    def _of_node(self, event: Event) -> Iterable[Key]:
+        """Pods on a node that is not there are left out: when it comes, look again. Zones share endpoints by CPU."""
+        if event.type == "ADDED":
+            yield from map(objects.key, self.client.list("services"))
+        if event.old is None or event.type == DELETED or hints.counts(event.object) != hints.counts(event.old):
+            yield from self._topology.set_nodes(self.client.list("nodes"))
 
     async def reconcile(self, at: Key) -> float | None:
         service = self.client.find("services", *at)
@@ -89,11 +92,15 @@ class EndpointSliceController(Controller):
             else:
                 delete.append(found)
         labels = _labels(service)
+        plans: dict[Ports, Plan] = {}
         for key, endpoints in desired.items():
             named = by_ports[key]
             relabelled = {name for name, s in named.items() if _user_labels(s) != _user_labels(service)}
             held = {name: s.get("endpoints") or [] for name, s in named.items()}
-            plan = pack(held, relabelled, endpoints, self.max_endpoints_per_slice)
+            plans[key] = pack(held, relabelled, endpoints, self.max_endpoints_per_slice)
+        self._give_hints(changes, family, list(plans.values()))
+        for key, plan in plans.items():
+            named = by_ports[key]
             create += [_new_slice(service, family, ports[key], labels, chosen) for chosen in plan.create]
             changes.update += [{**named[name], "endpoints": chosen} for name, chosen in plan.update.items()]
             delete += [named[name] for name in plan.delete]
@@ -104,6 +111,16 @@ class EndpointSliceController(Controller):
             else:
                 create = [placeholder]
         changes.recycle(create, delete)
+
+    def _give_hints(self, changes: _Changes, family: str, plans: list[Plan]) -> None:
+        service, at = changes.service, objects.key(changes.service)
+        if hints.by_annotation(service):
+            said = self._topology.add(plans, at, family)
+        else:
+            said = self._topology.disable(at, family)
+            hints.prefer_close(plans, objects.spec(service).get("trafficDistribution"))
+        if said is not None:
+            changes.said.append(said)
 
     def _endpoints(
         self, service: Obj, family: str, matched: list[Obj]
@@ -160,16 +177,19 @@ class EndpointSliceController(Controller):
             raise
         finally:
             self._writing = False
+        for said in changes.said:
+            self.client.record(service, *said)
 
 
 class _Changes:
-    """Slices of one Service to create, to update (whole new versions) and to delete."""
+    """Slices of one Service to create, to update (whole new versions) and to delete; what there is to say."""
 
     def __init__(self, service: Obj) -> None:
         self.service = service
         self.create: list[Obj] = []
         self.update: list[Obj] = []
         self.delete: list[Obj] = []
+        self.said: list[hints.Said] = []
 
     def recycle(self, create: list[Obj], delete: list[Obj]) -> None:
         """Turn a creation and a deletion into one update where the slice may be reused."""
@@ -202,12 +222,6 @@ def _endpoint(pod: Obj, node: Obj | None, service: Obj, family: str) -> Obj:
         endpoint["zone"] = zone
     if hostname := services.hostname(pod, service):
         endpoint["hostname"] = hostname
-    if ready and (close := spec.get("trafficDistribution")) in CLOSE:
-        hints: Obj = {"forZones": [{"name": zone}]} if zone else {}
-        if close == "PreferSameNode" and node_name:
-            hints["forNodes"] = [{"name": node_name}]
-        if hints:
-            endpoint["hints"] = hints
     return endpoint
 
 

@@ -19,11 +19,12 @@ Identity = tuple[str, ...]
 
 @dataclass
 class Plan:
-    """Endpoints of the slices to create, of those to update (by name), and names of those to delete."""
+    """Endpoints of the slices to create, of those to update and to leave (by name), and names of those to delete."""
 
     create: list[list[Obj]] = field(default_factory=list)
     update: dict[str, list[Obj]] = field(default_factory=dict)
     delete: list[str] = field(default_factory=list)
+    unchanged: dict[str, list[Obj]] = field(default_factory=dict)
 
 
 def identity(endpoint: Obj) -> Identity:
@@ -54,15 +55,20 @@ def _hash(port: tuple[object, ...]) -> int:
 
 
 def pack(existing: Mapping[str, list[Obj]], relabelled: Set[str], endpoints: dict[Identity, Obj], limit: int) -> Plan:
-    """`existing`: endpoints by slice name; `relabelled`: slices to be written anyway; `limit`: endpoints per slice."""
+    """`existing`: endpoints by slice name; `relabelled`: slices to be written anyway; `limit`: endpoints per slice.
+
+    Hints make no difference here: they are given afterwards.
+    """
     plan = Plan()
     left = dict(endpoints)
-    unchanged: dict[str, list[Obj]] = {}
     for name, held in existing.items():
         wanted = [left.pop(identity(endpoint), None) for endpoint in held]
         kept = [endpoint for endpoint in wanted if endpoint is not None]
-        if kept == held:
-            (plan.update if name in relabelled else unchanged)[name] = kept
+        if len(kept) == len(held) and all(map(_same, kept, held)):
+            if name in relabelled:
+                plan.update[name] = kept
+            else:
+                plan.unchanged[name] = held
         elif kept:
             plan.update[name] = kept
         else:
@@ -72,13 +78,20 @@ def pack(existing: Mapping[str, list[Obj]], relabelled: Set[str], endpoints: dic
         room = max(0, limit - len(held))
         held += rest[:room]
         rest = rest[room:]
-    while rest and (chosen := _fullest_with_room(unchanged, limit)):
-        held = unchanged.pop(chosen)
+    while rest and (chosen := _fullest_with_room(plan.unchanged, limit)):
+        held = plan.unchanged.pop(chosen)
         room = limit - len(held)
         plan.update[chosen] = held + rest[:room]
         rest = rest[room:]
     plan.create = [rest[start : start + limit] for start in range(0, len(rest), limit)]
     return plan
+
+
+def _same(one: Obj, other: Obj) -> bool:
+    """Whether two versions of an endpoint differ in nothing but hints."""
+    if "hints" not in one and "hints" not in other:
+        return one == other
+    return all(one.get(field) == other.get(field) for field in one.keys() | other.keys() if field != "hints")
 
 
 def _fullest_with_room(slices: Mapping[str, list[Obj]], limit: int) -> str | None:

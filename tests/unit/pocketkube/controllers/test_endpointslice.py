@@ -285,3 +285,26 @@ async def test_one_write_a_burst(world: World) -> None:
         world.patch("pods", objects.name(pod), lambda copy: copy["metadata"].update(annotations={"a": "b"}))
     await world.settle()
     assert world.slices()[0]["metadata"]["generation"] == before + 1
+
+
+async def test_the_topology_annotation_shares_endpoints_out_and_says_so(world: World) -> None:
+    mode = "service.kubernetes.io/topology-mode"
+    for number in range(4):
+        world.pod(f"p-{number}", SELECTOR, nodeName="worker-a" if number else "worker-b")
+    world.create(
+        "services",
+        {
+            "metadata": {"name": "web", "annotations": {mode: "Auto"}},
+            "spec": {"selector": SELECTOR, "ports": [{"port": 80}]},
+        },
+    )
+
+    def zones() -> list[str]:
+        return sorted(e["hints"]["forZones"][0]["name"] for e in world.endpoints() if "hints" in e)
+
+    await world.until(lambda: zones() == ["a", "a", "b", "b"])
+    await world.settle()
+    assert "Topology Aware Hints has been enabled, addressType: IPv4" in world.events("web")
+    world.patch("services", "web", lambda copy: copy["metadata"]["annotations"].pop(mode) and None)
+    await world.until(lambda: zones() == [])
+    assert "Topology Aware Hints has been disabled, addressType: IPv4" in world.events("web")

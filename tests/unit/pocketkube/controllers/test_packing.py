@@ -5,8 +5,18 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketkube.controllers.packing import Identity, Plan, identity, in_order, pack
+from pocketkube.controllers import packing
+from pocketkube.controllers.packing import Identity, Plan, identity, in_order
 from pocketkube.objects import Obj
+
+
+def pack(existing: dict[str, list[Obj]], relabelled: set[str], wanted: dict[Identity, Obj], limit: int) -> Plan:
+    """What is written."""
+    plan = packing.pack(existing, relabelled, wanted, limit)
+    touched = {*plan.update, *plan.delete}
+    assert plan.unchanged == {name: held for name, held in existing.items() if name not in touched}
+    plan.unchanged = {}
+    return plan
 
 
 def endpoint(name: str, *, ready: bool = True) -> Obj:
@@ -87,3 +97,16 @@ def test_ports_are_kept_in_the_recorded_order() -> None:
     assert in_order([port("a", 1), port("b", 2)]) == [port("b", 2), port("a", 1)]
     dns = [port("metrics", 9153), port("dns-tcp", 53), port("dns", 53, "UDP")]
     assert in_order(dns)[-1] == port("metrics", 9153)
+
+
+def test_hints_alone_make_no_difference_and_stay_where_nothing_else_changes() -> None:
+    hinted = [{**found, "hints": {"forZones": [{"name": "a"}]}} for found in endpoints(1, 2)]
+    assert pack({"a": hinted}, set(), wanted(1, 2), 3) == Plan()
+
+
+def test_one_changed_pod_of_5000_rewrites_one_slice_of_50() -> None:
+    existing = {f"s{n:02}": endpoints(*range(100 * n, 100 * n + 100)) for n in range(50)}
+    changed = wanted(*range(5000))
+    changed[identity(endpoint("2512"))] = endpoint("2512", ready=False)
+    plan = packing.pack(existing, set(), changed, 100)
+    assert (set(plan.update), plan.create, plan.delete, len(plan.unchanged)) == ({"s25"}, [], [], 49)
