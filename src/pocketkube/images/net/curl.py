@@ -10,6 +10,7 @@ import ssl
 from pocketkube.images.net import curl_options
 from pocketkube.images.net.curl_options import Options, Usage
 from pocketkube.images.net.curl_output import Meter, Report, Sink, write_out
+from pocketkube.images.net.curl_places import destination, pinned
 from pocketkube.images.net.curl_request import Body, body_of, build
 from pocketkube.images.net.curl_url import BadUrl, Url
 from pocketkube.kubelet.process import Process
@@ -258,20 +259,21 @@ class _Session:
         await meter.begin()
         number, self._count = self._count, self._count + 1
         began = self.clock.monotonic()
+        place = destination(self.options, url)
         try:
-            addresses = await self._resolve(url)
+            addresses = await self._resolve(place)
         except resolver.ResolutionError:
-            raise await self._noted(6, f"Could not resolve host: {url.host}", number) from None
+            raise await self._noted(6, f"Could not resolve host: {place.host}", number) from None
         report.namelookup = self.clock.monotonic() - report.started
         limits = [began + self.options.number("connect-timeout")] if self.options.number("connect-timeout") else []
         limits += [deadline] if deadline else []
         until = min(limits, default=None)
         error: OSError | None = None
         for address in addresses:
-            await self._note(f"  Trying {host_port(address, url.port)}...")
+            await self._note(f"  Trying {host_port(address, place.port)}...")
             left = None if until is None else max(0.0, until - self.clock.monotonic())
             try:
-                stream = await self.process.net.connect(address, url.port, timeout=left)
+                stream = await self.process.net.connect(address, place.port, timeout=left)
             except TimeoutError as timeout:
                 if until is not None and self.clock.monotonic() >= until - 0.001:
                     raise await self._noted(28, self._connect_timeout(report), number) from None
@@ -280,13 +282,13 @@ class _Session:
                 error = refused
             else:
                 break
-            await self._note(f"connect to {address} port {url.port} failed: {error.strerror}")
+            await self._note(f"connect to {address} port {place.port} failed: {error.strerror}")
         else:
             code, why = (
                 (28, "Timeout was reached") if isinstance(error, TimeoutError) else (7, "Couldn't connect to server")
             )
             took = int((self.clock.monotonic() - began) * 1000)
-            text = f"Failed to connect to {url.host} port {url.port} after {took} ms: {why}"
+            text = f"Failed to connect to {place.host} port {place.port} after {took} ms: {why}"
             raise await self._noted(code, text, number)
         report.connected(stream.local, stream.remote, self.clock.monotonic())
         await self._note(f"Connected to {url.host} ({stream.remote[0]}) port {url.port} (#{number})")
@@ -325,12 +327,8 @@ class _Session:
         return context
 
     async def _resolve(self, url: Url) -> list[str]:
-        for rule in self.options.resolves:
-            host, port, address = [*rule.lstrip("+").split(":", 2), "", ""][:3]
-            if port == str(url.port) and host.lower() in (url.host.lower(), "*"):
-                return [a.strip("[]") for a in address.split(",") if a]
         version = resolver.IPV4 if "ipv4" in self.flags else resolver.IPV6 if "ipv6" in self.flags else None
-        return await resolver.lookup(self.process, url.name, version)
+        return pinned(self.options, url) or await resolver.lookup(self.process, url.name, version)
 
     # -- texts
 

@@ -48,6 +48,7 @@ class Options:
     data: list[tuple[str, str]] = field(default_factory=list)
     forms: list[str] = field(default_factory=list)
     resolves: list[str] = field(default_factory=list)
+    connects: list[str] = field(default_factory=list)
     outputs: list[str | None] = field(default_factory=list)
     """One entry per -o (its file) or -O (None)."""
 
@@ -120,6 +121,8 @@ def _value(options: Options, name: str, value: str, spelled: str) -> None:
         options.forms.append(value)
     elif name == "resolve":
         options.resolves.append(value)
+    elif name == "connect-to":
+        options.connects.append(value)
     elif name == "output":
         options.outputs.append(value)
     elif name == "url":

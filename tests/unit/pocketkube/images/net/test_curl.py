@@ -174,6 +174,19 @@ async def test_resolve_overrides_dns(client: Pod) -> None:
     assert ran.out.startswith("Host: shop.example\n")
 
 
+@pytest.mark.parametrize(
+    "rule", [f"shop.example:8000:{FIRST}:80", f":8000:{FIRST}:80", f"::{FIRST}:80", f"shop.example::{FIRST}:80"]
+)
+async def test_connect_to_goes_elsewhere_and_asks_for_the_name(client: Pod, rule: str) -> None:
+    ran = await client.run("curl", "-s", "--connect-to", rule, "http://shop.example:8000/headers")
+    assert ran.out.startswith("Host: shop.example:8000\n")
+
+
+async def test_connect_to_is_for_the_host_it_names(client: Pod) -> None:
+    ran = await client.run("curl", "-s", "--connect-to", f"other.example:80:{FIRST}:80", "http://shop.example/headers")
+    assert ran.code == 6
+
+
 async def test_retry_until_it_works(lab: Lab, client: Pod) -> None:
     answers = iter([503, 503, 200])
 
