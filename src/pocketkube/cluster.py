@@ -158,6 +158,8 @@ class Cluster:
             ProxyHealth(Client(registry, "kube-proxy", node.name), proxy, fabric.node(node.name), node.name).run()
             for node in nodes
         ]
+        outside = asyncio.Event()
+        parts.append(_outside(fabric, outside))
         parts.append(ApiEndpoint(fabric.node(nodes[0].name), self.port).run())
         if config.host_ports:
             mappings = ("http", config.http_port, 30080), ("https", config.https_port, 30443)
@@ -168,6 +170,7 @@ class Cluster:
         self._stack.push_async_callback(self._stop_parts)
         self._step("waiting for the nodes")
         await self._nodes_ready(admin, {node.name for node in nodes})
+        outside.set()
         pki.write_kubeconfig(self.kubeconfig, name=config.name, server=f"https://127.0.0.1:{self.port}")
         asyncio.get_running_loop().call_soon(install_addons, Client(registry, "kubeadm"), config.no_addons)
 
@@ -250,6 +253,14 @@ def _lent(registry: Registry, pki: Pki) -> Mapping[str, Any]:
         "ingress": Client(registry, "traefik"),
         "tokens": Tokens(registry, pki),
     }
+
+
+async def _outside(fabric: Fabric, needed: asyncio.Event) -> None:
+    """The resolver that nodes ask, once there are some: what it needs takes a while to load."""
+    await needed.wait()
+    from pocketkube.network.outside import OutsideResolver
+
+    await OutsideResolver(fabric.outside).run()
 
 
 async def _together(parts: Iterable[Coroutine[None, None, None]]) -> None:

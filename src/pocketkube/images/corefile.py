@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pocketkube.duration import go_seconds
+
 # fmt: off
 PLUGINS = frozenset((
     "root", "metadata", "geoip", "cancel", "tls", "quic", "timeouts", "multisocket", "reload", "nsid", "bufsize",
@@ -51,6 +53,24 @@ class Corefile:
         """Seconds `health` keeps serving after SIGTERM."""
         value = next(iter(self.options.get("health", {}).get("lameduck", [])), "0s")
         return float(value[:-1]) if value.endswith("s") and value[:-1].isdigit() else 0.0
+
+    @property
+    def reload(self) -> tuple[float, float] | None:
+        """(seconds between looks, width of their random shift); None without `reload`."""
+        given = self.directives.get("reload")
+        if given is None:
+            return None
+        interval, jitter = [*map(_seconds, given), None, None][:2]
+        interval = 30.0 if interval is None else interval
+        return interval, min(15.0 if jitter is None else jitter, interval / 2)
+
+
+def _seconds(text: str) -> float | None:
+    """`30s`, `1m30s`; None for what is no duration."""
+    try:
+        return go_seconds(text)
+    except ValueError:
+        return None
 
 
 def parse(text: str, path: str) -> Corefile:

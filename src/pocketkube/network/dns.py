@@ -1,36 +1,26 @@
 """The cluster's DNS server: queries in, answers out, byte for byte as CoreDNS sends them for `cluster.local`.
 
 Models CoreDNS 1.14 with kubeadm's Corefile (kubernetes, loadbalance, forward): NODATA and NXDOMAIN with the SOA in the
-authority section, TTL 30, the query's case kept, CNAMEs followed inside the domain, no compression unless the answer
-is too long, truncation after that, the EDNS record echoed. There is no outside: `forward` is a stand-in that knows
-OUTSIDE and answers every other name with NXDOMAIN. Left out: IPv6 reverse names, the cache's counted-down TTLs.
+authority section, TTL 30, the query's case kept, CNAMEs followed inside the domain, reverse names of both families.
+What is not the cluster's is asked `outside` (see there).
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 
-from dnslib import CLASS, CNAME, NS, PTR, QTYPE, RCODE, RR, SOA, SRV, TXT, A, DNSBuffer, DNSHeader, DNSRecord
+from dnslib import CNAME, NS, PTR, QTYPE, RCODE, RR, SOA, SRV, TXT, DNSRecord
 
 from pocketkube.client import Client
+from pocketkube.network import outside as world_outside
+from pocketkube.network.addresses import is_ipv6
+from pocketkube.network.dns_message import TTL, Answer, address_record, pack, parse, refusal
 from pocketkube.network.dns_names import NO_PORT, Item, Names, NoSuchName
+from pocketkube.network.outside import Resolve
 
-TTL = 30
-OUTSIDE = {"example.com": "192.0.2.10", "www.example.com": "192.0.2.10"}
-"""Names outside the cluster that the stand-in for a real upstream knows."""
 LONGEST_CHAIN = 8
-
-
-@dataclass
-class Answer:
-    """The sections of a response, before the wire."""
-
-    rcode: int = RCODE.NOERROR
-    answer: list[RR] = field(default_factory=list)
-    authority: list[RR] = field(default_factory=list)
-    additional: list[RR] = field(default_factory=list)
 
 
 class Zone:
@@ -43,36 +33,31 @@ class Zone:
         self._depth = self.domain.count(".") + 1
         self._zone_labels = self.domain.lower().split(".")
 
-    def answer(self, query: bytes, *, over_tcp: bool) -> bytes:
-        """The response to one query message; b"" for what is no query at all."""
-        try:
-            asked = DNSRecord.parse(query)
-        except Exception:  # dnslib raises many kinds; whatever it is, the message is malformed
-            return _format_error(query)
-        if asked.header.qr or not asked.questions:
-            return _format_error(query)
-        if asked.header.opcode != 0 or asked.q.qclass != CLASS.IN:
-            return self._pack(asked, Answer(RCODE.NOTIMP if asked.header.opcode else RCODE.REFUSED), over_tcp)
+    def answer(self, query: bytes, *, over_tcp: bool, outside: Resolve = world_outside.resolve) -> bytes:
+        """The response to one query message; b"" for what is no query at all. `outside` knows all other names."""
+        asked = parse(query)
+        if not isinstance(asked, DNSRecord):
+            return asked
         labels = [label.decode() for label in asked.q.qname.label]
-        return self._pack(asked, self.resolve(labels, asked.q.qtype), over_tcp)
+        return pack(asked, refusal(asked) or self.resolve(labels, asked.q.qtype, outside), over_tcp=over_tcp)
 
-    def resolve(self, labels: list[str], qtype: int) -> Answer:
+    def resolve(self, labels: list[str], qtype: int, outside: Resolve = world_outside.resolve) -> Answer:
         """The answer for a name (labels in the query's case)."""
         lower = [label.lower() for label in labels]
         if lower[-self._depth :] == self._zone_labels:
-            return self._inside(labels, lower[: -self._depth], qtype)
-        if lower[-2:] == ["in-addr", "arpa"] and len(lower) == 6:
-            try:
-                names = self._names.reverse(".".join(reversed(lower[:4])))
-            except NoSuchName:
-                return self._outside(labels, qtype)
-            name = ".".join(labels)
-            records = [RR(name, QTYPE.PTR, ttl=TTL, rdata=PTR(target)) for target in names]
-            zone = ".".join(labels[-2:])
-            return Answer(answer=records) if qtype == QTYPE.PTR else Answer(authority=[self._soa(zone)])
-        return self._outside(labels, qtype)
+            return self._inside(labels, lower[: -self._depth], qtype, outside)
+        address = reversed_address(lower)
+        if address is None:
+            return outside(labels, qtype)
+        try:
+            names = self._names.reverse(address)
+        except NoSuchName:
+            return outside(labels, qtype)
+        records = [RR(".".join(labels), QTYPE.PTR, ttl=TTL, rdata=PTR(target)) for target in names]
+        zone = ".".join(labels[-2:])
+        return Answer(answer=records) if qtype == QTYPE.PTR else Answer(authority=[self._soa(zone)])
 
-    def _inside(self, labels: list[str], below: list[str], qtype: int) -> Answer:
+    def _inside(self, labels: list[str], below: list[str], qtype: int, outside: Resolve) -> Answer:
         name, zone = ".".join(labels), ".".join(labels[-self._depth :])
         if not below and qtype == QTYPE.SOA:
             return Answer(answer=[self._soa(zone)])
@@ -87,7 +72,7 @@ class Zone:
             return Answer(RCODE.NXDOMAIN, authority=[self._soa(zone)])
         found = Answer()
         if qtype in (QTYPE.A, QTYPE.AAAA):
-            found.answer = self._addresses(name, items, qtype, ())
+            found.answer = self._addresses(name, items, qtype, (), outside)
         elif qtype == QTYPE.CNAME:
             found.answer = [_alias(name, item) for item in items[:1] if item.alias]
         elif qtype == QTYPE.SRV:
@@ -96,107 +81,59 @@ class Zone:
             found.authority = [self._soa(zone)]
         return found
 
-    def _addresses(self, name: str, items: list[Item], qtype: int, seen: tuple[str, ...]) -> list[RR]:
-        """A records in random order; an alias is followed, and dropped when it leads nowhere inside the domain."""
+    def _addresses(self, name: str, items: list[Item], qtype: int, seen: tuple[str, ...], outside: Resolve) -> list[RR]:
+        """A or AAAA records in random order; an alias is followed, and dropped when it leads nowhere inside."""
         aliases: list[RR] = []
-        addresses: list[RR] = []
+        addresses: dict[str, RR] = {}
         for item in items:
             if not item.alias:
-                if qtype == QTYPE.A and all(str(rr.rdata) != item.host for rr in addresses):
-                    addresses.append(_address(name, item.host))
+                if is_ipv6(item.host) == (qtype == QTYPE.AAAA):
+                    addresses.setdefault(item.host, address_record(name, item.host))
                 continue
             target = item.host.lower()
             if target == name.lower() or target in seen or len(seen) >= LONGEST_CHAIN:
                 continue
             labels = target.split(".")
             if labels[-self._depth :] != self._zone_labels:
-                aliases += [_alias(name, item), *self._outside(item.host.split("."), qtype).answer]
+                aliases += [_alias(name, item), *outside(item.host.split("."), qtype).answer]
                 continue
             try:
                 behind = self._names.lookup(labels[: -self._depth])
             except NoSuchName:
                 continue
-            further = self._addresses(item.host, behind, qtype, (*seen, name.lower()))
+            further = self._addresses(item.host, behind, qtype, (*seen, name.lower()), outside)
             if further:
                 aliases += [_alias(name, item), *further]
-        random.shuffle(addresses)
-        return aliases + addresses
+        found = list(addresses.values())
+        random.shuffle(found)
+        return aliases + found
 
     def _name_servers(self, zone: str) -> Answer:
         host = f"kube-dns.kube-system.svc.{zone}"
-        return Answer(answer=[RR(zone, QTYPE.NS, ttl=TTL, rdata=NS(host))], additional=[_address(host, self._dns_ip)])
+        return Answer(
+            answer=[RR(zone, QTYPE.NS, ttl=TTL, rdata=NS(host))],
+            additional=[address_record(host, ip) for ip in self._dns_ips()],
+        )
 
-    def _outside(self, labels: list[str], qtype: int) -> Answer:
-        name = ".".join(labels)
-        address = OUTSIDE.get(name.lower())
-        if address is not None and qtype == QTYPE.A:
-            return Answer(answer=[_address(name, address)])
-        if name.lower() == "example.com" or name.lower().endswith(".example.com"):
-            soa = SOA("ns.example.com", "hostmaster.example.com", (1, 7200, 1800, 86400, 300))
-            authority = RR(".".join(labels[-2:]), QTYPE.SOA, ttl=TTL, rdata=soa)
-        else:
-            soa = SOA("a.root-servers.net", "nstld.verisign-grs.com", (1, 1800, 900, 604800, 300))
-            authority = RR(".", QTYPE.SOA, ttl=TTL, rdata=soa)
-        return Answer(RCODE.NXDOMAIN if address is None else RCODE.NOERROR, authority=[authority])
+    def _dns_ips(self) -> list[str]:
+        return self._names.cluster_ips("kube-system", "kube-dns") or [self._dns_ip]
 
     def _soa(self, zone: str) -> RR:
         times = (self._names.changed, 7200, 1800, 86400, 30)
         return RR(zone, QTYPE.SOA, ttl=TTL, rdata=SOA(f"ns.dns.{zone}", f"hostmaster.{zone}", times))
 
-    def _pack(self, asked: DNSRecord, found: Answer, over_tcp: bool) -> bytes:
-        edns = [rr for rr in asked.ar if rr.rtype == QTYPE.OPT][:1]
-        limit = 65535
-        if not over_tcp:
-            limit = max(512, int(edns[0].rclass)) if edns else 512
-        wire = _wire(asked, found, edns, _Uncompressed())
-        if len(wire) <= limit:
-            return wire
-        wire = _wire(asked, found, edns, DNSBuffer())
-        while len(wire) > limit:
-            for section in (found.additional, found.authority, found.answer):
-                if section:
-                    section.pop()
-                    break
-            wire = _wire(asked, found, edns, DNSBuffer(), truncated=True)
-        return wire
 
-
-class _Uncompressed(DNSBuffer):  # type: ignore[misc]
-    """CoreDNS compresses names only when the message would not fit otherwise."""
-
-    def encode_name(self, name: object) -> None:
-        self.encode_name_nocompress(name)
-
-
-def _wire(asked: DNSRecord, found: Answer, edns: list[RR], buffer: DNSBuffer, *, truncated: bool = False) -> bytes:
-    head = DNSHeader(
-        id=asked.header.id,
-        qr=1,
-        aa=0 if found.rcode in (RCODE.REFUSED, RCODE.NOTIMP) else 1,
-        tc=int(truncated),
-        rd=asked.header.rd,
-        ra=0,
-        rcode=found.rcode,
-        q=1,
-        a=len(found.answer),
-        auth=len(found.authority),
-        ar=len(found.additional) + len(edns),
-    )
-    head.pack(buffer)
-    asked.q.pack(buffer)
-    for record in (*found.answer, *found.authority, *found.additional, *edns):
-        record.pack(buffer)
-    return bytes(buffer.data)
-
-
-def _format_error(query: bytes) -> bytes:
-    if len(query) < 12 or query[2] & 0x80:
-        return b""
-    return query[:2] + bytes([0x80 | (query[2] & 0x79), RCODE.FORMERR]) + bytes(8)
-
-
-def _address(name: str, address: str) -> RR:
-    return RR(name, QTYPE.A, ttl=TTL, rdata=A(address))
+def reversed_address(labels: list[str]) -> str | None:
+    """The address whose reverse name this is (4.3.2.1.in-addr.arpa, nibbles of ip6.arpa), lower case."""
+    match labels[-2:]:
+        case ["in-addr", "arpa"] if len(labels) == 6:
+            return ".".join(reversed(labels[:4]))
+        case ["ip6", "arpa"] if len(labels) == 34 and all(len(nibble) == 1 for nibble in labels[:32]):
+            try:
+                return str(IPv6Address(int("".join(reversed(labels[:32])), 16)))
+            except ValueError:
+                return None
+    return None
 
 
 def _alias(name: str, item: Item) -> RR:
@@ -214,7 +151,7 @@ def _srv(name: str, items: list[Item]) -> tuple[list[RR], list[RR]]:
         answer.setdefault(
             (item.name, item.port), RR(name, QTYPE.SRV, ttl=TTL, rdata=SRV(0, weight, item.port, item.name))
         )
-        extra.setdefault((item.name, item.host), _address(item.name, item.host))
+        extra.setdefault((item.name, item.host), address_record(item.name, item.host))
     additional = list(extra.values())
     random.shuffle(additional)
     return list(answer.values()), additional

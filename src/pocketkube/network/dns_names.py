@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import ip_address
 
 from pocketkube import objects
 from pocketkube.client import Client
+from pocketkube.network.addresses import is_address
 from pocketkube.objects import Key, Obj
 from pocketkube.store import DELETED, Event
 
@@ -89,7 +90,7 @@ class Names:
         own = f"{at[1]}.{at[0]}.svc.{self.domain}"
         if spec.get("type") == "ExternalName":
             target = spec.get("externalName", "").rstrip(".")
-            if not (endpoint or port or protocol) and target and not _is_address(target):
+            if not (endpoint or port or protocol) and target and not is_address(target):
                 yield Item(target, NO_PORT, own, alias=True)
         elif spec.get("clusterIP") == "None" or endpoint:
             for address, host, targets in self._endpoints(at):
@@ -103,23 +104,28 @@ class Names:
             for target in spec.get("ports") or ():
                 if _matches(target, port, protocol):
                     for address in spec.get("clusterIPs") or [spec.get("clusterIP", "")]:
-                        if _is_address(address):
-                            yield Item(address, target["port"], own)
+                        if is_address(address):
+                            yield Item(canonical(address), target["port"], own)
 
     def _endpoints(self, at: Key) -> Iterator[tuple[str, str, list[Obj]]]:
         """(address, name below the Service, ports) of every endpoint that is to be published."""
         for piece in self._slices.get(at, {}).values():
-            if piece.get("addressType") != "IPv4":
+            if piece.get("addressType") == "FQDN":
                 continue
             ports = piece.get("ports") or [{"name": "", "protocol": "TCP", "port": None}]
             for endpoint in piece.get("endpoints") or ():
                 if objects.dig(endpoint, "conditions", "ready") is False:
                     continue
                 for address in endpoint["addresses"]:
-                    yield address, endpoint.get("hostname") or address.replace(".", "-"), ports
+                    yield canonical(address), endpoint.get("hostname") or dashed(address), ports
+
+    def cluster_ips(self, namespace: str, name: str) -> list[str]:
+        """The addresses of a Service; none when it is headless or not there."""
+        service = self._client.find("services", namespace, name)
+        return _cluster_addresses(service) if service is not None else []
 
     def reverse(self, address: str) -> list[str]:
-        """The names of a cluster address, or of endpoints that have a hostname. Raises NoSuchName."""
+        """The names of a cluster address, or of an endpoint. Raises NoSuchName."""
         service = self._services.get(address)
         if service is not None:
             return [f"{service[1]}.{service[0]}.svc.{self.domain}"]
@@ -178,15 +184,17 @@ def _owner(piece: Obj) -> Key | None:
 
 
 def _published_hosts(piece: Obj) -> Iterator[tuple[str, str]]:
+    if piece.get("addressType") == "FQDN":
+        return
     for endpoint in piece.get("endpoints") or ():
-        if endpoint.get("hostname") and objects.dig(endpoint, "conditions", "ready") is not False:
+        if objects.dig(endpoint, "conditions", "ready") is not False:
             for address in endpoint["addresses"]:
-                yield address, endpoint["hostname"]
+                yield canonical(address), endpoint.get("hostname") or dashed(address)
 
 
 def _cluster_addresses(service: Obj) -> list[str]:
     spec = objects.spec(service)
-    return [a for a in spec.get("clusterIPs") or [spec.get("clusterIP", "")] if a and a != "None"]
+    return [canonical(a) for a in spec.get("clusterIPs") or [spec.get("clusterIP", "")] if is_address(a)]
 
 
 def _matches(target: Obj, port: str, protocol: str) -> bool:
@@ -201,16 +209,19 @@ def _bare(label: str) -> str:
 
 
 def _pod(name: str) -> Item:
-    """`10-244-0-5`: with `pods insecure` every address has a name, whether a pod has it or not."""
-    address = name.replace("-", ".")
-    if not _is_address(address):
+    """`10-244-0-5`, `fd00-10--5`: with `pods insecure` every address has a name, whether a pod has it or not."""
+    address = name.replace("-", "." if name.count("-") == 3 and "--" not in name else ":")
+    if not is_address(address):
         raise NoSuchName
-    return Item(address, NO_PORT, name)
+    return Item(canonical(address), NO_PORT, name)
 
 
-def _is_address(text: str) -> bool:
-    try:
-        IPv4Address(text)
-    except AddressValueError:
-        return False
-    return True
+def canonical(address: str) -> str:
+    """The one spelling of an IPv6 address that is compared; IPv4 as it is."""
+    return str(ip_address(address)) if ":" in address else address
+
+
+def dashed(address: str) -> str:
+    """The label of an endpoint without a hostname; a label does not end with a dash."""
+    text = address.replace(".", "-").replace(":", "-")
+    return f"{text}0" if text.endswith("-") else text

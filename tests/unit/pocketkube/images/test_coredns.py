@@ -128,3 +128,76 @@ def test_the_manifests_are_those_of_kubeadm() -> None:
     template = by_kind["Deployment"]["spec"]["template"]
     assert template["metadata"]["labels"] == by_kind["Service"]["spec"]["selector"] == {"k8s-app": "kube-dns"}
     assert template["spec"]["containers"][0]["image"] in coredns.IMAGE.names
+
+
+async def logged(dns: Dns, text: str) -> None:
+    async with asyncio.timeout(10):
+        while text not in dns.log.text:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+def rewrite(dns: Dns, text: str) -> None:
+    dns.namespace.fs.write_bytes("/etc/coredns/Corefile", text.encode())
+
+
+async def test_a_changed_corefile_is_taken_without_a_break() -> None:
+    dns = Dns()
+    await dns.started()
+    rewrite(dns, COREFILE.replace("prometheus :9153", "prometheus :9154").replace("    ready\n", ""))
+    await logged(dns, "[INFO] Reloading complete\n")
+    assert dns.log.text.count("Running configuration SHA512 = ") == 2
+    assert (await dns.get(9154, "/metrics")).status == 200
+    for gone in (9153, 8181):
+        with pytest.raises(ConnectionRefusedError):
+            await dns.get(gone, "/metrics")
+    assert await dns.lookup("web.lab.svc.cluster.local") == ["10.96.0.7"]
+
+
+async def test_a_corefile_that_breaks_is_told_and_the_old_one_goes_on() -> None:
+    dns = Dns()
+    await dns.started()
+    rewrite(dns, COREFILE.replace("loadbalance", "loadbalanse"))
+    line = 1 + COREFILE.splitlines().index("    loadbalance")
+    why = f"/etc/coredns/Corefile:{line} - Error during parsing: Unknown directive 'loadbalanse'"
+    await logged(dns, f"[ERROR] plugin/reload: Corefile changed but reload failed: {why}\n")
+    assert f"[ERROR] Restart failed: {why}\n" in dns.log.text
+    assert await dns.lookup("web.lab.svc.cluster.local") == ["10.96.0.7"]
+    assert "coredns_reload_failed_total 1\n" in (await dns.get(9153, "/metrics")).text
+    rewrite(dns, COREFILE + "# mended\n")
+    await logged(dns, "[INFO] Reloading complete\n")
+
+
+async def test_without_reload_a_change_needs_a_restart() -> None:
+    text = COREFILE.replace("    reload\n", "")
+    dns = Dns(text)
+    await dns.started()
+    assert "plugin/reload" not in dns.log.text
+    rewrite(dns, "nonsense {\n")
+    await dns.namespace.clock.sleep(60)
+    assert "Reloading" not in dns.log.text
+
+
+async def test_what_is_cached_grows_old() -> None:
+    dns = Dns()
+    await dns.started()
+
+    async def ttl() -> int:
+        asking = Process(dns.asking, 1, ["x"], env={}, cwd="/", fds={}, parent=None, uid=0, gid=0)
+        question = resolver.question("example.com", "A")
+        reply = await resolver.exchange(asking, question, "10.244.1.2", timeout=5)
+        return int(reply.rr[0].ttl)
+
+    assert await ttl() == 30
+    await dns.namespace.clock.sleep(10)
+    assert 0 < await ttl() <= 20
+    await dns.namespace.clock.sleep(30)
+    assert await ttl() == 30
+
+
+async def test_without_forward_other_names_fail() -> None:
+    forward = COREFILE[COREFILE.index("    forward") : COREFILE.index("    cache")]
+    dns = Dns(COREFILE.replace(forward, ""))
+    await dns.started()
+    assert await dns.lookup("web.lab.svc.cluster.local") == ["10.96.0.7"]
+    with pytest.raises(resolver.TemporaryFailure):
+        await dns.lookup("example.com")

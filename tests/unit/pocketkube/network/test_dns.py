@@ -1,9 +1,11 @@
+from ipaddress import IPv4Address, IPv6Address
+
 import pytest
 from dnslib import EDNS0, QTYPE, RCODE, DNSRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketkube.network.dns import Zone
+from pocketkube.network.dns import Zone, reversed_address
 
 from .conftest import World, at
 
@@ -134,7 +136,9 @@ def test_reverse_names(world: World, zone: Zone) -> None:
     assert {str(r.rdata) for r in dig(zone, "1.77.96.10.in-addr.arpa", "PTR").rr} == {f"{WEB}."}
     alpha = dig(zone, "3.1.244.10.in-addr.arpa", "PTR")
     assert {str(r.rdata) for r in alpha.rr} == {"alpha.hl.lab.svc.cluster.local."}
-    assert dig(zone, "2.1.244.10.in-addr.arpa", "PTR").header.rcode == RCODE.NXDOMAIN
+    nameless = dig(zone, "2.1.244.10.in-addr.arpa", "PTR")
+    assert {str(r.rdata) for r in nameless.rr} == {"10-244-1-2.hl.lab.svc.cluster.local."}
+    assert dig(zone, "99.1.244.10.in-addr.arpa", "PTR").header.rcode == RCODE.NXDOMAIN
     world.delete("services", "lab", "web")
     assert dig(zone, "1.77.96.10.in-addr.arpa", "PTR").header.rcode == RCODE.NXDOMAIN
 
@@ -214,3 +218,65 @@ def test_any_name_has_an_answer(labels: list[str]) -> None:
     zone = Zone(World().client, SETTINGS)
     answer = zone.resolve([*labels, "cluster", "local"], QTYPE.A)
     assert answer.rcode in (RCODE.NOERROR, RCODE.NXDOMAIN)
+
+
+def test_addresses_of_both_families(world: World, zone: Zone) -> None:
+    both = ["10.96.0.70", "fd00:10:96::70"]
+    world.service("both", both[0], {"name": "http", "port": 80}, clusterIPs=both)
+    name = "both.lab.svc.cluster.local"
+    assert [str(r.rdata) for r in dig(zone, name).rr] == [both[0]]
+    assert [str(IPv6Address(str(r.rdata))) for r in dig(zone, name, "AAAA").rr] == [both[1]]
+    srv = dig(zone, f"_http._tcp.{name}", "SRV")
+    assert [str(r.rdata) for r in srv.rr] == [f"0 50 80 {name}."]
+    assert {QTYPE.get(r.rtype) for r in srv.ar} == {"A", "AAAA"}
+    assert nodata(dig(zone, WEB, "AAAA"))  # a name of one family has nothing of the other, and exists
+
+
+def test_headless_endpoints_of_both_families(world: World, zone: Zone) -> None:
+    world.service("two", "None", {"name": "http", "port": 80})
+    ports = [{"name": "http", "port": 80}]
+    world.slice("two", at("10.244.1.9"), at("10.244.1.8", hostname="alpha"), ports=ports)
+    six = [at("fd00:10:244:1::9"), at("fd00:10:244:1::8", hostname="alpha"), at("fd00:10:244:1::")]
+    world.slice("two", *six, ports=ports, name="two-6", addressType="IPv6")
+    name = "two.lab.svc.cluster.local"
+    assert {str(r.rdata) for r in dig(zone, name).rr} == {"10.244.1.9", "10.244.1.8"}
+    assert len(dig(zone, name, "AAAA").rr) == 3
+    assert len(dig(zone, f"alpha.{name}", "AAAA").rr) == len(dig(zone, f"alpha.{name}").rr) == 1
+    targets = {str(r.rdata).split()[-1] for r in dig(zone, f"_http._tcp.{name}", "SRV").rr}
+    assert targets == {f"{label}.{name}." for label in ("10-244-1-9", "alpha", "fd00-10-244-1--9", "fd00-10-244-1--0")}
+    assert len(dig(zone, f"fd00-10-244-1--9.{name}", "AAAA").rr) == 1
+
+
+def test_pod_records_of_ipv6(zone: Zone) -> None:
+    found = dig(zone, "fd00-10-244-1--9.lab.pod.cluster.local", "AAAA")
+    assert [str(IPv6Address(str(r.rdata))) for r in found.rr] == ["fd00:10:244:1::9"]
+    assert nodata(dig(zone, "fd00-10-244-1--9.lab.pod.cluster.local"))
+    assert nodata(dig(zone, "10-244-9-9.lab.pod.cluster.local", "AAAA"))
+    assert dig(zone, "not-an-address.lab.pod.cluster.local", "AAAA").header.rcode == RCODE.NXDOMAIN
+
+
+@given(st.ip_addresses())
+def test_every_address_has_one_reverse_name(address: IPv4Address | IPv6Address) -> None:
+    labels = address.reverse_pointer.split(".")
+    assert reversed_address(labels) == str(address)
+    assert reversed_address(labels[1:]) is None
+
+
+@given(st.lists(st.ip_addresses(), min_size=1, max_size=8, unique=True))
+def test_the_reverse_names_of_services(addresses: list[IPv4Address | IPv6Address]) -> None:
+    world = World()
+    world.apply("namespaces", {"metadata": {"name": "lab"}})
+    zone = Zone(world.client, SETTINGS)
+    for number, address in enumerate(addresses):
+        world.service(f"s{number}", str(address), {"port": 80})
+    for number, address in enumerate(addresses):
+        found = dig(zone, address.reverse_pointer, "PTR")
+        assert [str(r.rdata) for r in found.rr] == [f"s{number}.lab.svc.cluster.local."]
+    world.delete("services", "lab", "s0")
+    assert dig(zone, addresses[0].reverse_pointer, "PTR").header.rcode == RCODE.NXDOMAIN
+
+
+def test_the_name_servers_addresses_are_the_services(world: World, zone: Zone) -> None:
+    both = ["10.96.0.10", "fd00:10:96::a"]
+    world.service("kube-dns", both[0], {"port": 53}, namespace="kube-system", clusterIPs=both)
+    assert {QTYPE.get(r.rtype) for r in dig(zone, "cluster.local", "NS").ar} == {"A", "AAAA"}
