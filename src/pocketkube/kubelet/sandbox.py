@@ -64,6 +64,9 @@ class Sandbox:
             name = objects.name(pod)
             self.net = kubelet.fabric.attach(self.ips[0], name, node=kubelet.node_name, also=self.ips[1:])
             kubelet.fabric.policy.attached(pod, self.ips)
+            spec = objects.spec(pod)
+            containers = [*(spec.get("initContainers") or ()), *spec["containers"]]
+            kubelet.fabric.portmap.add(kubelet.node_name, self.ips, containers)
         put = self.files.put
         put("hosts", hosts_file(pod, self.ips, zone).encode())
         put("resolv.conf", resolv_file(pod, zone, kubelet.upstream_dns).encode())

@@ -18,6 +18,7 @@ from pocketkube.network.conntrack import Conntrack
 from pocketkube.network.host import EPHEMERAL, Host
 from pocketkube.network.podnetwork import PodNetwork
 from pocketkube.network.policy import AllowAll, Policy
+from pocketkube.network.portmap import Portmap
 from pocketkube.network.route import NoServices, Route, Router, Sender
 from pocketkube.network.sockets import Datagram
 from pocketkube.network.stream import Address
@@ -48,6 +49,7 @@ class Fabric:
         self._pod_ranges = [ip_network(cidr) for cidr in pod_cidr.split(",")]
         self._hosts: dict[str, Host] = {}
         self._nodes: dict[str, Host] = {}
+        self.portmap = Portmap()
         self.conntrack = Conntrack(clock)
         self.flows: dict[Address, Datagram] = {}
         """Translated UDP sources: (node address, port) -> the socket its answers belong to."""
@@ -74,6 +76,7 @@ class Fabric:
             return
         for held in host.addresses:
             del self._hosts[held]
+        self.portmap.remove(host.addresses)
         if self._nodes.get(host.name) is host:
             del self._nodes[host.name]
         for listener in tuple(host.listeners.values()):

@@ -212,7 +212,7 @@ class PodNetwork:
             seen = (way.seen, socket.port)
             if way.seen != here[0] and not is_loopback(way.seen):
                 seen = self.fabric.masquerade(way.seen, socket)
-            if way.endpoint != to and not is_loopback(to[0]):  # only translated flows are remembered
+            if way.endpoint != to:  # only translated flows are remembered
                 flows[to] = way, seen
                 origins[way.endpoint] = to
         else:
@@ -245,6 +245,10 @@ class PodNetwork:
             raise OSError(errno.ENETUNREACH, "Network is unreachable")
         asked = sender.address if loopback else address  # a node's proxy serves NodePorts on 127.0.0.1 too
         route = fabric.route(sender, asked, port, protocol)
+        mapped = (
+            None if route is not None else fabric.portmap.route(sender, fabric.node_at(asked), address, port, protocol)
+        )
+        route = route or mapped
         if route is None:
             if loopback or address == sender.address:
                 return Way(self._host, address, port, address, (address, port))
@@ -255,7 +259,9 @@ class PodNetwork:
             via, reached = route.via or fabric.node_at(asked) or sender.node, (route.address, route.port)
         if target is None:
             raise _NoNeighbour if fabric.in_pod_range(reached[0]) else Dropped
-        seen = fabric.seen_as(sender, target, via=via, masquerade=route is not None and route.masquerade)
+        masquerade = route is not None and route.masquerade
+        entered = fabric.host(asked) if mapped is not None and not masquerade else None  # a host port keeps the source
+        seen = fabric.seen_as(sender, entered or target, via=via if entered is None else None, masquerade=masquerade)
         return Way(target, *reached, seen, (asked, port), via)
 
     def _permitted(self, way: Way, protocol: str) -> bool:
