@@ -140,7 +140,8 @@ def test_where_hints_would_not_do_there_are_none_and_it_is_said(nodes: list[Obj]
 
 def test_an_endpoint_without_a_zone_ends_it() -> None:
     hints = topology(node("1", "a"), node("2", "b"))
-    said = hints.add([Plan(create=[[endpoint(1, "a"), endpoint(2, "b"), endpoint(3, "a"), endpoint(4, "")]])], AT, "IPv4")
+    held = [endpoint(1, "a"), endpoint(2, "b"), endpoint(3, "a"), endpoint(4, "")]
+    said = hints.add([Plan(create=[held])], AT, "IPv4")
     assert said is not None
     assert said[2] == "One or more endpoints do not have a zone specified, addressType: IPv4"
 
