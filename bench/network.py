@@ -1,4 +1,4 @@
-"""The data plane's figures, from inside: the cluster runs in this process, and the client is an address of its fabric."""
+"""The data plane's figures, from inside: the cluster runs in this process, the client is an address of its fabric."""
 
 from __future__ import annotations
 
