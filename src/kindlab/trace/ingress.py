@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
-from kindlab.checks.probe import Reply
+from kindlab.checks.probe import Replies, Reply
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.trace import certificate, controller, service
 from kindlab.trace.client import Client
@@ -81,8 +82,9 @@ def trace(
     if not _certificates(api, ingress, chosen, path):
         return path
     client = Client(api, namespace)
+    followed: dict[tuple[str, str | int], service.Found | None] = {}
     for route in chosen:
-        if not _route(api, ingress, route, door, client, path, (host, where, tls)):
+        if not _route(api, ingress, route, door, client, path, (host, where, tls), followed):
             break
     return path
 
@@ -196,8 +198,10 @@ def _route(
     client: Client,
     path: Trace,
     asked: tuple[str | None, str, bool | None],
+    followed: dict[tuple[str, str | int], service.Found | None],
 ) -> bool:
-    """Add the hops of one route; False when one of them is broken."""
+    """Add the hops of one route; False when one of them is broken. `followed`: Services seen before, by name and port:
+    their hops are shown once."""
     namespace = ingress["metadata"]["namespace"]
     target = route.backend.get("service")
     part = path.within(f"{route}:")
@@ -205,7 +209,10 @@ def _route(
         part.ok("Backend", "a resource, not a Service: not followed")
         return True
     port = target["port"].get("number") or target["port"].get("name")
-    found = service.follow(api, namespace, target["name"], path, port=port, within=f"{route}:")
+    known = (target["name"], port)
+    if known not in followed:
+        followed[known] = service.follow(api, namespace, target["name"], path, port=port, within=f"{route}:")
+    found = followed[known]
     if found is None:
         return path.broken is None
     host, where, tls = asked
@@ -217,7 +224,7 @@ def _route(
         replies = door.ask(client, host, where, secured, count=REQUESTS)
         bad = next((r for r in replies if r.exit or r.code >= 500 or r.code == 404), None)
         if bad is None:
-            part.ok("Answer", f"{url} through the controller: {replies}")
+            part.ok("Answer", f"{url} through the controller: {_summary(replies)}")
             return True
         refusal = _refused(api, client, door, found)
         own = bad.code == 404 and _asked_directly(client, found, where) == 404
@@ -227,13 +234,13 @@ def _route(
     if refusal is not None:
         who, why = refusal
         policies = f"kubectl describe networkpolicies -n {why.namespace}"
-        part.fail("NetworkPolicy", f"{url}: {replies}; {who}: {why}", f"look at its rules: {policies}")
+        part.fail("NetworkPolicy", f"{url}: {_summary(replies)}; {who}: {why}", f"look at its rules: {policies}")
         return False
     if own:
-        part.ok("Answer", f"{url} through the controller: {replies}; the backend itself says 404 for {where}")
+        part.ok("Answer", f"{url} through the controller: {_summary(replies)}; the backend itself says 404 for {where}")
         return True
     evidence, then = _why(bad, door, target["name"], namespace)
-    part.fail("Answer", f"{url} through the controller: {replies}; {evidence}", then)
+    part.fail("Answer", f"{url} through the controller: {_summary(replies)}; {evidence}", then)
     return False
 
 
@@ -252,6 +259,12 @@ def _refused(api: Api, client: Client, door: controller.Door, found: service.Fou
         if closed is not None:
             return f"the controller's Pod (namespace {door.namespace}) cannot reach its backend", closed
     return None
+
+
+def _summary(replies: Replies) -> str:
+    """`8 of 8 requests: HTTP 200`; bodies would hide what matters here."""
+    counts = Counter(str(reply) if reply.exit else f"HTTP {reply.code}" for reply in replies)
+    return ", ".join(f"{n} of {len(replies)} requests: {text}" for text, n in counts.most_common())
 
 
 def _asked_directly(client: Client, found: service.Found, where: str) -> int:

@@ -1,0 +1,97 @@
+"""`kindlab url`: what it prints can be opened from this machine; what cannot says how it could."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.error
+import urllib.request
+
+import pytest
+from tests.course.command import Run
+from tests.course.test_trace import deployment, put, service
+from tests.course.test_trace_ingress import ingress
+
+from kindlab import urls
+from kindlab.checks.live import LiveLab
+from kindlab.clusters.pocket import Pocket
+
+
+def opened(url: str, host: str = "") -> str:
+    request = urllib.request.Request(url, headers={"Host": host} if host else {})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+@pytest.mark.parametrize("kind", ["NodePort", "LoadBalancer"])
+def test_a_service_that_is_open_is_opened(live: LiveLab, kindlab: Run, kind: str) -> None:
+    put(live, service(type=kind), deployment())
+    if kind == "LoadBalancer":
+        assert live.eventually("Service", lambda found: any((s["status"].get("loadBalancer")) for s in found))
+    found = json.loads(kindlab("url", "svc/web", "-n", live.namespace, "--json").stdout)
+    assert found["notes"] == []
+    assert found["urls"]
+    for url in found["urls"]:
+        assert opened(f"{url}/hostname") in live.pods("app=web").names
+
+
+@pytest.mark.parametrize(("spec", "what"), [({}, "It is of type ClusterIP"), ({"clusterIP": "None"}, "It is headless")])
+def test_a_service_that_is_not_open_says_how_it_could_be(
+    live: LiveLab, kindlab: Run, spec: dict[str, str], what: str
+) -> None:
+    put(live, service(**spec))
+    done = kindlab("url", "svc/web", "-n", live.namespace)
+    assert done.returncode == 2 or done.returncode == 3
+    said = " ".join((done.stdout + done.stderr).split())
+    assert what in said
+    assert f"kindlab kubectl port-forward -n {live.namespace} svc/web 8000:80" in said
+
+
+def test_what_is_not_there_names_what_is(live: LiveLab, kindlab: Run) -> None:
+    put(live, service())
+    done = kindlab("url", "svc/wbe", "-n", live.namespace)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert f"There is no Service wbe in namespace {live.namespace}. Those there are: web." in said
+    assert kindlab("url", "pod/web", "-n", live.namespace).returncode == 2
+
+
+def test_an_ingress_on_a_cluster_without_http_ports(live: LiveLab, kindlab: Run) -> None:
+    put(live, ingress(live))
+    done = kindlab("url", "ingress/shop", "-n", live.namespace)
+    assert done.returncode != 0
+    assert "No port of this machine leads to the controller" in " ".join((done.stdout + done.stderr).split())
+
+
+def test_an_ingress_is_opened_by_its_url(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KINDLAB_HOME", str(tmp_path_factory.mktemp("urls")))
+        patch.delenv("KINDLAB_HTTP_PORT", raising=False)
+        cluster = Pocket("urls", http_port=free_port(), https_port=0)
+        try:
+            api = cluster.up(lambda text: None).api()
+            live = LiveLab(api, "default")
+            shop = ingress(live, host=None)
+            put(
+                live,
+                service(),
+                deployment(),
+                shop,
+                {**ingress(live, ("/hostname", "web")), "metadata": {"name": "named"}},
+            )
+            assert live.eventually(
+                "Ingress", lambda found: all((i.get("status") or {}).get("loadBalancer") for i in found)
+            )
+            [url] = urls.for_target(cluster, api, "default", "ingress/shop").urls
+            assert opened(f"{url}hostname") in live.pods("app=web").names
+            found = urls.for_target(cluster, api, "default", "ingress/named")
+            [note] = found.notes
+            assert found.urls[0].startswith("http://shop.default.example:")
+            assert "--resolve shop.default.example:" in note
+            assert opened(url + "hostname", host="shop.default.example") in live.pods("app=web").names
+        finally:
+            cluster.down(lambda text: None)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
