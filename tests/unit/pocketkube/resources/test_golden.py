@@ -38,7 +38,7 @@ REPLAYED: Mapping[str, Mapping[str, str]] = {
         "change-image-ok": CONTROLLER,
     },
     "config-01-configmap-secret": {},
-    "networkpolicy-01": {"ingress-as-map": ROUTE},
+    "networkpolicy-01": {"ingress-as-map": ROUTE, "table": ROUTE},
     "gc-01-propagation": {
         "delete-foreground": CONTROLLER,
         "delete-orphan": CONTROLLER,
