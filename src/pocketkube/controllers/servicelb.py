@@ -68,10 +68,10 @@ class ServiceLBController(Controller):
             self._waiting.pop(at, None)
             return None
         if not wants(service) or objects.is_terminating(service):
-            self._ensured.pop(at, None)
+            had = self._ensured.pop(at, None) is not None or bool(_given(service))
             self._waiting.pop(at, None)
             if _has_finalizer(service):
-                self._remove(service)
+                self._remove(service, had=had)
             return None
         if self._ensured.get(at) == _concerns(service):
             return None
@@ -98,8 +98,9 @@ class ServiceLBController(Controller):
         self.client.record(service, "Normal", "EnsuredLoadBalancer", "Ensured load balancer")
         self._set_status(service, [{"ip": address, "ipMode": "VIP"} for address in addresses])
 
-    def _remove(self, service: Obj) -> None:
-        if _given(service):
+    def _remove(self, service: Obj, *, had: bool) -> None:
+        """`had`: whether there is a load balancer to delete, not only the finalizer."""
+        if had:
             self.client.record(service, "Normal", "DeletingLoadBalancer", "Deleting load balancer")
         try:
             service = self.client.patch("services", objects.key(service), _drop_finalizer)

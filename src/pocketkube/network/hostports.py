@@ -245,7 +245,7 @@ def _openings(owner: str, service: Obj) -> Iterator[Opening]:
     if objects.is_terminating(service):
         return
     ingress = objects.dig(service, "status", "loadBalancer", "ingress", default=None) or ()
-    addresses = [i["ip"] for i in ingress if i.get("ip") and i.get("ipMode", "VIP") == "VIP" and ":" not in i["ip"]]
+    addresses = [i["ip"] for i in ingress if i.get("ip") and i.get("ipMode", "VIP") == "VIP"]
     for port in objects.spec(service).get("ports") or ():
         protocol, number, name = port.get("protocol", "TCP"), port["port"], port.get("name", "")
         if protocol not in ("TCP", "UDP"):

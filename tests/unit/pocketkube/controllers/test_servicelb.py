@@ -66,7 +66,7 @@ async def test_another_type_gives_the_address_back_and_clears_the_status(world: 
     await world.until(lambda: not world.get("services", "web")["metadata"].get("finalizers"))
     await world.settle()
     assert world.get("services", "web")["status"]["loadBalancer"] == {}
-    assert "Deleted load balancer" in world.events("web")
+    assert world.events("web")[-2:] == ["Deleting load balancer", "Deleted load balancer"]
     world.patch("services", "web", lambda s: s["spec"].update(type="LoadBalancer"))
     await world.until(lambda: given_to(world) == ["172.18.255.200"])
 
