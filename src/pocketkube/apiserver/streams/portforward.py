@@ -177,24 +177,33 @@ class Forward:
 
         carrying, receiving = asyncio.ensure_future(all_()), asyncio.ensure_future(_sort(socket, inboxes))
         try:
-            try:
-                await asyncio.wait((carrying, receiving), return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if self._stopping() or task is None:
-                    raise
-                task.uncancel()  # the client is gone; what it has sent is still the pod's
-            if not carrying.done():
-                await asyncio.wait((carrying, receiving), timeout=DRAIN, return_when=asyncio.FIRST_COMPLETED)
-                for inbox in inboxes:
-                    inbox.end()
-                await asyncio.wait((carrying,), timeout=DRAIN)
-            elif not socket.closed:
-                await socket.close()
+            await self._wait(carrying, receiving)
+            if carrying.done():
+                carrying.result()
+                if not socket.closed:
+                    await socket.close()
+                return
+            for inbox in inboxes:
+                inbox.end()
+            await self._wait(carrying, timeout=DRAIN)
         finally:
             carrying.cancel()
             receiving.cancel()
             await asyncio.gather(carrying, receiving, return_exceptions=True)
+
+    async def _wait(self, *some: asyncio.Future[None], timeout: float | None = None) -> None:
+        """Until one of them is done. That the client is gone cancels the handler, but does not end this: what the
+        client has sent is the pod's."""
+        while True:
+            try:
+                await asyncio.wait(some, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                return
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if self._stopping() or task is None:
+                    raise
+                task.uncancel()
+                timeout = DRAIN
 
     async def carry(self, port: int, client: Readable) -> str | None:
         """One connection from its beginning to its end; the text for the client when something went wrong."""

@@ -118,9 +118,9 @@ HANDSHAKE = {**UPGRADE, "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ=="}
         (exec_path("echo", stdout="1"), {}, 400, "Upgrade request required"),
         (
             exec_path("echo", stdout="1"),
-            {"Connection": "Upgrade", "Upgrade": "SPDY/3.1"},
+            {"Connection": "Upgrade", "Upgrade": "h2c"},
             400,
-            "unable to upgrade: spdy/3.1 is not supported by this cluster yet",
+            "unable to upgrade: h2c is not supported, only websocket and SPDY/3.1",
         ),
         (
             exec_path("echo", stdout="1"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pocketkube.apiserver.pki import Pki
 from pocketkube.apiserver.server import ApiServer
 from pocketkube.clock import Clock
 from pocketkube.errors import BadRequest, NotFound
+from pocketkube.network.stream import Stream
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
 from pocketkube.store import Store
@@ -28,10 +30,54 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
 
 
+Serve = Callable[[Stream], Awaitable[None]]
+
+
+class FakeNetwork:
+    """Programs that listen: `listening[address, port]` gets the far end of every connection made to it."""
+
+    def __init__(self) -> None:
+        self.listening: dict[tuple[str, int], Serve] = {}
+        self.dialled: list[tuple[str, int, bool]] = []
+        self.connections: set[asyncio.Task[None]] = set()
+
+    async def dial(self, address: str, port: int, *, secure: bool = False) -> Stream:
+        self.dialled.append((address, port, secure))
+        if port == 9999:
+            raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+        serve = self.listening.get((address, port))
+        if serve is None:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+        here, there = Stream.pair(("172.18.0.2", 40000), (address, port))
+        task = asyncio.ensure_future(serve(there))
+        self.connections.add(task)
+        task.add_done_callback(self.connections.discard)
+        return here
+
+
+class FakeForwarder:
+    """The door into the pod with this address."""
+
+    sandbox = "f00"
+
+    def __init__(self, network: FakeNetwork, address: str) -> None:
+        self.network, self.address = network, address
+
+    async def connect(self, port: int) -> Stream:
+        try:
+            return await self.network.dial(self.address, port)
+        except OSError:
+            raise OSError(f"nobody listens on {port}") from None
+
+    def failed(self, stream: Any, error: OSError) -> str:
+        return f"broken: {error.strerror}"
+
+
 class FakeRuntime:
     """Containers that run a few commands of the tests' own, and have written three lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: FakeNetwork) -> None:
+        self.network = network
         self.lines = [b"one\n", b"two\n", b"three\n"]
         self.asked: dict[str, Any] = {}
         self.sizes: list[tuple[int, int]] = []
@@ -70,6 +116,9 @@ class FakeRuntime:
                 self.killed.set()
         raise BadRequest(f"no such command: {argv[0]}")
 
+    def port_forwarder(self, namespace: str, pod_name: str) -> FakeForwarder:
+        return FakeForwarder(self.network, "10.244.0.5")
+
     async def attach(self, namespace: str, pod_name: str, container: str, *, fds: Any, tty: bool = False) -> None:
         await fds[1].write(b"attached\n")
 
@@ -102,8 +151,9 @@ class World:
             "ca_crt": self.pki.ca_pem,
         }
         self.registry = Registry(Store(None), Clock(), zone)
-        self.runtime = FakeRuntime()
-        self.server = ApiServer(self.registry, pki=self.pki, runtime=self.runtime)
+        self.network = FakeNetwork()
+        self.runtime = FakeRuntime(self.network)
+        self.server = ApiServer(self.registry, pki=self.pki, runtime=self.runtime, dialer=self.network)
         self.kubeconfig = folder / "kubeconfig"
         self.http: aiohttp.ClientSession
 
