@@ -28,8 +28,12 @@ class Client:
         self._recorder = Recorder(registry, component, host)
 
     def kinds(self) -> Iterable[tuple[str, Resource]]:
-        """(resource id, declaration) of every kind served."""
-        return self.registry.resources.items()
+        """(resource id, declaration) of every kind served; custom kinds come and go (`on_kinds`)."""
+        return list(self.registry.resources.items())
+
+    def on_kinds(self, notify: Callable[[str], None]) -> Callable[[], None]:
+        """Call `notify` with the id of every kind that appears, changes or vanishes; returns the way to stop."""
+        return self.registry.definitions.on_change(notify)
 
     def find(self, resource: str, namespace: str, name: str) -> Obj | None:
         return self.registry.find(resource, namespace, name)
@@ -39,7 +43,7 @@ class Client:
         return self.registry.get(resource, namespace, name)
 
     def list(self, resource: str, namespace: str | None = None, labels: dict[str, str] | None = None) -> list[Obj]:
-        """In key order; `labels` keeps the objects that carry all of them."""
+        """In key order; `labels` keeps the objects that carry all of them. Empty while there is no such kind."""
         found = self.registry.objects(resource, namespace)
         return [o for o in found if labels.items() <= objects.labels(o).items()] if labels else found
 
@@ -60,7 +64,9 @@ class Client:
         self.registry.delete(resource, *at, options)
 
     def subscribe(self, resource: str, handler: Handler) -> Callable[[], None]:
-        """`handler` is called right after each write; it may only take notes, never write."""
+        """`handler` is called right after each write; it may only take notes, never write.
+
+        A custom kind is named `plural.group` (`gateways.gateway.networking.k8s.io`) and need not exist yet."""
         return self.registry.subscribe(resource, handler)
 
     def record(self, about: Obj, type_: str, reason: str, message: str, *, field_path: str = "") -> None:

@@ -15,6 +15,7 @@ from pocketkube.errors import AlreadyExists, BadRequest, Cause, Conflict, Forbid
 from pocketkube.objects import Obj
 from pocketkube.resources import metadata, scan
 from pocketkube.resources.base import DeleteOptions, Resource
+from pocketkube.resources.definitions import Definitions
 from pocketkube.store import Event, Store
 
 NAME_ATTEMPTS = 8
@@ -29,31 +30,43 @@ class Registry:
         self.clock = clock
         self.zone = zone
         self.resources: dict[str, Resource] = {cls.resource_id(): cls(self) for cls in scan()}
+        """Every kind served, by resource id; of several versions, the stored one."""
+        self.definitions = Definitions(self, self.resources)
+        """Kinds that come and go with their CustomResourceDefinitions."""
+        self.definitions.start()
 
     # -- reading
 
     def find(self, resource: str, namespace: str, name: str) -> Obj | None:
-        return self.store.get(resource, (namespace, name))
+        found = self.store.get(resource, (namespace, name))
+        if found is None or resource not in self.definitions.custom:
+            return found
+        return self.resources[resource].present(found)
 
     def get(self, resource: str, namespace: str, name: str) -> Obj:
         """Raises NotFound."""
         found = self.find(resource, namespace, name)
         if found is None:
-            raise NotFound.of(self.resources[resource].qualified, name)
+            kind = self.resources.get(resource)
+            raise NotFound.of(kind.qualified if kind is not None else resource, name)
         return found
 
     def objects(self, resource: str, namespace: str | None = None) -> list[Obj]:
-        """All objects in key order; of one namespace, or of all."""
-        return self.store.list(resource, namespace)
+        """All objects in key order; of one namespace, or of all. None of a kind that is not there (yet)."""
+        found = self.store.list(resource, namespace)
+        if resource not in self.definitions.custom:
+            return found
+        return [self.resources[resource].present(obj) for obj in found]
 
     def subscribe(self, resource: str, notify: Callable[[Event], None]) -> Callable[[], None]:
+        """Events show objects as they are stored. A kind may be subscribed to before it exists, by `plural.group`."""
         return self.store.subscribe(resource, notify)
 
     # -- writing
 
     def create(self, resource: str, obj: Obj, *, dry_run: bool = False, warn: Warn | None = None) -> Obj:
         """Store a new object and return it. `obj` is taken over (changed in place and shared from now on)."""
-        kind = self.resources[resource]
+        kind = self._kind(resource, obj)
         meta = objects.meta(obj)
         self._check_namespace(kind, obj)
         obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
@@ -84,7 +97,7 @@ class Registry:
         found = self.find(resource, *objects.key(obj))
         if found is not None:
             raise _already_exists(kind, found)
-        return obj if dry_run else self.store.create(resource, obj)
+        return obj if dry_run else kind.present(self.store.create(resource, kind.encode(obj)))
 
     def update(
         self,
@@ -100,13 +113,14 @@ class Registry:
         A metadata.resourceVersion in `obj` must be the stored one, else Conflict; a write that changes nothing
         is not made. Removing the last finalizer of a terminating object removes it.
         """
-        kind = self.resources[resource]
-        old = self.find(resource, *objects.key(obj))
-        if old is None:
+        kind = self._kind(resource, obj)
+        stored = self.store.get(resource, objects.key(obj))
+        if stored is None:
             if kind.create_on_update and not subresource:
                 self._check_uid(kind, obj, {})
                 return self.create(resource, obj, dry_run=dry_run, warn=warn)
             raise NotFound.of(kind.qualified, objects.name(obj))
+        old = kind.present(stored)
         obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
         self._check_uid(kind, obj, old["metadata"])
         self._check_version(kind, obj, old)
@@ -151,9 +165,13 @@ class Registry:
         subresource: str = "",
         dry_run: bool = False,
         warn: Warn | None = None,
+        kind: Resource | None = None,
     ) -> Obj:
-        """Update with `change`, which gets a copy and returns the new object (None: it changed the copy)."""
+        """Update with `change`, which gets a copy and returns the new object (None: it changed the copy). `kind`: the
+        version to change it in, where there are several."""
         new = objects.copy(self.get(resource, namespace, name))
+        if kind is not None:
+            new = objects.copy(kind.present(new))
         changed = change(new)
         result = new if changed is None else changed
         if objects.name(result) != name:
@@ -166,7 +184,7 @@ class Registry:
         self, resource: str, namespace: str, name: str, options: DeleteOptions | None = None, *, dry_run: bool = False
     ) -> tuple[Obj, bool]:
         """Ask an object to go. Returns (object, True) when gone, (object, False) while grace or finalizers hold it."""
-        kind = self.resources[resource]
+        kind = self._kind(resource, {})
         options = options or DeleteOptions()
         old = self.get(resource, namespace, name)
         kind.check_delete(old)
@@ -232,9 +250,19 @@ class Registry:
         if released and kind.may_remove(new):
             self._remove(kind, old, dry_run)  # nobody sees the last change: what is deleted is what was stored
             return new
-        return new if dry_run or new == old else self.store.update(kind.resource_id(), new)
+        resource, encoded = kind.resource_id(), kind.encode(new)
+        if dry_run or encoded == self.store.get(resource, objects.key(new)):
+            return new
+        return kind.present(self.store.update(resource, encoded))
 
     # -- rules
+
+    def _kind(self, resource: str, obj: Obj) -> Resource:
+        """The rules for an object, by the version it is written in. Raises NotFound for a kind that is not there."""
+        kind = self.resources.get(resource)
+        if kind is None:
+            raise NotFound("the server could not find the requested resource", details={})
+        return kind.of(obj)
 
     def _check_namespace(self, kind: Resource, obj: Obj) -> None:
         if not kind.namespaced:

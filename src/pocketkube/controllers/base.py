@@ -64,6 +64,9 @@ class Controller:
     patience: ClassVar[float] = 0.0
     """Real seconds an event waits for others, so that what others wait for goes first."""
 
+    every_kind: ClassVar[bool] = False
+    """Whether `watches` loops over kinds, so that custom kinds that come later are watched too."""
+
     def __init__(self, client: Client) -> None:
         self.client = client
         self.clock = client.clock
@@ -75,7 +78,9 @@ class Controller:
         self._wake = asyncio.Event()
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
-        """(resource id, how its events map to keys) for everything that can change what `reconcile` decides."""
+        """(resource id, how its events map to keys) for everything that can change what `reconcile` decides.
+
+        Asked again whenever a custom kind appears or vanishes, if `every_kind`."""
         raise NotImplementedError
 
     async def reconcile(self, at: Key) -> float | None:
@@ -120,7 +125,16 @@ class Controller:
     async def run(self) -> None:
         """Work until cancelled. Everything that exists already is reconciled first."""
         loop = asyncio.get_running_loop()
-        stops = [self._start_watch(resource, mapping) for resource, mapping in self.watches()]
+        stops: dict[str, Callable[[], None]] = {}
+
+        def follow(_: str = "") -> None:
+            """Watch what is not watched yet."""
+            for resource, mapping in self.watches():
+                if resource not in stops:
+                    stops[resource] = self._start_watch(resource, mapping)
+
+        follow()
+        stop_following = self.client.on_kinds(follow) if self.every_kind else None
         try:
             while True:
                 while not self._queue:
@@ -134,7 +148,9 @@ class Controller:
                     self._rests[at] = loop.time() + min(REST * took, LONGEST_REST)
                 await asyncio.sleep(0)  # requests are served between two reconciles
         finally:
-            for stop in stops:
+            if stop_following is not None:
+                stop_following()
+            for stop in stops.values():
                 stop()
             for _, handle in self._timers.values():
                 handle.cancel()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from pocketkube import objects
+from pocketkube.client import Client
 from pocketkube.controllers.base import Controller, Mapping
 from pocketkube.errors import Conflict, NotFound
 from pocketkube.objects import Key, Obj
@@ -24,12 +25,18 @@ Place = tuple[str, Key]
 
 class GarbageCollector(Controller):
     name = "garbage-collector-controller"
+    every_kind = True
 
-    def watches(self) -> Iterable[tuple[str, Mapping]]:
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
         self._places: dict[str, Place] = {}
         """Where to find, by uid, the dependents and the owners that are being deleted."""
         self._dependents: dict[str, set[str]] = {}
         """uids of dependents by uid of the owner."""
+        self._resources: dict[tuple[str, str], str] = {}
+        self._namespaced: set[str] = set()
+
+    def watches(self) -> Iterable[tuple[str, Mapping]]:
         self._resources = {(kind.group, kind.kind): resource for resource, kind in self.client.kinds()}
         self._namespaced = {resource for resource, kind in self.client.kinds() if kind.namespaced}
         for resource, kind in self.client.kinds():

@@ -38,6 +38,7 @@ _FINE = {
 
 class NamespaceController(Controller):
     name = "namespace-controller"
+    every_kind = True
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         yield "namespaces", own_key

@@ -97,6 +97,10 @@ class Resource:
     """What upstream's storage calls the kind, where that is not the plural; some error texts show it."""
     revalidates_metadata: ClassVar[bool] = False
     """Whether this kind's update validation looks at the whole metadata again, as some do upstream."""
+    knows_finalizers: ClassVar[bool] = True
+    """Whether finalizers without a domain and a path must be standard ones, as core kinds ask."""
+    custom: ClassVar[bool] = False
+    """Whether a CustomResourceDefinition declares it."""
     deprecated: ClassVar[str] = ""
     """Warned about in the answer to every request for this kind; the API server does that."""
 
@@ -126,6 +130,24 @@ class Resource:
     def qualified_kind(self) -> str:
         """`Deployment.apps`, as `is invalid` texts name it."""
         return f"{self.kind}.{self.group}" if self.group else self.kind
+
+    @property
+    def list_kind(self) -> str:
+        return f"{self.kind}List"
+
+    # -- versions: of a kind with several, each is a declaration of its own, and one of them is stored
+
+    def of(self, obj: Obj) -> Resource:
+        """The declaration of the version `obj` is written in."""
+        return self
+
+    def present(self, obj: Obj) -> Obj:
+        """A stored object as this version shows it. Shared: do not change it."""
+        return obj
+
+    def encode(self, obj: Obj) -> Obj:
+        """An object of this version as it is stored."""
+        return obj
 
     # -- reading
 

@@ -65,7 +65,7 @@ def validate(kind: Resource, obj: Obj, *, generic: bool = False) -> Iterator[Cau
         yield fields.forbidden("metadata.namespace", "not allowed on this type")
     yield from _common(meta)
     yield from _finalizers(meta.get("finalizers") or ())
-    if not generic:
+    if not generic and kind.knows_finalizers:
         yield from _known_finalizers(meta.get("finalizers") or ())
 
 
@@ -85,7 +85,7 @@ def validate_update(kind: Resource, new: Obj, old: Obj, *, generic: bool = False
     for name in _KEPT:
         yield from immutable(f"metadata.{name}", meta.get(name), stored.get(name))
     yield from _common(meta)
-    if not generic:
+    if not generic and kind.knows_finalizers:
         yield from _known_finalizers(meta.get("finalizers") or ())
 
 
