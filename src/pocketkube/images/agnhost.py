@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from pocketkube.images.base import Image
 from pocketkube.images.linux import ALPINE_FILES, programs
 from pocketkube.images.multicall import busybox
-from pocketkube.images.net import nslookup
+from pocketkube.images.net import nc_openbsd, nslookup
 from pocketkube.images.programs.agnhost import servers, tools
 from pocketkube.images.programs.agnhost.netexec import netexec
 from pocketkube.images.programs.agnhost.portforwardtester import port_forward_tester
@@ -73,9 +73,10 @@ class IMAGE(Image):
     files = {**ALPINE_FILES, "/uploads": None}
     commands = {
         **programs("bash", "curl", "dig", "getent", "nc", "nslookup"),
+        "/usr/bin/nc": nc_openbsd.nc,
         "/usr/bin/nslookup": nslookup.bind,  # bind-tools; BusyBox's is what the applet of the same name prints
         "/bin/busybox": busybox,
         "/agnhost": agnhost,
         "/agnhost-2": agnhost,
     }
-    links = dict.fromkeys(programs().keys() - {"/usr/bin/nslookup"}, "/bin/busybox")
+    links = dict.fromkeys(programs().keys() - {"/usr/bin/nslookup", "/usr/bin/nc"}, "/bin/busybox")
