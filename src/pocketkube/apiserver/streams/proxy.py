@@ -198,7 +198,8 @@ class _Exchange:
         data = self._h11.trailing_data[0]
         if isinstance(error, h11.RemoteProtocolError) and data:
             line = data.partition(b"\n")[0].rstrip(b"\r").decode("latin-1")
-            return f'net/http: HTTP/1.x transport connection broken: malformed HTTP response "{line}"'
+            what = "unexpected EOF" if line.startswith("HTTP/") else f'malformed HTTP response "{line}"'
+            return f"net/http: HTTP/1.x transport connection broken: {what}"
         if isinstance(error, ConnectionResetError) and "EOF" not in str(error):
             return f"read tcp {self._backend.host}: read: connection reset by peer"
         return "EOF"
