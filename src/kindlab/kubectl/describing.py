@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from kindlab.api import Obj
-from kindlab.kubectl import printers
+from kindlab.kubectl import describing_policy, printers
 
-WHOLE = ("Service", "EndpointSlice")
+WHOLE = ("Service", "EndpointSlice", "NetworkPolicy")
 """Kinds described as kubectl does it."""
-EVENTS = {"Service": f"{'Events:':<26}", "EndpointSlice": f"{'Events:':<16}"}
+EVENTS = {"Service": f"{'Events:':<26}", "EndpointSlice": f"{'Events:':<16}", "NetworkPolicy": ""}
+"""How they begin when there are none; "": kubectl shows none of this kind."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 Rows = list[tuple[str, str]]
@@ -22,9 +23,13 @@ def describe(obj: Obj, *, endpoints: dict[str, list[str]]) -> str:
         return _aligned([*_head(obj), *_service(obj, endpoints)])
     if obj["kind"] == "EndpointSlice":
         return _slice(obj)
+    if obj["kind"] == "NetworkPolicy":
+        name, namespace, *rest = _head(obj)
+        rows = [name, namespace, ("Created on", describing_policy.created(obj)), *rest]
+        return "\n".join([_aligned(rows), *describing_policy.lines(obj)])
     if obj["kind"] == "Pod":
         return "\n".join([_aligned([*_head(obj), *_pod(obj)]), *_pod_sections(obj)])
-    rest = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "metadata")}
+    fields = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "metadata")}
     meta = obj["metadata"]
     rows = [
         *_head(obj),
@@ -32,7 +37,7 @@ def describe(obj: Obj, *, endpoints: dict[str, list[str]]) -> str:
         ("Kind", obj["kind"]),
         ("Created", meta.get("creationTimestamp", "")),
     ]
-    sections = [f"{_words(key)}:\n{_indented(value)}" for key, value in rest.items() if value not in ({}, [], None)]
+    sections = [f"{_words(key)}:\n{_indented(value)}" for key, value in fields.items() if value not in ({}, [], None)]
     return "\n".join([_aligned(rows), *sections])
 
 

@@ -58,6 +58,8 @@ def _endpoints(session: Session, obj: Obj) -> dict[str, list[str]]:
 
 
 def _events(session: Session, obj: Obj) -> str:
+    if describing.EVENTS.get(obj["kind"]) == "":
+        return ""
     fields = f"involvedObject.uid={obj['metadata']['uid']}"
     events = session.list(session.served("v1/event"), fields=fields)
     head = describing.EVENTS.get(obj["kind"], "Events:")

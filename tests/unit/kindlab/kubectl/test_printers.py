@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kindlab.kubectl import describing, jsonpath, printers
+from kindlab.kubectl import describing, describing_policy, jsonpath, printers
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "kubectl"
 
@@ -172,6 +172,43 @@ def test_a_service_is_described_as_kubectl_does() -> None:
     service["spec"] = {**service["spec"], "clusterIP": "<clusterIP.1>", "clusterIPs": ["<clusterIP.1>"]}
     text = describing.describe(service, endpoints={"http": ["<podIP.1>:8080", "<podIP.2>:8080"]})
     assert text == step["stdout"].rsplit("\n", 2)[0]
+
+
+def test_a_network_policy_is_described_as_kubectl_does() -> None:
+    scenario = yaml.safe_load((GOLDEN.parent / "api" / "networkpolicy-01.yaml").read_text(encoding="utf-8"))
+    found = {step["id"]: step for step in scenario["steps"]}
+    policy = found["full"]["response"]["body"]
+    policy["metadata"]["creationTimestamp"] = "2026-11-21T13:10:07Z"
+    text = describing.describe(policy, endpoints={}) + "\n"
+    assert text == found["kubectl-describe"]["stdout"].replace("<time>", "2026-11-21 13:10:07 +0000 UTC")
+
+
+def test_a_network_policy_that_closes_and_opens_everything() -> None:
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "egress": [{}, {"to": [{"podSelector": {}}]}]}
+    assert list(describing_policy.lines({"spec": spec}))[1:] == [
+        "  PodSelector:     <none> (Allowing the specific traffic to all pods in this namespace)",
+        "  Allowing ingress traffic:",
+        "    <none> (Selected pods are isolated for ingress connectivity)",
+        "  Allowing egress traffic:",
+        "    To Port: <any> (traffic allowed to all ports)",
+        "    To: <any> (traffic not restricted by destination)",
+        "    ----------",
+        "    To Port: <any> (traffic allowed to all ports)",
+        "    To:",
+        "      PodSelector: <none>",
+        "  Policy Types: Ingress, Egress",
+    ]
+
+
+def test_selectors_in_words() -> None:
+    expressions = [
+        {"key": "tier", "operator": "In", "values": ["b", "a"]},
+        {"key": "old", "operator": "DoesNotExist"},
+        {"key": "env", "operator": "NotIn", "values": ["x"]},
+        {"key": "here", "operator": "Exists"},
+    ]
+    found = {"matchLabels": {"app": "db"}, "matchExpressions": expressions}
+    assert describing_policy.selector(found) == "app=db,env notin (x),here,!old,tier in (a,b)"
 
 
 @pytest.mark.parametrize(
