@@ -47,7 +47,7 @@ class Connection:
         self._stream = stream
         self._inbox = Inbox(stream)
         self._inbox.push_back(first)
-        self._reader = Reader(self._inbox, tls=tls, remote=stream.remote)
+        self._reader = Reader(self._inbox, self._proxy.clock, tls=tls, remote=stream.remote)
         self._tls = tls
         self.idle = True
 

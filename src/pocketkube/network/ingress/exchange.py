@@ -57,6 +57,7 @@ class Exchange:
         self._inbox = inbox
         self._client = client
         self._gone = False
+        self._late = False
         self._refused: Refused | None = None
         self._copied: list[Callable[[bytes], None]] = []
         self._body: asyncio.Task[None] | None = None
@@ -111,6 +112,8 @@ class Exchange:
                 raise self._refused from None
             if self._gone:
                 raise ClientGone from None
+            if self.status:
+                raise Cut(f"the connection to the backend failed: {error}") from None
             raise BackendFailed(502, f"the connection to the backend failed: {error}") from None
         finally:
             self._inbox.on_end = None
@@ -167,6 +170,9 @@ class Exchange:
             link.raw.abort()
         except ClientGone:
             self._client_ended(link)
+        except TimeoutError:
+            self._late = True
+            link.raw.abort()
         except (ConnectionError, ssl.SSLError):
             pass  # it wants no more; its answer may still come
 
@@ -222,6 +228,8 @@ class Exchange:
             raise self._refused
         if self._gone:
             raise ClientGone
+        if self._late and not self.status:
+            raise BackendFailed(504, "the client stopped sending its body")
         if self.status:
             raise Cut(f"the backend's answer broke off: {why}")
         if ended and not got_bytes and link.reused:

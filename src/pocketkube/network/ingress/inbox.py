@@ -20,6 +20,8 @@ class Inbox:
 
     def __init__(self, stream: Wire) -> None:
         self.ended = False
+        self.broken = False
+        """The connection was reset, so nobody reads what is sent either."""
         self.on_end: Callable[[], None] | None = None
         """Called once, when the client ends or is gone."""
         self._stream = stream
@@ -36,7 +38,7 @@ class Inbox:
                     self._room.clear()
                     await self._room.wait()
         except OSError:
-            pass
+            self.broken = True
         finally:
             self.ended = True
             self._arrived.set()
@@ -49,12 +51,14 @@ class Inbox:
 
     async def read(self) -> bytes:
         """What came since the last call; b"" at the end."""
-        while not self._data:
-            if self.ended:
-                return b""
+        await self.arrival()
+        return self.take()
+
+    async def arrival(self) -> None:
+        """Until there is something to take, or the end."""
+        while not self._data and not self.ended:
             self._arrived.clear()
             await self._arrived.wait()
-        return self.take()
 
     def take(self) -> bytes:
         """What is there, without waiting."""

@@ -7,11 +7,13 @@ trailers, which are read and dropped; keep-alive for HTTP/1.0.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 
 import h11
 
+from pocketkube.clock import Clock
 from pocketkube.network.ingress.inbox import Inbox
 from pocketkube.network.ingress.request import Request
 from pocketkube.network.ingress.targets import BadTarget, host_of, parse
@@ -19,6 +21,9 @@ from pocketkube.network.stream import Address
 
 LARGEST_HEAD = 1 << 20
 """Bytes of request line and headers: Go's default, which Traefik keeps."""
+BODY_SECONDS = 60.0
+"""A client that sends nothing of its body for so long is given up: Traefik's readTimeout, but for each piece."""
+_ODD_LINE = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\n[ \t]")
 VERSIONS = (b"1.1", b"1.0")
 
 
@@ -37,8 +42,9 @@ class ClientGone(Exception):
 class Reader:
     """One client's requests, one after another: `head()`, then `body()` to its end."""
 
-    def __init__(self, inbox: Inbox, *, tls: bool, remote: Address) -> None:
+    def __init__(self, inbox: Inbox, clock: Clock, *, tls: bool, remote: Address) -> None:
         self._inbox = inbox
+        self._clock = clock
         self._tls = tls
         self._remote = remote
         self.protocol = h11.Connection(h11.SERVER)
@@ -63,24 +69,27 @@ class Reader:
         return self._request(event)
 
     async def _raw_head(self, began: Callable[[], None]) -> bytes:
-        head = b""
-        start = 0
+        head = bytearray()
         while True:
             data = await self._inbox.read()
             if not data:
                 if head:
                     raise ClientGone
                 return b""
+            looked = max(0, len(head) - 3)  # only what is new is looked at: a client may send byte by byte
             head += data
-            end = head.find(b"\r\n\r\n", start)
-            whole = head[: end + 4] if end >= 0 else head
-            _check(whole, complete=end >= 0)
+            end = head.find(b"\r\n\r\n", looked)
+            if head[0] < 0x21:
+                raise Refused(400, "malformed request")
+            if _ODD_LINE.search(head, looked, len(head) if end < 0 else end + 4):
+                raise Refused(400, "a line that is folded or does not end with CR LF")
+            if (len(head) if end < 0 else end) > LARGEST_HEAD:
+                raise Refused(431, HTTPStatus(431).phrase)
             if end >= 0:
-                self._inbox.push_back(head[end + 4 :])
-                return whole
-            if not start:
+                self._inbox.push_back(bytes(head[end + 4 :]))
+                return bytes(head[: end + 4])
+            if not looked:
                 began()
-            start = max(1, len(head) - 3)
 
     def _request(self, event: h11.Request) -> Request:
         if event.http_version not in VERSIONS:
@@ -116,7 +125,7 @@ class Reader:
         return request
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The body in the pieces it arrives in. Raises Refused, ClientGone."""
+        """The body in the pieces it arrives in. Raises Refused, ClientGone, TimeoutError."""
         protocol = self.protocol
         while True:
             try:
@@ -126,25 +135,15 @@ class Reader:
                     raise ClientGone from None
                 raise Refused(400, _briefly(error)) from None
             if event is h11.NEED_DATA:
-                protocol.receive_data(await self._inbox.read())
+                if self._inbox.empty:
+                    async with self._clock.timeout(BODY_SECONDS):
+                        await self._inbox.arrival()
+                protocol.receive_data(self._inbox.take())
             elif isinstance(event, h11.Data):
                 yield bytes(event.data)
             else:
                 self._inbox.push_back(protocol.trailing_data[0])
                 return
-
-
-def _check(head: bytes, *, complete: bool) -> None:
-    if head[0] < 0x21:
-        raise Refused(400, "malformed request")
-    lines = head.count(b"\r\n")
-    feeds, returns = head.count(b"\n"), head.count(b"\r")
-    if feeds != lines or (returns != lines and (complete or returns != lines + 1 or not head.endswith(b"\r"))):
-        raise Refused(400, "a line does not end with CR LF")
-    if b"\r\n " in head or b"\r\n\t" in head:
-        raise Refused(400, "folded header line")
-    if len(head) > LARGEST_HEAD:
-        raise Refused(431, HTTPStatus(431).phrase)
 
 
 def _briefly(error: Exception) -> str:

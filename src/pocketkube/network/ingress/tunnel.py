@@ -16,6 +16,8 @@ async def tunnel(inbox: Inbox, client: Wire, backend: Wire, first: bytes) -> int
     async def inward() -> None:
         while data := await inbox.read():
             await backend.write(data)
+        if inbox.broken:
+            backend.abort()
         await end(backend)
 
     async def outward() -> None:

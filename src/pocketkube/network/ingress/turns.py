@@ -5,7 +5,7 @@ Turns are kept over changes of the table for what stays the same, so that a chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pocketkube.network.ingress.balancing import Schedule
 from pocketkube.network.ingress.routes import Backend, Mirror, Rule
@@ -26,7 +26,7 @@ class Turns:
         kept = set(rules)
         self._schedules = {rule: schedule for rule, schedule in self._schedules.items() if rule in kept}
         self._mirrored = {at: counts for at, counts in self._mirrored.items() if at[0] in kept}
-        served = {_key(backend) for rule in kept for backend in rule.backends}
+        served = {_key(backend) for rule in kept for backend in _asked(rule)}
         self._next = {at: turn for at, turn in self._next.items() if at in served}
 
     def backend(self, rule: Rule) -> Backend | None:
@@ -56,6 +56,13 @@ class Turns:
         chosen = sent * 100 < total * mirror.percent
         self._mirrored[rule, mirror] = (total, sent + chosen)
         return chosen
+
+
+def _asked(rule: Rule) -> Iterator[Backend]:
+    yield from rule.backends
+    for one in (*rule.filters, *(one for backend in rule.backends for one in backend.filters)):
+        if isinstance(one, Mirror):
+            yield one.backend
 
 
 def _key(backend: Backend) -> tuple[str, str, int]:

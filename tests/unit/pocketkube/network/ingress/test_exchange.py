@@ -329,6 +329,14 @@ async def test_a_body_that_ends_early_is_no_answer() -> None:
         assert " 499 " in await here.line()
 
 
+async def test_a_body_that_stops_is_504() -> None:
+    async with site(clock=Clock(speed=200)) as here:
+        here.serve()
+        stream = await here.connect()
+        await stream.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc")
+        assert (await until(stream, b"Gateway Timeout")).startswith(b"HTTP/1.1 504 ")
+
+
 async def test_upgrade_passes_bytes_through() -> None:
     async def program(stream: Stream) -> None:
         got = await until(stream, b"\r\n\r\n")
@@ -356,6 +364,27 @@ async def test_upgrade_passes_bytes_through() -> None:
         stream.write_eof()
         assert await stream.read() == b""
         assert '"GET /chat HTTP/1.1" 101 ' in await here.line()
+
+
+async def test_a_reset_client_resets_the_endpoint_it_was_handed_to() -> None:
+    told = asyncio.Event()
+
+    async def program(stream: Stream) -> None:
+        await until(stream, b"\r\n\r\n")
+        await stream.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        try:
+            while await stream.read():
+                pass
+        except ConnectionResetError:
+            told.set()
+
+    async with site() as here:
+        here.raw(program)
+        stream = await here.connect()
+        await stream.write(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+        await until(stream, b"\r\n\r\n")
+        stream.abort()
+        await asyncio.wait_for(told.wait(), 10)
 
 
 async def test_an_upgrade_that_is_declined_is_an_answer() -> None:

@@ -1,5 +1,7 @@
 """What is not exactly HTTP/1.1 is answered 400 (or its like) and never reaches a backend."""
 
+import asyncio
+
 import pytest
 from tests.unit.pocketkube.network.ingress.harness import site
 
@@ -57,6 +59,7 @@ MALFORMED = {
     "chunk longer than said": POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcde\r\n0\r\n\r\n",
     "chunk ended by LF": POST + b"Transfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
 }
+BYTE_BY_BYTE = ("bare LF in one line", "bare CR in a value", "CR before the end", "folded line", "bare LF lines")
 OTHER = {
     b"HTTP/1.1 501": POST + b"Transfer-Encoding: gzip\r\n\r\n",
     b"HTTP/1.1 505": b"GET / HTTP/2.0\r\nHost: h\r\n\r\n",
@@ -77,6 +80,19 @@ async def test_malformed_is_400_and_the_connection_ends(raw: bytes) -> None:
         said = await here.talk(raw)
         assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n"), said
         assert said.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("name", BYTE_BY_BYTE)
+async def test_malformed_is_400_however_slowly_it_comes(name: str) -> None:
+    async with site() as here:
+        stream = await here.connect()
+        for byte in MALFORMED[name]:
+            await stream.write(bytes((byte,)))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if stream.unread:
+                break
+        assert (await stream.read()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
 
 
 @pytest.mark.parametrize(("status", "raw"), OTHER.items(), ids=[s.decode() for s in OTHER])
