@@ -21,6 +21,12 @@ from kindlab.errors import UsageProblem
 POLICY = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
 
 
+@pytest.fixture(autouse=True)
+def controller(api: Api) -> None:
+    """The controller of a cluster that has only just started is ready."""
+    LiveLab(api, "traefik").settled("traefik")
+
+
 def ingress(live: LiveLab, *paths: tuple[str, str], port: Any = 80, tls: str = "", **spec: Any) -> Obj:
     """Ingress `shop` for a host of its own, so that tests of one cluster do not meet; paths lead to Services."""
     every = [

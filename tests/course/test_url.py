@@ -69,6 +69,7 @@ def test_an_ingress_is_opened_by_its_url(tmp_path_factory: pytest.TempPathFactor
         cluster = Pocket("urls", http_port=free_port(), https_port=0)
         try:
             api = cluster.up(lambda text: None).api()
+            LiveLab(api, "traefik").settled("traefik")
             live = LiveLab(api, "default")
             shop = ingress(live, host=None)
             put(
