@@ -8,11 +8,13 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 
 from dnslib import CLASS, EDNS0, QTYPE, RCODE, RR, DNSRecord, EDNSOption
 
 from pocketkube.kubelet.process import Process
 from pocketkube.network import resolver
+from pocketkube.network.addresses import is_address
 
 VERSION = "9.18.37"
 COOKIE = 10
@@ -249,8 +251,9 @@ def _parse(words: list[str]) -> list[Lookup]:
                 raise Usage(f"Invalid option: {word}")
             value = value or (words.pop(0) if words else "")
             if letter == "x":
-                reverse = ".".join(reversed(value.split("."))) + ".in-addr.arpa"
-                current = replace(asked(reverse), qtype="PTR")
+                if not is_address(value):
+                    raise Usage(f"Invalid IP address {value}")
+                current = replace(asked(ip_address(value).reverse_pointer), qtype="PTR")
                 lookups[-1] = current
             elif letter == "t":
                 current.qtype = value.upper()
