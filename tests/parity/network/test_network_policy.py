@@ -9,6 +9,7 @@ from ipaddress import ip_network
 import pytest
 from tests.parity.network import policy_support
 from tests.parity.network.policy_support import TCP, Net
+from tests.parity.network.support import seen, watch
 
 from kindlab.api import Api, ApiError, Obj
 
@@ -420,3 +421,31 @@ def test_a_policy_that_means_nothing_is_refused(net: Net) -> None:
         net.policy("wrong", ingress=[{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.0.0.0/8"]}}]}])
     with pytest.raises(ApiError, match="may not be specified when `port` is not specified"):
         net.policy("wrong", ingress=[{"ports": [{"endPort": 90}]}])
+
+
+def test_create_read_watch_change_and_delete(net: Net, api: Api) -> None:
+    resources = api.request("GET", "/apis/networking.k8s.io/v1")["resources"]
+    kind = next(r for r in resources if r["name"] == "networkpolicies")
+    assert kind["kind"] == "NetworkPolicy"
+    assert kind["shortNames"] == ["netpol"]
+    namespace, mark = net.namespaces["x"], f"mark={net.namespaces['x']}"
+    rule = {"from": [{"namespaceSelector": pods(a="b"), "podSelector": pods(c="d")}]}
+    meta = {"generateName": "example-", "labels": {"mark": namespace}}
+    obj = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": meta}
+    made = [api.create({**obj, "spec": {"podSelector": {}, "ingress": [rule]}}, namespace) for _ in range(3)]
+    one = made[-1]["metadata"]
+    assert one["generation"] == 1
+    path = api.path("NetworkPolicy", namespace)
+    listed = api.request("GET", path, query={"labelSelector": mark})
+    assert len(listed["items"]) == 3
+    assert len(api.list("NetworkPolicy", labels=mark)) == 3  # of all namespaces
+    api.patch("NetworkPolicy", one["name"], namespace, {"metadata": {"annotations": {"patched": "true"}}})
+    changed = api.patch("NetworkPolicy", one["name"], namespace, {"spec": {"policyTypes": BOTH}})
+    assert changed["metadata"]["generation"] == 2
+    events = watch(api, path, timeout=20, resourceVersion=listed["metadata"]["resourceVersion"], labelSelector=mark)
+    last = seen(events, "MODIFIED", lambda found: found["spec"]["policyTypes"] == BOTH)
+    assert last["metadata"]["annotations"] == {"patched": "true"}
+    api.delete("NetworkPolicy", one["name"], namespace)
+    assert len(api.list("NetworkPolicy", namespace, labels=mark)) == 2
+    api.request("DELETE", path, query={"labelSelector": mark})
+    assert api.list("NetworkPolicy", namespace, labels=mark) == []
