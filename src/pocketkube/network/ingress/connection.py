@@ -171,7 +171,8 @@ class Connection:
     async def _say(self, answer: Answer, record: Record) -> None:
         """An answer of the proxy's own."""
         protocol = self._reader.protocol
-        headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body)), *self._own_headers()]
+        date, *rest = self._own_headers()
+        headers = [*answer.headers, date, (b"content-length", b"%d" % len(answer.body)), *rest]  # Go's order
         data = protocol.send(
             h11.Response(
                 status_code=answer.status,

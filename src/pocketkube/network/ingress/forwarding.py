@@ -46,11 +46,15 @@ def to_backend(request: Request, server: str) -> list[Header]:
     ]
     if not request.authority:
         headers = [header for header in headers if header[0] != b"x-forwarded-host"]
-    return headers
+    return sorted(headers, key=_name)  # as Go writes them: an echo shows them so
 
 
 def to_client(headers: Iterable[Header]) -> list[Header]:
     """An answer's headers without those of the backend's connection."""
     given = list(headers)
     named = listed(given, b"connection")
-    return [header for header in given if header[0] not in HOP_BY_HOP and header[0] not in named]
+    return sorted((header for header in given if header[0] not in HOP_BY_HOP and header[0] not in named), key=_name)
+
+
+def _name(header: Header) -> bytes:
+    return header[0]

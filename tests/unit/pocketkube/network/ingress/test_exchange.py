@@ -414,10 +414,10 @@ async def test_hop_by_hop_headers_end_here() -> None:
         response = await here.get(headers=[("TE", "trailers"), ("Proxy-Authorization", "x"), ("Keep-Alive", "5")])
         assert response.reason == "Fine"
         assert response.headers == [
+            ("Content-Length", "0"),
             ("Date", "Thu, 01 Jan 1970 00:00:00 GMT"),
             ("Set-Cookie", "a=1"),
             ("Set-Cookie", "b=2"),
-            ("Content-Length", "0"),
         ]
 
 

@@ -36,6 +36,8 @@ async def test_errors_are_worded_as_traefik_words_them() -> None:
         plain = "text/plain; charset=utf-8"
         nothing = await here.get("/other-host")
         assert (nothing.status, nothing.text, nothing.header("content-type")) == (404, "404 page not found\n", plain)
+        names = [name for name, _ in nothing.headers]
+        assert names == ["Content-Type", "X-Content-Type-Options", "Date", "Content-Length"]
         empty = await here.get("/none")
         assert (empty.status, empty.text, empty.header("content-type")) == (503, "no available server\n", plain)
         refused = await here.get("/refused")
