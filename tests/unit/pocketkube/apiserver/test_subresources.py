@@ -110,10 +110,3 @@ async def test_finalize_empties_a_namespace_out(world: World) -> None:
 async def test_verbs_a_subresource_does_not_have(world: World) -> None:
     code, body = await world.ask("DELETE", f"{DEPLOYMENTS}/web/scale")
     assert (code, body["reason"]) == (405, "MethodNotAllowed")
-
-
-async def test_what_is_not_there_yet_says_so(world: World) -> None:
-    world.pod("p")
-    code, body = await world.post(f"{PODS}/p/portforward", None)
-    assert (code, body["reason"]) == (501, "NotImplemented")
-    assert "pods/portforward is not supported by this cluster yet" in body["message"]
