@@ -11,6 +11,7 @@ from pocketkube.images import golang
 from pocketkube.images.base import Image
 from pocketkube.images.golang import Flags, Server, answer, log
 from pocketkube.kubelet.process import Process, ProcessExit
+from pocketkube.network.addresses import host_port
 from pocketkube.network.http import Request, Response
 
 _GRACE = 5.0
@@ -65,7 +66,7 @@ async def _serve(process: Process, flags: Flags, text: str, version: str) -> int
         now = datetime.fromtimestamp(process.clock.time(), UTC)
         spent = golang.format_duration(process.clock.monotonic() - started)
         await process.print(
-            f"{now:%Y/%m/%d %H:%M:%S} {request.host} {request.remote[0]}:{request.remote[1]} "
+            f"{now:%Y/%m/%d %H:%M:%S} {request.host} {host_port(*request.remote)} "
             f'"{request.method} {request.path} HTTP/{request.http_version}" {status} {len(body)} '
             f'"{request.header("user-agent")}" {spent}'
         )

@@ -119,7 +119,15 @@ class Tokens:
 class Node:
     """One running kubelet and everything around it."""
 
-    def __init__(self, state_dir: Path, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        store: Store,
+        clock: Clock,
+        *,
+        ips: tuple[str, ...] = ("172.18.0.2",),
+        ranges: tuple[str, ...] = ("10.244.1.0/24",),
+    ) -> None:
         self.registry = Registry(store, clock, ZONE)
         self.client = Client(self.registry, "test")
         self.clock = clock
@@ -137,8 +145,8 @@ class Node:
             fabric=self.fabric,
             catalogue={REFERENCE: IMAGE},
             state_dir=state_dir,
-            node_ips=("172.18.0.2",),
-            pod_cidrs=("10.244.1.0/24",),
+            node_ips=ips,
+            pod_cidrs=ranges,
             zone="zone-a",
             roles=(),
             services={"tokens": Tokens()},

@@ -21,6 +21,7 @@ from pocketkube.images.golang import Flags, Server, klog
 from pocketkube.images.programs.agnhost.dial import Dialler, compact
 from pocketkube.images.shell.descriptors import Collector
 from pocketkube.kubelet.process import Process, ProcessExit
+from pocketkube.network.addresses import host_port
 from pocketkube.network.http import Request, Response
 
 FLAGS = {
@@ -101,7 +102,7 @@ class Netexec(Dialler):
 
     async def on_clientip(self, request: Request) -> Response:
         await self.log("GET /clientip")
-        return self.reply(request, f"{request.remote[0]}:{request.remote[1]}")
+        return self.reply(request, host_port(*request.remote))
 
     async def on_serverport(self, request: Request) -> Response:
         await self.log("GET /serverport")
@@ -250,7 +251,7 @@ class Netexec(Dialler):
         while True:
             data, client = await socket.recvfrom()  # type: ignore[attr-defined]
             text = data[:2048].decode("utf-8", "replace").strip().lower()
-            where = f"{client[0]}:{client[1]}"
+            where = host_port(*client)
             if text == "hostname":
                 await self.log("Sending udp hostName response")
                 reply = self.process.hostname

@@ -17,6 +17,7 @@ from pocketkube.images.programs.agnhost.dial import compact
 from pocketkube.images.programs.agnhost.files import serve_files
 from pocketkube.images.programs.agnhost.netexec import flag_error
 from pocketkube.kubelet.process import Process, ProcessExit
+from pocketkube.network.addresses import host_port
 from pocketkube.network.http import Request, Response
 
 
@@ -38,19 +39,19 @@ async def serve_hostname(process: Process, words: list[str]) -> int:
     name = process.hostname.encode()
 
     async def hello(request: Request) -> Response:
-        await klog(process, f"HTTP request from {request.remote[0]}:{request.remote[1]}")
+        await klog(process, f"HTTP request from {host_port(*request.remote)}")
         return answer(process, request, name, headers=[("Connection", "close")] if flags["close"] else None)
 
     async def tcp(listener: Any) -> None:
         async for stream in listener:
-            await klog(process, f"TCP request from {stream.remote[0]}:{stream.remote[1]}")
+            await klog(process, f"TCP request from {host_port(*stream.remote)}")
             await stream.write(name)
             stream.close()
 
     async def udp(socket: Any) -> None:
         while True:
             _, client = await socket.recvfrom()
-            await klog(process, f"UDP request from {client[0]}:{client[1]}")
+            await klog(process, f"UDP request from {host_port(*client)}")
             socket.sendto(name, client)
 
     async with asyncio.TaskGroup() as group:

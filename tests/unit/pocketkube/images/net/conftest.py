@@ -57,7 +57,8 @@ class Pod:
         self.fs = FileSystem()
         self.fs.mkdir("/etc")
         self.fs.write_bytes("/etc/resolv.conf", RESOLV_CONF)
-        self.fs.write_bytes("/etc/hosts", f"127.0.0.1\tlocalhost\n{net.address}\t{name}\n".encode())
+        own = "".join(f"{address}\t{name}\n" for address in net.addresses)
+        self.fs.write_bytes("/etc/hosts", f"127.0.0.1\tlocalhost\n::1\tlocalhost\n{own}".encode())
         commands = {f"/bin/{key}": command for key, command in COMMANDS.items()}
         self.namespace = PidNamespace(fs=self.fs, net=net, commands=commands, clock=clock, hostname=name)
 
@@ -87,9 +88,11 @@ class Lab:
         self._serving: list[asyncio.Task[None]] = []
         self._last = 10
 
-    def pod(self, name: str) -> Pod:
+    def pod(self, name: str, *, dual: bool = False) -> Pod:
         self._last += 1
-        return Pod(self.fabric.attach(f"10.244.1.{self._last}", name, node="worker"), name, self.world.clock)
+        also = (f"fd00:10:244:1::{self._last:x}",) if dual else ()
+        net = self.fabric.attach(f"10.244.1.{self._last}", name, node="worker", also=also)
+        return Pod(net, name, self.world.clock)
 
     async def start_dns(self) -> Pod:
         """CoreDNS with the shipped Corefile, behind 10.96.0.10."""
