@@ -126,11 +126,12 @@ class CustomResourceDefinitions(Controller):
 
     def _taken(self, definition: Obj) -> tuple[set[str], set[str]]:
         """(names of resources, names of kinds) that the definitions of the group have been given."""
-        resources, kinds = set(), set()
+        resources: set[str] = set()
+        kinds: set[str] = set()
         for other in self._group(definition):
             names = objects.status(other).get("acceptedNames") or {}
-            resources |= {names.get("plural"), names.get("singular"), *(names.get("shortNames") or ())}
-            kinds |= {names.get("kind"), names.get("listKind")}
+            resources |= {names.get("plural", ""), names.get("singular", ""), *(names.get("shortNames") or ())}
+            kinds |= {names.get("kind", ""), names.get("listKind", "")}
         return resources, kinds
 
     def _group(self, definition: Obj) -> Iterator[Obj]:

@@ -242,8 +242,8 @@ def _stored_versions(stored: list[str], versions: list[Obj]) -> Iterator[Cause]:
         if name not in there:
             text = (
                 f"missing from spec.versions; {name} was previously a storage version, and must remain in "
-                f"spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from "
-                "status.storedVersions"
+                f"spec.versions until a storage migration ensures no data remains persisted in {name} "
+                f"and removes {name} from status.storedVersions"
             )
             yield fields.invalid(f"{at}[{index}]", name, text)
 

@@ -91,7 +91,7 @@ class CustomResource(Resource):
         if len(self._presented) > _KEPT:
             self._presented.clear()
         self._presented[at] = revision, obj, shown
-        return shown
+        return shown  # type: ignore[no-any-return]
 
     def encode(self, obj: Obj) -> Obj:
         if self.version == self.storage_version:

@@ -1,0 +1,249 @@
+"""Between schemas and CEL: names, values, and what a rule may say about them.
+
+Models apiserver/pkg/cel/escaping.go and the type information of apiextensions-apiserver/pkg/apiserver/schema/cel
+(model, values.go). The checker walks the expression the library has parsed, since the library knows no Kubernetes types: it
+finds fields that are not there and comparisons of types that never match. Left out: lists of type set and map compare
+in order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pocketkube import duration
+from pocketkube.resources.custom.schemas import EMBEDDED, INT_OR_STRING, Schema, additional, items, properties
+
+_RESERVED: Final = frozenset(
+    (
+        *("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if"),
+        *("import", "let", "loop", "package", "namespace", "return", "var", "void", "while"),
+    )
+)
+_ESCAPES: Final = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
+_META: Final[dict[str, Schema]] = {
+    "apiVersion": {"type": "string"},
+    "kind": {"type": "string"},
+    "metadata": {"type": "object", "properties": {n: {"type": "string"} for n in ("name", "generateName")}},
+}
+_SCALARS: Final = {"string": "string", "integer": "int", "number": "double", "boolean": "bool"}
+_FORMATS: Final = {"byte": "bytes", "duration": "duration", "date": "timestamp", "date-time": "timestamp"}
+_EQUALITY, _ORDER = ("_==_", "_!=_"), ("_<_", "_<=_", "_>_", "_>=_")
+_NUMBERS: Final = ("int", "double", "uint")
+
+
+def escape(name: str) -> str | None:
+    """A property's name in rules; None for one that rules cannot name."""
+    if name in _RESERVED:
+        return f"__{name}__"
+    if not name or name[0].isdigit() or re.search(r"[^a-zA-Z0-9_./-]", name):
+        return None
+    return re.sub(r"__|[./-]", lambda found: _ESCAPES[found[0]], name)
+
+
+def with_meta(schema: Schema) -> Schema:
+    """A root's schema with the metadata that rules may read."""
+    return {**schema, "properties": {**properties(schema), **_META}}
+
+
+def value(held: Any, schema: Schema | None) -> Any:
+    """A value as the library takes it: escaped names, doubles, times; only what the schema declares."""
+    if schema is None or held is None:
+        return held
+    if isinstance(held, dict):
+        if (values := additional(schema)) is not None:
+            return {name: value(item, values) for name, item in held.items()}
+        known = properties(with_meta(schema) if schema.get(EMBEDDED) else schema)
+        named = ((escape(name), name) for name in held if name in known)
+        return {shown: value(held[name], known[name]) for shown, name in named if shown is not None}
+    if isinstance(held, list):
+        inner = items(schema)
+        return [value(item, inner) for item in held]
+    if isinstance(held, int) and not isinstance(held, bool) and schema.get("type") == "number":
+        return float(held)
+    return _timed(held, schema.get("format", "")) if isinstance(held, str) else held
+
+
+def _timed(text: str, form: str) -> Any:
+    try:
+        match form:
+            case "date" | "date-time":
+                return duration.parse_time(text) if form == "date-time" else datetime.fromisoformat(f"{text}T00:00:00Z")
+            case "duration":
+                return timedelta(seconds=duration.go_seconds(text))
+            case "byte":
+                import base64
+
+                return base64.b64decode(text)
+    except ValueError:
+        pass
+    return text
+
+
+# -- the parsed expression: google.api.expr.v1alpha1.CheckedExpr, read field by field
+
+
+@dataclass
+class Node:
+    """One message of the wire format; `kids` by field number."""
+
+    kids: dict[int, list[Any]]
+
+    def one(self, number: int) -> Node | None:
+        found = self.kids.get(number)
+        return parse(found[0]) if found else None
+
+    def many(self, number: int) -> Iterator[Node]:
+        yield from (parse(data) for data in self.kids.get(number, ()))
+
+    def text(self, number: int) -> str:
+        found = self.kids.get(number)
+        return found[0].decode() if found else ""
+
+    def number(self, number: int) -> int:
+        found = self.kids.get(number)
+        return int(found[0]) if found else 0
+
+
+def parse(data: bytes) -> Node:
+    kids: dict[int, list[Any]] = {}
+    position = 0
+
+    def varint() -> int:
+        nonlocal position
+        shift = result = 0
+        while True:
+            byte = data[position]
+            position += 1
+            result |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return result
+
+    while position < len(data):
+        tag = varint()
+        number, wire = tag >> 3, tag & 7
+        if wire == 0:
+            kids.setdefault(number, []).append(varint())
+        elif wire == 2:
+            size = varint()
+            kids.setdefault(number, []).append(data[position : position + size])
+            position += size
+        else:
+            size = 8 if wire == 1 else 4
+            kids.setdefault(number, []).append(data[position : position + size])
+            position += size
+    return Node(kids)
+
+
+@dataclass
+class Undefined(Exception):
+    """A rule says something about the schema that is never right; `offset` is where."""
+
+    text: str
+    offset: int
+
+
+class Checker:
+    """Follows one checked expression through the schema of `self` and `oldSelf`."""
+
+    def __init__(self, serialized: bytes, schema: Schema) -> None:
+        checked = parse(parse(serialized).kids[2][0])
+        self.expression = checked.one(4) or Node({})
+        info = checked.one(5) or Node({})
+        self._offsets = {entry.number(1): entry.number(2) for entry in info.many(4)}
+        self.names = {(entry.one(2) or Node({})).text(1) for entry in checked.many(2)}
+        """Every variable the expression refers to."""
+        self.scope: dict[str, Schema | None] = {"self": schema, "oldSelf": schema}
+
+    def check(self) -> str:
+        """The expression's type where the schema tells it, else "". Raises Undefined."""
+        return type_of(self._infer(self.expression, self.scope))
+
+    def _at(self, node: Node) -> int:
+        return self._offsets.get(node.number(2), 0)
+
+    def _infer(self, node: Node, scope: dict[str, Schema | None]) -> Schema | None:
+        if (constant := node.one(3)) is not None:
+            kinds = {2: "boolean", 3: "integer", 5: "number", 6: "string"}
+            return next(({"type": name} for number, name in kinds.items() if number in constant.kids), None)
+        if (ident := node.one(4)) is not None:
+            return scope.get(ident.text(1))
+        if (select := node.one(5)) is not None:
+            held = self._infer(select.one(1) or Node({}), scope)
+            found = self._select(held, select.text(2), node)
+            return {"type": "boolean"} if select.number(3) else found
+        if (call := node.one(6)) is not None:
+            return self._call(call, node, scope)
+        if (made := node.one(7)) is not None:
+            inner = [self._infer(element, scope) for element in made.many(1)]
+            return {"type": "array", "items": inner[0]} if inner and inner[0] is not None else None
+        if (loop := node.one(9)) is not None:
+            return self._comprehension(loop, scope)
+        return None
+
+    def _select(self, held: Schema | None, name: str, node: Node) -> Schema | None:
+        if held is None or held.get(INT_OR_STRING):
+            return None
+        if (values := additional(held)) is not None:
+            return values
+        kind = held.get("type")
+        if kind == "object":
+            for own, inside in properties(with_meta(held) if held.get(EMBEDDED) else held).items():
+                if escape(own) == name:
+                    return inside
+            raise Undefined(f"undefined field '{name}'", self._at(node))
+        if kind in _SCALARS or kind == "array":
+            raise Undefined(f"type '{type_of(held)}' does not support field selection", self._at(node))
+        return None
+
+    def _call(self, call: Node, node: Node, scope: dict[str, Schema | None]) -> Schema | None:
+        target = call.one(1)
+        if target is not None:
+            self._infer(target, scope)
+        function = call.text(2)
+        given = [self._infer(argument, scope) for argument in call.many(3)]
+        if function == "_[_]" and given[0] is not None:
+            return items(given[0]) if given[0].get("type") == "array" else additional(given[0])
+        if function == "_?_:_":
+            return given[1]
+        if function in (*_EQUALITY, *_ORDER):
+            left, right = type_of(given[0]), type_of(given[1])
+            alike = left == right or (function in _ORDER and left in _NUMBERS and right in _NUMBERS)
+            if left and right and not alike:
+                text = f"found no matching overload for '{function}' applied to '({left}, {right})'"
+                raise Undefined(text, self._at(node))
+            return {"type": "boolean"}
+        return None
+
+    def _comprehension(self, loop: Node, scope: dict[str, Schema | None]) -> Schema | None:
+        held = self._infer(loop.one(2) or Node({}), scope)
+        first, second, accumulated = loop.text(1), loop.text(8), loop.text(3)
+        inner = {**scope, accumulated: None}
+        if held is not None and held.get("type") == "array":
+            inner |= {second or first: items(held)}
+            if second:
+                inner[first] = {"type": "integer"}
+        else:
+            inner |= {first: None}
+            if second:
+                inner[second] = additional(held) if held is not None else None
+        self._infer(loop.one(4) or Node({}), inner)
+        self._infer(loop.one(5) or Node({}), inner)
+        self._infer(loop.one(6) or Node({}), inner)
+        return self._infer(loop.one(7) or Node({}), {**scope, accumulated: None})
+
+
+def type_of(schema: Schema | None) -> str:
+    """CEL's name of a schema's type; "" where it is open."""
+    if schema is None or schema.get(INT_OR_STRING) or schema.get("nullable"):
+        return ""
+    kind = schema.get("type", "")
+    if kind == "string":
+        return _FORMATS.get(schema.get("format", ""), "string")
+    if kind == "array":
+        return f"list({type_of(items(schema)) or 'dyn'})"
+    return _SCALARS.get(kind, "")

@@ -1,0 +1,250 @@
+"""`x-kubernetes-validations`: rules in CEL, compiled when a definition is written, evaluated for every object.
+
+Models apiextensions-apiserver/pkg/apiserver/schema/cel/{compilation,validation}.go: transition rules, ratcheting,
+messages from expressions, reasons and field paths. CEL itself is Google's library (cel-expr-python), loaded with the first
+rule. Left out: cost limits; rules inside allOf, which no structural schema has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from cel_expr_python import cel
+
+from pocketkube import fields
+from pocketkube.errors import Cause
+from pocketkube.resources.custom import cel_functions, cel_types
+from pocketkube.resources.custom.correlation import Correlated, ListMap
+from pocketkube.resources.custom.paths import BadFieldPath, follow
+from pocketkube.resources.custom.schemas import (
+    EMBEDDED,
+    LIST_TYPE,
+    RULES,
+    Schema,
+    additional,
+    as_root,
+    items,
+    properties,
+    walk,
+)
+
+_LONGEST_MESSAGE: Final = 5 * 1024
+_OPTIONAL: Final = "cel.bind(oldSelf, size(oldSelf__) == 0 ? optional.none() : optional.of(oldSelf__[0]), {})"
+"""The library takes no optional values from outside: `oldSelf` is made of a list of at most one."""
+
+
+@dataclass
+class Compiled:
+    """A rule that can be evaluated, or why it cannot."""
+
+    program: Any = None
+    problem: str = ""
+    message: Any = None
+    message_problem: str = ""
+    uses_old_self: bool = False
+    optional: bool = False
+
+
+@cache
+def _environment() -> Any:
+    from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
+
+    variables = {"self": cel.Type.DYN, "oldSelf": cel.Type.DYN, "oldSelf__": cel.Type.DYN}
+    own = cel.CelExtension("kubernetes", cel_functions.declared())
+    extensions = [ext_strings.ExtStrings(), ext_optional.ExtOptional(), ext_bindings.ExtBindings(), own]
+    return cel.NewEnv(variables=variables, extensions=extensions)
+
+
+def compile_all(schema: Schema, *, root: bool) -> list[Compiled]:
+    """The rules of one schema, not of those inside it; `root`: of a whole object, whose metadata rules may read."""
+    known = as_root(schema) if root else schema
+    return [_compile(rule, known) for rule in schema.get(RULES) or ()]
+
+
+def _compile(rule: dict[str, Any], schema: Schema) -> Compiled:
+    found = Compiled(optional=bool(rule.get("optionalOldSelf")))
+    text = rule.get("rule") or ""
+    if not text.strip():
+        return found
+    found.program, kind, found.uses_old_self, found.problem = _expression(text, schema, found.optional)
+    if found.problem:
+        found.problem = f"compilation failed: {found.problem}"
+    elif kind not in ("bool", ""):
+        found.problem = "cel expression must evaluate to a bool"
+    if (message := rule.get("messageExpression") or "") and not found.problem:
+        found.message, kind, _, why = _expression(message, schema, found.optional)
+        if why:
+            found.message_problem = f"messageExpression compilation failed: {why}"
+        elif kind not in ("string", ""):
+            found.message_problem = "messageExpression must evaluate to a string"
+    return found
+
+
+def _expression(text: str, schema: Schema, optional: bool) -> tuple[Any, str, bool, str]:
+    """(program, type or "", whether it uses oldSelf, what is wrong)."""
+    try:
+        parsed = _environment().compile(text)
+        checker = cel_types.Checker(parsed.serialize(), schema)
+        if optional:
+            checker.scope["oldSelf"] = None
+        inferred = checker.check()
+        kind = _library_type(parsed) or inferred
+        uses_old_self = "oldSelf" in checker.names
+        program = _environment().compile(_OPTIONAL.format(text)) if optional and uses_old_self else parsed
+    except RuntimeError as error:
+        return None, "", False, str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
+    except cel_types.Undefined as error:
+        return None, "", False, _pointed(text, error)
+    return program, kind, uses_old_self, ""
+
+
+def _library_type(parsed: Any) -> str:
+    name = str(parsed.return_type().name()).lower()
+    return "" if name == "dyn" else name
+
+
+def _pointed(text: str, error: cel_types.Undefined) -> str:
+    """A compiler's message: the line, and a mark below where it went wrong."""
+    before = text[: error.offset]
+    line, column = before.count("\n"), len(before) - (before.rfind("\n") + 1)
+    shown = text.split("\n")[line]
+    return f"ERROR: <input>:{line + 1}:{column + 1}: {error.text}\n | {shown}\n | {'.' * column}^"
+
+
+class Rules:
+    """The rules of a whole schema, compiled once."""
+
+    def __init__(self, schema: Schema, *, root: bool = True) -> None:
+        self.schema = schema
+        self._root = root
+        self._compiled: dict[int, list[Compiled]] = {}
+        self._ruled = {id(one) for one in walk(schema) if any(inside.get(RULES) for inside in walk(one))}
+
+    def causes(self, new: Any, old: Any, at: str = "") -> Iterator[Cause]:
+        """Field errors of `new`; `old` is None for a new object."""
+        correlated = Correlated(new, old, self.schema) if old is not None else None
+        yield from self._visit(self.schema, at, new, old, correlated, False, root=self._root)
+
+    def _visit(
+        self,
+        schema: Schema,
+        at: str,
+        new: Any,
+        old: Any,
+        correlated: Correlated | None,
+        unchanged: bool,
+        *,
+        root: bool = False,
+    ) -> Iterator[Cause]:
+        """`unchanged`: the nearest ancestor that can be told apart is as it was."""
+        if new is None or id(schema) not in self._ruled:
+            return
+        same = correlated.unchanged if correlated is not None else unchanged
+        if schema.get(RULES):
+            yield from self._evaluate(schema, at, new, old, same, root or bool(schema.get(EMBEDDED)))
+        if isinstance(new, list) and (inner := items(schema)) is not None:
+            before = ListMap(schema, old) if schema.get(LIST_TYPE) == "map" else None
+            for index, item in enumerate(new):
+                held = before.get(item) if before is not None else None
+                child = correlated.index(index) if correlated is not None else None
+                yield from self._visit(inner, f"{at}[{index}]", item, held, child, same)
+        elif isinstance(new, dict):
+            yield from self._visit_fields(schema, at, new, old, correlated, same)
+
+    def _visit_fields(
+        self, schema: Schema, at: str, new: dict[str, Any], old: Any, correlated: Correlated | None, same: bool
+    ) -> Iterator[Cause]:
+        before = old if isinstance(old, dict) else {}
+        values, known = additional(schema), properties(schema)
+        for name in sorted(new):
+            child = correlated.key(name) if correlated is not None else None
+            if values is not None:
+                yield from self._visit(values, f"{at}[{name}]", new[name], before.get(name), child, same)
+            elif name in known:
+                where = f"{at}.{name}" if at else name
+                yield from self._visit(known[name], where, new[name], before.get(name), child, same)
+
+    def _evaluate(self, schema: Schema, at: str, new: Any, old: Any, same: bool, root: bool) -> Iterator[Cause]:
+        compiled = self._compiled.get(id(schema))
+        if compiled is None:
+            compiled = self._compiled[id(schema)] = compile_all(schema, root=root)
+        known = as_root(schema) if root else schema
+        data = {"self": cel_types.value(new, known)}
+        if old is not None:
+            data["oldSelf"] = cel_types.value(old, known)
+        data["oldSelf__"] = [data["oldSelf"]] if old is not None else []
+        for rule, ready in zip(schema[RULES], compiled, strict=True):
+            if ready.program is None or (ready.uses_old_self and old is None and not ready.optional):
+                if ready.problem:
+                    yield fields.invalid(at or "<nil>", schema.get("type", ""), f"rule compile error: {ready.problem}")
+                continue
+            cause = _failure(schema, at, new, rule, ready, data)
+            if cause is not None and (ready.uses_old_self or not same):
+                yield cause
+
+
+def _failure(
+    schema: Schema, at: str, new: Any, rule: dict[str, Any], ready: Compiled, data: dict[str, Any]
+) -> Cause | None:
+    """What one rule has against a value."""
+    result = ready.program.eval(data=data)
+    kind = schema.get("type", "")
+    if result.type() == cel.Type.ERROR:
+        named = (rule.get("message") or rule["rule"]).strip()
+        why = _go_error(str(result.value()))
+        if why == "no such overload":
+            mismatch = "call arguments did not match a supported operator, function or macro signature"
+            return fields.invalid(at or "<nil>", kind, f"'{why}': {mismatch} for rule: {named}")
+        return fields.invalid(at or "<nil>", kind, f"{why} evaluating rule: {named}")
+    if result.value() is True:
+        return None
+    where = at
+    if path := rule.get("fieldPath"):
+        try:
+            named = follow(path, schema)[0]
+            where = f"{at}.{named}" if at else named
+        except BadFieldPath:
+            pass
+    detail = _message(ready, data) or (rule.get("message") or "").strip() or f"failed rule: {rule['rule'].strip()}"
+    return _cause(where or "<nil>", new, kind, detail, rule.get("reason"))
+
+
+def _cause(at: str, new: Any, kind: str, detail: str, reason: str | None) -> Cause:
+    whole = kind in ("object", "array")
+    match reason:
+        case "FieldValueForbidden":
+            return fields.forbidden(at, detail)
+        case "FieldValueRequired":
+            return fields.required(at, detail)
+        case "FieldValueDuplicate":
+            return Cause(reason, at, "Duplicate value") if whole else fields.duplicate(at, new)
+    if whole:  # too large to be shown
+        return Cause("FieldValueInvalid", at, f"Invalid value: {detail}")
+    return fields.invalid(at, new, detail)
+
+
+def _message(ready: Compiled, data: dict[str, Any]) -> str:
+    """What messageExpression says; "" when it says nothing that can be shown."""
+    if ready.message is None:
+        return ""
+    result = ready.message.eval(data=data)
+    text = result.value() if result.type() == cel.Type.STRING else ""
+    text = text.strip()
+    return "" if "\n" in text or len(text.encode()) > _LONGEST_MESSAGE else str(text)
+
+
+def _go_error(text: str) -> str:
+    """The library's words for an evaluation that failed, in cel-go's."""
+    text = re.sub(r"^[A-Z_]+: ", "", text)
+    if found := re.match(r'Key not found in map : "?(.*?)"?$', text):
+        return f"no such key: {found[1]}"
+    if found := re.match(r"Index error: index=(-?\d+)", text):
+        return f"index out of bounds: {found[1]}"
+    if text.startswith("No matching overloads found"):
+        return "no such overload"
+    known = {"divide by zero": "division by zero", "modulus by zero": "modulus by zero"}
+    return known.get(text, text)
