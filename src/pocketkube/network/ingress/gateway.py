@@ -74,7 +74,6 @@ class GatewayApi:
                 tls=one.tls,
                 rules=tuple(rule for route in self._routes for rule in route.rules.get(n, ())),
                 certificates=one.certificates,
-                hostname=one.hostname,
             )
             for n, one in enumerate(self._open)
             if not one.wrong

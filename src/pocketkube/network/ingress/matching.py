@@ -1,8 +1,9 @@
 """Which rule serves a request: rules indexed by host, in the order of precedence of `routes`.
 
-The most specific listener of a port is taken first (a Gateway's listeners are isolated from each other), then the most
-specific host of its rules, and only then the rest of a match. Regular expressions are Python's: in a path they match
-anywhere, as Traefik's do; in headers and queries the whole value.
+All listeners of a port share one table, as in Traefik: the most specific host of any rule is taken first, and only then
+the rest of a match. (A Gateway's listeners are not isolated from each other, which is an extended feature there.)
+Regular expressions are Python's: in a path they match anywhere, as Traefik's do; in headers and queries the whole
+value.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from pocketkube.network.ingress.request import Request
-from pocketkube.network.ingress.routes import Listener, Match, PathKind, Rule, ValueMatch
+from pocketkube.network.ingress.routes import Match, PathKind, Rule, ValueMatch
 
 Test = Callable[[Request], bool]
 
@@ -55,15 +56,14 @@ class Hosts:
             yield found
 
 
-class ListenerRoutes:
-    """The rules of one listener. `broken` are those whose patterns do not compile; they serve nothing."""
+class Routes:
+    """The rules of one port. `broken` are those whose patterns do not compile; they serve nothing."""
 
-    def __init__(self, listener: Listener) -> None:
-        self.listener = listener
+    def __init__(self, rules: Iterable[Rule]) -> None:
         self.broken: list[tuple[Rule, str]] = []
         self._rules: list[tuple[Rule, Test]] = []
         self._first, self._last = Hosts(), Hosts()
-        for rule in sorted(listener.rules, key=precedence):
+        for rule in sorted(rules, key=precedence):
             try:
                 test = compiled(rule.match)
             except BadPattern as error:
@@ -81,30 +81,6 @@ class ListenerRoutes:
                     rule, test = self._rules[index]
                     if test(request):
                         return rule
-        return None
-
-
-class PortRoutes:
-    """All listeners of one port."""
-
-    def __init__(self, listeners: Iterable[Listener]) -> None:
-        self._listeners = [ListenerRoutes(listener) for listener in listeners]
-        self._hosts = Hosts()
-        for index, routes in enumerate(self._listeners):
-            self._hosts.add(routes.listener.hostname, index, wide=True)
-
-    @property
-    def broken(self) -> list[tuple[Rule, str]]:
-        return [found for routes in self._listeners for found in routes.broken]
-
-    def find(self, request: Request) -> Rule | None:
-        """The rule that serves a request, or None. Of listeners with the same hostname the first that has one."""
-        for indices in self._hosts.find(request.host):
-            for index in indices:
-                rule = self._listeners[index].find(request)
-                if rule is not None:
-                    return rule
-            return None
         return None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pocketkube.network import tls
 from pocketkube.network.ingress.certificates import Names
 from pocketkube.network.ingress.connection import HEAD_SECONDS, Connection
-from pocketkube.network.ingress.matching import PortRoutes
+from pocketkube.network.ingress.matching import Routes
 from pocketkube.network.sockets import Listener
 from pocketkube.network.stream import Stream
 
@@ -29,7 +29,7 @@ class Port:
     def __init__(self, proxy: ReverseProxy, listener: Listener) -> None:
         self.proxy = proxy
         self.listener = listener
-        self.routes = PortRoutes(())
+        self.routes = Routes(())
         self.tls = False
         self.names = Names({}, {})
         self.gone = asyncio.Event()

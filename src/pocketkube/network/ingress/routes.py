@@ -150,18 +150,16 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One port of the controller. A request is looked up among the rules whose listener's `hostname` fits best."""
+    """One port of the controller. Rules say themselves for which hosts they are."""
 
     port: int
     tls: bool
     rules: tuple[Rule, ...] = ()
     certificates: tuple[Certificate, ...] = ()
-    hostname: str = ""
-    """Of a Gateway's listener: only requests (and TLS names) for it; "" for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Everything that is served. Several listeners may have one port: the most specific hostname wins."""
+    """Everything that is served. Several listeners may have one port: their rules and certificates are put together."""
 
     listeners: tuple[Listener, ...] = ()

@@ -14,7 +14,7 @@ from email.utils import formatdate
 from pocketkube.clock import Clock
 from pocketkube.network.ingress.accesslog import AccessLog
 from pocketkube.network.ingress.certificates import Certificates
-from pocketkube.network.ingress.matching import PortRoutes
+from pocketkube.network.ingress.matching import Routes
 from pocketkube.network.ingress.mirroring import Copy
 from pocketkube.network.ingress.pool import Pool
 from pocketkube.network.ingress.port import Port
@@ -124,7 +124,7 @@ class ReverseProxy:
                 self._tasks.create_task(port.run(), name=f"ingress port {number}")
         certificates = dict.fromkeys(one for listener in listeners for one in listener.certificates)
         names, broken = self.certificates.load(certificates)
-        port.routes, port.names = PortRoutes(listeners), names
+        port.routes, port.names = Routes(rule for listener in listeners for rule in listener.rules), names
         port.tls = any(listener.tls for listener in listeners)
         problems = [Problem(certificate, why) for certificate, why in broken]
         return problems + [Problem(rule, why) for rule, why in port.routes.broken]

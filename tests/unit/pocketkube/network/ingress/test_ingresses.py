@@ -11,7 +11,7 @@ from tests.unit.pocketkube.network.conftest import World
 
 from pocketkube.network.ingress.certificates import names_in, self_signed
 from pocketkube.network.ingress.ingresses import Translation, translate
-from pocketkube.network.ingress.matching import PortRoutes
+from pocketkube.network.ingress.matching import Routes
 from pocketkube.network.ingress.routes import PathKind, RequireTls, Rule
 from pocketkube.network.ingress.settings import Settings
 from pocketkube.objects import Obj
@@ -302,4 +302,4 @@ def test_the_table_is_the_same_while_nothing_changes(shop: Shop) -> None:
     """A table that equals the last one costs the reverse proxy nothing, and frozen rules keep their turns."""
     shop.ingress("web", rule(host="a.b"))
     assert shop.read().table == shop.read().table
-    assert PortRoutes(shop.read().table.listeners[:1]).broken == []
+    assert Routes(shop.read().table.listeners[0].rules).broken == []

@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketkube.network.ingress.matching import ListenerRoutes, PortRoutes
+from pocketkube.network.ingress.matching import Routes
 from pocketkube.network.ingress.request import Request
-from pocketkube.network.ingress.routes import Backend, Listener, Match, PathKind, Rule, ValueMatch
+from pocketkube.network.ingress.routes import Backend, Match, PathKind, Rule, ValueMatch
 from pocketkube.network.ingress.targets import host_of, parse
 
 HOSTS = ["example.com", "a.example.com", "b.a.example.com", "*.example.com", "*.a.example.com", "*.com", "other"]
@@ -108,12 +108,12 @@ requests = st.builds(
 
 @given(rules, requests)
 def test_the_index_finds_what_the_model_finds(given_rules: list[Rule], request: Request) -> None:
-    found = ListenerRoutes(Listener(80, False, tuple(given_rules))).find(request)
+    found = Routes(tuple(given_rules)).find(request)
     assert found == model(given_rules, request)
 
 
 def find(request: Request, *given: Rule) -> Rule | None:
-    return ListenerRoutes(Listener(80, False, given)).find(request)
+    return Routes(given).find(request)
 
 
 def test_a_prefix_ends_between_elements() -> None:
@@ -158,19 +158,19 @@ def test_the_fallback_comes_after_everything() -> None:
 def test_regular_expressions_and_one_that_is_none() -> None:
     path, bad = rule(Match("/v[0-9]+/", PathKind.REGEX)), rule(Match("/(", PathKind.REGEX))
     header = rule(Match(headers=(ValueMatch("X-Who", "a.*", regex=True),)))
-    routes = ListenerRoutes(Listener(80, False, (path, bad, header)))
+    routes = Routes((path, bad, header))
     assert routes.find(asked("/api/v12/x")) is path
     assert routes.find(Request("GET", parse("/"), headers=[(b"x-who", b"abc")])) is header
     assert routes.find(Request("GET", parse("/"), headers=[(b"x-who", b"cab")])) is None
     assert [(one, "not valid" in why) for one, why in routes.broken] == [(bad, True)]
 
 
-def test_listeners_are_isolated_by_hostname() -> None:
-    exact = Listener(80, False, (rule(Match("/exact")),), hostname="a.example.com")
-    wildcard = Listener(80, False, (rule(Match("/wild")),), hostname="*.example.com")
-    every = Listener(80, False, (rule(Match("/")),))
-    routes = PortRoutes((every, wildcard, exact))
-    assert routes.find(asked("/exact", "a.example.com")) is exact.rules[0]
-    assert routes.find(asked("/wild", "a.example.com")) is None
-    assert routes.find(asked("/wild", "x.y.example.com")) is wildcard.rules[0]
-    assert routes.find(asked("/wild", "example.org")) is every.rules[0]
+def test_a_more_specific_host_that_has_no_such_path_leaves_it_to_the_next() -> None:
+    exact = rule(Match("/exact"), hosts=("a.example.com",))
+    wildcard = rule(Match("/wild"), hosts=("*.example.com",), wide=True)
+    every = rule(Match("/"))
+    routes = Routes((every, wildcard, exact))
+    assert routes.find(asked("/exact", "a.example.com")) is exact
+    assert routes.find(asked("/wild", "a.example.com")) is wildcard
+    assert routes.find(asked("/wild", "x.y.example.com")) is wildcard
+    assert routes.find(asked("/wild", "example.org")) is every
