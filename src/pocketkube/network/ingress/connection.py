@@ -100,7 +100,12 @@ class Connection:
 
     async def _next_head(self) -> Request | None:
         async with self._proxy.clock.timeout(IDLE_SECONDS) as limit:
-            return await self._reader.head(lambda: limit.reschedule(self._proxy.deadline(HEAD_SECONDS)))
+
+            def began() -> None:
+                self.idle = False
+                limit.reschedule(self._proxy.deadline(HEAD_SECONDS))
+
+            return await self._reader.head(began)
 
     async def _route(self, request: Request, record: Record) -> None:
         rule = self._port.routes.find(request) if self._tls == self._port.tls else None

@@ -35,6 +35,8 @@ class Port:
         self.gone = asyncio.Event()
         """Set when it is closed and its last connection has ended."""
         self._connections: set[Connection] = set()
+        self._silent: set[Stream] = set()
+        """Connected to a TLS port and not one byte sent yet."""
         self._front: ssl.SSLContext | None = None
 
     @property
@@ -46,6 +48,8 @@ class Port:
         self.listener.close()
         for connection in tuple(self._connections):
             connection.close_when_idle()
+        for stream in tuple(self._silent):
+            stream.close()
 
     async def run(self) -> None:
         """Until the port is closed and its last connection has ended."""
@@ -81,7 +85,11 @@ class Port:
         if not self.tls:
             return Connection(self, raw, tls=False)
         async with self.proxy.clock.timeout(HEAD_SECONDS):
-            first = await raw.read()
+            self._silent.add(raw)
+            try:
+                first = await raw.read()
+            finally:
+                self._silent.discard(raw)
             if not first:
                 return None
             if first[0] != TLS_HANDSHAKE:  # no rule is served in the clear here: 404, as from Traefik

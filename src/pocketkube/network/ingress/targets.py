@@ -58,9 +58,9 @@ def parse(target: str) -> Target:
         if not target.startswith("/"):
             target = "/" + target
     path, _, query = target.partition("?")
-    if "#" in path:
+    if "#" in target:
         raise BadTarget("the request target has a fragment")
-    query = query.replace(";", "&").partition("#")[0]  # Traefik does so before it passes the query on
+    query = query.replace(";", "&")  # Traefik does so before it passes the query on
     if _SIMPLE.fullmatch(path):
         return Target(path, path, query, authority)
     if _BROKEN.search(path):

@@ -200,6 +200,16 @@ async def test_plain_http_on_a_tls_port_finds_nothing() -> None:
         assert (await here.get(port=443)).status == 404
 
 
+async def test_a_client_that_says_nothing_does_not_hold_a_port_open() -> None:
+    async with site() as here:
+        here.update(secure())
+        silent = await here.connect(443)
+        spoken = await shake(here, "a")
+        await asyncio.wait_for(here.proxy.drain(), 10)
+        assert await silent.read() == b""
+        assert await spoken.read() == b""
+
+
 async def test_a_client_that_is_no_tls_is_dropped() -> None:
     async with site() as here:
         here.update(secure())

@@ -95,6 +95,8 @@ async def test_a_port_that_vanishes_finishes_its_requests() -> None:
     async with site(port=81) as here:
         here.serve(handler=slow)
         idle = await here.connect(81)
+        slow_one = await here.connect(81)
+        await slow_one.write(b"GET / HTTP/1.1\r\nHo")
         asking = asyncio.create_task(here.get(port=81))
         await came.wait()
         here.update(Table())
@@ -102,3 +104,5 @@ async def test_a_port_that_vanishes_finishes_its_requests() -> None:
         go_on.set()
         answer = await asking
         assert (answer.status, answer.body, answer.header("connection")) == (200, b"done", "close")
+        await slow_one.write(b"st: h\r\n\r\n")
+        assert (await slow_one.read()).startswith(b"HTTP/1.1 200 OK\r\n")

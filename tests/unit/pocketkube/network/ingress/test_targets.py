@@ -32,7 +32,9 @@ def test_targets_are_normalised(target: str, path: str, routing: str, query: str
     assert (parsed.path, parsed.routing, parsed.query) == (path, routing, query)
 
 
-@pytest.mark.parametrize("target", ["", "a", "/a#b", "/%", "/%4", "/%g0", "ftp://h/", "http:///a", "h:443", "http://["])
+@pytest.mark.parametrize(
+    "target", ["", "a", "/a#b", "/a?b#c", "/%", "/%4", "/%g0", "ftp://h/", "http:///a", "h:443", "http://["]
+)
 def test_targets_that_are_none(target: str) -> None:
     with pytest.raises(BadTarget):
         parse(target)
