@@ -4,6 +4,7 @@ Models what kube-apiserver's bootstrap controllers and kubeadm's add-ons make. O
 so an add-on somebody changed stays changed over a restart. Left out: RBAC roles, the kube-proxy DaemonSet.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from importlib.resources import files
 from ipaddress import ip_network
@@ -28,10 +29,29 @@ def bootstrap(client: Client, zone: Mapping[str, str], api_address: str) -> None
     _ensure(client, "endpointslices", _kubernetes_endpoints(api_address))
 
 
-def install_addons(client: Client, without: Collection[str] = ()) -> None:
-    """Create the objects packaged under data/addons where they are missing; `without`: files to leave out."""
-    for addon in _addons(client.registry.zone["dns_ip"], without):
-        _ensure(client, _resource_of(client, addon), addon)
+async def install_addons(client: Client, without: Collection[str], start: asyncio.Event) -> None:
+    """Once `start` is set, create the objects packaged under data/addons where they are missing.
+
+    `without`: files to leave out. An object of a kind that an add-on defines itself waits until that is served.
+    """
+    await start.wait()
+    served = asyncio.Event()
+    stop = client.on_kinds(lambda _: served.set())
+    try:
+        waiting = _addons(client.registry.zone["dns_ip"], without)
+        while waiting:
+            served.clear()
+            known = {(kind.api_version, kind.kind): resource for resource, kind in client.kinds()}
+            for addon in waiting:
+                resource = known.get((addon["apiVersion"], addon["kind"]))
+                if resource is not None:
+                    _ensure(client, resource, addon)
+                    await asyncio.sleep(0)  # others have their turn: definitions take a while to be looked through
+            waiting = [addon for addon in waiting if (addon["apiVersion"], addon["kind"]) not in known]
+            if waiting:
+                await served.wait()
+    finally:
+        stop()
 
 
 def _addons(dns_ip: str, without: Collection[str]) -> list[Obj]:
@@ -44,7 +64,7 @@ def _addons(dns_ip: str, without: Collection[str]) -> list[Obj]:
         raise LookupError(f"there is no add-on {sorted(unknown)[0]!r}: there are {', '.join(sorted(names))}")
     manifests = [folder / f"{name}.yaml" for name in sorted(names - set(without))]
     return [
-        obj
+        objects.copy(obj)  # what YAML anchors share is shared no more
         for f in manifests
         for obj in yaml.load_all(f.read_text().replace("$(DNS_IP)", dns_ip), Loader=loader)
         if obj
@@ -79,13 +99,6 @@ def _kubernetes_endpoints(address: str) -> Obj:
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
         "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
     }
-
-
-def _resource_of(client: Client, obj: Obj) -> str:
-    for resource, kind in client.kinds():
-        if (kind.api_version, kind.kind) == (obj["apiVersion"], obj["kind"]):
-            return resource
-    raise LookupError(f"add-on of unknown kind {obj['apiVersion']} {obj['kind']}")
 
 
 def _ensure(client: Client, resource: str, obj: Obj) -> None:

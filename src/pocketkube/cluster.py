@@ -158,8 +158,9 @@ class Cluster:
             ProxyHealth(Client(registry, "kube-proxy", node.name), proxy, fabric.node(node.name), node.name).run()
             for node in nodes
         ]
-        outside = asyncio.Event()
-        parts.append(_outside(fabric, outside))
+        nodes_ready = asyncio.Event()
+        parts.append(install_addons(Client(registry, "kubeadm"), config.no_addons, nodes_ready))
+        parts.append(_outside(fabric, nodes_ready))
         parts.append(ApiEndpoint(fabric.node(nodes[0].name), self.port).run())
         if config.host_ports:
             mappings = ("http", config.http_port, 30080), ("https", config.https_port, 30443)
@@ -170,9 +171,8 @@ class Cluster:
         self._stack.push_async_callback(self._stop_parts)
         self._step("waiting for the nodes")
         await self._nodes_ready(admin, {node.name for node in nodes})
-        outside.set()
+        nodes_ready.set()
         pki.write_kubeconfig(self.kubeconfig, name=config.name, server=f"https://127.0.0.1:{self.port}")
-        asyncio.get_running_loop().call_soon(install_addons, Client(registry, "kubeadm"), config.no_addons)
 
     def _kubelet(self, registry: Registry, node: Node, fabric: Fabric, lent: Mapping[str, Any]) -> Kubelet:
         return Kubelet(

@@ -43,7 +43,8 @@ def pocket() -> Iterator[Path]:
                 [
                     *(sys.executable, "-m", "pocketkube", "--state", str(folder / "state"), "--node", "node-1"),
                     "--no-host-ports",  # several replays may run at once
-                    *("--no-addon", "traefik"),  # the recordings' cluster had no ingress controller and no class
+                    *("--no-addon", "traefik"),  # the recordings' cluster had no ingress controller and no class,
+                    *("--no-addon", "gateway-api"),  # and no CustomResourceDefinitions of the Gateway API
                     *("--load-balancer-pool", "none"),  # the recordings had no cloud provider
                 ],
                 stdin=subprocess.DEVNULL,
