@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--no-host-ports", action="store_true", help="do not listen on 127.0.0.1 for Services")
     for scheme, port, leads_to in (("http", 8080, 30080), ("https", 8443, 30443)):
         text = f"port on 127.0.0.1 that leads to node port {leads_to} (default: {port}; 0: none)"
-        parser.add_argument(f"--{scheme}-port", type=int, default=port, metavar="PORT", help=text)
+        parser.add_argument(f"--{scheme}-port", type=_port, default=port, metavar="PORT", help=text)
     text = "do not install this add-on, e.g. traefik; may be repeated"
     parser.add_argument("--no-addon", action="append", default=[], metavar="NAME", help=text)
     parser.add_argument(
@@ -80,6 +80,12 @@ def main() -> int:
         logging.getLogger("pocketkube").error("the cluster has failed", exc_info=error)
         return _fail(*explain(cause, options))
     return 0
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: a number from 0 to 65535")
+    return int(text)
 
 
 def _pool(text: str) -> str:

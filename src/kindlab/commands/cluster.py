@@ -38,6 +38,8 @@ def up(cluster: str, name: str, as_json: bool, **options: Any) -> None:
     click.echo(f"Cluster {status.name} ({status.kind}) is ready: {status.detail}.")
     for note in status.notes:
         click.echo(note)
+    if status.kind != "pocket" and (options["http_port"], options["https_port"]) != (None, None):
+        click.echo("--http-port and --https-port are for the embedded cluster; kind's are in cluster-config/kind.yaml.")
     if cluster == "auto":
         click.echo(f"kindlab took {status.kind} because {why}.")
     if status.kubeconfig:

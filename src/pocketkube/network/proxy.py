@@ -21,6 +21,7 @@ from pocketkube.network.proxy_services import (
     BALANCER,
     CLUSTER,
     NODE_PORT,
+    NOT_OURS,
     Frontend,
     ServicePort,
     frontends,
@@ -223,5 +224,6 @@ class Proxy:
 
 
 def _owner(piece: Obj) -> Key | None:
-    name = objects.labels(piece).get(SERVICE_NAME)
+    labels = objects.labels(piece)
+    name = labels.get(SERVICE_NAME) if NOT_OURS.isdisjoint(labels) else None
     return (objects.namespace(piece), name) if name else None

@@ -13,7 +13,8 @@ from pocketkube import objects
 from pocketkube.network.proxy_endpoints import Endpoint, canonical, family
 from pocketkube.objects import Obj
 
-PROXY_NAME = "service.kubernetes.io/service-proxy-name"
+NOT_OURS = frozenset(("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"))
+"""Labels of Services and slices that kube-proxy does not even watch."""
 AFFINITY_SECONDS = 10800
 
 Frontend = tuple[str, int, str]
@@ -72,11 +73,11 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
 
 
 def proxied_ports(service: Obj) -> Iterable[Obj]:
-    """The ports that are proxied at all: not those of headless and ExternalName Services, nor of another proxy's."""
+    """The ports that are proxied at all: not those of headless and ExternalName Services, nor what labels exclude."""
     spec = objects.spec(service)
     if spec.get("type") == "ExternalName" or spec.get("clusterIP") in (None, "", "None"):
         return ()
-    if PROXY_NAME in objects.labels(service):
+    if not NOT_OURS.isdisjoint(objects.labels(service)):
         return ()
     return spec.get("ports") or ()
 

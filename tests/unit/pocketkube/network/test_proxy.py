@@ -164,6 +164,21 @@ def test_headless_and_external_name_services_have_no_address(world: World, proxy
     assert ask(proxy, "") is None
 
 
+@pytest.mark.parametrize("label", ["service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"])
+def test_labels_take_a_service_and_its_slices_from_the_proxy(world: World, proxy: Proxy, label: str) -> None:
+    service = world.service("web", "10.96.0.7", {"port": 80})
+    piece = world.slice("web", at("10.244.1.2"), ports=[{"port": 80}])
+    assert ask(proxy) == Route("10.244.1.2", 80)
+    world.apply("services", {**service, "metadata": {**service["metadata"], "labels": {label: ""}}})
+    assert ask(proxy) is None
+    world.apply("services", service)
+    assert ask(proxy) == Route("10.244.1.2", 80)
+    labels = {**piece["metadata"]["labels"], label: ""}
+    world.apply("endpointslices", {**piece, "metadata": {**piece["metadata"], "labels": labels}})
+    with pytest.raises(ConnectionRefusedError):
+        ask(proxy)
+
+
 def test_udp_and_tcp_of_one_port_are_two_frontends(world: World, proxy: Proxy) -> None:
     world.service("dns", "10.96.0.10", {"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53})
     ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 5353}]
@@ -444,7 +459,7 @@ async def test_datagrams_go_elsewhere_once_their_endpoint_no_longer_serves(world
         assert (await first.recvfrom())[0] == b"two"
     world.slice("dns", at("10.244.1.3", ready=False, serving=False), at("10.244.1.4"), ports=ports)
     asking.send(b"three")
-    data, sender = await second.recvfrom()
+    _, sender = await second.recvfrom()
     second.sendto(b"answer", sender)
     assert await asking.recvfrom() == (b"answer", ("10.96.0.10", 53))
     world.slice("dns", ports=ports)
