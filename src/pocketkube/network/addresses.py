@@ -29,6 +29,11 @@ def is_address(text: str) -> bool:
     return "%" not in text
 
 
+def canonical(address: str) -> str:
+    """The one spelling of an IPv6 address that is compared and shown; everything else as it is."""
+    return str(IPv6Address(address)) if is_ipv6(address) else address
+
+
 def host_port(host: str, port: int | str) -> str:
     """`10.0.0.1:80`, `[fd00::1]:80`: Go's net.JoinHostPort."""
     return f"[{host}]:{port}" if is_ipv6(host) else f"{host}:{port}"

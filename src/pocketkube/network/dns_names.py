@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from pocketkube import objects
 from pocketkube.client import Client
-from pocketkube.network.addresses import is_address
+from pocketkube.network.addresses import canonical, is_address
 from pocketkube.objects import Key, Obj
 from pocketkube.store import DELETED, Event
 
@@ -214,11 +213,6 @@ def _pod(name: str) -> Item:
     if not is_address(address):
         raise NoSuchName
     return Item(canonical(address), NO_PORT, name)
-
-
-def canonical(address: str) -> str:
-    """The one spelling of an IPv6 address that is compared; IPv4 as it is."""
-    return str(ip_address(address)) if ":" in address else address
 
 
 def dashed(address: str) -> str:

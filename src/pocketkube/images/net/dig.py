@@ -14,7 +14,7 @@ from dnslib import CLASS, EDNS0, QTYPE, RCODE, RR, DNSRecord, EDNSOption
 
 from pocketkube.kubelet.process import Process
 from pocketkube.network import resolver
-from pocketkube.network.addresses import is_address
+from pocketkube.network.addresses import LOOPBACK, canonical, is_address, is_ipv6
 
 VERSION = "9.18.37"
 COOKIE = 10
@@ -50,6 +50,8 @@ class Lookup:
     time: float = 5
     tries: int = 3
     bufsize: int = 1232
+    family: str = ""
+    """The only one to ask over: 4 or 6."""
     on: set[str] = field(
         default_factory=lambda: {
             *SECTIONS,
@@ -99,6 +101,9 @@ class _Dig:
             except resolver.ResolutionError:
                 await self.process.error(f"dig: couldn't get address for '{lookup.server}': not found")
                 return 10
+        if lookup.family:
+            over_ipv6 = lookup.family == "6"
+            servers = [s for s in servers if is_ipv6(s) == over_ipv6] or [LOOPBACK[over_ipv6]]
         names = list(self.conf.candidates(lookup.name)) if "search" in lookup.on else [lookup.name]
         for name in names:
             try:
@@ -224,7 +229,7 @@ def rdata(rr: RR) -> str:
     """A record's data as master files write it."""
     if rr.rtype == QTYPE.SOA:
         return f"{rr.rdata.mname} {rr.rdata.rname} {' '.join(map(str, rr.rdata.times))}"
-    return str(rr.rdata)
+    return canonical(str(rr.rdata)) if rr.rtype == QTYPE.AAAA else str(rr.rdata)
 
 
 def _parse(words: list[str]) -> list[Lookup]:
@@ -246,6 +251,7 @@ def _parse(words: list[str]) -> list[Lookup]:
         elif word.startswith("-") and len(word) > 1:
             letter, value = word[1], word[2:]
             if letter in "46":
+                common.family = current.family = letter
                 continue
             if letter not in "xtqpcb":
                 raise Usage(f"Invalid option: {word}")

@@ -11,7 +11,7 @@ from dnslib import QTYPE, RCODE, RR, DNSError, DNSRecord
 
 from pocketkube.kubelet.process import Process, ProcessExit
 from pocketkube.network import resolver
-from pocketkube.network.addresses import host_port, is_address
+from pocketkube.network.addresses import canonical, host_port, is_address
 
 
 def _arguments(words: list[str]) -> tuple[list[str], str, int]:
@@ -35,7 +35,7 @@ def _reversed(address: str) -> str:
 def _record(rr: RR) -> str:
     name, kind = str(rr.rname).rstrip("."), QTYPE.get(rr.rtype)
     if kind in ("A", "AAAA"):
-        return f"Name:\t{name}\nAddress: {rr.rdata}\n"
+        return f"Name:\t{name}\nAddress: {canonical(str(rr.rdata))}\n"
     if kind == "SOA":
         labels = ("origin", "mail addr", "serial", "refresh", "retry", "expire", "minimum")
         values = (str(rr.rdata.mname).rstrip("."), str(rr.rdata.rname).rstrip("."), *rr.rdata.times)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 
 import pytest
 from tests.unit.pocketkube.network.conftest import at
@@ -104,6 +105,10 @@ async def test_names_and_reverse_names(both: Pod, web: Pod) -> None:
     name = "web.lab.svc.cluster.local"
     assert (await both.run("dig", "+short", name, "AAAA")).out == f"{IPS[1]}\n"
     assert (await both.run("dig", "+short", "-x", IPS[1])).out == f"{name}.\n"
+    assert (await both.run("dig", "-4", "+short", name)).out == f"{IPS[0]}\n"
+    none = await both.run("dig", "-6", "+tries=1", name)  # the only name server has an IPv4 address
+    assert none.code == 9
+    assert ";; communications error to ::1#53: connection refused" in none.out
     out = (await both.run("nslookup", name)).out
     assert f"Name:\t{name}\nAddress: {IPS[1]}\n" in out
     assert f"Name:\t{name}\nAddress: {IPS[0]}\n" in out
@@ -148,3 +153,13 @@ async def test_netexec_shows_the_address_as_go_writes_it(lab: Lab, both: Pod) ->
     assert ran.out.startswith(f"[{both.net.addresses[1]}]:")
     process.signal(9)
     await process.wait()
+
+
+@pytest.mark.parametrize("address", ["1:0:0:2::3", "fd00:10:244:0:1:2:3:4", "::1:0:0:0:1", "1:0:0:8f92:1::"])
+async def test_addresses_are_shown_in_their_one_spelling(lab: Lab, both: Pod, address: str) -> None:
+    shown = str(ip_address(address))
+    lab.world.service("odd", shown, {"port": 80})
+    name = "odd.lab.svc.cluster.local"
+    assert (await both.run("dig", "+short", name, "AAAA")).out == f"{shown}\n"
+    assert f"Address: {shown}\n" in (await both.run("nslookup", name)).out
+    assert (await both.run("getent", "ahosts", "odd")).out.split()[0] == shown
