@@ -15,7 +15,7 @@ from pocketkube import objects
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.streams import sessions
-from pocketkube.apiserver.streams.targets import choose_container, find_pod, runtime_of
+from pocketkube.apiserver.streams.targets import choose_container, find_pod, require_create, runtime_of
 from pocketkube.errors import BadRequest, InternalError, NotFound, StatusError, to_status
 from pocketkube.resources.base import Resource
 
@@ -77,6 +77,7 @@ def exit_status(argv: list[str], code: int) -> dict[str, Any]:
 
 def _locate(api: Api, request: Request, target: Target) -> str:
     """The container meant. Refusals come before the upgrade, so that clients see a Status."""
+    require_create(request, target)
     query = request.query
     pod = find_pod(api, target)
     if not any(query.flag(name) for name in ("stdin", "stdout", "stderr")):

@@ -21,7 +21,7 @@ from pocketkube.apiserver.streams import upgrade
 from pocketkube.apiserver.streams.inbox import Inbox
 from pocketkube.apiserver.streams.multiplex import Connection, Refused, Stream, Wire
 from pocketkube.apiserver.streams.runtime import Duplex, PortForwarder
-from pocketkube.apiserver.streams.targets import find_pod, runtime_of
+from pocketkube.apiserver.streams.targets import find_pod, require_create, runtime_of
 from pocketkube.errors import BadRequest, StatusError
 from pocketkube.resources.base import Resource
 
@@ -39,6 +39,7 @@ DRAIN: Final = 10.0
 
 
 async def handle(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:
+    require_create(request, target)
     pod = find_pod(api, target)
     if not objects.spec(pod).get("nodeName"):
         raise BadRequest(f"pod {target.name} does not have a host assigned")

@@ -1,4 +1,4 @@
-"""Which container of which pod a log, exec or attach request means.
+"""Which container of which pod a log, exec or attach request means, and who may begin a session.
 
 Models validateContainer and streamLocation of pkg/registry/core/pod/strategy.go.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pocketkube import objects
+from pocketkube.apiserver import authorization
 from pocketkube.apiserver.api import Api
-from pocketkube.apiserver.request import Target
+from pocketkube.apiserver.authorization import Attributes
+from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.streams.runtime import PodRuntime
 from pocketkube.errors import BadRequest, ServiceUnavailable
 from pocketkube.objects import Obj
@@ -36,6 +38,13 @@ def _names(pod: Obj) -> Iterator[str]:
     for field in ("initContainers", "containers", "ephemeralContainers"):
         for container in spec.get(field) or ():
             yield container["name"]
+
+
+def require_create(request: Request, target: Target) -> None:
+    """Who may only get pods/exec and the like may not begin a session: a WebSocket handshake is a GET. Raises
+    Forbidden."""
+    wanted = Attributes("create", target.group, target.resource, target.subresource, target.namespace, target.name)
+    authorization.check(request.user, wanted)
 
 
 def find_pod(api: Api, target: Target) -> Obj:

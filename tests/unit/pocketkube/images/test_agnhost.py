@@ -6,9 +6,11 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import ssl
 
 import pytest
 
+from pocketkube.network import http, tls
 from pocketkube.network.http import Disconnected
 
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
@@ -210,6 +212,60 @@ async def test_serve_hostname_porter_liveness_and_test_webserver(pod):
     for one in reversed(running):
         one.process.signal(signal.SIGKILL)
         await one.ended()
+
+
+async def dial(own, port):
+    """Connect as soon as somebody listens."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await own.net.connect("127.0.0.1", port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0)
+
+
+async def test_porters_tls_ports(pod):
+    own = pod(AGNHOST, "sh")
+    running = own.start("/agnhost", "porter", "--json-response", SERVE_TLS_PORT_443="foo")
+    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    stream = await dial(own, 443)
+    secure = await tls.client(stream, anybody, "localhost")
+
+    async def already() -> tls.TlsStream:
+        return secure
+
+    found = await http.request(already, "PUT", "/", [("Host", "x")], timeout=20)
+    assert found.text == '{"Method":"PUT","Body":"foo"}'
+    plain = await own.net.connect("127.0.0.1", 443)
+    await plain.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server." in await plain.read()
+    running.process.signal(signal.SIGKILL)
+    await running.ended()
+
+
+TESTER = {"BIND_PORT": "80", "CHUNKS": "3", "CHUNK_SIZE": "4", "CHUNK_INTERVAL": "1"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "got", "code", "says"),
+    [
+        (b"abc", b"x" * 12, 0, "Received expected client data\nShutting down connection\nDone\n"),
+        (b"abd", b"", 3, 'Expect to read "abc", but got "abd". err=<nil>\n'),
+        (b"", b"", 2, "Expected to read 3 bytes from client, but got 0 instead. err=EOF\n"),
+    ],
+)
+async def test_port_forward_tester(pod, sent, got, code, says):
+    own = pod(AGNHOST)
+    running = own.start("/agnhost", "port-forward-tester", EXPECTED_CLIENT_DATA="abc", **TESTER)
+    stream = await dial(own, 80)
+    await stream.write(sent)
+    stream.write_eof()
+    seen = b""
+    while data := await stream.read():
+        seen += data
+    ended = await running.ended()
+    assert (seen, *ended) == (got, code, f"Accepted client connection\n{says}", "")
 
 
 async def test_connect_tells_what_went_wrong(pod):

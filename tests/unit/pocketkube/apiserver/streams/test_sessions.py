@@ -10,6 +10,8 @@ import pytest
 from tests.unit.pocketkube.apiserver.streams.spdy_client import SpdyClient, upgraded
 from tests.unit.pocketkube.apiserver.world import PODS, World
 
+from pocketkube.apiserver import authorization
+
 V4 = "v4.channel.k8s.io"
 SUCCESS = {"metadata": {}, "status": "Success"}
 SPDY = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1"}
@@ -115,3 +117,13 @@ async def test_a_client_that_names_no_protocol_is_refused(pod: World) -> None:
     response = await pod.call("POST", exec_path("echo", stdout="1"), **SPDY)
     assert response.status == 400
     assert "X-Stream-Protocol-Version does not exist" in await response.text()
+
+
+@pytest.mark.parametrize("way", ["exec?command=echo&stdout=1", "attach?stdout=1", "portforward?ports=80"])
+async def test_a_handshake_needs_the_right_to_create(pod: World, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A WebSocket handshake is a GET: who may read a subresource may not yet begin a session."""
+    monkeypatch.setattr(authorization, "allowed", lambda user, wanted: wanted.verb == "get")
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13"}
+    code, body = await pod.get(f"{PODS}/p/{way}", Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==", **headers)
+    assert code == 403
+    assert f'cannot create resource "pods/{way.partition("?")[0]}"' in body["message"]
