@@ -5,6 +5,7 @@ Left out: zones (`fe80::1%eth0`), since no host here has a link-local address.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 ANY = ("0.0.0.0", "::", "")
@@ -44,6 +45,7 @@ def wildcard(address: str) -> str:
     return "::" if is_ipv6(address) else "0.0.0.0"
 
 
+@lru_cache(maxsize=4096)  # it is asked for every connection and datagram
 def literal(address: str) -> str:
     """The canonical text; "any" and localhost are the loopback, a mapped IPv4 address is that. Raises ValueError."""
     if address in ("localhost", "0.0.0.0", ""):
