@@ -169,9 +169,8 @@ class Registry:
     ) -> Obj:
         """Update with `change`, which gets a copy and returns the new object (None: it changed the copy). `kind`: the
         version to change it in, where there are several."""
-        new = objects.copy(self.get(resource, namespace, name))
-        if kind is not None:
-            new = objects.copy(kind.present(new))
+        found = self.get(resource, namespace, name)
+        new = objects.copy(found if kind is None else kind.present(found))
         changed = change(new)
         result = new if changed is None else changed
         if objects.name(result) != name:

@@ -244,6 +244,7 @@ class Watch(AsyncIterator[Event]):
         self.backlog: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._overflowed = False
+        self._ended = False
         self._stop = store.subscribe(resource, self._receive)
 
     def _receive(self, event: Event) -> None:
@@ -256,6 +257,8 @@ class Watch(AsyncIterator[Event]):
 
     async def __anext__(self) -> Event:
         while not self.backlog:
+            if self._ended:
+                raise StopAsyncIteration
             if self._overflowed:
                 raise Expired("The resourceVersion for the provided watch is too old.")
             self._wake.clear()
@@ -267,6 +270,12 @@ class Watch(AsyncIterator[Event]):
         taken = list(self.backlog)
         self.backlog.clear()
         return taken
+
+    def end(self) -> None:
+        """Let iteration stop once what is queued has been taken."""
+        self.close()
+        self._ended = True
+        self._wake.set()
 
     def close(self) -> None:
         if not self._overflowed:

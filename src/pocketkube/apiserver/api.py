@@ -11,6 +11,7 @@ from pocketkube.apiserver.streams.runtime import Dialer, PodRuntime
 from pocketkube.apiserver.tokens import Tokens
 from pocketkube.registry import Registry
 from pocketkube.resources.base import Resource
+from pocketkube.store import Watch
 
 _EVENTS_KEPT: Final = 512
 EncodingKey = tuple[int, str, str, str]
@@ -36,7 +37,11 @@ class Api:
         self.clock = registry.clock
         self.kinds: dict[tuple[str, str], dict[str, Resource]] = {}
         for kind in registry.resources.values():
-            self.kinds.setdefault((kind.group, kind.version), {})[kind.plural] = kind
+            if not kind.custom:
+                self.kinds.setdefault((kind.group, kind.version), {})[kind.plural] = kind
+        self.watching: dict[str, set[Watch]] = {}
+        """Open watches by resource id: they end when the kind becomes another one."""
+        self._made_of: dict[str, object] = {}
         self.oldest = registry.store.revision
         """Lists and watches from before this revision are refused, as by kube-apiserver's cache after a start."""
         self.streams: set[asyncio.Task[object]] = set()
@@ -44,7 +49,30 @@ class Api:
         self.stopping = False
         self.documents: dict[str, tuple[bytes, str]] = {}
         """OpenAPI documents built so far, with their hashes."""
+        for resource in registry.definitions.custom:
+            self._kind_changed(resource)
+        self.stop_following = registry.definitions.on_change(self._kind_changed)
         self._events: dict[EncodingKey, bytes] = {}
+
+    def _kind_changed(self, resource: str) -> None:
+        """A custom kind appeared, changed or vanished: serve it as it is now, in discovery and OpenAPI too."""
+        for at, kinds in list(self.kinds.items()):
+            for plural in [plural for plural, kind in kinds.items() if kind.custom and kind.resource_id() == resource]:
+                del kinds[plural]
+            if not kinds:
+                del self.kinds[at]
+        stored = self.registry.definitions.custom.get(resource)
+        for kind in stored.versions.values() if stored is not None else ():
+            if kind.served:
+                self.kinds.setdefault((kind.group, kind.version), {})[kind.plural] = kind
+        group = resource.partition(".")[2]
+        for name in [n for n in self.documents if n.startswith((f"apis/{group}/", "v2 "))]:
+            del self.documents[name]
+        made_of = (stored.definition["spec"], stored.names) if stored is not None else None
+        if self._made_of.get(resource) != made_of:
+            for watch in tuple(self.watching.get(resource, ())):
+                watch.end()
+        self._made_of[resource] = made_of
 
     def find_kind(self, target: Target) -> Resource | None:
         return self.kinds.get((target.group, target.version), {}).get(target.resource)

@@ -13,6 +13,7 @@ from pocketkube import schema
 from pocketkube.apiserver.request import Request
 from pocketkube.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from pocketkube.objects import Obj
+from pocketkube.resources.base import Resource
 
 LIMIT = 3 * 1024 * 1024
 _JSON, _YAML, _PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
@@ -46,6 +47,50 @@ async def read_object(request: Request, api_version: str, kind: str, validation:
     content = media_type(request)
     body = await read(request)
     return decode(request, body, content, api_version, kind, validation)
+
+
+async def read_kind(request: Request, kind: Resource, validation: str) -> Obj:
+    """The body as an object of a kind served; of a custom one, pruned by its schema."""
+    if not kind.custom:
+        return await read_object(request, kind.api_version, kind.kind, validation)
+    content = media_type(request)
+    if content == _PROTOBUF:
+        raise UnsupportedMediaType(_UNKNOWN_FORMAT.removesuffix(f", {_PROTOBUF}"))
+    data = await read(request)
+    value, problems = _parse(data, content, kind.kind, strict=validation != "Ignore")
+    try:
+        given_version, given_kind = schema.group_version_kind(value)
+    except schema.ParseError as error:
+        raise BadRequest(schema.unrecognized(data, kind.kind, str(error))) from None
+    given_version, given_kind = given_version or kind.api_version, given_kind or kind.kind
+    version = given_version.rpartition("/")[2]
+    prefix = f'{given_kind} in version "{version}" cannot be handled as a {kind.kind}'
+    try:
+        obj, unknown = decode_custom(kind, {} if value is None else value)
+    except schema.DecodeError as error:
+        raise BadRequest(f"{prefix}: {error}") from None
+    if problems and validation == "Strict":
+        listed = "\n".join(f"  {text}" for text in problems)
+        problems = [f"yaml: unmarshal errors:\n{listed}"]
+    _complain(request, validation, prefix, [*problems, *unknown])
+    if given_version != kind.api_version:
+        text = f"the API version in the data ({given_version}) does not match"
+        raise BadRequest(f"{text} the expected API version ({kind.api_version})")
+    obj["apiVersion"], obj["kind"] = given_version, given_kind
+    return obj
+
+
+def decode_custom(kind: Resource, value: Obj) -> tuple[Obj, list[str]]:
+    """A custom object as the server holds it, and what strict decoding complains about. Raises DecodeError."""
+    obj, problems = schema.decode(value, schema.UNSTRUCTURED)
+    return obj, problems + [f'unknown field "{path}"' for path in kind.coerce(obj)]
+
+
+def _complain(request: Request, validation: str, prefix: str, problems: list[str]) -> None:
+    if problems and validation == "Strict":
+        raise BadRequest(f"{prefix}: {schema.strict_text(problems)}")
+    for text in problems if validation == "Warn" else ():
+        request.warn(text)
 
 
 def decode(request: Request, body: bytes, content: str, api_version: str, kind: str, validation: str) -> Obj:

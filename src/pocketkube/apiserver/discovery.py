@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pocketkube.apiserver.api import Api
 from pocketkube.objects import Obj
-from pocketkube.resources.base import Resource
+from pocketkube.resources.base import Resource, version_rank
 
 # kube-apiserver's order of groups (their priorities); groups not named here follow by name
 _ORDER: Final = (
@@ -67,17 +67,7 @@ def versions(api: Api) -> dict[str, list[str]]:
         found.setdefault(group, []).append(version)
     place = {"": -1} | {group: index for index, group in enumerate(_ORDER)}
     ordered = sorted(found, key=lambda group: (place.get(group, len(_ORDER)), group))
-    return {group: sorted(found[group], key=_version_rank) for group in ordered}
-
-
-def _version_rank(version: str) -> tuple[int, int, int]:
-    """Stable versions before beta before alpha, higher numbers first."""
-    head, _, number = version.partition("beta")
-    stage = 1 if number else 0
-    if not number and "alpha" in version:
-        head, _, number = version.partition("alpha")
-        stage = 2
-    return stage, -int(head.removeprefix("v") or 0), -int(number or 0)
+    return {group: sorted(found[group], key=version_rank) for group in ordered}
 
 
 def subresources(kind: Resource) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -155,7 +145,7 @@ def _resources(kind: Resource) -> Iterator[Obj]:
 
 def storage_version_hash(kind: Resource) -> str:
     """discovery.StorageVersionHash: of the version that is stored."""
-    digest = hashlib.sha256(f"{kind.group}/{kind.version}/{kind.kind}".encode()).digest()
+    digest = hashlib.sha256(f"{kind.group}/{kind.stored_version}/{kind.kind}".encode()).digest()
     return base64.b64encode(digest[:8]).decode()
 
 

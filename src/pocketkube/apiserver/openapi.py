@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from pocketkube.apiserver import discovery, openapi_v2
+from pocketkube.apiserver import discovery, openapi_v2, published
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.info import NOT_ALLOWED
 from pocketkube.apiserver.request import Request
@@ -70,7 +70,7 @@ def _serve_v2(api: Api, request: Request) -> web.Response:
         schemas: Obj = {}
         for group, found in discovery.versions(api).items():
             for version in found:
-                schemas |= packaged(f"apis/{group}/{version}" if group else f"api/{version}") or {}
+                schemas |= _schemas(api, f"apis/{group}/{version}" if group else f"api/{version}", v2=True) or {}
         swagger = openapi_v2.document(schemas)
         data = openapi_v2.encode(swagger) if protobuf else orjson.dumps(swagger)
         api.documents[name] = data, hashlib.sha256(data).hexdigest().upper()
@@ -98,7 +98,7 @@ def document(api: Api, name: str) -> tuple[bytes, str] | None:
     if prefix not in ("api", "apis") or version not in discovery.versions(api).get(group, ()):
         return None
     if name not in api.documents:
-        schemas = packaged(name)
+        schemas = _schemas(api, name)
         if schemas is None:
             return None
         data = orjson.dumps(
@@ -111,6 +111,17 @@ def document(api: Api, name: str) -> tuple[bytes, str] | None:
         )
         api.documents[name] = data, hashlib.sha256(data).hexdigest().upper()
     return api.documents[name]
+
+
+def _schemas(api: Api, name: str, *, v2: bool = False) -> dict[str, Any] | None:
+    """The component schemas of a group version: packaged ones and those of custom kinds."""
+    group, _, version = name.partition("/")[2].rpartition("/")
+    custom = [kind for kind in api.kinds.get((group, version), {}).values() if kind.custom]
+    known = packaged(name)
+    if not custom:
+        return known
+    meta = packaged("apis/apiextensions.k8s.io/v1") or {}
+    return {**(known or {}), **published.components(custom, meta, v2=v2)}
 
 
 def packaged(name: str) -> dict[str, Any] | None:
@@ -154,7 +165,7 @@ def _kind_paths(root: str, kind: Resource, component: str) -> Obj:
     paths: Obj = {}
     for path, methods in ((base, _COLLECTION), (f"{base}/{{name}}", _NAMED)):
         operations: Obj = {
-            method: _operation(action, gvk, component)
+            method: _operation(action, gvk, component, strategic=not kind.custom)
             for method, action in methods.items()
             if _VERB[action] in kind.verbs
         }
@@ -170,7 +181,7 @@ def _kind_paths(root: str, kind: Resource, component: str) -> Obj:
     return paths
 
 
-def _operation(action: str, gvk: Obj, component: str) -> Obj:
+def _operation(action: str, gvk: Obj, component: str, *, strategic: bool = True) -> Obj:
     body = {"$ref": f"#/components/schemas/{component}"}
     shown = {"$ref": f"#/components/schemas/{component}List"} if action == "list" else body
     operation: Obj = {
@@ -184,7 +195,10 @@ def _operation(action: str, gvk: Obj, component: str) -> Obj:
         operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": body}}}
     elif action == "patch":
         patch = {"schema": {"$ref": f"{_META}.Patch"}}
-        operation["requestBody"] = {"required": True, "content": dict.fromkeys(_PATCH_TYPES, patch)}
+        operation["requestBody"] = {
+            "required": True,
+            "content": dict.fromkeys(_PATCH_TYPES[: 3 if strategic else 2], patch),
+        }
     elif action in ("delete", "deletecollection"):
         options = {"schema": {"$ref": f"{_META}.DeleteOptions"}}
         operation["requestBody"] = {"content": {"*/*": options}}

@@ -23,10 +23,14 @@ from pocketkube.resources.base import Resource
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
 STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
 Change = Callable[[Obj], Obj]
+_NOT_FOR_CUSTOM = (
+    "the body of the request was in an unknown format - accepted media types include: "
+    f"{JSON_PATCH}, {MERGE_PATCH}, {APPLY}"
+)
 
 
 async def handle(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
-    change, wanted = await read_change(request, kind.api_version, kind.kind)
+    change, wanted = await read_change(request, kind.api_version, kind.kind, kind if kind.custom else None)
 
     def apply(current: Obj) -> Obj:
         patched = change(current)
@@ -43,11 +47,14 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
         subresource=target.subresource,
         dry_run=wanted.dry_run,
         warn=request.warn,
+        kind=kind,
     )
     return one(request, 200, kind, stored)
 
 
-async def read_change(request: Request, api_version: str, kind: str) -> tuple[Change, options.WriteOptions]:
+async def read_change(
+    request: Request, api_version: str, kind: str, custom: Resource | None = None
+) -> tuple[Change, options.WriteOptions]:
     """The patch in a request's body as a function from the current object to the patched one, and the options."""
     content = request.http.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if content == APPLY:
@@ -57,10 +64,14 @@ async def read_change(request: Request, api_version: str, kind: str) -> tuple[Ch
         )
     if content not in (JSON_PATCH, MERGE_PATCH, STRATEGIC):
         raise UnsupportedMediaType("415: Unsupported Media Type", details={})
+    if content == STRATEGIC and custom is not None:
+        raise UnsupportedMediaType(_NOT_FOR_CUSTOM)
     data = await body.read(request)
     wanted = options.write_options(request.query, "PatchOptions")
-    type_ = body.type_of(api_version, kind)
-    change = _change(request, content, data, type_, wanted.validation)
+    if custom is not None:
+        change = _custom_change(request, content, data, custom, wanted.validation)
+    else:
+        change = _change(request, content, data, body.type_of(api_version, kind), wanted.validation)
     return _guarded(change, api_version, kind), wanted
 
 
@@ -79,6 +90,24 @@ def _change(request: Request, content: str, data: bytes, type_: schema.Type, val
     return lambda current: _settle(request, validation, type_, patch.json_patch(current, operations))
 
 
+def _custom_change(request: Request, content: str, data: bytes, kind: Resource, validation: str) -> Change:
+    merged = patch.parse_map_patch(data) if content == MERGE_PATCH else {}
+    operations = patch.parse_json_patch(data) if content == JSON_PATCH else []
+
+    def change(current: Obj) -> Obj:
+        patched = (
+            patch.merge_patch(current, merged) if content == MERGE_PATCH else patch.json_patch(current, operations)
+        )
+        try:
+            result, problems = body.decode_custom(kind, objects.copy(patched))
+        except schema.DecodeError as error:
+            raise _unpatchable(patched, None, str(error)) from None
+        _report(request, validation, patched, None, problems)
+        return result
+
+    return change
+
+
 def _settle(
     request: Request, validation: str, type_: schema.Type, patched: Obj, strategic_patch: Obj | None = None
 ) -> Obj:
@@ -90,12 +119,15 @@ def _settle(
             result, problems = schema.decode(patched, type_)
     except schema.DecodeError as error:
         raise _unpatchable(patched, strategic_patch, str(error)) from None
+    _report(request, validation, patched, strategic_patch, problems)
+    return result
+
+
+def _report(request: Request, validation: str, patched: Obj, strategic_patch: Obj | None, problems: list[str]) -> None:
     if problems and validation == "Strict":
         raise _unpatchable(patched, strategic_patch, schema.strict_text(problems))
-    if validation == "Warn":
-        for text in problems:
-            request.warn(text)
-    return result
+    for text in problems if validation == "Warn" else ():
+        request.warn(text)
 
 
 def _unpatchable(patched: Obj, strategic_patch: Obj | None, why: str) -> Invalid:

@@ -22,6 +22,7 @@ from pocketkube.apiserver.verbs import get, storage_namespace, update
 from pocketkube.errors import (
     BadRequest,
     Conflict,
+    InternalError,
     Invalid,
     MethodNotAllowed,
     NotFound,
@@ -43,6 +44,8 @@ class NotImplementedHere(StatusError):
 async def handle(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:
     declared = {name: (shown, verbs) for name, shown, verbs in discovery.subresources(kind)}
     found = declared.get(target.subresource)
+    if found is None and kind.custom:
+        raise NotFound.of(kind.qualified, target.name)
     if found is None:
         raise NotFound("the server could not find the requested resource", details={})
     shown, verbs = found
@@ -64,7 +67,10 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
 async def _scale(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
     at = (kind.resource_id(), storage_namespace(kind, target), target.name)
     if request.verb == "get":
-        return answer(request, 200, scale_of(kind, api.registry.get(*at)))
+        found = kind.present(api.registry.get(*at))
+        if kind.custom and kind.scale is not None and objects.dig(found, *kind.scale.replicas.split(".")) is None:
+            raise InternalError(f'the spec replicas field ".{kind.scale.replicas}" does not exist')
+        return answer(request, 200, scale_of(kind, found))
     if request.verb == "patch":
         change, wanted = await patching.read_change(request, _SCALE_VERSION, "Scale")
     else:
@@ -98,7 +104,7 @@ async def _scale(api: Api, request: Request, kind: Resource, target: Target) -> 
         if meta.get("resourceVersion"):
             obj["metadata"]["resourceVersion"] = meta["resourceVersion"]
 
-    stored = api.registry.patch(*at, rescale, dry_run=wanted.dry_run, warn=request.warn)
+    stored = api.registry.patch(*at, rescale, dry_run=wanted.dry_run, warn=request.warn, kind=kind)
     return answer(request, 200, scale_of(kind, stored))
 
 

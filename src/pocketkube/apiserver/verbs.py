@@ -36,7 +36,7 @@ async def get(api: Api, request: Request, kind: Resource, target: Target) -> web
     if revision:
         lists.check_not_future(api, revision)
     obj = api.registry.get(kind.resource_id(), storage_namespace(kind, target), target.name)
-    return one(request, 200, kind, obj)
+    return one(request, 200, kind, kind.present(obj))
 
 
 async def list_(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
@@ -67,14 +67,14 @@ def many(request: Request, kind: Resource, items: list[Obj], meta: Obj) -> web.R
         result = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{version}", "metadata": meta}
         result["items"] = [table.partial(obj, version) for obj in items]
     else:
-        result = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta}
-        result["items"] = [lists.bare(obj) for obj in items]
+        result = {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": meta}
+        result["items"] = items if kind.custom else [lists.bare(obj) for obj in items]
     return answer(request, 200, result)
 
 
 async def create(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
     wanted = options.write_options(request.query, "CreateOptions")
-    obj = await body.read_object(request, kind.api_version, kind.kind, wanted.validation)
+    obj = await body.read_kind(request, kind, wanted.validation)
     meta = objects.meta(obj)
     match_namespace(kind, target, meta)
     if meta.get("resourceVersion") not in (None, "", "0"):
@@ -104,7 +104,7 @@ def match_name(target: Target, meta: Obj) -> None:
 
 async def update(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
     wanted = options.write_options(request.query, "UpdateOptions")
-    obj = await body.read_object(request, kind.api_version, kind.kind, wanted.validation)
+    obj = await body.read_kind(request, kind, wanted.validation)
     meta = objects.meta(obj)
     match_namespace(kind, target, meta)
     match_name(target, meta)
@@ -144,7 +144,7 @@ async def delete(api: Api, request: Request, kind: Resource, target: Target) -> 
     code = 202 if not gone and wanted.orphan_dependents is False else 200
     if gone and not kind.returns_deleted:
         return answer(request, code, deleted_status(kind, obj))
-    return one(request, code, kind, obj)
+    return one(request, code, kind, kind.present(obj))
 
 
 def deleted_status(kind: Resource, obj: Obj) -> dict[str, Any]:

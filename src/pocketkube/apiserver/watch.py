@@ -56,20 +56,22 @@ class Watcher:
 
     def see(self, event: Event) -> tuple[str, Obj] | None:
         """(type, object) as this watcher sees a write: entering a selection is ADDED, leaving it DELETED."""
-        obj = event.object
+        obj, old = self.kind.present(event.object), event.old
         if self.namespace is not None and obj["metadata"].get("namespace", "") != self.namespace:
             return None
         if self.plain:
             return event.type, obj
-        before = event.old is not None and self.options.selects(self.kind, event.old)
+        if old is not None:
+            old = self.kind.present(old)
+        before = old is not None and self.options.selects(self.kind, old)
         if event.type == DELETED:
             return (DELETED, obj) if before else None
         now = self.options.selects(self.kind, obj)
         if now:
             return (MODIFIED if before else ADDED), obj
-        if before and event.old is not None:
-            meta = {**event.old["metadata"], "resourceVersion": str(event.revision)}
-            return DELETED, {**event.old, "metadata": meta}
+        if before and old is not None:
+            meta = {**old["metadata"], "resourceVersion": str(event.revision)}
+            return DELETED, {**old, "metadata": meta}
         return None
 
     # -- how it is written
@@ -77,7 +79,7 @@ class Watcher:
     def line(self, type_: str, obj: Obj, revision: int) -> bytes:
         if self.form == "Table":
             return self._encode(type_, self._table(obj))
-        key = (revision, type_, self.form, self.version if self.form else "")
+        key = (revision, type_, self.form, self.version if self.form else self.kind.version)
         found = self.api.encoded(key)
         if found is None:
             found = self._encode(type_, table.partial(obj, self.version) if self.form else obj)
@@ -117,13 +119,16 @@ class Watcher:
             since = current
         elif since < self.api.oldest:
             raise Expired(f"too old resource version: {since} ({self.api.oldest})")
-        watch = store.watch(self.kind.resource_id(), since)
+        resource = self.kind.resource_id()
+        watch = store.watch(resource, since)
+        self.api.watching.setdefault(resource, set()).add(watch)
         try:
             if wanted.send_initial:
                 yield self._initial(current)
             async for chunk in self._follow(watch, since, timeout):
                 yield chunk
         finally:
+            self.api.watching[resource].discard(watch)
             watch.close()
 
     def _initial(self, current: int) -> bytes:
@@ -141,6 +146,8 @@ class Watcher:
             try:
                 async with asyncio.timeout_at(min(next_bookmark, end)):
                     first = await watch.__anext__()
+            except StopAsyncIteration:
+                return
             except TimeoutError:
                 if loop.time() >= end:
                     return

@@ -1,7 +1,7 @@
 """CustomResourceDefinitions: their names are accepted, their kinds established, and their objects go before them.
 
-Models apiextensions-apiserver/pkg/controller/{status/naming,establish,apiapproval,finalizer}, which upstream runs in the
-API server, as one controller. Left out: the five seconds before a kind is established where there are several servers.
+Models apiextensions-apiserver/pkg/controller/{status/naming,establish,apiapproval,finalizer}, which upstream runs in
+the API server, as one controller. Left out: waiting before a kind is established where there are several servers.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ loop over resources and name none. All methods are synchronous: a request is ato
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -35,6 +36,15 @@ class World(Protocol):
     def objects(self, resource: str, namespace: str | None = None) -> Iterable[Obj]: ...
 
     def subscribe(self, resource: str, notify: Callable[[Event], None]) -> Callable[[], None]: ...
+
+
+def version_rank(version: str) -> tuple[Any, ...]:
+    """Sorts versions as Kubernetes does: stable before beta before alpha, higher numbers first, other names last."""
+    found = re.fullmatch(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?", version)
+    if found is None:
+        return 1, version
+    stage = {None: 0, "beta": 1, "alpha": 2}[found[2]]
+    return 0, stage, -int(found[1]), -int(found[3] or 0)
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,10 @@ class Resource:
 
     # -- versions: of a kind with several, each is a declaration of its own, and one of them is stored
 
+    @property
+    def stored_version(self) -> str:
+        return self.version
+
     def of(self, obj: Obj) -> Resource:
         """The declaration of the version `obj` is written in."""
         return self
@@ -148,6 +162,10 @@ class Resource:
     def encode(self, obj: Obj) -> Obj:
         """An object of this version as it is stored."""
         return obj
+
+    def coerce(self, obj: Obj) -> list[str]:
+        """Drop in place what the version's schema does not know; the paths dropped. Of custom kinds only."""
+        return []
 
     # -- reading
 

@@ -1,9 +1,9 @@
 """Between schemas and CEL: names, values, and what a rule may say about them.
 
 Models apiserver/pkg/cel/escaping.go and the type information of apiextensions-apiserver/pkg/apiserver/schema/cel
-(model, values.go). The checker walks the expression the library has parsed, since the library knows no Kubernetes types: it
-finds fields that are not there and comparisons of types that never match. Left out: lists of type set and map compare
-in order.
+(model, values.go). The checker walks the expression the library has parsed, as the library knows no Kubernetes types:
+it finds fields that are not there and comparisons of types that never match. Left out: lists of type set and map are
+compared in order.
 """
 
 from __future__ import annotations

@@ -7,14 +7,13 @@ their apiVersion and in what their schemas keep.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from pocketkube import fields, objects
 from pocketkube.errors import BadRequest, Cause, Forbidden
 from pocketkube.objects import Obj
-from pocketkube.resources.base import ALL_VERBS, Resource, Scale
+from pocketkube.resources.base import ALL_VERBS, Resource, Scale, version_rank
 from pocketkube.resources.custom import defaulting, embedded, jsonpath, lists, printing, pruning, values
 from pocketkube.resources.custom.correlation import Correlated
 from pocketkube.resources.custom.schemas import RULES, Schema, properties, walk
@@ -67,6 +66,10 @@ class CustomResource(Resource):
         return str(self.names.get("listKind") or f"{self.kind}List")
 
     # -- versions
+
+    @property
+    def stored_version(self) -> str:
+        return self.storage_version
 
     def of(self, obj: Obj) -> Resource:
         group, _, version = str(obj.get("apiVersion") or "").partition("/")
@@ -314,18 +317,5 @@ def _deprecation(spec: Obj, version: Obj) -> str:
     kind, group = spec["names"]["kind"], spec["group"]
     text = f"{group}/{version['name']} {kind} is deprecated"
     better = [v["name"] for v in spec["versions"] if v.get("served") and not v.get("deprecated")]
-    newer = sorted((name for name in better if rank(name) < rank(version["name"])), key=rank)
+    newer = sorted((name for name in better if version_rank(name) < version_rank(version["name"])), key=version_rank)
     return f"{text}; use {group}/{newer[0]} {kind}" if newer else text
-
-
-def rank(version: str) -> tuple[Any, ...]:
-    """Sorts versions as Kubernetes does: stable before beta before alpha, higher numbers first, other names last."""
-    found = re.fullmatch(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?", version)
-    if found is None:
-        return 1, version
-    stage = {None: 0, "beta": 1, "alpha": 2}[found[2]]
-    return 0, stage, -int(found[1]), -int(found[3] or 0)
-
-
-def served(versions: Iterable[CustomResource]) -> list[CustomResource]:
-    return [kind for kind in versions if kind.served]

@@ -1,8 +1,8 @@
 """`x-kubernetes-validations`: rules in CEL, compiled when a definition is written, evaluated for every object.
 
 Models apiextensions-apiserver/pkg/apiserver/schema/cel/{compilation,validation}.go: transition rules, ratcheting,
-messages from expressions, reasons and field paths. CEL itself is Google's library (cel-expr-python), loaded with the first
-rule. Left out: cost limits; rules inside allOf, which no structural schema has.
+messages from expressions, reasons and field paths. CEL itself is Google's library (cel-expr-python), loaded with the
+first rule. Left out: cost limits; rules inside allOf, which no structural schema has.
 """
 
 from __future__ import annotations
