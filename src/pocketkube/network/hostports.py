@@ -65,6 +65,8 @@ class Opening:
     """Whether another port of this machine will not do."""
     name: str = ""
     scheme: str = "http"
+    family: str = ""
+    """IPv4 or IPv6: of which of the worker's addresses; "" for its first."""
 
 
 class HostPorts:
@@ -204,15 +206,18 @@ class HostPorts:
         self._client.record(service, "Warning", "HostPortUnavailable", text)
 
     def _target(self, opening: Opening) -> Address:
-        return opening.address or self._entrance(), opening.target
+        return opening.address or self._entrance(opening.family), opening.target
 
-    def _entrance(self) -> str:
+    def _entrance(self, family: str) -> str:
         """The address of the worker node traffic from this machine enters at; of any node when there is no worker."""
         nodes = sorted(self._client.list("nodes"), key=lambda n: (CONTROL_PLANE in objects.labels(n), objects.name(n)))
         for node in nodes:
-            for address in objects.status(node).get("addresses") or ():
-                if address["type"] == "InternalIP" and self._fabric.host(address["address"]) is not None:
-                    return str(address["address"])
+            for entry in objects.status(node).get("addresses") or ():
+                address = str(entry["address"])
+                if entry["type"] != "InternalIP" or (family and (":" in address) != (family == "IPv6")):
+                    continue
+                if self._fabric.host(address) is not None:
+                    return address
         raise OSError(errno.EHOSTUNREACH, "No route to host")
 
     # -- the file
@@ -246,6 +251,7 @@ def _openings(owner: str, service: Obj) -> Iterator[Opening]:
         return
     ingress = objects.dig(service, "status", "loadBalancer", "ingress", default=None) or ()
     addresses = [i["ip"] for i in ingress if i.get("ip") and i.get("ipMode", "VIP") == "VIP"]
+    family = (objects.spec(service).get("ipFamilies") or [""])[0]
     for port in objects.spec(service).get("ports") or ():
         protocol, number, name = port.get("protocol", "TCP"), port["port"], port.get("name", "")
         if protocol not in ("TCP", "UDP"):
@@ -255,7 +261,7 @@ def _openings(owner: str, service: Obj) -> Iterator[Opening]:
             own = number if number > 1023 else 0
             yield Opening(owner, number, protocol, addresses[0], number, own, False, name, scheme)
         if node_port := port.get("nodePort"):
-            yield Opening(owner, number, protocol, "", node_port, node_port, True, name, scheme)
+            yield Opening(owner, number, protocol, "", node_port, node_port, True, name, scheme, family)
 
 
 def _scheme(port: Obj) -> str:

@@ -248,3 +248,27 @@ async def test_a_static_mapping_whose_port_is_taken_says_so_and_is_tried_again(
             await asyncio.sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_node_port_of_an_ipv6_service_enters_at_the_workers_ipv6_address(world: World) -> None:
+    cidrs = "10.244.0.0/16,fd00:10:244::/56"
+    fabric = Fabric(world.clock, proxy=Proxy(world.client), pod_cidr=cidrs)
+    addresses = ("172.18.0.3", "fc00:f853:ccd:e793::3")
+    fabric.attach(addresses[0], "b-worker", also=addresses[1:])
+    internal = [{"type": "InternalIP", "address": address} for address in addresses]
+    world.apply("nodes", {"metadata": {"name": "b-worker"}, "status": {"addresses": internal}})
+    listener = fabric.attach("fd00:10:244:1::2", "server", node="b-worker").listen(8080, "::")
+    port = free_port()
+    families = {"clusterIPs": ["fd00:10:96::7"], "ipFamilies": ["IPv6"], "type": "NodePort"}
+    world.service("web", "fd00:10:96::7", {"port": 80, "nodePort": port}, **families)
+    world.slice("web", at("fd00:10:244:1::2"), ports=[{"port": 8080}], addressType="IPv6")
+    ports = HostPorts(world.client, fabric)
+    running = asyncio.create_task(ports.run())
+    await opened(ports, "web")
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(10):
+        assert (await listener.accept()).local == ("fd00:10:244:1::2", 8080)
+    writer.close()
+    await writer.wait_closed()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
