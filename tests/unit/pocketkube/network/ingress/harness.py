@@ -61,9 +61,8 @@ class Site:
         self.log: list[str] = []
         self._logged = asyncio.Event()
         self.problems: list[Problem] = []
-        self.proxy = ReverseProxy(
-            self.fabric.attach(PROXY, "traefik", node="worker"), self.find, clock=self.clock, access_log=self._note
-        )
+        self.net = self.fabric.attach(PROXY, "traefik", node="worker")
+        self.proxy = ReverseProxy(self.net, self.find, clock=self.clock, access_log=self._note)
         self._tasks: asyncio.TaskGroup | None = None
         self._next = 10
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketkube.network.ingress.matching import Routes
+from pocketkube.network.ingress.matching import Hosts, Routes
 from pocketkube.network.ingress.request import Request
 from pocketkube.network.ingress.routes import Backend, Match, PathKind, Rule, ValueMatch
 from pocketkube.network.ingress.targets import host_of, parse
@@ -174,3 +174,12 @@ def test_a_more_specific_host_that_has_no_such_path_leaves_it_to_the_next() -> N
     assert routes.find(asked("/wild", "a.example.com")) is wildcard
     assert routes.find(asked("/wild", "x.y.example.com")) is wildcard
     assert routes.find(asked("/wild", "example.org")) is every
+
+
+def test_a_host_costs_its_own_rules_only() -> None:
+    hosts = Hosts()
+    for number in range(1000):
+        hosts.add(f"h{number}.example.com", number, wide=False)
+    hosts.add("*.example.com", 1000, wide=False)
+    hosts.add("", 1001, wide=False)
+    assert list(hosts.find("h7.example.com")) == [[7], [1000], [1001]]

@@ -1,8 +1,11 @@
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from tests.unit.pocketkube.network.ingress.harness import rule, site, table
 
+from pocketkube.clock import Clock
 from pocketkube.network import http
 from pocketkube.network.ingress.routes import Backend, Table
 
@@ -106,3 +109,38 @@ async def test_a_port_that_vanishes_finishes_its_requests() -> None:
         assert (answer.status, answer.body, answer.header("connection")) == (200, b"done", "close")
         await slow_one.write(b"st: h\r\n\r\n")
         assert (await slow_one.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+async def test_clients_that_leave_in_the_middle_leave_nothing_behind() -> None:
+    async def slow(request: http.Request) -> http.Response:
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(50):
+                yield b"x" * 1000
+                await asyncio.sleep(0)
+
+        return http.Response(200, [], pieces())
+
+    partial = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + b"x" * 70000
+    whole = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+    async with site(clock=Clock(speed=100)) as here:  # some wait until they are given up
+        here.serve(handler=slow)
+
+        async def leave(number: int) -> None:
+            stream = await here.connect()
+            with suppress(ConnectionError):
+                await stream.write((whole[:number], whole * 3, partial)[number % 3])
+                for _ in range(number):
+                    await asyncio.sleep(0)
+                if number % 5 == 0:
+                    await stream.read()
+            (stream.close if number % 2 else stream.abort)()
+
+        async with asyncio.TaskGroup() as clients:
+            for number in range(1, 120):
+                clients.create_task(leave(number))
+        assert (await here.get()).status == 200
+        async with asyncio.timeout(20):
+            await here.proxy.drain()
+        here.proxy.pool.close()
+        assert [one for one in here.client.sockets() if one.state == "ESTABLISHED"] == []
+        assert [one for one in here.net.sockets() if one.state != "LISTEN"] == []
