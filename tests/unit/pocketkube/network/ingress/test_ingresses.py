@@ -298,6 +298,24 @@ def test_a_broken_pair_keeps_the_next_secret(shop: Shop) -> None:
     assert len(shop.read().table.listeners[1].certificates) == 1
 
 
+def test_after_a_missing_secret_the_rest_is_not_read(shop: Shop) -> None:
+    chain, key = pair()
+    shop.secret("good", tls_crt=chain, tls_key=key)
+    shop.ingress("web", rule(), tls=[{"secretName": "missing"}, {"secretName": "good"}])
+    assert shop.read().table.listeners[1].certificates == ()
+
+
+@pytest.mark.parametrize(("given", "scheme"), [("https", "https"), ("h2c", "h2c"), ("ftp", None)])
+def test_the_scheme_of_a_service(shop: Shop, given: str, scheme: str | None) -> None:
+    service = shop.service("web", "10.96.0.7", {"name": "http", "port": 80})
+    annotations = {TRAEFIK + "service.serversscheme": given, TRAEFIK + "service.sticky.cookie": "true"}
+    shop.apply("services", {**service, "metadata": {**service["metadata"], "annotations": annotations}})
+    shop.ingress("web", rule())
+    found = shop.read()
+    assert [one.backends[0].scheme for one in rules(found)] == ([scheme] if scheme else [])
+    assert "NotModelled" in [one.reason for one in found.problems]
+
+
 def test_the_table_is_the_same_while_nothing_changes(shop: Shop) -> None:
     """A table that equals the last one costs the reverse proxy nothing, and frozen rules keep their turns."""
     shop.ingress("web", rule(host="a.b"))
