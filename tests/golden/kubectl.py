@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -116,7 +117,11 @@ class Session:
         """Run while shell `commands` run; then end it as the recorder did (by its expected exit code).
 
         The commands start when kubectl has printed that many lines: "Forwarding from ...", "Starting to serve on ...".
+        The recording's local ports may be taken here: free ones stand in for them.
         """
+        local = {number: _free_port() for number in re.findall(r"\b1\d{4}\b", " ".join(args))}
+        args, commands = [_replaced(word, local) for word in args], [_replaced(text, local) for text in commands]
+        recorded = {free: number for number, free in local.items()}
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
                 [str(self._program), *args],
@@ -138,7 +143,8 @@ class Session:
                     cwd=self._folder,
                     check=False,
                 )
-                ran.append(Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode()))
+                texts = (_replaced(stream.decode(errors="replace"), recorded) for stream in (done.stdout, done.stderr))
+                ran.append(Ran(done.returncode, *texts))
             if expected_exit in (0, 143):
                 process.send_signal(signal.SIGTERM if expected_exit == 143 else signal.SIGINT)
             try:
@@ -150,7 +156,17 @@ class Session:
             out.seek(0)
             err.seek(0)
             code = process.returncode if process.returncode >= 0 else 128 - process.returncode
-            return Ran(code, out.read().decode(errors="replace"), err.read().decode(errors="replace")), ran
+            texts = (_replaced(stream.read().decode(errors="replace"), recorded) for stream in (out, err))
+            return Ran(code, *texts), ran
+
+
+def _free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return str(server.getsockname()[1])
+
+
+def _replaced(text: str, by: dict[str, str]) -> str:
+    return re.sub("|".join(map(re.escape, by)), lambda found: by[found[0]], text) if by else text
 
 
 @dataclass(frozen=True)
