@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shlex
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
@@ -478,17 +479,39 @@ def test_a_rollout_behind_an_ingress_is_followed(door: Door) -> None:
 # -- the controller itself; last, for nothing is served meanwhile
 
 
-def test_without_its_pod_nothing_is_served(door: Door) -> None:
+@pytest.fixture
+def controller(door: Door) -> Iterator[Place]:
+    """The namespace of the controller, whose Deployment has as many Pods afterwards as before."""
+    place = Place(door.api, "traefik")
+    replicas = place.require("Deployment", "traefik")["spec"]["replicas"]
+    yield place
+    door.api.patch("Deployment", "traefik", "traefik", {"spec": {"replicas": replicas}})
+    place.endpoints("traefik", replicas)
+
+
+def test_two_pods_of_it_know_the_same(door: Door, controller: Place) -> None:
     name = host()
     door.ingress(name)
     door.until(name)
-    traefik = Place(door.api, "traefik")
-    replicas = traefik.require("Deployment", "traefik")["spec"]["replicas"]
-    try:
-        door.api.patch("Deployment", "traefik", "traefik", {"spec": {"replicas": 0}})
-        script = f"{door.curl(name)} > /dev/null; [ $? -eq 7 ] && echo refused"
-        door.place.sh_until("client", script, seconds=90)
-    finally:
-        door.api.patch("Deployment", "traefik", "traefik", {"spec": {"replicas": replicas}})
-    traefik.endpoints("traefik", replicas)
+    door.api.patch("Deployment", "traefik", "traefik", {"spec": {"replicas": 2}})
+    controller.endpoints("traefik", 2)
+    late = host()
+    door.ingress(late)
+    door.until(late)
+    ask = door.curl(late, "/", "-o", "/dev/null").replace(r"\n%{http_code} %{redirect_url}", r"%{http_code}\n")
+    in_a_row = (
+        f'n=0; missed=0; while [ $n -lt 40 ] && [ $missed -lt 30 ]; do if [ "$({ask})" = 200 ]; then n=$((n+1)); '
+        "else n=0; missed=$((missed+1)); sleep 1; fi; done; echo $n"
+    )
+    assert door.place.sh("client", in_a_row).lines == ["40"]
+
+
+def test_without_its_pod_nothing_is_served(door: Door, controller: Place) -> None:
+    name = host()
+    door.ingress(name)
+    door.until(name)
+    door.api.patch("Deployment", "traefik", "traefik", {"spec": {"replicas": 0}})
+    door.place.sh_until("client", f"{door.curl(name)} > /dev/null; [ $? -eq 7 ] && echo refused", seconds=90)
+    door.api.patch("Deployment", "traefik", "traefik", {"spec": {"replicas": 1}})
+    controller.endpoints("traefik", 1)
     assert door.until(name).body == "web"
