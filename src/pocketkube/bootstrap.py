@@ -26,7 +26,8 @@ def bootstrap(client: Client, zone: Mapping[str, str], api_address: str) -> None
     ranges = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": zone["service_cidr"].split(",")}}
     _ensure(client, "servicecidrs", ranges)
     _ensure(client, "services", _kubernetes_service(zone))
-    _ensure(client, "endpointslices", _kubernetes_endpoints(api_address))
+    _ensure(client, "endpoints", _kubernetes_endpoints(api_address))
+    _ensure(client, "endpointslices", _kubernetes_slice(api_address))
 
 
 async def install_addons(client: Client, without: Collection[str], start: asyncio.Event) -> None:
@@ -88,7 +89,20 @@ def _kubernetes_service(zone: Mapping[str, str]) -> Obj:
 
 
 def _kubernetes_endpoints(address: str) -> Obj:
-    """Written by the API server itself upstream (pkg/controlplane/reconcilers), not by the endpointslice controller."""
+    """Written by the API server itself upstream (pkg/controlplane/reconcilers), as its slice is."""
+    return {
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [
+            {"addresses": [{"ip": address}], "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}]},
+        ],
+    }
+
+
+def _kubernetes_slice(address: str) -> Obj:
     return {
         "metadata": {
             "name": "kubernetes",

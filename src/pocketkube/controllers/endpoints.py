@@ -32,7 +32,14 @@ class EndpointsController(Controller):
         self._triggers = services.TriggerTimes()
         yield "services", own_key
         yield "pods", lambda event: services.of_pod(self.client, event)
-        yield "endpoints", _disturbed
+        yield "endpoints", self._disturbed
+
+    def _disturbed(self, event: Event) -> Iterable[Key]:
+        """Endpoints somebody changed or removed are put right (upstream: at its next sync); those of no Service are
+        somebody's own."""
+        at = objects.key(event.object)
+        if self.client.find("services", *at) is not None:
+            yield at
 
     async def reconcile(self, at: Key) -> float | None:
         service = self.client.find("services", *at)
@@ -112,11 +119,6 @@ class EndpointsController(Controller):
                 text = f"Failed to update endpoint {name}: {error.message}"
                 self.client.record(found, "Warning", "FailedToUpdateEndpoint", text)
             raise
-
-
-def _disturbed(event: Event) -> Iterable[Key]:
-    """Endpoints somebody changed or removed are put right (upstream: at its next sync)."""
-    yield objects.key(event.object)
 
 
 def _address(service: Obj, pod: Obj, ip: str) -> Obj:

@@ -88,3 +88,13 @@ def test_truncation_keeps_ready_addresses_and_cuts_in_proportion() -> None:
     assert truncated(few, 2) == [{"addresses": many(2)}]
     two = [{"addresses": many(6), "ports": []}, {"addresses": many(3), "ports": []}]
     assert [len(subset["addresses"]) for subset in truncated(two, 6)] == [4, 2]
+
+
+async def test_endpoints_of_no_service_are_somebodys_own(world: World) -> None:
+    world.create("endpoints", {"metadata": {"name": "mine"}, "subsets": [{"addresses": [{"ip": "10.0.0.24"}]}]})
+    world.service("web", {"app": "web"})
+    await world.until(lambda: world.find("endpoints", "web") is not None)
+    await world.settle()
+    world.patch("endpoints", "mine", lambda copy: copy["metadata"].update(labels={"a": "b"}))
+    await world.settle()
+    assert world.find("endpoints", "mine") is not None
