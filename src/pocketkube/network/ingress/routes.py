@@ -113,7 +113,7 @@ class Backend:
     weight: int = 1
     filters: tuple[Filter, ...] = ()
     scheme: str = "http"
-    """http, https (the backend speaks TLS, its certificate is not verified), or h2c."""
+    """http, https (the backend speaks TLS, its certificate is not verified), or h2c (not supported: 502)."""
     answer: int | None = None
 
 
