@@ -25,8 +25,7 @@ class ServiceCIDRController(Controller):
     name = "service-cidr-controller"
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
-        yield "servicecidrs", self._all_that_may_go
-        yield "servicecidrs", own_key
+        yield "servicecidrs", lambda event: [*self._all_that_may_go(event), *own_key(event)]
         yield "ipaddresses", self._freed
 
     def _freed(self, event: Event) -> Iterable[Key]:
