@@ -1,1 +1,1 @@
-"""Pod logs, exec and attach: the requests whose answers are streams of bytes."""
+"""The requests whose answers are streams of bytes: pod logs, exec, attach, port-forward and the proxies."""

@@ -1,8 +1,8 @@
 """pods/portforward: connections of the client's machine, carried into a pod.
 
 Three ways in: SPDY/3.1 (kubectl before 1.31, k9s), the same SPDY inside a WebSocket (kubectl since 1.31), and channels
-of a WebSocket (the Python client). Models k8s.io/cri-streaming's portforward and the copying of containerd's
-PortForward. Left out: the base64 channels, the idle time-out of four hours.
+of a WebSocket (the Python client).
+Models k8s.io/cri-streaming's portforward. Left out: the base64 channels, the idle time-out of four hours.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from aiohttp import WSMsgType, web
 
@@ -18,22 +18,18 @@ from pocketkube import objects
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Query, Request, Target
 from pocketkube.apiserver.streams import upgrade
+from pocketkube.apiserver.streams.carrying import Carrier
 from pocketkube.apiserver.streams.inbox import Inbox
 from pocketkube.apiserver.streams.multiplex import Connection, Refused, Stream, Wire
-from pocketkube.apiserver.streams.runtime import Duplex, PortForwarder
 from pocketkube.apiserver.streams.targets import find_pod, require_create, runtime_of
 from pocketkube.errors import BadRequest, StatusError
 from pocketkube.resources.base import Resource
 
-T = TypeVar("T")
 PROTOCOL: Final = "portforward.k8s.io"
 TUNNEL: Final = f"SPDY/3.1+{PROTOCOL}"
 CHANNELS: Final = "v4.channel.k8s.io"
 STREAMS_WITHIN: Final = 30.0
 """Seconds between a connection's first stream and its second."""
-LINGER: Final = 0.5
-"""Seconds without a byte after which the second direction of a connection is given up once the first has ended."""
-
 DRAIN: Final = 10.0
 """Seconds a pod has to read what a client has sent before it went away."""
 
@@ -50,7 +46,7 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
         if error.code == 503:
             raise
         return web.Response(status=error.code, text=error.message)  # the kubelet's answer, passed on as it is
-    forward = Forward(forwarder, api.clock.speed, lambda: api.stopping)
+    forward = Forward(Carrier(forwarder, api.clock.speed), lambda: api.stopping)
     if asked == upgrade.SPDY.lower():
         offers = upgrade.offered(request, upgrade.VERSION_HEADER)
         if PROTOCOL not in offers:
@@ -93,20 +89,11 @@ def _ports(query: Query) -> list[int]:
     return ports
 
 
-class Readable(Protocol):
-    """The client's side of one connection."""
-
-    async def read(self) -> bytes: ...
-
-    async def write(self, data: bytes, /) -> object: ...
-
-
 class Forward:
-    """One client's connections into one pod. `speed`: cluster seconds per second; `stopping`: the server is."""
+    """One client's connections into one pod. `stopping`: the server is."""
 
-    def __init__(self, forwarder: PortForwarder, speed: float, stopping: Callable[[], bool]) -> None:
-        self._forwarder = forwarder
-        self._linger = LINGER / speed
+    def __init__(self, carrier: Carrier, stopping: Callable[[], bool]) -> None:
+        self._carrier = carrier
         self._stopping = stopping
 
     async def spdy(self, wire: Wire) -> None:
@@ -146,7 +133,7 @@ class Forward:
         assert pair.data is not None
         assert pair.error is not None
         data, error = pair.data, pair.error
-        text = await self.carry(pair.port, data)
+        text = await self._carrier.carry(pair.port, data)
         if text is None:
             await data.finish()
             await error.finish()
@@ -165,7 +152,7 @@ class Forward:
 
         async def one(index: int) -> None:
             client = _Channel(socket, 2 * index, inboxes[index])
-            text = await self.carry(ports[index], client)
+            text = await self._carrier.carry(ports[index], client)
             inboxes[index].end()  # what the client still sends is dropped
             if text is not None:
                 with suppress(BrokenPipeError):
@@ -205,74 +192,6 @@ class Forward:
                     raise
                 task.uncancel()
                 timeout = DRAIN
-
-    async def carry(self, port: int, client: Readable) -> str | None:
-        """One connection from its beginning to its end; the text for the client when something went wrong."""
-        try:
-            pod = await self._forwarder.connect(port)
-        except OSError as error:
-            return self._text(port, str(error))
-        try:
-            await self._both_ways(client, pod)
-        except ConnectionError as error:
-            return self._text(port, self._forwarder.failed(pod, error))
-        finally:
-            pod.close()
-        return None
-
-    def _text(self, port: int, why: str) -> str:
-        return f"error forwarding port {port} to pod {self._forwarder.sandbox}, uid : {why}"
-
-    async def _both_ways(self, client: Readable, pod: Duplex) -> None:
-        """Copy until both directions have ended, or one has and nothing moves in the other. Raises what the pod's
-        side of the connection raises; the client's side just ends."""
-        moved = 0
-
-        async def copy(read: Callable[[], Awaitable[bytes]], write: Callable[[bytes], Awaitable[object]]) -> None:
-            nonlocal moved
-            while data := await read():
-                await write(data)
-                moved += len(data)
-
-        async def inward() -> None:
-            try:
-                await copy(lambda: _client(client.read()), pod.write)
-            except _ClientGone:
-                pod.close()  # nobody is left to read an answer
-            else:
-                pod.write_eof()
-
-        async def outward() -> None:
-            with suppress(_ClientGone):
-                await copy(pod.read, lambda data: _client(client.write(data)))
-
-        waiting = {asyncio.ensure_future(inward()), asyncio.ensure_future(outward())}
-        try:
-            done, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            while rest:
-                for task in done:
-                    task.result()
-                before = moved
-                done, rest = await asyncio.wait(rest, timeout=self._linger)
-                if not done and moved == before:
-                    return
-            for task in done:
-                task.result()
-        finally:
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
-
-
-class _ClientGone(Exception):
-    """The client has reset its stream, or its connection is gone."""
-
-
-async def _client(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except ConnectionError:
-        raise _ClientGone from None
 
 
 class _Pair:

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.pocketkube.apiserver.streams.spdy_client import SpdyClient, running, upgraded
 from tests.unit.pocketkube.apiserver.world import PODS, World
 
-from pocketkube.apiserver.streams import portforward, spdy
+from pocketkube.apiserver.streams import carrying, portforward, spdy
 from pocketkube.network.stream import Stream
 
 PATH = f"{PODS}/p/portforward"
@@ -149,7 +149,7 @@ async def test_who_goes_on_talking_to_a_half_closed_connection_is_heard(pod: Wor
             pass
         for _ in range(3):
             await stream.write(b"x")
-            await asyncio.sleep(portforward.LINGER / 2)
+            await asyncio.sleep(carrying.LINGER / 2)
         stream.close()
 
     pod.network.listening[POD, 80] = slow
