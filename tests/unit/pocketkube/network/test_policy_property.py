@@ -391,16 +391,22 @@ async def check(history: list[World]) -> None:
                 assert sctp == expected(world, source, target, port, "SCTP", v6), about
 
 
-def names_differ() -> list[World]:
-    """Rarely drawn: the same port name stands for different numbers at both ends."""
+def rarely_drawn(policy: Spec, *labels: dict[str, str]) -> list[World]:
+    """One policy in x, two pods of x and y that call different ports http, and the labels x's pod has in turn."""
     a = Pod("x", "a", "worker", ("10.244.1.2", "fd00:10:244:1::2"), (("http", 80, "TCP"),))
     b = Pod("y", "b", "worker2", ("10.244.2.2", "fd00:10:244:2::2"), (("http", 81, "TCP"),))
-    policy = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"ports": [{"port": "http"}]}]}
-    return [World({name: {} for name in NAMESPACES}, {a: {}, b: {}}, {("x", "one"): policy})]
+    return [World({name: {} for name in NAMESPACES}, {a: held, b: {}}, {("x", "one"): policy}) for held in labels]
 
 
-@example(names_differ())
-@settings(max_examples=250, deadline=None)
+NAMED = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"ports": [{"port": "http"}]}]}
+RELABELLED = {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]}
+NOT_IN = {"podSelector": {"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["a"]}]}}
+
+
+@example(rarely_drawn(NAMED, {}))
+@example(rarely_drawn(RELABELLED, {"app": "web"}, {"app": "db"}, {"app": "web"}))
+@example(rarely_drawn(NOT_IN, {}, {"tier": "a"}, {"tier": "b"}))
+@settings(max_examples=200, deadline=None)
 @given(histories())
 def test_what_is_enforced_is_what_the_documentation_says(history: list[World]) -> None:
     asyncio.run(check(history))
