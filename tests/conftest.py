@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 with contextlib.suppress(ValueError):  # not the main thread
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Clusters side by side do not fight for 8080 and 8443, whoever starts them; a test that wants a port asks for one.
+os.environ |= {"KINDLAB_HTTP_PORT": "0", "KINDLAB_HTTPS_PORT": "0"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -56,8 +59,6 @@ def pocket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Status]:
         patch.setenv("KINDLAB_WORK", str(work))
         patch.setenv("KINDLAB_COURSE", str(ROOT))
         patch.delenv("KUBECONFIG", raising=False)
-        for port in ("KINDLAB_HTTP_PORT", "KINDLAB_HTTPS_PORT"):  # tests side by side do not fight for 8080
-            patch.setenv(port, "0")
         cluster = Pocket(f"test{os.getpid()}", http_port=0, https_port=0)
         status = cluster.up(lambda text: None)
         remember(status)

@@ -26,8 +26,6 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "KINDLAB_HOME": str(tmp_path / "home"),
         "KINDLAB_WORK": str(tmp_path / "work"),
         "KINDLAB_COURSE": str(ROOT),
-        "KINDLAB_HTTP_PORT": "0",
-        "KINDLAB_HTTPS_PORT": "0",
     }
 
 
