@@ -53,7 +53,8 @@ class RESOURCE(Resource):
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         if spec.get("parameters") is not None:
-            spec["parameters"].setdefault("scope", "Cluster")
+            if spec["parameters"].get("scope") is None:  # always written, as null when it was not given
+                spec["parameters"]["scope"] = "Cluster"
             spec["parameters"].setdefault("kind", "")
             spec["parameters"].setdefault("name", "")
 

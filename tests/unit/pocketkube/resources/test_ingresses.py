@@ -102,7 +102,7 @@ def test_the_address_column_and_status(held: Registry) -> None:
 
 
 def test_classes_default_their_scope_and_keep_their_controller(held: Registry) -> None:
-    parameters = {"kind": "Limits", "name": "x", "apiGroup": "example.com"}
+    parameters = {"kind": "Limits", "name": "x", "apiGroup": "example.com", "scope": None}  # as it is decoded
     made = held.create("ingressclasses", ingress_class("c", default=True, parameters=parameters))
     assert made["spec"]["parameters"]["scope"] == "Cluster"
     assert held.resources["ingressclasses"].row(made)[:3] == ["c (default)", "example.com/c", "Limits.example.com/x"]
