@@ -331,3 +331,36 @@ def test_udp_node_ports(duo: Place, nodes: list[Obj]) -> None:
     for node in nodes:
         ask = f"echo hostname | nc -u -w 2 {internal_ip(node)} {node_port(duo, 'web')}"
         duo.sh_until("client1", f'[ "$({ask})" = near ] && echo there')
+
+
+# -- other addresses
+
+
+def test_an_external_ip_leads_to_the_service_from_pods_and_nodes(duo: Place, nodes: list[Obj]) -> None:
+    address = "203.0.113.250"
+    if ":" in internal_ip(nodes[0]):
+        pytest.skip("the address is an IPv4 one")
+    duo.start(service("web", port(80, 8080), externalIPs=[address]), server("near", nodes[0]))
+    duo.endpoints("web", pods=["near"])
+    for client in ("client0", "client1", "host1"):
+        duo.sh_until(client, f'[ "$({curl(f"http://{address}/hostname")})" = near ] && echo there')
+
+
+def test_the_topology_annotation_gives_each_zone_its_share(duo: Place, nodes: list[Obj]) -> None:
+    zones = [node["metadata"]["labels"].get("topology.kubernetes.io/zone") for node in nodes]
+    if None in zones or zones[0] == zones[1] or len(workers(duo.api)) != 2:
+        pytest.skip("needs two workers in two zones")
+    made = service("web", port(80, 8080))
+    made["metadata"]["annotations"] = {"service.kubernetes.io/topology-mode": "Auto"}
+    duo.start(made, *(server(f"web-{n}", nodes[n % 2]) for n in range(4)))
+
+    def hinted(found: list[Obj]) -> bool:
+        given = [e["hints"]["forZones"][0]["name"] for s in found for e in s.get("endpoints") or () if e.get("hints")]
+        return sorted(given) == sorted(2 * zones)
+
+    duo.until("EndpointSlice", hinted, labels="kubernetes.io/service-name=web")
+    duo.sh_until(
+        "client0", f"for i in $(seq 12); do {curl(url(duo, 'web'))}; echo; done | grep -q 'web-[13]' || echo near"
+    )
+    assert many(duo, "client0", url(duo, "web"), 15) == {"web-0", "web-2"}
+    assert many(duo, "client1", url(duo, "web"), 15) == {"web-1", "web-3"}
