@@ -259,6 +259,9 @@ class Api:
         """What the cluster says about a kind, in any spelling. Raises ApiError 404 for one it does not serve."""
         found = self._kinds.get(kind.lower())
         if found is None:
+            self.__dict__.pop("_kinds", None)  # a CustomResourceDefinition may have brought it since
+            found = self._kinds.get(kind.lower())
+        if found is None:
             raise ApiError(404, "NotFound", f'the cluster serves no kind "{kind}"')
         return found
 

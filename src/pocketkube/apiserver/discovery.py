@@ -129,7 +129,7 @@ def _resources(kind: Resource) -> Iterator[Obj]:
         "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": list(kind.verbs),
+        "verbs": list(kind.discovered_verbs),
     }
     if kind.short_names:
         entry["shortNames"] = list(kind.short_names)

@@ -148,6 +148,10 @@ class Resource:
     # -- versions: of a kind with several, each is a declaration of its own, and one of them is stored
 
     @property
+    def discovered_verbs(self) -> tuple[str, ...]:
+        return self.verbs
+
+    @property
     def stored_version(self) -> str:
         return self.version
 

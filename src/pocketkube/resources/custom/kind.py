@@ -68,6 +68,10 @@ class CustomResource(Resource):
     # -- versions
 
     @property
+    def discovered_verbs(self) -> tuple[str, ...]:
+        return _TERMINATING_VERBS if self.terminating else self.verbs
+
+    @property
     def stored_version(self) -> str:
         return self.storage_version
 
@@ -282,7 +286,7 @@ def _declare(definition: Obj, version: Obj, names: Obj, storage: str) -> type[Cu
         "short_names": tuple(names.get("shortNames") or ()),
         "categories": tuple(names.get("categories") or ()),
         "namespaced": spec["scope"] == "Namespaced",
-        "verbs": _TERMINATING_VERBS if terminating else _VERBS,
+        "verbs": _VERBS,
         "has_status": subresources.get("status") is not None,
         "scale": _scale(subresources.get("scale")),
         "columns": printing.columns(shown),
