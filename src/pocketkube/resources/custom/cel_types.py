@@ -9,7 +9,6 @@ compared in order.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -86,18 +85,23 @@ def _timed(text: str, form: str) -> Any:
 # -- the parsed expression: google.api.expr.v1alpha1.CheckedExpr, read field by field
 
 
-@dataclass
 class Node:
-    """One message of the wire format; `kids` by field number."""
+    """One message of the wire format; `kids` by field number, parsed when first looked at."""
 
-    kids: dict[int, list[Any]]
+    def __init__(self, kids: dict[int, list[Any]]) -> None:
+        self.kids = kids
+        self._nodes: dict[int, list[Node]] = {}
+
+    def many(self, number: int) -> list[Node]:
+        if number not in self.kids:
+            return []
+        found = self._nodes.get(number)
+        if found is None:
+            found = self._nodes[number] = [parse(data) for data in self.kids[number]]
+        return found
 
     def one(self, number: int) -> Node | None:
-        found = self.kids.get(number)
-        return parse(found[0]) if found else None
-
-    def many(self, number: int) -> Iterator[Node]:
-        yield from (parse(data) for data in self.kids.get(number, ()))
+        return self.many(number)[0] if number in self.kids else None
 
     def text(self, number: int) -> str:
         found = self.kids.get(number)
@@ -147,24 +151,31 @@ class Undefined(Exception):
     offset: int
 
 
-class Checker:
-    """Follows one checked expression through the schema of `self` and `oldSelf`."""
+class Expression:
+    """What the library has parsed."""
 
-    def __init__(self, serialized: bytes, schema: Schema) -> None:
+    def __init__(self, serialized: bytes) -> None:
         checked = parse(parse(serialized).kids[2][0])
-        self.expression = checked.one(4) or Node({})
+        self.root = checked.one(4) or Node({})
         info = checked.one(5) or Node({})
-        self._offsets = {entry.number(1): entry.number(2) for entry in info.many(4)}
+        self.offsets = {entry.number(1): entry.number(2) for entry in info.many(4)}
         self.names = {(entry.one(2) or Node({})).text(1) for entry in checked.many(2)}
         """Every variable the expression refers to."""
+
+
+class Checker:
+    """Follows one expression through the schema of `self` and `oldSelf`."""
+
+    def __init__(self, expression: Expression, schema: Schema) -> None:
+        self._expression = expression
         self.scope: dict[str, Schema | None] = {"self": schema, "oldSelf": schema}
 
     def check(self) -> str:
         """The expression's type where the schema tells it, else "". Raises Undefined."""
-        return type_of(self._infer(self.expression, self.scope))
+        return type_of(self._infer(self._expression.root, self.scope))
 
     def _at(self, node: Node) -> int:
-        return self._offsets.get(node.number(2), 0)
+        return self._expression.offsets.get(node.number(2), 0)
 
     def _infer(self, node: Node, scope: dict[str, Schema | None]) -> Schema | None:
         if (constant := node.one(3)) is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from cel_expr_python import cel
@@ -87,19 +87,26 @@ def _compile(rule: dict[str, Any], schema: Schema) -> Compiled:
 def _expression(text: str, schema: Schema, optional: bool) -> tuple[Any, str, bool, str]:
     """(program, type or "", whether it uses oldSelf, what is wrong)."""
     try:
-        parsed = _environment().compile(text)
-        checker = cel_types.Checker(parsed.serialize(), schema)
+        parsed, expression = _parsed(text)
+        checker = cel_types.Checker(expression, schema)
         if optional:
             checker.scope["oldSelf"] = None
         inferred = checker.check()
         kind = _library_type(parsed) or inferred
-        uses_old_self = "oldSelf" in checker.names
-        program = _environment().compile(_OPTIONAL.format(text)) if optional and uses_old_self else parsed
+        uses_old_self = "oldSelf" in expression.names
+        program = _parsed(_OPTIONAL.format(text))[0] if optional and uses_old_self else parsed
     except RuntimeError as error:
         return None, "", False, str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
     except cel_types.Undefined as error:
         return None, "", False, _pointed(text, error)
     return program, kind, uses_old_self, ""
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> tuple[Any, cel_types.Expression]:
+    """Kept: several versions have the same rules, and they are looked at when written and when used."""
+    parsed = _environment().compile(text)
+    return parsed, cel_types.Expression(parsed.serialize())
 
 
 def _library_type(parsed: Any) -> str:
