@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -121,6 +122,7 @@ class Response:
 
 
 Handler = Callable[[Request], Awaitable[Response]]
+_REQUEST_LINE = re.compile(rb"[^ ]+ [^ ]+ HTTP/[0-9]\.[0-9]\r?")
 BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
 )
@@ -182,6 +184,8 @@ async def _read_request(stream: ByteStream, connection: h11.Connection) -> Reque
             if not data and head is not None:
                 return None
             connection.receive_data(data)
+            if head is None:
+                _check_first_line(connection)
         elif type(event) is h11.Data:
             body.append(bytes(event.data))
         elif type(event) is h11.Request:
@@ -200,6 +204,16 @@ async def _read_request(stream: ByteStream, connection: h11.Connection) -> Reque
         stream.remote,
         stream.local,
     )
+
+
+def _check_first_line(connection: h11.Connection) -> None:
+    """What cannot become a request is refused at its first line; h11 would wait for an empty one.
+
+    Raises h11.RemoteProtocolError.
+    """
+    line, end, _ = connection.trailing_data[0].lstrip(b"\r\n").partition(b"\n")
+    if end and not _REQUEST_LINE.fullmatch(line):
+        raise h11.RemoteProtocolError("malformed request line")
 
 
 async def _send_response(stream: ByteStream, connection: h11.Connection, request: Request, response: Response) -> None:

@@ -105,6 +105,13 @@ async def test_100_continue_comes_before_the_body_is_read() -> None:
     assert (await stream.read()).endswith(b"\r\n\r\nok")
 
 
+async def test_a_first_line_that_is_no_request_gets_400_at_once() -> None:
+    stream = await Server().connect()
+    await stream.write(b"hostName\n")  # and nothing more, nor an end
+    async with asyncio.timeout(5):
+        assert (await stream.read()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
 @pytest.mark.parametrize("raw", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"GET /\r\n\r\n"])
 async def test_what_is_malformed_gets_400_and_the_connection_ends(raw: bytes) -> None:
     said = await talk(raw)
