@@ -3,17 +3,18 @@
 Models apiserver/pkg/cel/escaping.go and the type information of apiextensions-apiserver/pkg/apiserver/schema/cel
 (model, values.go). The checker walks the expression the library has parsed, as the library knows no Kubernetes types:
 it finds fields that are not there and comparisons of types that never match. Left out: lists of type set and map are
-compared in order.
+compared in order; fields of format date, date-time and duration can only be asked for (`has`), as the library takes no
+times from outside: a rule that reads one is refused.
 """
 
 from __future__ import annotations
 
+import base64
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final
 
-from pocketkube import duration
 from pocketkube.resources.custom.schemas import EMBEDDED, INT_OR_STRING, Schema, additional, items, properties
 
 _RESERVED: Final = frozenset(
@@ -63,23 +64,10 @@ def value(held: Any, schema: Schema | None) -> Any:
         return [value(item, inner) for item in held]
     if isinstance(held, int) and not isinstance(held, bool) and schema.get("type") == "number":
         return float(held)
-    return _timed(held, schema.get("format", "")) if isinstance(held, str) else held
-
-
-def _timed(text: str, form: str) -> Any:
-    try:
-        match form:
-            case "date" | "date-time":
-                return duration.parse_time(text) if form == "date-time" else datetime.fromisoformat(f"{text}T00:00:00Z")
-            case "duration":
-                return timedelta(seconds=duration.go_seconds(text))
-            case "byte":
-                import base64
-
-                return base64.b64decode(text)
-    except ValueError:
-        pass
-    return text
+    if isinstance(held, str) and schema.get("format") == "byte":
+        with suppress(ValueError):
+            return base64.b64decode(held)
+    return held
 
 
 # -- the parsed expression: google.api.expr.v1alpha1.CheckedExpr, read field by field
@@ -182,11 +170,11 @@ class Checker:
             kinds = {2: "boolean", 3: "integer", 5: "number", 6: "string"}
             return next(({"type": name} for number, name in kinds.items() if number in constant.kids), None)
         if (ident := node.one(4)) is not None:
-            return scope.get(ident.text(1))
+            return self._readable(scope.get(ident.text(1)), node)
         if (select := node.one(5)) is not None:
             held = self._infer(select.one(1) or Node({}), scope)
             found = self._select(held, select.text(2), node)
-            return {"type": "boolean"} if select.number(3) else found
+            return {"type": "boolean"} if select.number(3) else self._readable(found, node)
         if (call := node.one(6)) is not None:
             return self._call(call, node, scope)
         if (made := node.one(7)) is not None:
@@ -195,6 +183,12 @@ class Checker:
         if (loop := node.one(9)) is not None:
             return self._comprehension(loop, scope)
         return None
+
+    def _readable(self, held: Schema | None, node: Node) -> Schema | None:
+        if type_of(held) in ("timestamp", "duration") and held is not None:
+            text = f"fields of format {held['format']} cannot be read in rules by this cluster"
+            raise Undefined(text, self._at(node))
+        return held
 
     def _select(self, held: Schema | None, name: str, node: Node) -> Schema | None:
         if held is None or held.get(INT_OR_STRING):
