@@ -181,3 +181,73 @@ def test_explain_reads_the_schema(kubectl: Kubectl) -> None:
     shown = kubectl.ok("explain", "service.spec.ports")
     assert "targetPort" in shown
     assert "KIND:       Service" in shown
+
+
+CRONTABS = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: crontabs.stable.example.com
+spec:
+  group: stable.example.com
+  scope: Namespaced
+  names: {plural: crontabs, singular: crontab, kind: CronTab, shortNames: [ct], categories: [all]}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        required: [spec]
+        properties:
+          spec:
+            description: What runs, and when.
+            type: object
+            required: [cronSpec]
+            properties:
+              cronSpec: {type: string, description: Five fields.}
+              replicas: {type: integer, minimum: 1, default: 1}
+          status:
+            type: object
+            properties: {replicas: {type: integer}}
+    additionalPrinterColumns:
+    - {name: Spec, type: string, jsonPath: .spec.cronSpec}
+    - {name: Age, type: date, jsonPath: .metadata.creationTimestamp}
+    subresources:
+      status: {}
+      scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}
+"""
+CRONTAB = """
+apiVersion: stable.example.com/v1
+kind: CronTab
+metadata: {name: mine}
+spec: {cronSpec: "* * * * */5"}
+"""
+
+
+def test_a_kind_of_ones_own(kubectl: Kubectl) -> None:
+    kubectl.ok("apply", "-f", "-", stdin=CRONTABS)
+    kubectl.ok("wait", "--for=condition=Established", "crd/crontabs.stable.example.com", "--timeout=30s")
+    assert "crontab.stable.example.com/mine created" in kubectl.ok("apply", "-f", "-", stdin=CRONTAB)
+    header, row = kubectl.ok("get", "ct").splitlines()
+    assert header.split() == ["NAME", "SPEC", "AGE"]
+    assert row.startswith("mine")
+    assert "crontab.stable.example.com/mine" in kubectl.ok("get", "all")
+    explained = kubectl.ok("explain", "crontab.spec")
+    assert "What runs, and when." in explained
+    assert "cronSpec\t<string> -required-" in explained
+    assert "Cron Spec:  * * * * */5" in kubectl.ok("describe", "ct", "mine")
+    changed = CRONTAB.replace("*/5", "*/9")
+    assert "crontab.stable.example.com/mine configured" in kubectl.ok("apply", "-f", "-", stdin=changed)
+    kubectl.ok("scale", "ct/mine", "--replicas=3")
+    assert kubectl.json("get", "ct", "mine")["spec"] == {"cronSpec": "* * * * */9", "replicas": 3}
+    typo = kubectl.run("apply", "-f", "-", stdin=CRONTAB.replace("cronSpec", "cronspec"))
+    assert typo.returncode == 1
+    assert 'unknown field "spec.cronspec"' in typo.stderr
+    patched = kubectl.run("patch", "ct", "mine", "-p", "{}")
+    assert "application/strategic-merge-patch+json is not supported by stable.example.com/v1" in patched.stderr
+    kubectl.ok("delete", "crd", "crontabs.stable.example.com")
+    gone = kubectl.run("get", "ct")
+    assert gone.returncode == 1
+    assert "the server" in gone.stderr

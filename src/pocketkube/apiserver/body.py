@@ -9,9 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
-from pocketkube import schema
+from pocketkube import fields, objects, schema
 from pocketkube.apiserver.request import Request
-from pocketkube.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from pocketkube.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
 
@@ -76,6 +76,9 @@ async def read_kind(request: Request, kind: Resource, validation: str) -> Obj:
     if given_version != kind.api_version:
         text = f"the API version in the data ({given_version}) does not match"
         raise BadRequest(f"{text} the expected API version ({kind.api_version})")
+    if given_kind != kind.kind:
+        cause = fields.invalid("kind", given_kind, f"must be {kind.kind}")
+        raise Invalid.of(f"{given_kind}.{kind.group}", objects.meta(obj).get("name", ""), [cause])
     obj["apiVersion"], obj["kind"] = given_version, given_kind
     return obj
 

@@ -152,9 +152,6 @@ class CustomResource(Resource):
         return {name: value for name, value in obj.items() if name != "metadata"}
 
     def validate(self, obj: Obj) -> Iterator[Cause]:
-        if wrong := list(self._type_meta(obj)):
-            yield from wrong
-            return
         causes = [
             *values.validate(obj, self.schema),
             *self._scale_causes(obj, "spec"),
@@ -166,9 +163,6 @@ class CustomResource(Resource):
         yield from self._rule_causes(obj, None, causes)
 
     def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
-        if wrong := list(self._type_meta(new)):
-            yield from wrong
-            return
         correlated = Correlated(new, old, self.schema)
         causes = values.validate(new, self.schema, correlated=correlated)
         causes += [*self._scale_causes(new, "spec"), *self._scale_causes(new, "status")]
@@ -188,10 +182,6 @@ class CustomResource(Resource):
             causes += lists.duplicates(new, self.schema)
         yield from causes
         yield from self._rule_causes(new, old, causes)
-
-    def _type_meta(self, obj: Obj) -> Iterator[Cause]:
-        if obj.get("kind") != self.kind:
-            yield fields.invalid("kind", obj.get("kind"), f"must be {self.kind}")
 
     def _scale_causes(self, obj: Obj, side: str) -> Iterator[Cause]:
         if self.scale is None:
