@@ -201,6 +201,14 @@ class PodNetwork:
             answering.deliver(data, here)
             return
         found = flows.get(to)
+        asker = self.fabric.host(to[0]) if found is None and conntrack.established(here, to) else None
+        if asker is not None:  # an answer keeps its source, whatever the CNI would make of a new flow
+            receiver = asker.datagram(*to)
+            if receiver is None:
+                socket.unreachable(to)
+            else:
+                receiver.deliver(data, here)
+            return
         if found is None or not self._goes_on(found[0]):
             try:  # a flow to an endpoint that is gone is forgotten
                 way = self._reach(to[0], to[1], "UDP")

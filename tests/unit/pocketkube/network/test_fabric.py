@@ -279,3 +279,13 @@ async def test_sockets_are_listed_with_their_states(a: PodNetwork, b: PodNetwork
     server.close()
     client.close()
     assert [s.state for s in (*a.sockets(), *b.sockets())] == ["LISTEN", "UNCONN"]
+
+
+async def test_a_pods_answer_to_another_node_comes_from_the_pod(fabric: Fabric, b: PodNetwork) -> None:
+    with b.bind_udp(8081) as server, fabric.node("worker").bind_udp() as client:
+        client.connect(("10.244.2.2", 8081))
+        client.send(b"hostName")
+        data, asker = await server.recvfrom()
+        assert asker[0] == "172.18.0.3"
+        server.sendto(data, asker)
+        assert await client.recvfrom() == (b"hostName", ("10.244.2.2", 8081))
