@@ -10,8 +10,10 @@ import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from secrets import token_hex
 from typing import Any, NamedTuple, TypeVar
 
+from kindlab import workspace
 from kindlab.api import STRATEGIC_PATCH, Api, Obj
 from kindlab.checks.host import ExecBackend
 from kindlab.checks.live import LiveLab, is_ready, rolled_out
@@ -238,6 +240,16 @@ class Place(LiveLab):
         """Wait until nothing answers at a port any more."""
         script = f'out=$( {ask(host, number, protocol)} ); [ -z "$out" ] && echo silent'
         self.sh_until(pod, script, seconds=seconds)
+
+
+def place(api: Api, name: str) -> Place:
+    """A fresh namespace named after a test, in which Pods may do anything; whoever makes it deletes it."""
+    text = name.removeprefix("test_").replace("_", "-").partition("[")[0][:40].strip("-")
+    namespace = f"net-{text}-{token_hex(2)}"
+    workspace.make_namespace(api, namespace)
+    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
+    api.patch("Namespace", namespace, None, {"metadata": {"labels": labels}})
+    return Place(api, namespace)
 
 
 def ask(host: str, number: int, protocol: str = "TCP") -> str:
