@@ -1,7 +1,8 @@
 """The Gateway API as a provider of routes: its listeners, and the conditions that say what became of its objects.
 
 Everything is computed anew from the stored objects whenever one of them changed; conditions are written only where
-they differ, and keep their transition times while their status stays.
+they differ, and keep their transition times while their status stays. Types, reasons and messages are Traefik's
+(pkg/provider/kubernetes/gateway), except that a protocol it does not know is UnsupportedProtocol, as specified.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from pocketkube.client import Client
 from pocketkube.duration import format_time
 from pocketkube.errors import StatusError
 from pocketkube.network.ingress import gateways, httproutes
-from pocketkube.network.ingress.gateways import CLASSES, CONTROLLER, FINE, GATEWAYS, GRANTS, ROUTES, OpenListener
+from pocketkube.network.ingress.gateways import CLASSES, CONTROLLER, GATEWAYS, GRANTS, ROUTES, OpenListener
 from pocketkube.network.ingress.httproutes import Attached
 from pocketkube.network.ingress.problems import Problem
-from pocketkube.network.ingress.routes import Listener, Rule
+from pocketkube.network.ingress.routes import Certificate, Listener, Rule
 from pocketkube.network.ingress.server import Problem as Unserved
 from pocketkube.network.ingress.tls_secrets import certificate
 from pocketkube.objects import Obj
@@ -42,6 +43,8 @@ FEATURES: Final = (
     "HTTPRoutePortRedirect",
     "HTTPRouteQueryParamMatching",
     "HTTPRouteRequestMirror",
+    "HTTPRouteRequestMultipleMirrors",
+    "HTTPRouteRequestPercentageMirror",
     "HTTPRouteRequestTimeout",
     "HTTPRouteResponseHeaderModification",
     "HTTPRouteSchemeRedirect",
@@ -66,7 +69,7 @@ class GatewayApi:
         self._routes: list[Attached] = []
 
     def listeners(self) -> tuple[Listener, ...]:
-        self._open = gateways.listeners(self._client, self._ports, lambda *at: certificate(self._client, *at))
+        self._open = gateways.listeners(self._client, self._ports, self._certificate)
         self._routes = httproutes.attach(self._client, self._open)
         return tuple(
             Listener(
@@ -78,6 +81,11 @@ class GatewayApi:
             for n, one in enumerate(self._open)
             if not one.wrong
         )
+
+    def _certificate(self, namespace: str, name: str) -> Certificate:
+        if self._client.find("secrets", namespace, name) is None:
+            raise ValueError(f'getting secret: secret "{name}" not found')
+        return certificate(self._client, namespace, name)
 
     def report(self, unserved: Sequence[Unserved]) -> Iterable[Problem]:
         """Say in every object's conditions what was found. There are no Events: the conditions say it all."""
@@ -106,17 +114,16 @@ class GatewayApi:
                 attachment.accepted = (False, "UnsupportedValue", text or "")
 
     def _gateway_status(self, own: list[OpenListener]) -> Obj:
+        """One listener that is wrong makes the whole Gateway not accepted; the others are served all the same."""
         gateway = own[0].gateway
-        valid = not any(one.wrong for one in own)
-        accepted = ("True", "Accepted", "Gateway successfully scheduled")
-        programmed = ("True", "Programmed", "Gateway successfully scheduled")
-        if not valid:
-            serving = any(not one.wrong for one in own)
-            accepted = ("True" if serving else "False", "ListenersNotValid", _first_wrong(own))
-            if not serving:
-                programmed = ("False", "Invalid", "No listener is valid")
+        found = {
+            "Accepted": ("True", "Accepted", "Gateway successfully scheduled"),
+            "Programmed": ("True", "Programmed", "Gateway successfully scheduled"),
+        }
+        if any(one.wrong for one in own):
+            found = {"Accepted": ("False", "ListenersNotValid", "All Listeners must be valid")}
         status: Obj = {
-            "conditions": _conditions(gateway, {"Accepted": accepted, "Programmed": programmed}),
+            "conditions": _conditions(gateway, found),
             "listeners": [
                 {
                     "name": one.name,
@@ -148,26 +155,15 @@ class GatewayApi:
 
 
 def _class_status(found: Obj) -> Obj:
-    accepted = _conditions(found, {"Accepted": ("True", "Accepted", "Handled by Traefik controller")})
+    accepted = _conditions(found, {"Accepted": ("True", "Handled", "Handled by Traefik controller")})
     return {"conditions": accepted, "supportedFeatures": [{"name": name} for name in FEATURES]}
 
 
-def _first_wrong(own: list[OpenListener]) -> str:
-    one = next(one for one in own if one.wrong)
-    return f"Listener {one.name}: {one.wrong[0][2]}"
-
-
 def _listener_conditions(one: OpenListener) -> list[Obj]:
-    found = {
-        "Accepted": ("True", "Accepted", FINE),
-        "Conflicted": ("False", "NoConflicts", FINE),
-        "ResolvedRefs": ("True", "ResolvedRefs", FINE),
-        "Programmed": ("True", "Programmed", FINE),
-    }
-    for type_, reason, message in reversed(one.wrong):  # of several wrongs of one type the first is shown
-        found[type_] = ("False", reason, message)
-        found["Programmed"] = ("False", "Invalid", message)
-    return _conditions(one.gateway, found)
+    """What is wrong, and nothing else then. Of several wrongs of one type the first is told."""
+    found = {type_: ("False", reason, message) for type_, reason, message in reversed(one.wrong)}
+    fine = {type_: ("True", type_, "No error found") for type_ in ("Accepted", "ResolvedRefs", "Programmed")}
+    return _conditions(one.gateway, found or fine)
 
 
 def _route_status(attached: Attached) -> Obj:

@@ -22,8 +22,6 @@ CLASSES, GATEWAYS, ROUTES, GRANTS = (
 )
 """Resource ids of the kinds."""
 
-FINE = "No error found"
-
 
 class World(Protocol):
     """What translation reads: stored objects, never changed here. A Client is one."""
@@ -39,7 +37,7 @@ CertificateReader = Callable[[str, str], Certificate]
 
 @dataclass
 class OpenListener:
-    """One listener of a Gateway. `wrong`: the conditions that keep it from being served, (type, reason, message)."""
+    """One listener of a Gateway. `wrong`: what keeps it from being served, as conditions: (type, reason, message)."""
 
     gateway: Obj
     spec: Obj
@@ -105,9 +103,8 @@ def _read(
     if ports.get(port) != listener.tls:
         open_ports = " and ".join(f"{n} ({'HTTPS' if tls else 'HTTP'})" for n, tls in sorted(ports.items()))
         text = f"Cannot find entryPoint for Gateway: no matching entryPoint for port {port} and protocol "
-        listener.wrong.append(
-            ("Accepted", "PortUnavailable", f"{text}{_quoted(protocol)}; the entry points are {open_ports}")
-        )
+        text += f"{_quoted(protocol)}; the entry points are {open_ports}"
+        listener.wrong.append(("Accepted", "PortUnavailable", text))
         return listener
     listener.kinds, foreign = _kinds(spec)
     for kind in foreign:
@@ -137,6 +134,7 @@ def _certificates(world: World, listener: OpenListener, read: CertificateReader)
     if not references:
         text = "One TLS CertificateRef is required in Terminate mode"
         listener.wrong.append(("ResolvedRefs", "InvalidCertificateRef", text))
+        return ()
     found, own = [], objects.namespace(listener.gateway)
     for ref in references:
         space, name = ref.get("namespace") or own, ref["name"]
@@ -152,6 +150,8 @@ def _certificates(world: World, listener: OpenListener, read: CertificateReader)
             except ValueError as error:
                 text = f"Cannot load CertificateRef {space}/{name}: {error}"
                 listener.wrong.append(("ResolvedRefs", "InvalidCertificateRef", text))
+    if listener.wrong:
+        listener.wrong.append(("Programmed", "Invalid", "Invalid CertificateRefs"))
     return tuple(found)
 
 

@@ -13,14 +13,23 @@ from dataclasses import dataclass, field
 from pocketkube import objects
 from pocketkube.duration import go_seconds
 from pocketkube.network.ingress import routes as routing
-from pocketkube.network.ingress.gateways import FINE, GROUP, ROUTES, OpenListener, World, granted
+from pocketkube.network.ingress.gateways import GROUP, ROUTES, OpenListener, World, granted
 from pocketkube.objects import Obj
 
 _NOWHERE = 500
-_APP_PROTOCOLS = {"kubernetes.io/h2c": "h2c", "kubernetes.io/ws": "http", "kubernetes.io/wss": "https"}
+_SCHEMES = {
+    "http": "http",
+    "https": "https",
+    "kubernetes.io/h2c": "h2c",
+    "kubernetes.io/ws": "http",
+    "kubernetes.io/wss": "https",
+}
+"""By appProtocol, in lower case."""
 
 Reason = tuple[bool, str, str]
-"""(status, reason, message) of a condition."""
+"""(status, reason, message) of a condition. Like Traefik's, those that are true have no message."""
+
+RESOLVED: Reason = (True, "ResolvedRefs", "")
 
 
 @dataclass
@@ -59,33 +68,25 @@ def attach(world: World, listeners: Sequence[OpenListener]) -> list[Attached]:
 
 
 def _attach(world: World, attached: Attached, parent: Obj, own: list[tuple[int, OpenListener]]) -> Attachment:
+    """Attach to the listeners that `parent` names, counting on each; accepted by those that can be served."""
     route = attached.route
-    named = [
-        (n, one)
-        for n, one in own
-        if parent.get("sectionName") in (None, "", one.name) and parent.get("port") in (None, one.spec["port"])
-    ]
-    accepted: Reason = (False, "NoMatchingParent", "No matching parent")
-    resolved: Reason = (True, "ResolvedRefs", FINE)
-    serving = 0
-    for n, one in named:
+    reason, serving = "NoMatchingParent", False
+    _, resolved = _rules(world, route, ())
+    for n, one in own:
+        if parent.get("sectionName") not in (None, "", one.name) or parent.get("port") not in (None, one.spec["port"]):
+            continue
         if not one.admits(world, route):
-            if not serving:
-                accepted = (False, "NotAllowedByListeners", "No matching listener")
+            reason = "NotAllowedByListeners"
             continue
         hosts = hostnames(one.hostname, objects.spec(route).get("hostnames") or [])
         if hosts is None:
-            if not serving and accepted[1] == "NoMatchingParent":
-                accepted = (False, "NoMatchingListenerHostname", "No matching hostname")
+            reason = "NoMatchingListenerHostname"
             continue
-        serving += 1
         one.attached += 1
-        accepted = (True, "Accepted", FINE)
-        rules, wrong = _rules(world, route, hosts)
-        if wrong is not None:
-            resolved = wrong
         if not one.wrong:
-            attached.rules.setdefault(n, []).extend(rules)
+            serving = True
+            attached.rules.setdefault(n, []).extend(_rules(world, route, hosts)[0])
+    accepted: Reason = (True, "Accepted", "") if serving else (False, reason, "")
     return Attachment(parent, accepted, resolved)
 
 
@@ -109,9 +110,9 @@ def _common(one: str, other: str) -> str:
     return ""
 
 
-def _rules(world: World, route: Obj, hosts: tuple[str, ...]) -> tuple[list[routing.Rule], Reason | None]:
+def _rules(world: World, route: Obj, hosts: tuple[str, ...]) -> tuple[list[routing.Rule], Reason]:
     rules: list[routing.Rule] = []
-    first: Reason | None = None
+    resolved = RESOLVED
     at = "/".join(objects.key(route))
     created = route["metadata"].get("creationTimestamp", "")
     for number, rule in enumerate(objects.spec(route).get("rules") or ()):
@@ -122,7 +123,7 @@ def _rules(world: World, route: Obj, hosts: tuple[str, ...]) -> tuple[list[routi
         elif not any(isinstance(f, routing.Redirect) for f in filters):
             backends, trouble = _backends(world, route, rule)
             wrong = wrong or trouble
-        first = first or wrong
+        resolved = wrong or resolved
         timeouts = rule.get("timeouts") or {}
         for place, match in enumerate(rule.get("matches") or [{}]):
             rules.append(
@@ -138,7 +139,7 @@ def _rules(world: World, route: Obj, hosts: tuple[str, ...]) -> tuple[list[routi
                     backend_timeout=_seconds(timeouts.get("backendRequest")),
                 )
             )
-    return rules, first
+    return rules, resolved
 
 
 def _match(match: Obj) -> routing.Match:
@@ -176,6 +177,8 @@ def _filters(world: World, route: Obj, given: Sequence[Obj]) -> tuple[tuple[rout
                 found.append(_redirect(one["requestRedirect"]))
             case "URLRewrite":
                 rewrite = one["urlRewrite"]
+                if not rewrite.get("hostname") and not rewrite.get("path"):
+                    wrong, fatal = (False, "UnsupportedValue", "Invalid filter URLRewrite: empty configuration"), True
                 found.append(routing.Rewrite(rewrite.get("hostname"), _path_change(rewrite.get("path"))))
             case "RequestMirror":
                 backend, trouble = _backend(world, route, one["requestMirror"]["backendRef"])
@@ -245,28 +248,44 @@ def _backend(world: World, route: Obj, ref: Obj) -> tuple[routing.Backend, Reaso
     group, kind, name = ref.get("group") or "", ref.get("kind", "Service"), ref["name"]
     origin = objects.namespace(route)
     space, weight = ref.get("namespace") or origin, ref.get("weight", 1)
-    shown = f"Cannot load HTTPBackendRef {group or 'core'}/{kind}/{space}/{name}"
+    shown = f"{group or 'core'}/{kind}/{space}/{name}"
     dead = routing.Backend(space, name, ref.get("port") or 0, weight, answer=_NOWHERE)
-    if (group, kind) != ("", "Service"):
-        return dead, (False, "InvalidKind", f"{shown}: only Services are supported")
-    if not granted(world, ("HTTPRoute", origin), ("", "Service", name), space):
-        return dead, (False, "RefNotPermitted", f"{shown}: missing ReferenceGrant")
-    service = world.find("services", space, name)
-    if service is None:
-        return dead, (False, "BackendNotFound", f'{shown}: service "{name}" not found')
-    if objects.spec(service).get("type") == "ExternalName":
-        text = "type ExternalName is not supported for Kubernetes Service reference"
-        return dead, (False, "UnsupportedValue", f"{shown}: {text}")
-    port = next((p for p in objects.spec(service).get("ports") or () if p["port"] == ref.get("port")), None)
-    if port is None:
-        return dead, (False, "BackendNotFound", f"{shown}: service port {ref.get('port')} not found")
+    if not granted(world, ("HTTPRoute", origin), (group, kind, name), space):
+        return dead, (False, "RefNotPermitted", f"Cannot load HTTPBackendRef {shown}: missing ReferenceGrant")
     filters, wrong, fatal = _filters(world, route, ref.get("filters") or ())
-    if fatal:
-        return dead, wrong
-    scheme = _APP_PROTOCOLS.get(port.get("appProtocol") or "", "")
-    if not scheme:
-        scheme = "https" if port.get("name") == "https" or port["port"] == 443 else "http"
-    return routing.Backend(space, name, port["port"], weight, filters, scheme), wrong
+    if wrong is not None and fatal:
+        return dead, (False, "InvalidKind", f"Cannot load filters on HTTPBackendRef {shown}: {wrong[2]}")
+    if (group, kind) != ("", "Service"):
+        text = f"Cannot load HTTPBackendRef {shown}: unsupported HTTPBackendRef {group}/{kind}/{name}"
+        return dead, (False, "InvalidKind", text)
+    port, reason, problem = _port(world, space, name, ref.get("port"))
+    if problem:
+        return dead, (False, reason, f"Cannot load HTTPBackendRef {space}/{name}: {problem}")
+    return routing.Backend(space, name, port["port"], weight, filters, _scheme(port)), wrong
+
+
+def _port(world: World, namespace: str, name: str, number: int | None) -> tuple[Obj, str, str]:
+    """(the Service's port, reason, what keeps requests from it)."""
+    service = world.find("services", namespace, name)
+    if service is None:
+        return {}, "BackendNotFound", f'getting service: service "{name}" not found'
+    if objects.spec(service).get("type") == "ExternalName":
+        return {}, "BackendNotFound", "type ExternalName is not supported for Kubernetes Service reference"
+    port: Obj | None = next((p for p in objects.spec(service).get("ports") or () if p["port"] == number), None)
+    if port is None:
+        return {}, "BackendNotFound", f"service port {number} not found"
+    if port.get("protocol", "TCP") != "TCP":
+        return {}, "UnsupportedProtocol", "only TCP protocol is supported"
+    if not _scheme(port):
+        return {}, "UnsupportedProtocol", f"unsupported application protocol {port['appProtocol'].lower()}"
+    return port, "", ""
+
+
+def _scheme(port: Obj) -> str:
+    """What a Service's port speaks; "" for what the proxy does not."""
+    if port.get("appProtocol") is None:
+        return "https" if port["port"] == 443 or port.get("name", "").startswith("https") else "http"
+    return _SCHEMES.get(port["appProtocol"].lower(), "")
 
 
 def _seconds(text: str | None) -> float | None:

@@ -132,7 +132,8 @@ def test_gateways_of_other_classes_and_their_routes_are_left_alone() -> None:
 )
 def test_a_listener_that_cannot_be_served_says_why(listener: Obj, type_: str, reason: str) -> None:
     [found], [attached] = run(World(gateways=[gateway({"name": "l", **listener})], routes=[route()]))
-    assert [w[:2] for w in found.wrong] == [(type_, reason)]
+    assert [w[:2] for w in found.wrong if w[0] != "Programmed"] == [(type_, reason)]
+    assert not attached.attachments[0].accepted[0], "a route is accepted by listeners that can be served"
     assert attached.rules == {}
 
 
@@ -214,11 +215,16 @@ def test_no_common_hostname_is_said() -> None:
         ({"name": "web", "port": 81}, "BackendNotFound"),
         ({"name": "web", "kind": "Bucket", "group": "s3.example", "port": 80}, "InvalidKind"),
         ({"name": "web", "namespace": "other", "port": 80}, "RefNotPermitted"),
-        ({"name": "alias", "port": 80}, "UnsupportedValue"),
+        ({"name": "alias", "port": 80}, "BackendNotFound"),
+        ({"name": "web", "port": 53}, "UnsupportedProtocol"),
+        ({"name": "web", "port": 90}, "UnsupportedProtocol"),
+        ({"name": "web", "port": 80, "filters": [{"type": "ExtensionRef"}]}, "InvalidKind"),
     ],
 )
 def test_a_backend_that_leads_nowhere_answers_500_and_is_named(ref: Obj, reason: str) -> None:
-    services = [service("shop", "web"), service("other", "web"), service("shop", "alias", type="ExternalName")]
+    ports = [{"port": 80}, {"port": 53, "protocol": "UDP"}, {"port": 90, "appProtocol": "redis"}]
+    services = [service("shop", "web", *ports), service("other", "web")]
+    services += [service("shop", "alias", type="ExternalName")]
     good = {"name": "web", "port": 80, "weight": 9}
     world = World(gateways=[gateway()], routes=[route({"backendRefs": [ref, good]})], services=services)
     _, [attached] = run(world)
@@ -241,6 +247,40 @@ def test_a_grant_opens_another_namespace() -> None:
         gateways=[gateway()], routes=[route({"backendRefs": [ref]})], services=[service("other", "web")], grants=[grant]
     )
     assert conditions(world) == FINE
+
+
+@pytest.mark.parametrize(
+    ("port", "scheme"),
+    [
+        ({"port": 80}, "http"),
+        ({"port": 443}, "https"),
+        ({"port": 443, "appProtocol": "http"}, "http"),
+        ({"port": 80, "name": "https-web"}, "https"),
+        ({"port": 80, "appProtocol": "kubernetes.io/ws"}, "http"),
+        ({"port": 80, "appProtocol": "HTTPS"}, "https"),
+        ({"port": 80, "appProtocol": "kubernetes.io/h2c"}, "h2c"),
+    ],
+)
+def test_the_port_of_the_service_says_what_it_speaks(port: Obj, scheme: str) -> None:
+    ref = {"name": "web", "port": port["port"]}
+    world = World(gateways=[gateway()], routes=[route({"backendRefs": [ref]})], services=[service("shop", "web", port)])
+    _, [attached] = run(world)
+    assert [b.scheme for b in attached.rules[0][0].backends] == [scheme]
+
+
+def test_references_are_judged_whoever_takes_the_route() -> None:
+    rule = {"backendRefs": [{"name": "gone", "port": 80}]}
+    world = World(gateways=[gateway()], routes=[route(rule, parent={"sectionName": "other"})])
+    assert conditions(world) == ((False, "NoMatchingParent"), (False, "BackendNotFound"))
+
+
+def test_a_rewrite_of_nothing_is_500() -> None:
+    rewrite = {"type": "URLRewrite", "urlRewrite": {}}
+    world = World(
+        gateways=[gateway()], routes=[route({"filters": [rewrite], "backendRefs": [{"name": "web", "port": 80}]})]
+    )
+    _, [attached] = run(world)
+    assert [b.answer for b in attached.rules[0][0].backends] == [500]
 
 
 @pytest.mark.parametrize("rule", [{}, {"backendRefs": []}, {"backendRefs": [{"name": "web", "port": 80, "weight": 0}]}])
