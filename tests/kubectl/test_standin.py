@@ -160,3 +160,35 @@ def test_mistakes(kubectl: Kubectl, words: tuple[str, ...], stdin: str, says: st
     assert done.exit == 1
     assert says in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_kind_of_ones_own(kubectl: Kubectl) -> None:
+    columns = "[{name: Size, type: integer, jsonPath: .spec.size}, {name: Color, type: string, jsonPath: .spec.color}]"
+    spec = "{type: object, properties: {size: {type: integer}, color: {type: string}}}"
+    definition = f"""
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: gadgets.standin.example.com}}
+spec:
+  group: standin.example.com
+  scope: Namespaced
+  names: {{plural: gadgets, kind: Gadget, shortNames: [gd]}}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {{openAPIV3Schema: {{type: object, properties: {{spec: {spec}}}}}}}
+    additionalPrinterColumns: {columns}
+"""
+    gadget = "apiVersion: standin.example.com/v1\nkind: Gadget\nmetadata: {name: one}\nspec: {size: 3}\n"
+    try:
+        assert kubectl("apply", "-f", "-", stdin=definition).exit == 0
+        waited = kubectl("wait", "--for=condition=Established", "crd/gadgets.standin.example.com", "--timeout=30s")
+        assert waited.exit == 0, waited
+        assert kubectl("apply", "-f", "-", stdin=gadget).out == "gadget.standin.example.com/one created\n"
+        changed = kubectl("apply", "-f", "-", stdin=gadget.replace("3", "4"))
+        assert changed.out == "gadget.standin.example.com/one configured\n"
+        header, row = kubectl("get", "gd").out.splitlines()
+        assert (header.split(), row.split()) == (["NAME", "SIZE", "COLOR"], ["one", "4"])
+    finally:
+        kubectl("delete", "crd", "gadgets.standin.example.com")
