@@ -64,7 +64,7 @@ class Api:
         stored = self.registry.definitions.custom.get(resource)
         for kind in stored.versions.values() if stored is not None else ():
             if kind.served:
-                self.kinds.setdefault((kind.group, kind.version), {})[kind.plural] = kind
+                self.kinds.setdefault((kind.group, kind.version), {}).setdefault(kind.plural, kind)
         group = resource.partition(".")[2]
         for name in [n for n in self.documents if n.startswith((f"apis/{group}/", "v2 "))]:
             del self.documents[name]

@@ -110,6 +110,7 @@ class CustomResource(Resource):
     def coerce(self, obj: Obj) -> list[str]:
         """What decoding does: drop unknown fields and forbidden nulls in place, rewrite embedded metadata; the unknown
         paths. Raises BadRequest."""
+        _whole_numbers(obj)
         unknown = pruning.prune(obj, self.schema)
         pruning.prune_nulls(obj, self.schema)
         try:
@@ -227,6 +228,15 @@ class CustomResource(Resource):
                 yield f"{head}prefer a domain-qualified finalizer name{more} {why}"
 
 
+def _whole_numbers(value: Any) -> None:
+    """1.0 is written as 1, as Go prints it."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, dict | list):
+            _whole_numbers(item)
+        elif isinstance(item, float) and item.is_integer() and abs(item) < 2**53:
+            value[key] = int(item)
+
+
 def _go_type(value: Any) -> str:
     names: tuple[tuple[type, str], ...] = (
         (bool, "bool"),
@@ -252,14 +262,10 @@ def condition(definition: Obj, type_: str) -> bool:
 
 
 def declare(definition: Obj) -> list[type[CustomResource]]:
-    """One class for each version that is served or stored, the stored one first."""
+    """One class for each version, the stored one first."""
     spec, names = definition["spec"], definition["status"]["acceptedNames"]
     storage = next(version["name"] for version in spec["versions"] if version.get("storage"))
-    found = [
-        _declare(definition, version, names, storage)
-        for version in spec["versions"]
-        if version.get("served") or version.get("storage")
-    ]
+    found = [_declare(definition, version, names, storage) for version in spec["versions"]]
     return sorted(found, key=lambda one: one.version != storage)
 
 

@@ -147,3 +147,20 @@ async def test_discovery_and_documents_follow(world: World) -> None:
     assert (await world.get(PATH))[0] == 404
     assert "apis/example.com/v1" not in (await world.get("/openapi/v3"))[1]["paths"]
     assert "com.example.v1.Widget" not in (await world.get("/openapi/v2"))[1]["definitions"]
+
+
+async def test_whole_numbers_are_written_without_a_fraction(world: World) -> None:
+    code, made = await world.post(PATH, '{"metadata": {"name": "a"}, "spec": {"size": 3.0}}')
+    assert (code, str(made["spec"]["size"])) == (201, "3")
+
+
+async def test_a_custom_kind_does_not_take_the_place_of_a_built_in_one(world: World) -> None:
+    wanted = definition(SPEC)
+    wanted["spec"] |= {"group": "networking.k8s.io", "names": {"kind": "Ingress", "plural": "ingresses"}}
+    name = "ingresses.networking.k8s.io"
+    wanted["metadata"] = {"name": name, "annotations": {"api-approved.kubernetes.io": "unapproved, a test"}}
+    install(world.registry, wanted)
+    path = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/ingresses"
+    code, said = await world.post(path, {"metadata": {"name": "a"}, "spec": {}})
+    assert code == 422
+    assert "either `defaultBackend` or `rules` must be specified" in said["message"]

@@ -35,7 +35,7 @@ def install(held: Registry, wanted: Obj) -> None:
         obj["status"]["acceptedNames"] = obj["spec"]["names"]
         obj["status"]["conditions"] = [{"type": "Established", "status": "True", "reason": "", "message": ""}]
 
-    held.patch("customresourcedefinitions", "", WIDGETS, establish, subresource="status")
+    held.patch("customresourcedefinitions", "", wanted["metadata"]["name"], establish, subresource="status")
 
 
 def widget(name: str, spec: Any, version: str = "v1") -> Obj:
