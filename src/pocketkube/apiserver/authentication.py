@@ -1,6 +1,7 @@
-"""Who is asking: the admin token, service account tokens, client certificates, impersonation.
+"""Who is asking: the admin token, service account tokens, client certificates, impersonation; else nobody.
 
-Models apiserver/pkg/authentication with --anonymous-auth=false: who cannot say who it is gets 401, everywhere.
+Models apiserver/pkg/authentication with its defaults: who brings no credentials is system:anonymous, who brings wrong
+ones gets 401, everywhere.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from aiohttp import web
 from pocketkube.apiserver.tokens import Tokens
 from pocketkube.errors import Forbidden, Unauthorized
 
-MASTERS, AUTHENTICATED = "system:masters", "system:authenticated"
+MASTERS, AUTHENTICATED, UNAUTHENTICATED = "system:masters", "system:authenticated", "system:unauthenticated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class User:
 
 
 ADMIN = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
+ANONYMOUS = User("system:anonymous", (UNAUTHENTICATED,))
 
 
 def service_account(namespace: str, name: str, uid: str = "", extra: dict[str, list[str]] | None = None) -> User:
@@ -58,29 +60,30 @@ class Authenticator:
 
     def _own(self, request: web.BaseRequest, authorization: str | None) -> User:
         if authorization is not None:
-            if hmac.compare_digest(authorization.encode(), self._admin.encode()):
+            if hmac.compare_digest(authorization.encode(errors="surrogateescape"), self._admin.encode()):
                 return ADMIN
-            scheme, _, token = authorization.partition(" ")
-            if scheme.lower() == "bearer" and token:
+            scheme, _, token = authorization.strip().partition(" ")
+            if scheme.lower() == "bearer" and token.strip():
                 claims = self._tokens.verify(token.strip())
-                if claims is not None:
-                    return service_account(claims.namespace, claims.name, claims.uid, claims.extra)
-            raise Unauthorized
+                if claims is None:
+                    raise Unauthorized
+                return service_account(claims.namespace, claims.name, claims.uid, claims.extra)
         certificate = request.transport.get_extra_info("peercert") if request.transport else None
-        if certificate:
-            return _certified(certificate)
-        raise Unauthorized
+        return _certified(certificate) if certificate else ANONYMOUS
 
 
 def _certified(certificate: dict[str, Any]) -> User:
-    """The subject of a verified client certificate: common name is the user, organizations are groups."""
+    """The subject of a verified client certificate: common name is the user, organizations are groups.
+
+    One without a common name says nothing about who it is.
+    """
     names: dict[str, list[str]] = {}
     for relative in certificate.get("subject", ()):
         for key, value in relative:
             names.setdefault(key, []).append(value)
     common = names.get("commonName")
     if not common:
-        raise Unauthorized
+        return ANONYMOUS
     return User(common[0], (*names.get("organizationName", ()), AUTHENTICATED))
 
 
@@ -102,6 +105,7 @@ def impersonated(user: User, headers: Any) -> User:
     for key, value in headers.items():
         if key.lower().startswith("impersonate-extra-"):
             extra.setdefault(key[len("impersonate-extra-") :].lower(), []).append(value)
-    if AUTHENTICATED not in groups and name != "system:anonymous":
-        groups = (*groups, AUTHENTICATED)
+    every = UNAUTHENTICATED if name == ANONYMOUS.name else AUTHENTICATED
+    if every not in groups:
+        groups = (*groups, every)
     return User(name, groups, headers.get("Impersonate-Uid", ""), extra)

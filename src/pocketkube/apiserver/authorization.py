@@ -1,7 +1,7 @@
-"""What a user may do: admins everything, everyone discovery and questions about themselves, nobody else anything.
+"""What a user may do: admins everything, users discovery and questions about themselves, strangers version and health.
 
-Models the outcome of RBAC with its bootstrap policy (system:masters, system:discovery, system:basic-user) and the texts
-of responsewriters.ForbiddenStatusError. Left out: Roles and bindings.
+Models the outcome of RBAC with its bootstrap policy (system:masters, system:discovery, system:basic-user,
+system:public-info-viewer) and the texts of responsewriters.ForbiddenStatusError. Left out: Roles and bindings.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from pocketkube.apiserver.authentication import AUTHENTICATED, MASTERS, User
+from pocketkube.apiserver.authentication import AUTHENTICATED, MASTERS, UNAUTHENTICATED, User
 from pocketkube.errors import Forbidden
 
+_PUBLIC = ("/healthz", "/livez", "/readyz", "/version", "/version/")
 _DISCOVERY = ("/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version")
 _DISCOVERY_BELOW = ("/api/", "/apis/", "/openapi/")
 _BASIC = {
@@ -38,7 +39,7 @@ def allowed(user: User, wanted: Attributes) -> bool:
     if MASTERS in user.groups:
         return True
     if AUTHENTICATED not in user.groups:
-        return False
+        return UNAUTHENTICATED in user.groups and wanted.verb == "get" and wanted.path in _PUBLIC
     if wanted.path:
         path = wanted.path.rstrip("/") or "/"
         return wanted.verb == "get" and (path in _DISCOVERY or path.startswith(_DISCOVERY_BELOW))

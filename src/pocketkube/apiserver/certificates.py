@@ -1,4 +1,4 @@
-"""Issues what a cluster's pki folder lacks: its CA, the API server's and the admin's certificates, keys and the token.
+"""Issues what a cluster's pki folder lacks: its CAs, the API server's and the admin's certificates, keys and the token.
 
 Apart from `pki`, because the library for it takes a tenth of a second to load and is needed once in a folder's life.
 EC P-256 throughout, valid for ten years. Models kubeadm's phases/certs. Left out: renewal before the end draws near.
@@ -36,24 +36,31 @@ class Issuer:
         self._service_ip = service_ip
 
     def issue(self) -> None:
-        if not self._has("ca.crt", "ca.key"):
-            key = ec.generate_private_key(ec.SECP256R1())
-            self._store("ca", _authority(key), key)
-        self._make_leaf("apiserver", "kube-apiserver", (), self._server_extensions())
-        self._make_leaf("admin", "kubernetes-admin", ("system:masters",), [_usage(ExtendedKeyUsageOID.CLIENT_AUTH)])
+        for stem, common_name in (("ca", "kubernetes"), ("client-ca", "kubernetes-clients")):
+            if not self._has(f"{stem}.crt", f"{stem}.key"):
+                key = ec.generate_private_key(ec.SECP256R1())
+                self._store(stem, _authority(key, common_name), key)
+        self._make_leaf("apiserver", "ca", "kube-apiserver", (), self._server_extensions())
+        usage = _usage(ExtendedKeyUsageOID.CLIENT_AUTH)
+        self._make_leaf("admin", "client-ca", "kubernetes-admin", ("system:masters",), [usage])
         if not self._has("sa.key"):
             write_private(self.folder / "sa.key", _key_pem(ec.generate_private_key(ec.SECP256R1())))
         if not self._has("admin.token"):
             write_private(self.folder / "admin.token", secrets.token_urlsafe(32).encode())
 
     def _make_leaf(
-        self, stem: str, common_name: str, organizations: tuple[str, ...], extensions: list[x509.ExtensionType]
+        self,
+        stem: str,
+        issuer: str,
+        common_name: str,
+        organizations: tuple[str, ...],
+        extensions: list[x509.ExtensionType],
     ) -> None:
-        authority = x509.load_pem_x509_certificate(self._text("ca.crt").encode())
+        authority = x509.load_pem_x509_certificate(self._text(f"{issuer}.crt").encode())
         if self._has(f"{stem}.crt", f"{stem}.key") and self._issued(stem, authority):
             return
         key = ec.generate_private_key(ec.SECP256R1())
-        issuer_key = load_key(self.folder / "ca.key")
+        issuer_key = load_key(self.folder / f"{issuer}.key")
         builder = _builder(key, _subject(common_name, organizations), authority.subject)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
@@ -89,8 +96,8 @@ class Issuer:
         write_private(self.folder / f"{stem}.crt", certificate.public_bytes(serialization.Encoding.PEM))
 
 
-def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    name = _subject("kubernetes")
+def _authority(key: ec.EllipticCurvePrivateKey, common_name: str) -> x509.Certificate:
+    name = _subject(common_name)
     builder = _builder(key, name, name)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)

@@ -1,7 +1,9 @@
 """The cluster's certificates, keys and admin credentials, kept in one folder and reused on the next start.
 
 Models what kubeadm writes to /etc/kubernetes: a CA, a serving certificate, an admin client certificate, the service
-account key, and the admin kubeconfig. Left out: several API server addresses.
+account key, and the admin kubeconfig. Clients have a CA of their own: OpenSSL sends along what it finds of the serving
+certificate's chain among the CAs it verifies clients with, and kube-apiserver sends the certificate alone. Left out:
+several API server addresses.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 RENEW_BEFORE = 7 * 86400.0
 """Seconds before their end at which certificates are made anew."""
-_PARTS = ("ca.crt", "ca.key", "apiserver.crt", "apiserver.key", "admin.crt", "admin.key", "sa.key", "admin.token")
+_PAIRS = ("ca", "client-ca", "apiserver", "admin")
+_PARTS = (*(f"{stem}.{part}" for stem in _PAIRS for part in ("crt", "key")), "sa.key", "admin.token")
 
 
 class Pki:
@@ -51,11 +54,11 @@ class Pki:
         return load_key(self.folder / "sa.key")
 
     def tls_context(self) -> ssl.SSLContext:
-        """For the server: TLS 1.2 and later, HTTP/1.1 only, client certificates of our CA welcome."""
+        """For the server: TLS 1.2 and later, HTTP/1.1 only, client certificates of our CA for them welcome."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self.folder / "apiserver.crt", self.folder / "apiserver.key")
-        context.load_verify_locations(cadata=self.ca_pem)
+        context.load_verify_locations(cadata=self._text("client-ca.crt"))
         context.verify_mode = ssl.CERT_OPTIONAL
         context.set_alpn_protocols(["http/1.1"])
         return context

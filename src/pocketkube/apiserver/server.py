@@ -14,7 +14,7 @@ from aiohttp import web
 
 from pocketkube.apiserver import respond, routes
 from pocketkube.apiserver.api import Api
-from pocketkube.apiserver.authentication import Authenticator
+from pocketkube.apiserver.authentication import ANONYMOUS, Authenticator
 from pocketkube.apiserver.body import LIMIT
 from pocketkube.apiserver.pki import Pki
 from pocketkube.apiserver.request import Query, Request, split_path
@@ -99,8 +99,8 @@ class ApiServer:
         request: Request | None = None
         try:
             path, query = split_path(http.raw_path)
-            user = self._authenticator.user(http)
-            request = Request(http, http.method, path, Query(query), user)
+            request = Request(http, http.method, path, Query(query), ANONYMOUS)
+            request.user = self._authenticator.user(http)
             return await routes.dispatch(api, request)
         except StatusError as error:
             return respond.failure(error, request)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import ssl
 
 import pytest
 from tests.unit.pocketkube.apiserver.world import CONFIGMAPS, NAMESPACE, PODS, World, status
@@ -10,17 +12,83 @@ from pocketkube import objects
 UNAUTHORIZED = status(401, "Unauthorized", "Unauthorized")
 
 
-@pytest.mark.parametrize("token", [None, "wrong", "a.b.c"])
+@pytest.mark.parametrize("token", ["wrong", "a.b.c", "\u00e9"])
 @pytest.mark.parametrize("path", ["/api", "/version", "/nope", PODS])
-async def test_who_is_unknown_gets_401(world: World, token: str | None, path: str) -> None:
+async def test_wrong_credentials_get_401(world: World, token: str, path: str) -> None:
     async with world.session(token=token) as http, http.get(path) as response:
         assert response.status == 401
         assert await response.json() == UNAUTHORIZED
 
 
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer "}])
+async def test_without_credentials_one_is_anonymous(world: World, headers: dict[str, str]) -> None:
+    """Version and health are public; all else is refused by name, whether it is there or not."""
+    answers = {}
+    async with world.session(token=None) as http:
+        for path in ("/version", "/version/", "/healthz", "/livez", "/readyz", "/api", "/nope", "/livez/ping"):
+            async with http.get(path, headers=headers) as response:
+                answers[path] = response.status
+        async with http.post("/version", headers=headers) as response:
+            answers["POST /version"] = response.status
+        async with http.get("/api", headers=headers) as response:
+            api = await response.json()
+        async with http.get(PODS, headers=headers) as response:
+            pods = await response.json()
+    public = {path for path, code in answers.items() if code == 200}
+    assert public == {"/version", "/version/", "/healthz", "/livez", "/readyz"}
+    assert {code for path, code in answers.items() if path not in public} == {403}
+    assert api == status(403, 'forbidden: User "system:anonymous" cannot get path "/api"', "Forbidden") | {
+        "details": {}
+    }
+    why = f'User "system:anonymous" cannot list resource "pods" in API group "" in the namespace "{NAMESPACE}"'
+    assert pods == status(403, f"pods is forbidden: {why}", "Forbidden", kind="pods")
+
+
+async def test_bytes_that_are_no_text_are_wrong_credentials_too(world: World) -> None:
+    context = ssl.create_default_context(cadata=world.pki.ca_pem)
+    host, _, port = world.url.removeprefix("https://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), ssl=context)
+    writer.write(b"GET /version HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer \xff\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"401"
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_nobody_creates_reviews_or_impersonates_anonymously(world: World) -> None:
+    reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    async with world.session(token=None) as http:
+        async with http.post(reviews, json={"spec": {}}) as response:
+            assert response.status == 403
+        async with http.get("/version", headers={"Impersonate-User": "kubernetes-admin"}) as response:
+            assert response.status == 403
+
+
+async def test_one_may_act_as_anonymous(world: World) -> None:
+    codes = [(await world.get(path, Impersonate_User="system:anonymous"))[0] for path in ("/version", "/api")]
+    assert codes == [200, 403]
+
+
+async def test_a_refusal_is_indented_for_curl(world: World) -> None:
+    async with (
+        world.session(token="wrong") as http,
+        http.get("/api", headers={"User-Agent": "curl/8.0"}) as response,
+    ):
+        assert (await response.text()).startswith('{\n  "kind": "Status",')
+
+
 async def test_a_client_certificate_is_enough(world: World) -> None:
     async with world.session(token=None, certificate=True) as http, http.get("/api/v1/pods") as response:
         assert response.status == 200
+
+
+async def test_the_server_sends_its_certificate_alone(world: World) -> None:
+    """What a client without the CA is told depends on it: no issuer to be found, not one it does not trust."""
+    host, _, port = world.url.removeprefix("https://").partition(":")
+    with pytest.raises(ssl.SSLCertVerificationError) as refused:
+        await asyncio.open_connection(
+            host, int(port), ssl=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), server_hostname=host
+        )
+    assert refused.value.verify_message == "unable to get local issuer certificate"
 
 
 FORBIDDEN = [

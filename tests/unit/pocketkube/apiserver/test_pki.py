@@ -48,6 +48,15 @@ def test_a_leaf_of_another_authority_is_replaced(tmp_path: Path) -> None:
     x509.load_pem_x509_certificate((tmp_path / "a" / "apiserver.crt").read_bytes()).verify_directly_issued_by(ca)
 
 
+def test_a_folder_from_before_clients_had_an_authority_is_completed(tmp_path: Path) -> None:
+    before = Pki(tmp_path).ca_pem
+    for part in ("client-ca.crt", "client-ca.key"):
+        (tmp_path / part).unlink()
+    assert Pki(tmp_path).ca_pem == before
+    ca = x509.load_pem_x509_certificate((tmp_path / "client-ca.crt").read_bytes())
+    x509.load_pem_x509_certificate((tmp_path / "admin.crt").read_bytes()).verify_directly_issued_by(ca)
+
+
 def test_the_kubeconfig_carries_names_token_and_certificate(tmp_path: Path) -> None:
     pki = Pki(tmp_path / "pki")
     target = tmp_path / "deep" / "kubeconfig"
