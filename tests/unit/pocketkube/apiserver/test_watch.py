@@ -128,7 +128,8 @@ async def test_every_kind_can_write_the_bookmark_of_a_table(world: World) -> Non
         async with watching(world, query, f"{root}/{kind.plural}", TABLE) as events:
             event = await events.next()
         assert event["type"] == "BOOKMARK", event
-        assert len(event["object"]["rows"][0]["cells"]) == len(kind.columns)
+        surplus = kind.plural == "ipaddresses"  # upstream too has a cell for an age there, and no column
+        assert len(event["object"]["rows"][0]["cells"]) == len(kind.columns) + surplus
 
 
 async def test_metadata_only(world: World) -> None:
