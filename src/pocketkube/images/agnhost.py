@@ -30,13 +30,14 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
     "port-forward-tester": port_forward_tester,
     "porter": servers.porter,
     "serve-hostname": servers.serve_hostname,
+    "tcp-reset": servers.tcp_reset,
     "test-webserver": servers.test_webserver,
 }
 UNSUPPORTED = frozenset(
     {"audit-proxy", "crd-conversion-webhook", "external-metrics", "fake-gitserver", "fake-registry-server",
      "grpc-health-checking", "guestbook", "inclusterclient", "mounttest", "mtlsclient", "mtlsserver", "net", "nettest",
      "no-snat-test", "no-snat-test-proxy", "nonewprivs", "openidmetadata", "podcertificatesigner",
-     "resource-consumer-controller", "stress", "tcp-reset",
+     "resource-consumer-controller", "stress", 
      "test-service-account-issuer-discovery",
      "webhook"}
 )  # fmt: skip

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from secrets import token_hex
 from time import monotonic, sleep
+from typing import Any
 
+import pytest
 from tests.parity.network.support import AGNHOST, GLIBC, START, Place, pod, port, service
 
 from kindlab.api import ApiError, Obj
@@ -38,7 +40,7 @@ def probe(prefix: str, names: Iterable[str] = (), hosts: Iterable[str] = (), ptr
     return "for i in `seq 1 600`; do " + "; ".join(steps) + "; sleep 1; done", files
 
 
-def querier(scripts: dict[str, str], hostname: str = QUERIER, subdomain: str = DNS_SERVICE) -> Obj:
+def querier(scripts: dict[str, str], hostname: str = QUERIER, subdomain: str = DNS_SERVICE, **spec: Any) -> Obj:
     mounts = [{"name": "results", "mountPath": "/results"}]
     containers = [{"name": "webserver", "image": AGNHOST, "args": ["test-webserver"], "volumeMounts": mounts}]
     for name, image in (("agnhost", AGNHOST), ("glibc", GLIBC)):
@@ -46,7 +48,12 @@ def querier(scripts: dict[str, str], hostname: str = QUERIER, subdomain: str = D
         containers.append({"name": f"{name}-querier", "image": image, "command": command, "volumeMounts": mounts})
     volumes = [{"name": "results", "emptyDir": {}}]
     return pod(
-        f"dns-test-{token_hex(4)}", containers=containers, volumes=volumes, hostname=hostname, subdomain=subdomain
+        f"dns-test-{token_hex(4)}",
+        containers=containers,
+        volumes=volumes,
+        hostname=hostname,
+        subdomain=subdomain,
+        **spec,
     )
 
 
@@ -81,7 +88,7 @@ def expect_names(
     hosts: Iterable[str] = (),
     ptr: str = "",
     labels: dict[str, str] | None = None,
-    **spec: str,
+    **spec: Any,
 ) -> None:
     """Both images find every name."""
     probes = {image: probe(image, names, hosts, ptr) for image in ("agnhost", "glibc")}
@@ -186,3 +193,16 @@ def test_configurable_nameservers(net: Place) -> None:
     net.start(pod("test-dns-nameservers", dnsPolicy="None", dnsConfig=config))
     assert "resolv.conf.local" in net.run("test-dns-nameservers", "/agnhost", "dns-suffix").out
     assert "1.1.1.1" in net.run("test-dns-nameservers", "/agnhost", "dns-server-list").out
+
+
+LONG = [f"{n:038d}.k8s.io" for n in range(1, 7)]  # 260 characters
+
+
+@pytest.mark.parametrize("searches", [LONG, [".", "myservice.default._svc.cluster.local"]], ids=["long", "odd"])
+def test_unusual_search_paths(net: Place, searches: list[str]) -> None:
+    """[sig-network] DNS should work with the pod containing more than 6 DNS search paths and longer than 256 search
+    list characters
+    [sig-network] DNS should work with a search path containing an underscore and a search path with a single dot"""
+    config = {"searches": searches, "options": [{"name": "ndots", "value": "5"}]}
+    hosts = [f"{QUERIER}.{DNS_SERVICE}.{net.namespace}.svc.{DOMAIN}", QUERIER]
+    expect_names(net, ["kubernetes.default", "kubernetes.default.svc"], hosts, dnsConfig=config)

@@ -296,3 +296,15 @@ async def test_logs_generator_prints_the_lines_it_was_asked_for(pod):
     ended = await pod(AGNHOST).run("/agnhost", "logs-generator", "--log-lines-total=5", "--run-duration=1s")
     assert ended.status == 0
     assert [line.split("] ")[1].split()[0] for line in ended.err.splitlines()] == ["0", "1", "2", "3", "4"]
+
+
+async def test_tcp_reset_resets(pod):
+    own = pod(AGNHOST, "reset")
+    running = own.start("/agnhost", "tcp-reset", "--port=8099")
+    await running.says("Serving on port 8099.")
+    stream = await own.net.connect("127.0.0.1", 8099)
+    await stream.write(b"hello")
+    with pytest.raises(ConnectionResetError):
+        await stream.read()
+    running.process.signal(signal.SIGTERM)
+    assert (await running.ended()).status == 0

@@ -1,4 +1,4 @@
-"""agnhost's smaller servers: serve-hostname, porter, test-webserver, liveness.
+"""agnhost's smaller servers: serve-hostname, porter, tcp-reset, test-webserver, liveness.
 
 Left out: SERVE_SCTP_PORT_* of porter, which says so in the log.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from typing import Any
 
 from pocketkube.images import golang
@@ -19,6 +20,8 @@ from pocketkube.images.programs.agnhost.netexec import flag_error
 from pocketkube.kubelet.process import Process, ProcessExit
 from pocketkube.network.addresses import host_port
 from pocketkube.network.http import Request, Response
+from pocketkube.network.sockets import Listener
+from pocketkube.network.stream import Stream
 
 
 async def fatal(process: Process, text: str) -> None:
@@ -122,6 +125,35 @@ async def _datagrams(process: Process, port: int, value: str) -> None:
     while True:
         _, client = await socket.recvfrom()
         socket.sendto(value.encode(), client)
+
+
+async def tcp_reset(process: Process, words: list[str]) -> int:
+    """Resets every connection after the first byte of it."""
+    flags = Flags({"port": 8080})
+    problem = flags.parse(words)
+    if problem:
+        return await flag_error(process, problem)
+    terminated = asyncio.Event()
+    process.on_signal(signal.SIGTERM, lambda number: terminated.set())
+
+    async def reset(stream: Stream) -> None:
+        with suppress(ConnectionError):
+            await stream.read(1)
+        stream.abort()
+        await golang.log(process, f"TCP request from {stream.remote[0]}:{stream.remote[1]}")
+
+    async def accept(listener: Listener) -> None:
+        async for stream in listener:
+            group.create_task(reset(stream))
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(accept(await golang.listen(process, flags["port"], fatal)))
+        await golang.log(process, f"Serving on port {flags['port']}.")
+        await terminated.wait()
+        await golang.log(process, "Shutting down after receiving signal: terminated.")
+        await golang.log(process, "Awaiting pod deletion.")
+        process.finish(0)
+    return 0
 
 
 async def test_webserver(process: Process, words: list[str]) -> int:
