@@ -46,6 +46,8 @@ def main() -> int:
     for scheme, port, leads_to in (("http", 8080, 30080), ("https", 8443, 30443)):
         text = f"port on 127.0.0.1 that leads to node port {leads_to} (default: {port}; 0: none)"
         parser.add_argument(f"--{scheme}-port", type=_port, default=port, metavar="PORT", help=text)
+    text = "take requests without credentials for system:anonymous's, as Kubernetes does by default; else they get 401"
+    parser.add_argument("--anonymous-auth", action="store_true", help=text)
     text = "do not install this add-on, e.g. traefik; may be repeated"
     parser.add_argument("--no-addon", action="append", default=[], metavar="NAME", help=text)
     parser.add_argument(
@@ -166,6 +168,7 @@ async def _serve(options: argparse.Namespace) -> None:
         host_ports=not options.no_host_ports,
         http_port=options.http_port,
         https_port=options.https_port,
+        anonymous_auth=options.anonymous_auth,
         no_addons=tuple(options.no_addon),
         max_endpoints_per_slice=options.max_endpoints_per_slice,
         **({} if options.load_balancer_pool is None else {"load_balancer_pool": options.load_balancer_pool}),

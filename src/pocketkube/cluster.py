@@ -72,6 +72,8 @@ class Config:
     """Port of this machine that leads to node port 30080 of the first worker, as in kind.yaml; 0 for none."""
     https_port: int = 8443
     """The same for node port 30443."""
+    anonymous_auth: bool = False
+    """Requests without credentials are system:anonymous's, as by default in Kubernetes; else 401."""
     no_addons: tuple[str, ...] = ()
     """Of data/addons, what is not installed: `traefik`."""
     load_balancer_pool: str = "172.18.255.200-172.18.255.250,fc00:f853:ccd:e793::ff00-fc00:f853:ccd:e793::ff32"
@@ -146,7 +148,14 @@ class Cluster:
         kubelets = [self._kubelet(registry, node, fabric, lent) for node in nodes]
         self._step("starting the API server")
         dialer = Dialer(fabric.node(nodes[0].name))
-        api = ApiServer(registry, pki=pki, runtime=Runtime(kubelets), dialer=dialer, port=config.port)
+        api = ApiServer(
+            registry,
+            pki=pki,
+            runtime=Runtime(kubelets),
+            dialer=dialer,
+            anonymous=config.anonymous_auth,
+            port=config.port,
+        )
         self.port = await api.start()
         self._stack.push_async_callback(api.stop)
 

@@ -45,6 +45,7 @@ def pocket() -> Iterator[Path]:
                     "--no-host-ports",  # several replays may run at once
                     *("--no-addon", "traefik"),  # the recordings' cluster had no ingress controller and no class,
                     *("--no-addon", "gateway-api"),  # and no CustomResourceDefinitions of the Gateway API
+                    "--anonymous-auth",  # as theirs had by default
                     *("--load-balancer-pool", "none"),  # the recordings had no cloud provider
                 ],
                 stdin=subprocess.DEVNULL,

@@ -1,7 +1,8 @@
 """Who is asking: the admin token, service account tokens, client certificates, impersonation; else nobody.
 
-Models apiserver/pkg/authentication with its defaults: who brings no credentials is system:anonymous, who brings wrong
-ones gets 401, everywhere.
+Models apiserver/pkg/authentication. As with --anonymous-auth=false, who cannot say who it is gets 401, everywhere: this
+server runs beside a learner's browser. With `anonymous` (Kubernetes' default) who brings no credentials is
+system:anonymous, and only wrong ones get 401.
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ def service_account(namespace: str, name: str, uid: str = "", extra: dict[str, l
 
 
 class Authenticator:
-    def __init__(self, admin_token: str, tokens: Tokens) -> None:
+    def __init__(self, admin_token: str, tokens: Tokens, *, anonymous: bool = False) -> None:
         self._admin = f"Bearer {admin_token}"
         self._tokens = tokens
+        self._anonymous = anonymous
 
     def user(self, request: web.BaseRequest) -> User:
         """Raises Unauthorized; Forbidden when somebody but an admin impersonates."""
@@ -69,13 +71,16 @@ class Authenticator:
                     raise Unauthorized
                 return service_account(claims.namespace, claims.name, claims.uid, claims.extra)
         certificate = request.transport.get_extra_info("peercert") if request.transport else None
-        return _certified(certificate) if certificate else ANONYMOUS
+        user = _certified(certificate) if certificate else None
+        if user is None and not self._anonymous:
+            raise Unauthorized
+        return user or ANONYMOUS
 
 
-def _certified(certificate: dict[str, Any]) -> User:
+def _certified(certificate: dict[str, Any]) -> User | None:
     """The subject of a verified client certificate: common name is the user, organizations are groups.
 
-    One without a common name says nothing about who it is.
+    One without a common name says nothing about who it is: None.
     """
     names: dict[str, list[str]] = {}
     for relative in certificate.get("subject", ()):
@@ -83,7 +88,7 @@ def _certified(certificate: dict[str, Any]) -> User:
             names.setdefault(key, []).append(value)
     common = names.get("commonName")
     if not common:
-        return ANONYMOUS
+        return None
     return User(common[0], (*names.get("organizationName", ()), AUTHENTICATED))
 
 

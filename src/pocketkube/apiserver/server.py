@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 class ApiServer:
     """Serves `registry`. `runtime` reaches running containers, `dialer` what listens in the cluster (None: 503).
 
-    `port` 0 lets the system choose; `start` returns the one taken. A taken port raises OSError (EADDRINUSE).
+    `anonymous`: requests without credentials are system:anonymous's, not 401. `port` 0 lets the system choose;
+    `start` returns the one taken. A taken port raises OSError (EADDRINUSE).
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ApiServer:
         pki: Pki,
         runtime: PodRuntime | None = None,
         dialer: Dialer | None = None,
+        anonymous: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -50,7 +52,7 @@ class ApiServer:
         self._registry = registry
         self._runtime = runtime
         self._dialer = dialer
-        self._authenticator = Authenticator(pki.token, self.tokens)
+        self._authenticator = Authenticator(pki.token, self.tokens, anonymous=anonymous)
         self._api: Api | None = None
         self._runner: web.ServerRunner | None = None
 

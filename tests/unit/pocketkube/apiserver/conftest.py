@@ -12,3 +12,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     """A server with the namespaces `default` and `test`, and nothing else running."""
     async with serving(tmp_path) as it:
         yield it
+
+
+@pytest.fixture
+async def open_world(tmp_path: Path) -> AsyncIterator[World]:
+    """The same, with anonymous requests allowed."""
+    async with serving(tmp_path, anonymous=True) as it:
+        yield it

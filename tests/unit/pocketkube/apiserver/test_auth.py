@@ -12,19 +12,26 @@ from pocketkube import objects
 UNAUTHORIZED = status(401, "Unauthorized", "Unauthorized")
 
 
-@pytest.mark.parametrize("token", ["wrong", "a.b.c", "\u00e9"])
+@pytest.mark.parametrize("token", [None, "wrong", "a.b.c", "\u00e9"])
 @pytest.mark.parametrize("path", ["/api", "/version", "/nope", PODS])
-async def test_wrong_credentials_get_401(world: World, token: str, path: str) -> None:
+async def test_who_is_unknown_gets_401(world: World, token: str | None, path: str) -> None:
     async with world.session(token=token) as http, http.get(path) as response:
         assert response.status == 401
         assert await response.json() == UNAUTHORIZED
 
 
+@pytest.mark.parametrize("token", ["wrong", "a.b.c", "\u00e9"])
+async def test_wrong_credentials_get_401_where_none_are_needed(open_world: World, token: str) -> None:
+    async with open_world.session(token=token) as http, http.get("/version") as response:
+        assert response.status == 401
+        assert await response.json() == UNAUTHORIZED
+
+
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer "}])
-async def test_without_credentials_one_is_anonymous(world: World, headers: dict[str, str]) -> None:
+async def test_without_credentials_one_is_anonymous(open_world: World, headers: dict[str, str]) -> None:
     """Version and health are public; all else is refused by name, whether it is there or not."""
     answers = {}
-    async with world.session(token=None) as http:
+    async with open_world.session(token=None) as http:
         for path in ("/version", "/version/", "/healthz", "/livez", "/readyz", "/api", "/nope", "/livez/ping"):
             async with http.get(path, headers=headers) as response:
                 answers[path] = response.status
@@ -54,9 +61,9 @@ async def test_bytes_that_are_no_text_are_wrong_credentials_too(world: World) ->
     await writer.wait_closed()
 
 
-async def test_nobody_creates_reviews_or_impersonates_anonymously(world: World) -> None:
+async def test_nobody_creates_reviews_or_impersonates_anonymously(open_world: World) -> None:
     reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-    async with world.session(token=None) as http:
+    async with open_world.session(token=None) as http:
         async with http.post(reviews, json={"spec": {}}) as response:
             assert response.status == 403
         async with http.get("/version", headers={"Impersonate-User": "kubernetes-admin"}) as response:

@@ -140,7 +140,7 @@ class FakeRuntime:
 class World:
     """`await world.get(path)` and the like answer (code, body); `world.http` is the session behind them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, anonymous: bool = False) -> None:
         self.folder = folder
         self.pki = Pki(folder / "pki")
         zone = {
@@ -153,7 +153,9 @@ class World:
         self.registry = Registry(Store(None), Clock(), zone)
         self.network = FakeNetwork()
         self.runtime = FakeRuntime(self.network)
-        self.server = ApiServer(self.registry, pki=self.pki, runtime=self.runtime, dialer=self.network)
+        self.server = ApiServer(
+            self.registry, pki=self.pki, runtime=self.runtime, dialer=self.network, anonymous=anonymous
+        )
         self.kubeconfig = folder / "kubeconfig"
         self.http: aiohttp.ClientSession
 
@@ -212,8 +214,8 @@ class World:
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[World]:
-    world = World(folder)
+async def serving(folder: Path, *, anonymous: bool = False) -> AsyncIterator[World]:
+    world = World(folder, anonymous=anonymous)
     for name in ("default", NAMESPACE):
         world.registry.create("namespaces", {"metadata": {"name": name}})
         world.registry.create("serviceaccounts", {"metadata": {"name": "default", "namespace": name}})

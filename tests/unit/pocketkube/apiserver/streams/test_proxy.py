@@ -274,7 +274,7 @@ async def test_who_may_not_is_told_so(world: World, backend: Backend) -> None:
 
 async def test_without_credentials_nothing_is_dialled(world: World, backend: Backend) -> None:
     async with world.session(token=None) as http, http.get(f"{BELOW}/pods/p/proxy/") as response:
-        assert response.status == 403
+        assert response.status == 401
     assert world.network.dialled == []
 
 
