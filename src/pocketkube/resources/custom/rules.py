@@ -2,7 +2,8 @@
 
 Models apiextensions-apiserver/pkg/apiserver/schema/cel/{compilation,validation}.go: transition rules, ratcheting,
 messages from expressions, reasons and field paths. CEL itself is Google's library (cel-expr-python), loaded with the
-first rule. Left out: cost limits; rules inside allOf, which no structural schema has.
+first rule. Left out: costs (the library's own limit is 10,000 iterations an evaluation); rules inside allOf, which no
+structural schema has.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from pocketkube.resources.custom.schemas import (
 )
 
 _LONGEST_MESSAGE: Final = 5 * 1024
+_TOO_EXPENSIVE: Final = "operation cancelled: actual cost limit exceeded"
 _OPTIONAL: Final = "cel.bind(oldSelf, size(oldSelf__) == 0 ? optional.none() : optional.of(oldSelf__[0]), {})"
 """The library takes no optional values from outside: `oldSelf` is made of a list of at most one."""
 
@@ -198,16 +200,19 @@ def _failure(
     schema: Schema, at: str, new: Any, rule: dict[str, Any], ready: Compiled, data: dict[str, Any]
 ) -> Cause | None:
     """What one rule has against a value."""
-    result = ready.program.eval(data=data)
+    succeeded, said = _run(ready.program, data)
     kind = schema.get("type", "")
-    if result.type() == cel.Type.ERROR:
+    if not succeeded:
         named = (rule.get("message") or rule["rule"]).strip()
-        why = _go_error(str(result.value()))
+        why = _go_error(said)
+        if why == _TOO_EXPENSIVE:
+            stopped = "no further validation rules will be run due to call cost exceeds limit"
+            return fields.invalid(at or "<nil>", kind, f"'{why}': {stopped} for rule: {named}")
         if why == "no such overload":
             mismatch = "call arguments did not match a supported operator, function or macro signature"
             return fields.invalid(at or "<nil>", kind, f"'{why}': {mismatch} for rule: {named}")
         return fields.invalid(at or "<nil>", kind, f"{why} evaluating rule: {named}")
-    if result.value() is True:
+    if said is True:
         return None
     where = at
     if path := rule.get("fieldPath"):
@@ -238,15 +243,27 @@ def _message(ready: Compiled, data: dict[str, Any]) -> str:
     """What messageExpression says; "" when it says nothing that can be shown."""
     if ready.message is None:
         return ""
-    result = ready.message.eval(data=data)
-    text = result.value() if result.type() == cel.Type.STRING else ""
-    text = text.strip()
+    succeeded, text = _run(ready.message, data)
+    text = text.strip() if succeeded and isinstance(text, str) else ""
     return "" if "\n" in text or len(text.encode()) > _LONGEST_MESSAGE else str(text)
+
+
+def _run(program: Any, data: dict[str, Any]) -> tuple[bool, Any]:
+    """(whether the expression could be evaluated, its value or what went wrong)."""
+    try:
+        result = program.eval(data=data)
+    except RuntimeError as error:  # what ends an evaluation from outside, its budget for one
+        return False, str(error)
+    if result.type() == cel.Type.ERROR:
+        return False, str(result.value())
+    return True, result.value()
 
 
 def _go_error(text: str) -> str:
     """The library's words for an evaluation that failed, in cel-go's."""
     text = re.sub(r"^[A-Z_]+: ", "", text)
+    if text.startswith("Iteration budget exceeded"):
+        return _TOO_EXPENSIVE
     if found := re.match(r'Key not found in map : "?(.*?)"?$', text):
         return f"no such key: {found[1]}"
     if found := re.match(r"Index error: index=(-?\d+)", text):

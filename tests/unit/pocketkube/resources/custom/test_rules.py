@@ -164,3 +164,12 @@ def test_a_rule_that_failed_before_may_fail_on_what_does_not_change() -> None:
     found = rules.Rules(held)
     assert list(found.causes({"a": "x", "b": "2"}, {"a": "x", "b": "1"})) == []
     assert [str(c) for c in found.causes({"a": "y"}, {"a": "x"})] == ['a: Invalid value: "y": wrong']
+
+
+def test_a_rule_that_never_ends_is_ended() -> None:
+    rule = {"rule": "self.all(x, self.all(y, x == y))", "message": "all alike"}
+    held: Schema = {"type": "array", "items": NUMBER, "x-kubernetes-validations": [rule]}
+    found = rules.Rules(held, root=False)
+    assert list(found.causes([1] * 64, None)) == []
+    (cause,) = found.causes([1] * 2000, None)
+    assert "call cost exceeds limit for rule: all alike" in cause.message
