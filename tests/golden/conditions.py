@@ -2,6 +2,10 @@
 
 A path is `.a.b[0].c`; `[k=v]` keeps the items of a list whose (dotted) key k is v; `[*]` flattens. Conditions are
 `code == 404`, `count(path) >= n` and `path op value` with the operators `== != >= <= ~`.
+
+What follows `[k=v]` or `[*]` is looked for in each of the items kept, an index too: `[k=v][0]` is the first of each of
+them that is a list. Evidence: dns-08-outage waits until `.items[...][0].endpoints` has no entries, and was through with
+DNS pods, and so endpoints, still there.
 """
 
 from __future__ import annotations
@@ -38,6 +42,8 @@ def _follow(value: Any, part: re.Match[str]) -> Any:
             return Many(item[name] for item in value if isinstance(item, dict) and name in item)
         return value.get(name) if isinstance(value, dict) else None
     if index is not None:
+        if isinstance(value, Many):
+            return Many(item[int(index)] for item in value if isinstance(item, list) and int(index) < len(item))
         return value[int(index)] if isinstance(value, list) and int(index) < len(value) else None
     items = _items(value)
     if star:

@@ -64,6 +64,14 @@ POD_ADDRESSES = {
 # "from a known resourceVersion": that of the list an earlier watch started from
 RV_OF_EARLIER_WATCH = {("mechanics-10-watchlist", "changes"): "initial-events-rv-now"}
 
+# what a scenario changes of the cluster's own: put back at its end, whatever became of it
+KEPT: dict[str, tuple[str, ...]] = {
+    "dns-08-outage": (
+        "/api/v1/namespaces/kube-system/configmaps/coredns",
+        "/apis/apps/v1/namespaces/kube-system/deployments/coredns",
+    ),
+}
+
 # notes that name an act the API can do; after any other note the steps up to the next note are skipped
 ACTS: dict[str, Call] = {
     "args of container c were set to [sleep, 3600] here by a strategic merge patch": Call(

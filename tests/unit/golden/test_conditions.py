@@ -28,8 +28,9 @@ SLICES = {
         (POD, ".status.containerStatuses[0].state.running.startedAt", "2026"),
         (POD, ".status.containerStatuses[1].state", None),
         (POD, ".status.nothing.below", None),
-        (SLICES, ".items[metadata.generateName=kube-dns-][0].endpoints", None),
-        (SLICES, ".items[metadata.labels.app=bg][0].metadata.generateName", "web-"),
+        (SLICES, ".items[metadata.labels.app=bg].metadata.generateName", ["web-"]),
+        (SLICES, ".items[metadata.generateName=web-].endpoints[0].conditions.ready", [True, True]),
+        (SLICES, ".items[metadata.generateName=web-][0].endpoints", []),
     ],
 )
 def test_paths_lead_to_values(body, path, value):

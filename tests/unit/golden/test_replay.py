@@ -3,6 +3,8 @@ import os
 import stat
 
 import pytest
+from tests.golden.alternatives import ALTERNATIVES, Alternative, Change
+from tests.golden.inputs import KEPT
 from tests.golden.kubectl import Kubectl
 from tests.golden.replay import Options, Replay
 from tests.golden.scenario import Scenario
@@ -66,6 +68,26 @@ def test_a_wrong_answer_is_reported(fake, replay, answer, path):
     assert path in [diff.path for diff in failure.diffs]
 
 
+@pytest.mark.parametrize(
+    ("answer", "matches", "reason"),
+    [
+        (("1", 1), True, ""),
+        (("2", 2), True, "known difference: it had looked twice"),
+        (("2", 1), False, ""),
+        (("3", 3), False, ""),
+    ],
+)
+def test_an_alternative_counts_as_a_whole_and_alone(fake, replay, monkeypatch, answer, matches, reason):
+    changes = (Change(("response", "body", "a"), "1", "2"), Change(("response", "body", "b"), 1, 2))
+    alternative = Alternative("it had looked twice", changes)
+    monkeypatch.setitem(ALTERNATIVES, ("x-01", "one"), (alternative,))
+    fake.script["GET", f"{NS}/services/web"] = 200, {"a": answer[0], "b": answer[1]}
+    result = replay(get("one", {"a": "1", "b": 1}), max_wait=0.01)
+    assert (result.passed, result.steps[0].note) == (matches, reason)
+    if not matches:  # what is shown is how it differs from the recording itself
+        assert {diff.expected for step in result.failures for diff in step.diffs} <= {"1", 1}
+
+
 def test_no_answer_is_reported(fake, replay):
     fake.script["GET", f"{NS}/services/web"] = lambda _: 1 / 0  # the server drops the connection
     (failure,) = replay(get("one", {})).failures
@@ -95,6 +117,17 @@ def test_cluster_scoped_objects_are_deleted(fake, replay):
     step = {**post("n", {"metadata": {"name": "golden-fake-a"}}, {}), "path": "/api/v1/nodes"}
     replay(step)
     assert len(fake.sent("DELETE", "/api/v1/nodes/golden-fake-a")) == 2, "before, for leftovers, and after"
+
+
+def test_what_is_the_clusters_own_is_put_back(fake, replay):
+    corefile, deployment = KEPT["dns-08-outage"]
+    before = {"metadata": {"name": "coredns", "resourceVersion": "7"}, "data": {"Corefile": "a"}}
+    fake.script["GET", corefile] = [(200, before), (200, {**before, "data": {"Corefile": "b"}})]
+    fake.script["GET", deployment] = 200, {"metadata": {"name": "coredns"}, "spec": {"replicas": 2}}
+    fake.script["GET", "/healthz"] = 500, "no"
+    replay(get("one", "ok", path="/healthz"), name="dns-08-outage")
+    (put,) = [request for request in fake.requests if request.method == "PUT"]
+    assert (put.path, json.loads(put.body)) == (corefile, {"metadata": {"name": "coredns"}, "data": {"Corefile": "a"}})
 
 
 def test_values_are_carried_over_into_requests(fake, replay):

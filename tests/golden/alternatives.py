@@ -1,0 +1,130 @@
+"""What else one step may answer, word for word: the recording's surroundings, and moments it happened to catch.
+
+Each entry is for one step of one scenario, names the recorded text or value it stands for, and gives the only other one
+that is right there; all changes of an entry go together. Nothing else about the step is forgiven. An entry whose
+recorded text is not in the scenario is an error.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.golden.scenario import Step
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """`instead` for `recorded` at a place of the step: a part of a text, or a whole value."""
+
+    place: Place
+    recorded: Any
+    instead: Any
+
+    def apply(self, step: Step) -> None:
+        """Raises ValueError when the recording has something else there."""
+        holder: Any = step
+        try:
+            for key in self.place[:-1]:
+                holder = holder[key]
+            value = holder[self.place[-1]]
+        except (KeyError, IndexError, TypeError):
+            raise ValueError(f"{step.get('id')}: there is nothing at {self.place}") from None
+        if isinstance(value, str) and isinstance(self.recorded, str) and self.recorded and self.recorded in value:
+            holder[self.place[-1]] = value.replace(self.recorded, self.instead)
+        elif value == self.recorded:
+            holder[self.place[-1]] = self.instead
+        else:
+            raise ValueError(f"{step.get('id')}: {self.recorded!r} is not at {self.place}")
+
+
+@dataclass(frozen=True)
+class Alternative:
+    reason: str
+    changes: tuple[Change, ...]
+
+
+def _printed(reason: str, recorded: str, instead: str) -> Alternative:
+    return Alternative(reason, (Change(("stdout",), recorded, instead),))
+
+
+_PATH = _printed(
+    "PATH is that of the named busybox image, not of the recorder's stand-in",
+    "PATH=/bin:/usr/bin:/usr/sbin:/sbin\n",
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
+)
+
+_APPLIED = (
+    "    kubectl.kubernetes.io/last-applied-configuration: |\n"
+    '      {"apiVersion":"v1","kind":"Service","metadata":{"annotations":{"prometheus.io/port":"9153",'
+    '"prometheus.io/scrape":"true"},"labels":{"k8s-app":"kube-dns","kubernetes.io/cluster-service":"true",'
+    '"kubernetes.io/name":"CoreDNS"},"name":"kube-dns","namespace":"kube-system"},"spec":{"clusterIP":"10.96.0.10",'
+    '"ports":[{"name":"dns","port":53,"protocol":"UDP","targetPort":53},'
+    '{"name":"dns-tcp","port":53,"protocol":"TCP","targetPort":53},'
+    '{"name":"metrics","port":9153,"protocol":"TCP","targetPort":9153}],"selector":{"k8s-app":"kube-dns"}}}\n'
+)
+
+_IPV6_SLICE: Place = ("response", "body", "items", 0)
+
+ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
+    ("endpointslices-13-mirroring", "mirrored-per-family"): (
+        Alternative(
+            "the mirroring controller had already seen the second of two edits, not the first only; in how many "
+            "writes is its affair (see timing.py)",
+            (
+                Change((*_IPV6_SLICE, "metadata", "generation"), 1, 2),
+                Change((*_IPV6_SLICE, "ports", 0, "name"), "", "c"),
+            ),
+        ),
+    ),
+    ("dns-06-pod-config", "alias-wins"): (
+        _printed(
+            "in the named agnhost image `sh` finds BIND's nslookup, which names what was asked for; the stand-in's has "
+            "BusyBox's, which names each domain of the search list as its answer comes",
+            "can't find two.svc.cluster.local:",
+            "can't find two:",
+        ),
+    ),
+    ("dns-07-env", "env-before"): (_PATH,),
+    ("dns-07-env", "env-after"): (_PATH,),
+    ("dns-07-env", "env-nolinks"): (_PATH,),
+    ("dns-08-outage", "kubectl-get-cm"): (
+        _printed(
+            "kubeadm's Corefile forwards to the node's resolvers, the recorder's to a stand-in for the outside",
+            "    forward . <nodeIP>:5353 {\n",
+            "    forward . /etc/resolv.conf {\n",
+        ),
+    ),
+    ("dns-08-outage", "kubectl-get-svc-yaml"): (
+        _printed("the recorder installed DNS with `kubectl apply`; kubeadm does not", _APPLIED, ""),
+    ),
+    ("dns-08-outage", "kubectl-logs"): (
+        _printed(
+            "kubeadm 1.36 deploys CoreDNS 1.14.2, the recorder's was 1.13.1 built without a commit",
+            "CoreDNS-1.13.1\nlinux/amd64, go<version>\n",
+            "CoreDNS-1.14.2\nlinux/amd64, go<version>, <id>\n",
+        ),
+    ),
+    ("dns-08-outage", "kubectl-get-broken"): tuple(
+        _printed(
+            "a container that fails at once was recorded in the second its kubelet took to notice",
+            "0/1     Running   2 (",
+            f"0/1     {state}   2 (",
+        )
+        for state in ("CrashLoopBackOff", "Error")
+    ),
+}
+
+
+def readings(scenario: str, step: Step) -> Iterator[tuple[Step, str]]:
+    """The step as recorded with "", then as it may be otherwise with the reason. Raises ValueError (see Change)."""
+    yield step, ""
+    for alternative in ALTERNATIVES.get((scenario, step.get("id", "")), ()):
+        changed = copy.deepcopy(step)
+        for change in alternative.changes:
+            change.apply(changed)
+        yield changed, alternative.reason

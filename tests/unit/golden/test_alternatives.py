@@ -1,0 +1,121 @@
+"""What is accepted in place of a recorded answer is one other answer, and nothing near it."""
+
+from copy import deepcopy
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.golden.alternatives import ALTERNATIVES, Change, readings
+from tests.golden.compare import compare_body
+from tests.golden.placeholders import World
+from tests.golden.scenario import load
+from tests.golden.text import compare_text
+
+API = Path(__file__).parents[2] / "golden" / "api"
+STEPS = sorted(ALTERNATIVES)
+
+
+@lru_cache
+def step_of(scenario, step):
+    return next(found for found in load(API / f"{scenario}.yaml").steps if found.get("id") == step)
+
+
+def printed(text):
+    """A recorded text as a cluster would print it."""
+    values = {
+        "<nodeIP>": "192.0.2.1",
+        "<version>": "1.26.1",
+        "<id>": "f00d",
+        "<age>": "4s",
+        "<time>": "2026-01-01T00:00:00Z",
+        "<rv>": "7",
+        "<uid>": "0f9cbb2e-57a0-4a6e-9c1c-0a4e0a3f2d11",
+        "<hash.1>": "78994dd74d",
+        "<hash.2>": "5c8f9d7b6c",
+        **{f"<rand.{number}>": f"sww7{letter}" for number, letter in zip("123456", "bcdfgh", strict=True)},
+    }
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
+
+
+def is_explained(scenario, step, seen):
+    """Whether `seen`, a text or a body, is one of the answers the step may have."""
+    for golden, _ in readings(scenario, step):
+        if "stdout" in golden:
+            worlds = compare_text(golden["stdout"], seen, World(), "stdout", golden["args"])
+        else:
+            worlds = compare_body(golden["response"]["body"], seen, World(), golden["path"])
+        if not worlds[0].diffs:
+            return True
+    return False
+
+
+@pytest.mark.parametrize(("scenario", "step"), STEPS)
+def test_each_stands_for_something_recorded(scenario, step):
+    found = list(readings(scenario, step_of(scenario, step)))
+    assert len(found) == 1 + len(ALTERNATIVES[scenario, step])
+    assert found[0] == (step_of(scenario, step), "")
+    assert all(why and golden != found[0][0] for golden, why in found[1:])
+
+
+@pytest.mark.parametrize(("scenario", "step"), [at for at in STEPS if at[0].startswith("dns-")])
+def test_a_printed_alternative_is_taken_and_no_other_line_is(scenario, step):
+    golden = step_of(scenario, step)
+    for reading, _ in readings(scenario, golden):
+        right = printed(reading["stdout"])
+        assert is_explained(scenario, golden, right)
+        lines = right.splitlines(keepends=True)
+        for at, line in enumerate(lines):
+            if not line.strip():
+                continue
+            indent = len(line) - len(line.lstrip())
+            wrong = [*lines[:at], f"{line[:indent]}x{line[indent:]}", *lines[at + 1 :]]
+            assert not is_explained(scenario, golden, "".join(wrong)), line
+            assert not is_explained(scenario, golden, "".join([*lines[:at], *lines[at + 1 :]])), line
+
+
+WRONG = {
+    ("dns-06-pod-config", "alias-wins"): ("can't find two.", "can't find two.cluster.local:", "NOERROR"),
+    ("dns-07-env", "env-before"): ("PATH=/bin\n", "PATH=/usr/local/bin:/bin\n"),
+}
+
+
+@pytest.mark.parametrize(("scenario", "step"), sorted(WRONG))
+def test_other_values_in_that_place_are_not(scenario, step):
+    golden = step_of(scenario, step)
+    (change,) = ALTERNATIVES[scenario, step][0].changes
+    for wrong in WRONG[scenario, step]:
+        assert not is_explained(scenario, golden, printed(golden["stdout"].replace(change.recorded, wrong)))
+
+
+def test_a_restarting_container_is_not_taken_for_a_ready_one():
+    golden = step_of("dns-08-outage", "kubectl-get-broken")
+    right = printed(golden["stdout"])
+    assert is_explained("dns-08-outage", golden, right.replace("0/1     Running", "0/1     CrashLoopBackOff"))
+    for wrong in ("1/1     Running", "0/1     Completed", "0/1     ImagePullBackOff", "0/1     Pending"):
+        assert not is_explained("dns-08-outage", golden, right.replace("0/1     Running", wrong)), wrong
+    assert not is_explained("dns-08-outage", golden, right.replace(" 2 (", " 3 ("))
+
+
+@pytest.mark.parametrize(
+    ("generation", "name", "taken"),
+    [(1, "", True), (2, "c", True), (1, "c", True), (2, "", False), (0, "c", False), (2, "d", False), (1, "a", False)],
+)
+def test_a_mirrored_slice_is_at_one_edit_or_the_other(generation, name, taken):
+    golden = step_of("endpointslices-13-mirroring", "mirrored-per-family")
+    seen = yaml.safe_load(printed(yaml.safe_dump(deepcopy(golden["response"]["body"]))))
+    for item in (seen, *seen["items"]):
+        item["metadata"]["resourceVersion"] = "7"
+    for item in seen["items"]:
+        item["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    seen["items"][0]["metadata"]["generation"] = generation
+    seen["items"][0]["ports"][0]["name"] = name
+    assert is_explained("endpointslices-13-mirroring", golden, seen) is taken
+
+
+@pytest.mark.parametrize("place", [("stdout",), ("stderr",), ("response", 0)])
+def test_an_entry_that_stands_for_nothing_is_an_error(place):
+    with pytest.raises(ValueError, match=r"is not at|there is nothing at"):
+        Change(place, "recorded", "instead").apply({"id": "x", "stdout": "another text"})
