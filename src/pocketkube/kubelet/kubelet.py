@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +119,10 @@ class Kubelet:
     def worker(self, namespace: str, name: str) -> PodWorker | None:
         """The worker of a pod that runs (or ran) here."""
         return self._by_key.get((namespace, name))
+
+    def admitted(self) -> Iterator[Obj]:
+        """The pods this node has taken and not finished with."""
+        return (worker.pod for worker in self._workers.values() if worker.admitted and not worker.finished)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task of this kubelet; what it raises is logged, and does not end the others."""

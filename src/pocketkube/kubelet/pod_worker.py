@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pocketkube import duration, objects
 from pocketkube.errors import Conflict, NotFound
-from pocketkube.kubelet import assembly
+from pocketkube.kubelet import admission, assembly
 from pocketkube.kubelet import status as statuses
 from pocketkube.kubelet.backoff import seconds
 from pocketkube.kubelet.environment import sources
@@ -53,6 +53,8 @@ class PodWorker:
         self.slots = slots_of(pod, self.clock.now())
         self.finished = False
         """Nothing of it runs or can run: the phase is final."""
+        self.admitted = bool(objects.status(pod).get("startTime"))
+        """The node takes it (before a restart of the node: took it)."""
         self.failure: tuple[str, str] | None = None
         """(reason, message) of a pod the kubelet ended itself."""
         self._task: asyncio.Task[None] | None = None
@@ -161,13 +163,19 @@ class PodWorker:
         try:
             if objects.status(self.pod).get("phase") in ("Succeeded", "Failed"):
                 self.finished = True
-            else:
+            elif self._admit():
                 await self._live()
         except asyncio.CancelledError:
             if not self._ending.is_set() or self._task.uncancel() > 0:
                 raise
         finally:
             self._living = False
+
+    def _admit(self) -> bool:
+        """Whether the node takes the pod; one it does not take has failed."""
+        self.admitted = self.admitted or admission.admit(self.client, self.pod, self.kubelet.admitted())
+        self.finished = not self.admitted
+        return self.admitted
 
     async def _live(self) -> None:
         self.publish()

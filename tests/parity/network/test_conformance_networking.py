@@ -101,3 +101,14 @@ def test_host_ports_of_one_number(net: Place) -> None:
         assert net.sh_until("e2e-host-exec", ask, seconds=5).out.strip() == called
     ask = f"echo hostname | nc -u -w 2 {ip} {number}"
     assert net.sh_until("e2e-host-exec", ask, seconds=5).out.strip() == "pod3"
+
+
+def test_a_host_port_is_for_one_pod(net: Place) -> None:
+    """Put on a node without asking the scheduler, the second Pod that wants a host port is rejected by the kubelet."""
+    node = workers(net.api)[-1]["metadata"]["name"]
+    ports = [{"hostPort": 54324, "containerPort": 8080}]
+    net.start(pod("first", nodeName=node, ports=ports))
+    net.put(pod("second", nodeName=node, ports=ports))
+    status = net.wait("Pod", "second", lambda o: o["status"].get("phase") == "Failed")["status"]
+    assert status["reason"] == "NodePorts"
+    assert "didn't have free ports for the requested pod ports" in status["message"]
