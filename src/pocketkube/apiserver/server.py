@@ -85,6 +85,7 @@ class ApiServer:
         if runner is None or self._api is None:
             return
         self._api.stopping = True
+        self._api.stop_following()
         for task in tuple(self._api.streams):
             task.cancel()
         transports = [connection.transport for connection in runner.server.connections] if runner.server else []
