@@ -82,7 +82,9 @@ def _spec(spec: Obj) -> Iterator[Cause]:
     if len({version.get("name") for version in versions}) != len(versions):
         yield fields.invalid("spec.versions", versions, "must contain unique version names")
     if sum(bool(version.get("storage")) for version in versions) != 1:
-        yield fields.invalid("spec.versions", versions, "must have exactly one version marked as storage version")
+        yield fields.invalid(
+            "spec.versions", versions or None, "must have exactly one version marked as storage version"
+        )
     for which in ("plural", "singular", "kind", "listKind"):
         if not _name(spec, which):
             yield fields.required(f"spec.names.{which}")
@@ -232,7 +234,7 @@ def _conversion(conversion: Obj) -> Iterator[Cause]:
 def _stored_versions(stored: list[str], versions: list[Obj]) -> Iterator[Cause]:
     at = "status.storedVersions"
     if not stored:
-        yield fields.invalid(at, stored, "must have at least one stored version")
+        yield fields.invalid(at, None, "must have at least one stored version")  # Go prints a nil slice so
         return
     there = [version.get("name") for version in versions]
     for version in versions:
