@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import errno
+import gc
 import json
 import logging
 import os
@@ -23,6 +24,8 @@ from filelock import FileLock, Timeout
 from pocketkube.addressing import FAMILIES, OtherFamily
 
 FAILED, COULD_NOT_START = 1, 3
+SETTLED = 2.0
+"""Seconds after Ready: by then the add-ons run, and what they need is loaded."""
 
 
 def main() -> int:
@@ -65,6 +68,7 @@ def main() -> int:
         help="how many endpoints an EndpointSlice holds at most, 1 to 1000 (default: 100)",
     )
     options = parser.parse_args()
+    gc.disable()  # _collect_from_now_on says why
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -181,6 +185,7 @@ async def _serve(options: argparse.Namespace) -> None:
     async with Cluster(config, lambda text: _say({"step": text})) as cluster:
         _say({"ready": {"kubeconfig": str(cluster.kubeconfig), "port": cluster.port, "pid": os.getpid()}})
         _leave_terminal()
+        loop.call_later(SETTLED, _collect_from_now_on)
         stopping = asyncio.ensure_future(stop.wait())
         running = asyncio.ensure_future(cluster.wait())
         await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
@@ -188,6 +193,15 @@ async def _serve(options: argparse.Namespace) -> None:
         if running.done() and not stop.is_set():
             await running
         running.cancel()
+
+
+def _collect_from_now_on() -> None:
+    """No garbage is looked for while the cluster starts, and what has been loaded by then is not looked through again.
+
+    Nearly all of that stays for good, and to look through it stops every connection for a twentieth of a second.
+    """
+    gc.freeze()
+    gc.enable()
 
 
 def _runner() -> Any:
