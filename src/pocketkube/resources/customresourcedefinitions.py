@@ -33,6 +33,7 @@ class RESOURCE(Resource):
     knows_finalizers = False
     storage_prefix = "apiextensions.k8s.io/customresourcedefinitions"
     columns = described("customresourcedefinitions", NAME, Column("Created At", type="date", description=_CREATED))
+    stored_version = "v1beta1"  # upstream still writes them so, and discovery tells by its hash
 
     def row(self, obj: Obj) -> list[Any]:
         return [objects.name(obj), obj["metadata"].get("creationTimestamp")]

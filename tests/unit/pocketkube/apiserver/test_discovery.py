@@ -31,6 +31,10 @@ async def test_what_is_listed_is_listed_as_upstream_lists_it(world: World, step:
     assert names == sorted(names)
 
 
+async def test_definitions_are_listed_as_recorded(world: World) -> None:
+    assert (await world.get("/apis/apiextensions.k8s.io/v1"))[1] == recorded("apis-apiextensions.k8s.io-v1")
+
+
 async def test_groups_come_in_upstreams_order(world: World) -> None:
     _, body = await world.get("/apis")
     names = [group["name"] for group in body["groups"]]
