@@ -62,6 +62,24 @@ class ListMap:
         return json.dumps([item.get(key) for key in self._keys])
 
 
+def aligned(old: Any, new: Any, schema: Schema | None) -> Any:
+    """The old value with its sets and maps in the order of the new one's, for the order of such lists means nothing."""
+    if schema is None:
+        return old
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {name: aligned(item, new.get(name), field(schema, name)) for name, item in old.items()}
+    kind = schema.get(LIST_TYPE)
+    if not isinstance(old, list) or not isinstance(new, list) or kind not in ("set", "map"):
+        return old
+    if kind == "set":
+        return sorted(old, key=lambda item: new.index(item) if item in new else len(new))
+    places = ListMap(schema, new)
+    order = {id(item): index for index, item in enumerate(new)}
+    met = [(item, places.get(item)) for item in old]
+    met.sort(key=lambda pair: order.get(id(pair[1]), len(new)))
+    return [aligned(item, there, items(schema)) for item, there in met]
+
+
 def same(new: Any, old: Any) -> bool:
     """Deep equality of JSON; unlike Python's, true is not 1."""
     if isinstance(new, dict):

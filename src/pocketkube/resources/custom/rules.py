@@ -19,7 +19,7 @@ from cel_expr_python import cel
 from pocketkube import fields
 from pocketkube.errors import Cause
 from pocketkube.resources.custom import cel_functions, cel_types
-from pocketkube.resources.custom.correlation import Correlated, ListMap
+from pocketkube.resources.custom.correlation import Correlated, ListMap, aligned
 from pocketkube.resources.custom.paths import BadFieldPath, follow
 from pocketkube.resources.custom.schemas import (
     EMBEDDED,
@@ -184,7 +184,7 @@ class Rules:
         known = as_root(schema) if root else schema
         data = {"self": cel_types.value(new, known)}
         if old is not None:
-            data["oldSelf"] = cel_types.value(old, known)
+            data["oldSelf"] = cel_types.value(aligned(old, new, known), known)
         data["oldSelf__"] = [data["oldSelf"]] if old is not None else []
         for rule, ready in zip(schema[RULES], compiled, strict=True):
             if ready.program is None or (ready.uses_old_self and old is None and not ready.optional):

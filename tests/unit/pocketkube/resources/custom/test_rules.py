@@ -173,3 +173,26 @@ def test_a_rule_that_never_ends_is_ended() -> None:
     assert list(found.causes([1] * 64, None)) == []
     (cause,) = found.causes([1] * 2000, None)
     assert "call cost exceeds limit for rule: all alike" in cause.message
+
+
+def test_the_order_of_sets_and_maps_means_nothing() -> None:
+    held: Schema = {
+        "type": "object",
+        "properties": {
+            "tags": {"type": "array", "items": TEXT, "x-kubernetes-list-type": "set"},
+            "l": {
+                "type": "array",
+                "items": ITEM,
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["name"],
+            },
+            "plain": {"type": "array", "items": TEXT},
+        },
+        "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "changed"}],
+    }
+    found = rules.Rules(held)
+    old = {"tags": ["a", "b"], "l": [{"name": "x", "port": 1}, {"name": "y"}], "plain": ["a", "b"]}
+    assert list(found.causes({**old, "tags": ["b", "a"], "l": old["l"][::-1]}, old)) == []
+    assert len(list(found.causes({**old, "plain": ["b", "a"]}, old))) == 1
+    assert len(list(found.causes({**old, "tags": ["b", "c"]}, old))) == 1
+    assert len(list(found.causes({**old, "l": [{"name": "y"}, {"name": "x", "port": 2}]}, old))) == 1
