@@ -29,6 +29,10 @@ def noted(obj: Obj, **annotations: str) -> Obj:
     return obj
 
 
+def was_patched(obj: Obj) -> bool:
+    return bool((obj["metadata"].get("annotations") or {}).get("patched") == "true")
+
+
 def again_on_conflict(write: Callable[[], Obj]) -> Obj:
     """Read and write again when somebody (a controller) wrote between."""
     for _ in range(5):
@@ -72,7 +76,7 @@ class Collection:
         updated = again_on_conflict(lambda: self.ask("PUT", name, noted(self.ask("GET", name), updated="true")))
         assert updated["metadata"]["annotations"]["updated"] == "true"
         for path in {self.path, self.everywhere}:
-            seen(watch(self.api, path, **start), "MODIFIED", lambda o: "patched" in o["metadata"]["annotations"])
+            seen(watch(self.api, path, **start), "MODIFIED", was_patched)
         return updated
 
     def end(self, name: str) -> None:
