@@ -2,8 +2,9 @@
 
 Models apiserver/pkg/cel/escaping.go and the type information of apiextensions-apiserver/pkg/apiserver/schema/cel
 (model, values.go). The checker walks the expression the library has parsed, as the library knows no Kubernetes types:
-it finds fields that are not there and comparisons of types that never match. Left out: fields of format date, date-time
-and duration can only be asked for (`has`), as the library takes no times from outside: a rule that reads one is refused.
+it finds fields that are not there and comparisons of types that never match. Left out: times. The library takes none
+from outside, so fields of format date, date-time and duration can only be asked for (`has`); a rule that reads one is
+refused.
 """
 
 from __future__ import annotations
