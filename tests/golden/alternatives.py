@@ -109,6 +109,13 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
             "CoreDNS-1.14.2\nlinux/amd64, go<version>, <id>\n",
         ),
     ),
+    ("exec-logs-01", "logs-crash-previous"): (
+        _printed(
+            "the recorded node had already removed the log that the Pod's status still pointed at",
+            "unable to retrieve container logs for <id>",
+            "boom\n",
+        ),
+    ),
     ("dns-08-outage", "kubectl-get-broken"): tuple(
         _printed(
             "a container that fails at once was recorded in the second its kubelet took to notice",
