@@ -19,8 +19,11 @@ REQUEST = f"GET /hostname HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: bench\r\nAccep
 def ingress() -> Iterator[Figure]:
     port = _free_port()
     pocket = Pocket("bench", http_port=port, https_port=0)
+    began = perf_counter()
     api = pocket.up(lambda text: None).api()
     try:
+        _until_answered(port, 404)
+        yield Figure("kindlab up, to the ingress controller answering", perf_counter() - began, "s", "<= 3")
         workspace.make_namespace(api, NAMESPACE)
         web(api, 3)
         until_endpoints(api, 3)
@@ -29,7 +32,7 @@ def ingress() -> Iterator[Figure]:
         spec = {"ingressClassName": "traefik", "rules": [{"host": HOST, "http": {"paths": [path]}}]}
         meta = {"name": "web"}
         api.create({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": meta, "spec": spec}, NAMESPACE)
-        _until_served(port)
+        _until_answered(port, 200)
         address = ("127.0.0.1", port)
         load.flat_out(address, REQUEST, seconds=1)
         full = load.flat_out(address, REQUEST, seconds=5)
@@ -45,17 +48,17 @@ def _free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def _until_served(port: int, seconds: float = 60) -> None:
+def _until_answered(port: int, status: int, seconds: float = 60) -> None:
     end = perf_counter() + seconds
     while perf_counter() < end:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
             connection.request("GET", "/", headers={"Host": HOST})
-            if connection.getresponse().status == 200:
+            if connection.getresponse().status == status:
                 return
-        except OSError:
+        except (OSError, http.client.HTTPException):
             pass  # the controller is not there yet
         finally:
             connection.close()
-        sleep(0.1)
-    raise TimeoutError(f"the ingress controller did not serve {HOST} within {seconds} s")
+        sleep(0.02)
+    raise TimeoutError(f"the ingress controller did not answer {status} for {HOST} within {seconds} s")
