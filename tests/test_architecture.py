@@ -20,6 +20,7 @@ PURE = {
     "patch",
     "protobuf",
     "quantity",
+    "regex",
     "schema",
     "selectors",
     "strategic",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 
+from pocketkube.images.coreutils.regex import extended, unsuitable
 from pocketkube.kubelet.filesystem.tree import Stat
 from pocketkube.kubelet.process import Command, Process
+from pocketkube.regex import BadPattern, posix
 
 _UNARY = frozenset("-" + letter for letter in "bcdefghkLnOprStuwxzsG")
 _BINARY = {"=", "==", "!=", "<", ">", "=~", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef"}
@@ -101,7 +102,7 @@ class Expression:
             case ">":
                 return left > right
             case "=~":
-                return re.search(right, left) is not None
+                return self.matches(left, right)
             case "-nt" | "-ot":
                 first, second = self.stat(left), self.stat(right)
                 older, newer = (first, second) if operator == "-ot" else (second, first)
@@ -111,6 +112,13 @@ class Expression:
                 return bool(first and second and (first.dev, first.ino) == (second.dev, second.ino))
         a, b = number(left), number(right)
         return {"-eq": a == b, "-ne": a != b, "-lt": a < b, "-le": a <= b, "-gt": a > b, "-ge": a >= b}[operator]
+
+    @staticmethod
+    def matches(text: str, pattern: str) -> bool:
+        try:
+            return posix(extended(pattern)).search(text) is not None
+        except BadPattern as error:
+            raise TestFailure(f"{pattern}: {unsuitable(error)}") from None
 
     def stat(self, path: str, *, follow: bool = True) -> Stat | None:
         try:

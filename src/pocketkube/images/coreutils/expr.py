@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from pocketkube.images.coreutils.options import fail, name_of
-from pocketkube.images.coreutils.regex import basic
+from pocketkube.images.coreutils.regex import basic, unsuitable
 from pocketkube.kubelet.process import Command, Process, ProcessExit
+from pocketkube.regex import BadPattern, posix
 
 
 class _Expression:
@@ -41,9 +42,12 @@ class _Expression:
         if operator == "&":
             return left if left not in ("", "0") and right not in ("", "0") else "0"
         if operator == ":":
-            found = re.match(basic(right), left)
+            try:
+                found = posix(basic(right)).match(left)
+            except BadPattern as error:
+                raise ValueError(f"bad regex '{right}': {unsuitable(error)}") from None
             if re.search(r"\\\(", right):
-                return (found.group(1) or "") if found else ""
+                return found.group(1) if found else ""
             return str(found.end()) if found else "0"
         numeric = re.fullmatch(r"-?\d+", left) and re.fullmatch(r"-?\d+", right)
         if operator in ("=", "==", "!=", "<", ">", "<=", ">="):

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from pocketkube.images.coreutils.listing import permissions
 from pocketkube.images.coreutils.options import fail, reason
 from pocketkube.images.coreutils.permissions import parse_mode
-from pocketkube.images.coreutils.regex import basic
+from pocketkube.images.coreutils.regex import basic, unsuitable
 from pocketkube.images.coreutils.system import user_name
 from pocketkube.images.shell.patterns import matches
 from pocketkube.kubelet.filesystem.tree import Stat
 from pocketkube.kubelet.process import Command, Process, ProcessExit
+from pocketkube.regex import BadPattern, posix
 
 Test = Callable[[str, Stat, int], Awaitable[bool]]
 
@@ -84,7 +85,11 @@ class _Find:
                 pattern = self.take(word)
                 return _test(lambda path, _, __: matches(pattern, path))
             case "-regex":
-                expression = re.compile(basic(self.take(word)))
+                text = self.take(word)
+                try:
+                    expression = posix(basic(text))
+                except BadPattern as error:
+                    raise ValueError(f"bad regex '{text}': {unsuitable(error)}") from None
                 return _test(lambda path, _, __: bool(expression.fullmatch(path)))
             case "-type":
                 letter = self.take(word)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from pocketkube.images.coreutils.options import Options, lines, name_of, parse, reason
-from pocketkube.images.coreutils.regex import basic, extended
+from pocketkube.images.coreutils.regex import basic, extended, unsuitable
 from pocketkube.kubelet.process import Command, Process, ProcessExit
+from pocketkube.regex import BadPattern, Pattern, posix
 
 
 async def grep(process: Process) -> int:
@@ -55,7 +56,7 @@ async def grep(process: Process) -> int:
     return 2 if status[1] and not (status[0] and "q" in options) else 0 if status[0] else 1
 
 
-async def _compile(process: Process, patterns: list[str], options: Options) -> re.Pattern[str]:
+async def _compile(process: Process, patterns: list[str], options: Options) -> Pattern:
     name = name_of(process)
     if "F" in options or name == "fgrep":
         parts = [re.escape(pattern) for pattern in patterns]
@@ -67,12 +68,19 @@ async def _compile(process: Process, patterns: list[str], options: Options) -> r
     if "x" in options:
         text = rf"\A(?:{text})\Z"
     elif "w" in options:
-        text = rf"(?<!\w)(?:{text})(?!\w)"
+        text = _as_word(text)
     try:
-        return re.compile(text, re.IGNORECASE if "i" in options else 0)
-    except re.error:
-        await process.error(f"{name}: bad regex '{patterns[0]}': Invalid regular expression")
+        return posix(text, fold="i" in options)
+    except BadPattern as error:
+        await process.error(f"{name}: bad regex '{patterns[0]}': {unsuitable(error)}")
         raise ProcessExit(2) from None
+
+
+def _as_word(text: str) -> str:
+    """No letter, digit or underscore before and after: at the end of a pattern that is itself none, `\\B` says so."""
+    first, last = text[1:2] if text.startswith("\\") else text[:1], text[-1:]
+    edges = [r"\B" if re.match(r"[-/:@#%&~,;=<>!' ]", edge) else r"\b" for edge in (first, last)]
+    return f"{edges[0]}(?:{text}){edges[1]}"
 
 
 async def _files(process: Process, path: str, options: Options, status: list[bool]) -> list[str]:
@@ -88,7 +96,7 @@ async def _files(process: Process, path: str, options: Options, status: list[boo
     return out
 
 
-async def _grep_file(process: Process, path: str, expression: re.Pattern[str], options: Options, named: bool) -> bool:
+async def _grep_file(process: Process, path: str, expression: Pattern, options: Options, named: bool) -> bool:
     title = "(standard input)" if path == "-" else path
     prefix = f"{title}:" if named else ""
     limit = int(options.get("m", 10**12))

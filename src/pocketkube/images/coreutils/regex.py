@@ -1,8 +1,20 @@
-"""POSIX regular expressions, basic and extended, as Python's."""
+"""POSIX regular expressions, basic and extended, in the syntax of RE2 and Python.
+
+Back-references are refused: what finds them may take forever, and the cluster with it (`pocketkube.regex`).
+"""
 
 from __future__ import annotations
 
 import re
+
+from pocketkube.regex import BadPattern
+
+
+def unsuitable(error: BadPattern) -> str:
+    """What a tool says about a pattern."""
+    if re.search(r"invalid escape sequence: `\\\d", str(error)):
+        return "back-references are not supported by this cluster's tools"
+    return "Invalid regular expression"
 
 
 def basic(pattern: str) -> str:
@@ -14,7 +26,9 @@ def basic(pattern: str) -> str:
         if character == "\\" and at + 1 < len(pattern):
             following = pattern[at + 1]
             at += 2
-            if following in "(){}|+?":
+            if following == "{" and pattern[at : at + 1] == ",":
+                out.append("{0")
+            elif following in "(){}|+?":
                 out.append(following)
             elif following in "<>":
                 out.append(r"\b")
@@ -65,7 +79,7 @@ def extended(pattern: str) -> str:
             at += 2
         else:
             literal = character == "{" and not re.compile(r"\{\d*,?\d*\}").match(pattern, at)
-            out.append("\\{" if literal else character)
+            out.append("\\{" if literal else "{0" if pattern.startswith("{,", at) else character)
             at += 1
     return "".join(out)
 
@@ -82,7 +96,7 @@ def bracket(pattern: str, at: int) -> tuple[str, int]:
             stop = close + 1
         stop += 1
     if stop >= len(pattern):
-        raise re.error("unterminated bracket")
+        raise BadPattern("error parsing regexp: missing closing ]")
     inside = pattern[at + 1 : stop]
     negated = inside.startswith("^")
     inside = inside[negated:]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import re
+from typing import Final
 
 from pocketkube.images.coreutils.options import fail, parse, reason, whole
 from pocketkube.images.coreutils.sed_script import Address, Instruction, Script, SedFailure
 from pocketkube.kubelet.process import Command, Process, ProcessExit
+from pocketkube.regex import Match
+
+_LARGEST: Final = 4 << 20
+"""Characters in the pattern space, the hold space and the output together."""
 
 
-def _replacement(template: str, found: re.Match[str]) -> str:
+def _replacement(template: str, found: Match) -> str:
     out = []
     at = 0
     while at < len(template):
@@ -23,7 +28,7 @@ def _replacement(template: str, found: re.Match[str]) -> str:
             at += 1
             if following.isdigit():
                 number = int(following)
-                out.append((found.group(number) or "") if number <= (found.re.groups or 0) else "")
+                out.append(found.group(number) if number < len(found.spans) else "")
             else:
                 out.append({"n": "\n", "t": "\t"}.get(following, following))
         else:
@@ -38,6 +43,7 @@ class Editor:
         self.quiet = quiet
         self.hold = ""
         self.number = 0
+        self.steps = self.size = self.counted = 0
         self.out: list[str] = []
         self.appended: list[str] = []
         self.leaving: int | None = None
@@ -81,7 +87,7 @@ class Editor:
         assert address.expression is not None
         return address.expression.search(pattern) is not None
 
-    def edit(self, source: list[str]) -> None:
+    async def edit(self, source: list[str]) -> None:
         """Run the script over lines (without their newlines)."""
         at = 0
         carried: str | None = None
@@ -96,6 +102,7 @@ class Editor:
             replaced = False
             printed = not self.quiet
             while pc < len(self.script):
+                await self.step(pattern)
                 instruction = self.script[pc]
                 pc += 1
                 if not self.matches(instruction, pattern, at >= len(source)):
@@ -104,7 +111,7 @@ class Editor:
                     continue
                 match instruction.name:
                     case "s":
-                        pattern, done = self.substitute(instruction, pattern)
+                        pattern, done = await self.substitute(instruction, pattern)
                         replaced = replaced or done
                     case "d":
                         printed = False
@@ -176,23 +183,36 @@ class Editor:
                         break
             if printed:
                 self.out.append(pattern)
+            await self.step(pattern)
             self.flush()
             if self.leaving is not None:
                 return
 
-    def substitute(self, instruction: Instruction, pattern: str) -> tuple[str, bool]:
+    async def step(self, pattern: str) -> None:
+        """Lets others go on: a script may loop forever. Raises SedFailure when it gathers too much."""
+        self.steps += 1
+        self.size += sum(map(len, self.out[self.counted :]))
+        self.counted = len(self.out)
+        if len(pattern) + len(self.hold) + self.size > _LARGEST:
+            raise SedFailure("out of memory")
+        if self.steps % 256 == 0:
+            await asyncio.sleep(0)
+
+    async def substitute(self, instruction: Instruction, pattern: str) -> tuple[str, bool]:
         assert instruction.expression is not None
-        count = 0
-
-        def one(found: re.Match[str]) -> str:
-            nonlocal count
+        out, at, count, size = [], 0, 0, 0
+        for found in instruction.expression.finditer(pattern):
             count += 1
-            if count < instruction.occurrence or (count > instruction.occurrence and "g" not in instruction.flags):
-                return found.group()
-            return _replacement(instruction.text, found)
-
-        limit = 0 if "g" in instruction.flags else instruction.occurrence
-        result = instruction.expression.sub(one, pattern, count=limit)
+            if count >= instruction.occurrence:
+                out += [pattern[at : found.start()], _replacement(instruction.text, found)]
+                at, size = found.end(), size + len(out[-1])
+                if "g" not in instruction.flags.partition("w")[0]:
+                    break
+            if size > _LARGEST:
+                raise SedFailure("out of memory")
+            if count % 256 == 0:
+                await asyncio.sleep(0)
+        result = "".join([*out, pattern[at:]])
         done = count >= instruction.occurrence
         if done and "p" in instruction.flags.partition("w")[0]:
             self.out.append(result)
@@ -230,9 +250,18 @@ async def sed(process: Process) -> int:
     except SedFailure as failure:
         await fail(process, str(failure))
         raise
+    try:
+        return await _edit_all(process, words, script, quiet, backup if "i" in options else None)
+    except SedFailure as failure:
+        await fail(process, str(failure))
+        raise
+
+
+async def _edit_all(process: Process, words: list[str], script: Script, quiet: bool, backup: str | None) -> int:
+    """`backup`: files are edited in place (and their old content kept under a name), None: to the output."""
     editor = Editor(process, script.instructions, quiet)
     status = 0
-    if "i" in options:
+    if backup is not None:
         for path in words:
             try:
                 data = process.fs.read_bytes(path)
@@ -242,8 +271,8 @@ async def sed(process: Process) -> int:
                 continue
             if backup:
                 process.fs.write_bytes(path + backup[2:], data)
-            editor = Editor(process, Script(text, script.extended).instructions, quiet)
-            out = _run(editor, data)
+            editor = Editor(process, Script(script.text, script.extended).instructions, quiet)
+            out = await _run(editor, data)
             process.fs.write_bytes(path, out)
         return editor.leaving or status
     gathered = []
@@ -253,7 +282,7 @@ async def sed(process: Process) -> int:
         except OSError as error:
             await process.error(f"sed: {path}: {reason(error)}")
             status = 1
-    out = _run(editor, b"".join(gathered))
+    out = await _run(editor, b"".join(gathered))
     if out:
         await process.stdout.write(out)
     if editor.leaving:
@@ -261,11 +290,11 @@ async def sed(process: Process) -> int:
     return status
 
 
-def _run(editor: Editor, data: bytes) -> bytes:
+async def _run(editor: Editor, data: bytes) -> bytes:
     if not data:
         return b""
     ended = data.endswith(b"\n")
-    editor.edit(data.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n"))
+    await editor.edit(data.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n"))
     text = "\n".join(editor.out)
     return (text + ("\n" if ended or editor.leaving is not None else "") if editor.out else "").encode(
         "utf-8", "surrogateescape"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from pocketkube.images.coreutils.regex import basic, extended
+from pocketkube.images.coreutils.regex import basic, extended, unsuitable
+from pocketkube.regex import BadPattern, Pattern, posix
 
 
 class SedFailure(Exception):
@@ -17,7 +18,7 @@ class Address:
     kind: str
     number: int = 0
     step: int = 0
-    expression: re.Pattern[str] | None = None
+    expression: Pattern | None = None
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Instruction:
     name: str
     addresses: list[Address] = field(default_factory=list)
     negated: bool = False
-    expression: re.Pattern[str] | None = None
+    expression: Pattern | None = None
     text: str = ""
     flags: str = ""
     occurrence: int = 1
@@ -42,7 +43,7 @@ class Script:
         self.text = text
         self.at = 0
         self.extended = is_extended
-        self.last: re.Pattern[str] | None = None
+        self.last: Pattern | None = None
         self.instructions: list[Instruction] = []
         self.parse()
 
@@ -129,7 +130,7 @@ class Script:
             source = self.until(delimiter, "unterminated address regex")
             fold = self.peek() == "I"
             self.at += fold
-            return Address("regex", expression=self.compile(source, re.IGNORECASE if fold else 0))
+            return Address("regex", expression=self.compile(source, fold=bool(fold)))
         return None
 
     def until(self, delimiter: str, text: str, *, expression: bool = True) -> str:
@@ -158,15 +159,15 @@ class Script:
             out.append(character)
         raise SedFailure(text)
 
-    def compile(self, source: str, flags: int = 0) -> re.Pattern[str]:
+    def compile(self, source: str, *, fold: bool = False) -> Pattern:
         if not source:
             if self.last is None:
                 raise SedFailure("no previous regexp")
             return self.last
         try:
-            self.last = re.compile((extended if self.extended else basic)(source), flags)
-        except re.error:
-            raise SedFailure(f"bad regex '{source}': Invalid regular expression") from None
+            self.last = posix((extended if self.extended else basic)(source), fold=fold)
+        except BadPattern as error:
+            raise SedFailure(f"bad regex '{source}': {unsuitable(error)}") from None
         return self.last
 
     def rest_of_line(self, also: str = "") -> str:
@@ -225,7 +226,7 @@ class Script:
         self.at += 1
         source = self.until(delimiter, "unmatched '" + delimiter + "'")
         instruction.text = self.until(delimiter, "unmatched '" + delimiter + "'", expression=False)
-        flags = 0
+        fold = False
         while self.peek() and self.peek() not in " \t\n;}#":
             letter = self.peek()
             self.at += 1
@@ -238,7 +239,7 @@ class Script:
             elif letter in "gp":
                 instruction.flags += letter
             elif letter in "iI":
-                flags |= re.IGNORECASE
+                fold = True
             elif letter == "w":
                 instruction.table = {}
                 instruction.flags += "w"
@@ -246,7 +247,7 @@ class Script:
                 instruction.flags += self.rest_of_line()
             else:
                 raise SedFailure("bad option in substitution expression")
-        instruction.expression = self.compile(source, flags)
+        instruction.expression = self.compile(source, fold=fold)
 
 
 def _plain(text: str) -> str:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
+
+from pocketkube.regex import BadPattern, perl
 
 _CLASSES = {
     "alpha": "a-zA-Z",
@@ -40,7 +42,7 @@ def is_pattern(pattern: str) -> bool:
 
 
 def translate(pattern: str, *, shortest: bool = False) -> str:
-    """A regular expression for a pattern; `*` takes as little as possible when `shortest`."""
+    """A regular expression for a pattern, in RE2's syntax; `*` takes as little as possible when `shortest`."""
     out = []
     position = 0
     while position < len(pattern):
@@ -86,28 +88,33 @@ def _bracket(pattern: str, position: int) -> tuple[str, int] | None:
 
 
 @lru_cache(maxsize=512)
-def compiled(pattern: str) -> re.Pattern[str]:
+def compiled(pattern: str) -> Callable[[str], object | None]:
+    """What a pattern finds in the whole of a text. Several `*` are RE2's: Python's `re` would go back and forth."""
     try:
-        return re.compile(translate(pattern), re.DOTALL)
-    except re.error:
-        return re.compile(re.escape(unquote(pattern)))
+        if pattern.count("*") > 1:
+            return perl(f"(?s){translate(pattern)}").fullmatch
+        return re.compile(translate(pattern), re.DOTALL).fullmatch
+    except (BadPattern, re.error):
+        return re.compile(re.escape(unquote(pattern))).fullmatch
 
 
 def matches(pattern: str, text: str) -> bool:
-    return compiled(pattern).fullmatch(text) is not None
+    return compiled(pattern)(text) is not None
 
 
 def trim(text: str, pattern: str, operator: str) -> str:
     """`${text#pattern}` and its kin: without the shortest or longest prefix or suffix that matches."""
-    lengths: Iterable[int] = range(len(text) + 1)
-    if len(operator) == 2:
-        lengths = reversed(range(len(text) + 1))
-    for length in lengths:
-        if operator[0] == "#" and matches(pattern, text[:length]):
-            return text[length:]
-        if operator[0] == "%" and matches(pattern, text[len(text) - length :]):
-            return text[: len(text) - length]
-    return text
+    inner = translate(pattern, shortest=operator == "#")
+    whole = {"#": rf"\A({inner})", "##": rf"\A({inner})", "%": rf"\A.*({inner})\z", "%%": rf"({inner})\z"}[operator]
+    try:
+        found = perl(f"(?s){whole}").search(text)
+    except BadPattern:
+        plain = unquote(pattern)
+        return text.removeprefix(plain) if operator[0] == "#" else text.removesuffix(plain)
+    if found is None:
+        return text
+    start, end = found.spans[1]
+    return text[end:] if operator[0] == "#" else text[:start]
 
 
 def expand(pattern: str, cwd: str, names: Callable[[str], list[str]], exists: Callable[[str], bool]) -> list[str]:

@@ -2,15 +2,15 @@
 
 All listeners of a port share one table, as in Traefik: the most specific host of any rule is taken first, and only then
 the rest of a match. (A Gateway's listeners are not isolated from each other, which is an extended feature there.)
-Regular expressions are Python's: in a path they match anywhere, as Traefik's do; in headers and queries the whole
+Regular expressions are Go's, by RE2: in a path they match anywhere, as Traefik's do; in headers and queries the whole
 value.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 
+from pocketkube import regex
 from pocketkube.network.ingress.request import Request
 from pocketkube.network.ingress.routes import Match, PathKind, Rule, ValueMatch
 
@@ -131,8 +131,8 @@ def _value(wanted: ValueMatch, values: Callable[[Request, str], list[str]]) -> T
     return lambda request: wanted.value in values(request, wanted.name)
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def _pattern(text: str) -> regex.Pattern:
     try:
-        return re.compile(text)
-    except re.error as error:
+        return regex.go(text)
+    except regex.BadPattern as error:
         raise BadPattern(f"the regular expression {text!r} is not valid: {error}") from None

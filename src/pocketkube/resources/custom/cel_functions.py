@@ -11,13 +11,13 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from ipaddress import ip_address, ip_network
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from cel_expr_python import cel
 
-from pocketkube import quantity
-from pocketkube.resources.custom.values import compiled
+from pocketkube import quantity, regex
 from pocketkube.selectors import label_value_errors
 
 _T: Final = cel.Type
@@ -71,13 +71,13 @@ _LISTS: Final = (
 
 
 def _find(text: str, pattern: str) -> str:
-    found = compiled(pattern).search(text)
-    return found[0] if found else ""
+    found = regex.go(pattern).search(text)
+    return found.group() if found else ""
 
 
 def _find_all(text: str, pattern: str, most: int = -1) -> list[str]:
-    found = [match[0] for match in compiled(pattern).finditer(text)]
-    return found if most < 0 else found[:most]
+    found = regex.go(pattern).finditer(text)
+    return [match.group() for match in (found if most < 0 else islice(found, most))]
 
 
 _TEXT: Final = (

@@ -5,13 +5,11 @@ Models apiextensions-apiserver/pkg/apiserver/schema/validation.go.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pocketkube import fields
+from pocketkube import fields, regex
 from pocketkube.errors import Cause
-from pocketkube.resources.custom import values
 from pocketkube.resources.custom.schemas import (
     EMBEDDED,
     INT_OR_STRING,
@@ -126,20 +124,10 @@ def _junctors(schema: Schema, at: str, skip_any_of: bool = False, skip_first: bo
         yield from _nested(schema["not"], f"{at}.not")
     if pattern := schema.get("pattern"):
         try:
-            values.compiled(pattern)
-        except re.error as error:
-            text = f"must be a valid regular expression, but isn't: {_go_regexp_error(pattern, error)}"
+            regex.go(pattern)
+        except regex.BadPattern as error:
+            text = f"must be a valid regular expression, but isn't: {error}"
             yield fields.invalid(f"{at}.pattern", pattern, text)
-
-
-def _go_regexp_error(pattern: str, error: re.error) -> str:
-    """Go's text for the mistakes that are common; Python's for others."""
-    known = {
-        "unterminated character set": "missing closing ]",
-        "missing ), unterminated subpattern": "missing closing )",
-    }
-    known |= {"unbalanced parenthesis": "unexpected )", "nothing to repeat": "missing argument to repetition operator"}
-    return f"error parsing regexp: {known.get(error.msg, error.msg)}: `{pattern[error.pos or 0 :]}`"
 
 
 def _nested(schema: Schema, at: str, *, skip_any_of: bool = False) -> Iterator[Cause]:

@@ -7,13 +7,11 @@ apiserver/validation/{validation,ratcheting}.go: on an update, what is wrong but
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final
 
-from pocketkube import fields
+from pocketkube import fields, regex
 from pocketkube.errors import Cause
 from pocketkube.resources.custom import formats
 from pocketkube.resources.custom.correlation import Correlated, same
@@ -167,31 +165,12 @@ def _string(value: str, schema: Schema, path: str) -> Iterator[Problem]:
         yield Problem(path, lambda at: fields.too_long(at, most))
     elif (least := schema.get("minLength")) is not None and len(value) < least:
         yield _said(path, value, f"{text} should be at least {least} chars long")
-    elif (pattern := schema.get("pattern")) and not compiled(pattern).search(value):
+    elif (pattern := schema.get("pattern")) and not regex.go(pattern).search(value):
         yield _said(path, value, f"{text} should match '{pattern}'")
     form = schema.get("format", "")
     if form and formats.recognised(schema) and not formats.holds(form, value):
         wrong = f"{text} must be of type {form}: {fields.show(value)}"
         yield Problem(path, lambda at: fields.type_invalid(at, value, wrong))
-
-
-@lru_cache(maxsize=1024)
-def compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern of Go's regexp in Python's. Raises re.error."""
-    text = re.sub(r"\\z", r"\\Z", pattern)
-    classes = {
-        "alnum": "a-zA-Z0-9",
-        "alpha": "a-zA-Z",
-        "digit": "0-9",
-        "lower": "a-z",
-        "upper": "A-Z",
-        "xdigit": "0-9A-Fa-f",
-    }
-    for name, letters in {**classes, "space": r"\s", "word": r"\w"}.items():
-        text = text.replace(f"[:{name}:]", letters)
-    # Go's $ is the end of the text, Python's also matches before a newline there
-    text = re.sub(r"(?<!\\)\$(?=$|\)|\|)", r"\\Z", text)
-    return re.compile(text, re.ASCII)
 
 
 def _number(value: float, schema: Schema, path: str) -> Iterator[Problem]:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pocketkube.regex import BadPattern, perl
+
 _TOKEN = re.compile(
     r"""\s+|\#[^\n]*|"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)'|([{};])|((?:\\.|\$\{\w+\}|[^\s{};"'\\])+)""", re.DOTALL
 )
@@ -280,6 +282,9 @@ def _server(directive: Directive, base: Location) -> Server:
             server.default = server.default or "default_server" in inner.arguments
         elif inner.name == "server_name":
             server.names += inner.arguments
+            for name in inner.arguments:
+                if name.startswith("~"):
+                    _pattern(name[1:], inner)
         elif inner.name == "location":
             continue
         else:
@@ -290,6 +295,18 @@ def _server(directive: Directive, base: Location) -> Server:
         server.ports.append(("", 80))
     server.locations = _locations(directive, server)
     return server
+
+
+def _pattern(text: str, directive: Directive) -> None:
+    """Refuses what is no pattern, and what RE2 has not of PCRE."""
+    try:
+        perl(text)
+    except BadPattern as error:
+        why = str(error).removeprefix("error parsing regexp: ")
+        raise ConfigFailure(
+            f'the regular expression "{text}" is not valid, or not obeyed by this cluster\'s nginx '
+            f"(no back-references, no look-around): {why} in {directive.where}"
+        ) from None
 
 
 def _locations(directive: Directive, parent: Location) -> list[Location]:
@@ -303,6 +320,8 @@ def _locations(directive: Directive, parent: Location) -> list[Location]:
         modifier, path = (words[0], words[1]) if len(words) == 2 else ("", words[0])
         if len(words) == 1 and path[:1] in ("=", "~"):
             modifier, path = path[:1], path[1:]
+        if modifier.startswith("~"):
+            _pattern(path, inner)
         location = Location(
             modifier,
             path,

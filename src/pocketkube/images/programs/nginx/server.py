@@ -19,6 +19,7 @@ from pocketkube.network import http
 from pocketkube.network.http import Request, Response
 from pocketkube.network.resolver import ResolutionError, lookup
 from pocketkube.network.stream import Stream
+from pocketkube.regex import perl
 
 REASONS = {
     301: "Moved Permanently", 302: "Moved Temporarily", 303: "See Other", 304: "Not Modified",
@@ -40,6 +41,8 @@ class Page(Exception):
         self.status = status
         self.body = body
         self.location = location
+        self.at: Location | None = None
+        """Whose add_header applies: where it was decided."""
 
 
 class Nginx:
@@ -62,7 +65,7 @@ class Nginx:
                 path += "/"
             response, location = await self.inside(server, request, path)
         except Page as page:
-            response = await self.page(request, server, page)
+            response, location = await self.page(request, server, page), page.at or server
         keep = "close" not in request.header("connection").lower() and request.http_version != "1.0"
         response = self.finish(request, response, location, keep)
         await self.log(request, response, location)
@@ -76,7 +79,7 @@ class Nginx:
             for wanted in server.names:
                 if wanted == name or (wanted.startswith("*.") and name.endswith(wanted[1:])):
                     return server
-                if wanted.startswith("~") and re.search(wanted[1:], name):
+                if wanted.startswith("~") and perl(wanted[1:], fold=True).search(name):
                     return server
         return next((server for server in here if server.default), here[0])
 
@@ -107,6 +110,7 @@ class Nginx:
                 return await self.inside(server, request, self.expand(last, request, path).partition("?")[0], depth + 1)
             return await self.static(server, location, request, path, depth), location
         except Page as page:
+            page.at = page.at or location
             other = location.error_pages.get(page.status)
             if not other or depth:
                 raise
@@ -156,7 +160,8 @@ class Nginx:
         def one(found: re.Match[str]) -> str:
             name = found.group(1) or found.group(2)
             if name.startswith("http_") and name not in values:
-                return request.header(name[5:].replace("_", "-"))
+                wanted = name[5:].replace("_", "-").lower()
+                return ", ".join(value for key, value in request.headers if key.lower() == wanted)
             if name.startswith("arg_"):
                 return request.query.get(name[4:], "")
             return values.get(name, "")
@@ -370,10 +375,9 @@ def choose(server: Location, path: str) -> Location:
             best = location if best is None or len(location.path) > len(best.path) else best
     if best is None or best.modifier != "^~":
         for location in server.locations:
-            if location.modifier in ("~", "~*"):
-                flags = re.IGNORECASE if location.modifier == "~*" else 0
-                if re.search(location.path, path, flags):
-                    return choose(location, path) if location.locations else location
+            fold = location.modifier == "~*"
+            if location.modifier in ("~", "~*") and perl(location.path, fold=fold).search(path):
+                return choose(location, path) if location.locations else location
     if best is None:
         return server
     return choose(best, path) if best.locations else best
