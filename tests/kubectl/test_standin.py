@@ -145,7 +145,7 @@ def test_a_service_that_is_put_right(kubectl: Kubectl) -> None:
         (("get", "svc/a", "deploy"), "", "there is no need to specify a resource type as a separate argument"),
         (("get", "svc", "--nope"), "", "error: unknown flag: --nope"),
         (("get", "svc", "-w"), "", "cannot watch"),
-        (("port-forward", "a"), "", 'cannot do "port-forward"'),
+        (("drain", "a"), "", 'cannot do "drain"'),
         (("scale", "deploy", "web"), "", 'error: required flag(s) "replicas" not set'),
         (("delete", "pods"), "", "error: resource(s) were provided, but no name was specified"),
         (("apply", "-f", "nope.yaml"), "", 'error: the path "nope.yaml" does not exist'),

@@ -57,13 +57,13 @@ dry_run = click.option(
 )
 
 
-def seconds(text: str) -> float:
+def seconds(text: str, flag: str = "--timeout") -> float:
     """A Go duration (`1m30s`) in seconds. Raises Refused."""
     parts = re.findall(r"([\d.]+)(ms|h|m|s)", text)
     if text in ("0", ""):
         return 0.0
     if "".join(n + unit for n, unit in parts) != text.lstrip("-"):
-        raise Refused(f'error: invalid argument "{text}" for "--timeout" flag: time: invalid duration "{text}"')
+        raise Refused(f'error: invalid argument "{text}" for "{flag}" flag: time: invalid duration "{text}"')
     total = sum(float(n) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit] for n, unit in parts)
     return -total if text.startswith("-") else total
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -75,6 +76,24 @@ class Session:
         found = self.request("GET", self.url(served), query=query)
         version = served.prefix.removeprefix("/apis/").removeprefix("/api/")
         return [{"apiVersion": version, "kind": served.kind, **item} for item in found.get("items") or []]
+
+
+def until_interrupted(run: Callable[[], Coroutine[Any, Any, None]], *, code: int) -> int:
+    """Run what goes on until Ctrl-C, which gives `code`. Raises Refused in a notebook, where nobody would see it run."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise Refused(
+            "error: this command runs until it is stopped, and a notebook shows what it prints only then. "
+            "Run it in a terminal: kindlab kubectl ..."
+        )
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        return code
+    return 0
 
 
 def label(served: Served, name: str) -> str:

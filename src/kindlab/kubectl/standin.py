@@ -42,7 +42,7 @@ def run(api: Api, namespace: str, words: Sequence[str], *, stdin: TextIO, out: T
 
 def names() -> list[str]:
     """The verbs the stand-in has."""
-    return sorted(module.name.rstrip("_") for module in pkgutil.iter_modules(verbs.__path__))
+    return sorted(module.name.rstrip("_").replace("_", "-") for module in pkgutil.iter_modules(verbs.__path__))
 
 
 def _verb(words: list[str]) -> tuple[str, list[str]]:
@@ -63,7 +63,7 @@ def _invoke(session: Session, verb: str, words: list[str]) -> int:
         raise Refused(
             f'error: kindlab\'s stand-in for kubectl cannot do "{verb}". It can: {", ".join(names())}.\n{GET_KUBECTL}'
         )
-    module = importlib.import_module(f"kindlab.kubectl.verbs.{verb}{'_' if verb in KEYWORDS else ''}")
+    module = importlib.import_module(f"kindlab.kubectl.verbs.{verb.replace('-', '_')}{'_' if verb in KEYWORDS else ''}")
     command: click.Command = module.COMMAND
     if "--" in words:
         at = words.index("--")

@@ -68,15 +68,44 @@ def pod(session: Session, word: str, *, say_which: bool = False) -> Obj:
     if not labels:
         raise Refused(f"error: cannot attach to *unstructured.Unstructured: no Pods can be found through {word}")
     pods = session.list(session.served("pods"), labels)
-    running = [p for p in pods if p["status"].get("phase") == "Running" and not p["metadata"].get("deletionTimestamp")]
-    ready = [
-        p for p in running if any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"]["conditions"])
-    ]
-    for chosen in (*ready, *running, *pods):
-        if say_which and len(pods) > 1:
-            session.err.write(f"Found {len(pods)} pods, using pod/{chosen['metadata']['name']}\n")
-        return chosen
-    raise Refused(f"error: timed out waiting for the condition: no Pod of {word} is there")
+    if not pods:
+        raise Refused(f"error: timed out waiting for the condition: no Pod of {word} is there")
+    chosen = _best(pods)
+    if say_which and len(pods) > 1:
+        session.err.write(f"Found {len(pods)} pods, using pod/{chosen['metadata']['name']}\n")
+    return chosen
+
+
+def attachable(session: Session, word: str, limit: float) -> tuple[Obj, Obj]:
+    """What a word names, and the Pod it stands for (itself, when it is one), waiting up to `limit` s for there to be
+    one. Raises Refused."""
+    kind, slash, name = word.partition("/")
+    served = session.served(kind if slash else "pods")
+    owner = {"kind": served.kind, **session.get(served, name if slash else word)}
+    if served.plural == "pods":
+        return owner, owner
+    labels = selector(owner)
+    if not labels and owner["kind"] == "Service":
+        text = f"invalid service '{name}': Service is defined without a selector"
+        raise Refused(f"error: cannot attach to *v1.Service: {text}")
+    if not labels:
+        kind = f"*{owner['apiVersion'].rpartition('/')[2]}.{owner['kind']}"
+        raise Refused(f"error: cannot attach to {kind}: selector for {kind} not implemented")
+    for live in session.api.follow("v1/Pod", session.namespace, labels=labels, timeout=limit):
+        if live:
+            return owner, _best(list(live.values()))
+    raise Refused("error: timed out waiting for the condition")
+
+
+def _best(pods: list[Obj]) -> Obj:
+    """The Pod most able to answer: running, ready, not about to go."""
+
+    def rank(pod: Obj) -> tuple[bool, bool, bool]:
+        status = pod.get("status") or {}
+        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
+        return bool(pod["metadata"].get("deletionTimestamp")), status.get("phase") != "Running", not ready
+
+    return min(pods, key=rank)
 
 
 def selector(owner: Obj) -> str:
