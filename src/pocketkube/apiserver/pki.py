@@ -49,8 +49,6 @@ class Pki:
 
     @cached_property
     def service_account_key(self) -> ec.EllipticCurvePrivateKey:
-        from pocketkube.apiserver.certificates import load_key
-
         return load_key(self.folder / "sa.key")
 
     def tls_context(self) -> ssl.SSLContext:
@@ -116,3 +114,14 @@ class Pki:
 
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+def load_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Apart from the certificates, whose library takes long to load: tokens need no more than a key."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError(f"{path.name}: not an elliptic curve key")
+    return key
