@@ -318,7 +318,7 @@ def seen(events: Iterator[Obj], kind: str, holds: Callable[[Obj], Any] = lambda 
     raise AssertionError(f"no {kind} event as expected; seen: {others}")
 
 
-def together(*work: Callable[[], T]) -> list[T]:
+def together(*work: Callable[[], Any]) -> list[Any]:
     """Do several things at the same time; their results, in order. Raises what the first of them that failed raised."""
     with ThreadPoolExecutor(max_workers=len(work) or 1) as pool:
         return [done.result() for done in [pool.submit(one) for one in work]]

@@ -195,11 +195,9 @@ def test_one_port_and_two_protocols(net: Place) -> None:
     together(lambda: net.asks(CLIENT, ip, 80), lambda: net.asks(CLIENT, ip, 80, "UDP"))
     only_tcp = net.update("Service", name, ports=[tcp])
     assert int(only_tcp["metadata"]["resourceVersion"]) > int(made["metadata"]["resourceVersion"])
-    net.asks(CLIENT, ip, 80)
-    net.refuses(CLIENT, ip, 80, "UDP")
+    together(lambda: net.asks(CLIENT, ip, 80), lambda: net.refuses(CLIENT, ip, 80, "UDP"))
     net.update("Service", name, ports=[udp])
-    net.asks(CLIENT, ip, 80, "UDP")
-    net.refuses(CLIENT, ip, 80)
+    together(lambda: net.asks(CLIENT, ip, 80, "UDP"), lambda: net.refuses(CLIENT, ip, 80))
 
 
 def test_nodeport_of_two_protocols_by_update(net: Place) -> None:

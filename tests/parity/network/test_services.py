@@ -4,7 +4,7 @@ them, changes of ports, names that proxies leave alone, hairpins, sidecars."""
 from __future__ import annotations
 
 import pytest
-from tests.parity.network.support import Place, curl, deployment, pod, port, service
+from tests.parity.network.support import Place, curl, deployment, pod, port, service, together
 
 from kindlab.api import ApiError, Obj
 
@@ -114,16 +114,14 @@ def test_a_label_takes_a_service_from_the_proxy(net: Place, label: str) -> None:
         net.sh_until(CLIENT, curl(f"http://{ip}/hostname"))
 
     def silent(ip: str) -> None:
-        ask = f"curl -g -s --connect-timeout 2 http://{ip}/hostname >/dev/null || echo silent"
+        ask = f"curl -g -s --connect-timeout 1 http://{ip}/hostname >/dev/null || echo silent"
         net.sh_until(CLIENT, ask, seconds=15)
 
-    answers(up)
-    silent(down)
+    together(lambda: answers(up), lambda: silent(down))
     net.merge("Service", "toggled", {"metadata": {"labels": {label: "foo-bar"}}})
     silent(up)
     net.merge("Service", "toggled", {"metadata": {"labels": {label: None}}})
-    answers(up)
-    silent(down)
+    together(lambda: answers(up), lambda: silent(down))
 
 
 def test_unready_pods_have_endpoints_when_they_are_to_be_published(net: Place) -> None:
