@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.parity.network import gateway_support
+from tests.parity.network.gateway_support import Edge
 from tests.parity.network.support import Place, place, pod
 
 from kindlab.api import Api
@@ -25,3 +27,9 @@ def shared(api: Api, request: pytest.FixtureRequest) -> Iterator[Place]:
     made.start(pod("client"))
     yield made
     api.delete("Namespace", made.namespace)
+
+
+@pytest.fixture(scope="module")
+def edge(shared: Place) -> Edge:
+    """The Gateway API's controller and what a module's tests send it to."""
+    return gateway_support.edge(shared)

@@ -107,6 +107,7 @@ server {
   root /srv;
   add_header X-Served-By $hostname;
   location = /exact { return 204; }
+  location = /told { add_header X-Where here; return 200 told; }
   location /api/ { proxy_pass http://back/v1/; proxy_set_header X-Seen yes; }
   location /old { return 301 /new; }
   location ~ \\.php$ { return 403; }
@@ -128,6 +129,8 @@ async def test_nginx_obeys_its_configuration(nginx):
     home = await nginx.get(8080, "/")
     assert (home.text, home.header("x-served-by")) == ("home", "web")
     assert (await nginx.get(8080, "/exact")).status == 204
+    told = await nginx.get(8080, "/told")
+    assert (told.text, told.header("x-where"), told.header("x-served-by")) == ("told", "here", "")
     assert (await nginx.get(8080, "/api/x")).text == "back /v1/x yes\n"
     moved = await nginx.get(8080, "/old")
     assert (moved.status, moved.header("location")) == (301, "http://web/new")
