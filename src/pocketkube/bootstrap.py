@@ -36,6 +36,7 @@ async def install_addons(client: Client, without: Collection[str], start: asynci
     `without`: files to leave out. An object of a kind that an add-on defines itself waits until that is served.
     """
     await start.wait()
+    await asyncio.sleep(0)  # pods of a cluster that starts again load what they run: the two would add up
     served = asyncio.Event()
     stop = client.on_kinds(lambda _: served.set())
     try:
