@@ -14,6 +14,8 @@ from tests.golden.text import compare_text
 
 RECORDED = {path.stem: path for path in (Path(__file__).parents[2] / "golden").glob("[ak]*/*.yaml")}
 STEPS = sorted(ALTERNATIVES)
+TIME = "2026-01-01T00:00:00Z"
+TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
 @lru_cache
@@ -28,9 +30,11 @@ def printed(text):
         "<version>": "1.26.1",
         "<id>": "f00d",
         "<age>": "4s",
-        "<time>": "2026-01-01T00:00:00Z",
+        "<time>": TIME,
         "<rv>": "7",
         "<uid>": "0f9cbb2e-57a0-4a6e-9c1c-0a4e0a3f2d11",
+        "<podIP.1>": "10.244.0.1",
+        "<podIP.2>": "10.244.0.2",
         "<hash.1>": "78994dd74d",
         "<hash.2>": "5c8f9d7b6c",
         **{f"<rand.{number}>": f"sww7{letter}" for number, letter in zip("123456", "bcdfgh", strict=True)},
@@ -38,6 +42,18 @@ def printed(text):
     for name, value in values.items():
         text = text.replace(name, value)
     return text
+
+
+def answered(body):
+    """A recorded body as a cluster would answer it."""
+    seen = yaml.safe_load(printed(yaml.safe_dump(deepcopy(body))))
+    for item in (seen, *seen["items"]):
+        item["metadata"]["resourceVersion"] = "7"
+    for item in seen["items"]:
+        item["metadata"]["creationTimestamp"] = TIME
+        if "annotations" in item["metadata"]:
+            item["metadata"]["annotations"][TRIGGER] = TIME
+    return seen
 
 
 def is_explained(scenario, step, seen):
@@ -60,7 +76,7 @@ def test_each_stands_for_something_recorded(scenario, step):
     assert all(why and golden != found[0][0] for golden, why in found[1:])
 
 
-@pytest.mark.parametrize(("scenario", "step"), [at for at in STEPS if at[0] != "endpointslices-13-mirroring"])
+@pytest.mark.parametrize(("scenario", "step"), [at for at in STEPS if "stdout" in step_of(*at)])
 def test_a_printed_alternative_is_taken_and_no_other_line_is(scenario, step):
     golden = step_of(scenario, step)
     for reading, _ in readings(scenario, golden):
@@ -105,14 +121,33 @@ def test_a_restarting_container_is_not_taken_for_a_ready_one():
 )
 def test_a_mirrored_slice_is_at_one_edit_or_the_other(generation, name, taken):
     golden = step_of("endpointslices-13-mirroring", "mirrored-per-family")
-    seen = yaml.safe_load(printed(yaml.safe_dump(deepcopy(golden["response"]["body"]))))
-    for item in (seen, *seen["items"]):
-        item["metadata"]["resourceVersion"] = "7"
-    for item in seen["items"]:
-        item["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    seen = answered(golden["response"]["body"])
     seen["items"][0]["metadata"]["generation"] = generation
     seen["items"][0]["ports"][0]["name"] = name
     assert is_explained("endpointslices-13-mirroring", golden, seen) is taken
+
+
+@pytest.mark.parametrize(
+    ("at", "path", "value", "taken"),
+    [
+        (1, ("metadata", "annotations"), {TRIGGER: TIME}, True),
+        (1, ("metadata", "annotations"), {TRIGGER: TIME, "another": "one"}, False),
+        (1, ("metadata", "generation"), 0, False),
+        (0, ("metadata", "generation"), 0, False),
+        (1, ("endpoints", 0, "conditions", "ready"), False, False),
+        (1, ("ports", 0, "port"), 8080, False),
+    ],
+)
+def test_the_time_of_a_change_may_be_told_and_nothing_else(at, path, value, taken):
+    golden = step_of("traffic-02-selection", "named-slices")
+    seen = answered(golden["response"]["body"])
+    assert is_explained("traffic-02-selection", golden, seen)
+    holder = seen["items"][at]
+    for key in path[:-1]:
+        holder = holder[key]
+    assert holder.get(path[-1]) != value
+    holder[path[-1]] = value
+    assert is_explained("traffic-02-selection", golden, seen) is taken
 
 
 @pytest.mark.parametrize("place", [("stdout",), ("stderr",), ("response", 0)])
