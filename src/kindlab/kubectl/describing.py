@@ -6,21 +6,29 @@ from collections.abc import Iterable
 from typing import Any
 
 from kindlab.api import Obj
-from kindlab.kubectl import describing_policy, printers
+from kindlab.kubectl import describing_network, describing_policy, printers
 
-WHOLE = ("Service", "EndpointSlice", "NetworkPolicy")
-"""Kinds described as kubectl does it."""
-EVENTS = {"Service": f"{'Events:':<26}", "EndpointSlice": f"{'Events:':<16}", "NetworkPolicy": ""}
-"""How they begin when there are none; "": kubectl shows none of this kind."""
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+BRIEF = ("Pod", "Node", "Namespace", "ConfigMap", "Secret", "ServiceAccount", "Endpoints", "Event", "Deployment")
+BRIEF += ("ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "PersistentVolume")
+BRIEF += ("PersistentVolumeClaim", "StorageClass", "IPAddress", "ServiceCIDR")
+"""Kinds kubectl has more to say about. All others are described as it does."""
 
 Rows = list[tuple[str, str]]
 
 
-def describe(obj: Obj, *, endpoints: dict[str, list[str]]) -> str:
-    """The text for one object, without its events. `endpoints`: of a Service, by port name."""
-    if obj["kind"] == "Service":
-        return _aligned([*_head(obj), *_service(obj, endpoints)])
+def describe(obj: Obj, asked: describing_network.Asked) -> str:
+    """The text for one object, without its events; columns that events are to be in line with still have their tabs."""
+    kind, group = obj["kind"], obj["apiVersion"].rpartition("/")[0]
+    if "." in group and not group.endswith(".k8s.io"):
+        kind = ""  # a custom resource, which may be called Service too
+    if kind == "Service":
+        return "\n".join(describing_network.service(obj, asked(obj["metadata"]["name"])[1]))
+    if kind == "Ingress":
+        return "\n".join(describing_network.ingress(obj, asked))
+    if kind == "IngressClass":
+        return "\n".join(describing_network.ingress_class(obj))
+    if kind not in (*BRIEF, "EndpointSlice", "NetworkPolicy"):
+        return "\n".join(describing_network.anything(obj))
     if obj["kind"] == "EndpointSlice":
         return _slice(obj)
     if obj["kind"] == "NetworkPolicy":
@@ -37,13 +45,26 @@ def describe(obj: Obj, *, endpoints: dict[str, list[str]]) -> str:
         ("Kind", obj["kind"]),
         ("Created", meta.get("creationTimestamp", "")),
     ]
-    sections = [f"{_words(key)}:\n{_indented(value)}" for key, value in fields.items() if value not in ({}, [], None)]
+    sections = [
+        f"{describing_network.words(key)}:\n{_indented(value)}"
+        for key, value in fields.items()
+        if value not in ({}, [], None)
+    ]
     return "\n".join([_aligned(rows), *sections])
+
+
+def no_events(obj: Obj) -> str:
+    """How an object without events ends; "" where kubectl shows none."""
+    if obj["kind"] == "NetworkPolicy":
+        return ""
+    if obj["kind"] == "EndpointSlice" and obj.get("endpoints"):
+        return f"{'Events:':<16}<none>\n"
+    return "Events:  <none>\n" if obj["kind"] in (*BRIEF, "EndpointSlice") else "Events:\t<none>\n"
 
 
 def _head(obj: Obj) -> Rows:
     meta = obj["metadata"]
-    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k != LAST_APPLIED}
+    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k != describing_network.LAST_APPLIED}
     rows = [("Name", meta["name"])]
     if meta.get("namespace"):
         rows.append(("Namespace", meta["namespace"]))
@@ -64,36 +85,6 @@ def _aligned(rows: Iterable[tuple[str, str]], indent: str = "") -> str:
         lines.append(f"{indent}{name + ':':<{width}}{first}")
         lines += [f"{indent}{'':<{width}}{line}" for line in more]
     return "\n".join(lines)
-
-
-def _service(obj: Obj, endpoints: dict[str, list[str]]) -> Rows:
-    spec = obj["spec"]
-    rows: Rows = [("Selector", _join(spec.get("selector"))), ("Type", spec.get("type", ""))]
-    if spec.get("ipFamilyPolicy"):
-        rows.append(("IP Family Policy", spec["ipFamilyPolicy"]))
-    rows.append(("IP Families", ",".join(spec.get("ipFamilies") or []) or "<none>"))
-    rows += [("IP", spec.get("clusterIP") or ""), ("IPs", ",".join(spec.get("clusterIPs") or []) or "<none>")]
-    if spec.get("externalName"):
-        rows.append(("External Name", spec["externalName"]))
-    for port in spec.get("ports") or []:
-        name, transport = port.get("name") or "<unset>", port.get("protocol", "TCP")
-        rows.append(("Port", f"{name}  {port['port']}/{transport}"))
-        rows.append(("TargetPort", f"{port.get('targetPort', port['port'])}/{transport}"))
-        if port.get("nodePort"):
-            rows.append(("NodePort", f"{name}  {port['nodePort']}/{transport}"))
-        rows.append(("Endpoints", _few(endpoints.get(port.get("name") or "", []))))
-    rows.append(("Session Affinity", spec.get("sessionAffinity", "")))
-    if spec.get("externalTrafficPolicy"):
-        rows.append(("External Traffic Policy", spec["externalTrafficPolicy"]))
-    if spec.get("internalTrafficPolicy"):
-        rows.append(("Internal Traffic Policy", spec["internalTrafficPolicy"]))
-    return rows
-
-
-def _few(addresses: list[str]) -> str:
-    """The first three, and how many more."""
-    more = f" + {len(addresses) - 3} more..." if len(addresses) > 3 else ""
-    return ",".join(addresses[:3]) + more
 
 
 def _join(found: dict[str, str] | None) -> str:
@@ -228,12 +219,6 @@ def probe(found: Obj) -> str:
         f"{how} delay={delay}s timeout={timeout}s period={found.get('periodSeconds', 10)}s "
         f"#success={found.get('successThreshold', 1)} #failure={found.get('failureThreshold', 3)}"
     )
-
-
-def _words(key: str) -> str:
-    """`minReadySeconds` as `Min Ready Seconds`."""
-    spaced = "".join(f" {c}" if c.isupper() and n and not key[n - 1].isupper() else c for n, c in enumerate(key))
-    return spaced[:1].upper() + spaced[1:]
 
 
 def _indented(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import yaml
@@ -29,6 +30,20 @@ def table(rows: Sequence[Sequence[str]], *, padding: int = PADDING) -> str:
         head = "".join(cell.ljust(widths[n]) for n, cell in enumerate(row[:-1]))
         lines.append(head + (row[-1] if row else ""))
     return "\n".join(lines)
+
+
+def tabbed(lines: Sequence[str], *, padding: int = 2) -> str:
+    """Lines with tabs, laid out as text/tabwriter does it for `kubectl describe`: a column goes on for as long as the
+    lines that follow have it, and is as wide as its widest cell and the padding."""
+    rows = [line.split("\t") for line in lines]
+    for column in range(max((len(row) - 1 for row in rows), default=0)):
+        for has, group in groupby(rows, key=lambda row: len(row) - 1 > column):
+            if has:
+                block = list(group)
+                width = max(len(row[column]) for row in block) + padding
+                for row in block:
+                    row[column] = row[column].ljust(width)
+    return "\n".join("".join(row) for row in rows)
 
 
 def server_table(

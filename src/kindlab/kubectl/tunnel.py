@@ -81,7 +81,7 @@ def opening(port: int) -> bytes:
 async def connect(access: Access, path: str, *, heartbeat: float | None = None) -> aiohttp.ClientWebSocketResponse:
     """A WebSocket to a Pod's portforward `path`. Raises ConnectionError in kubectl's words."""
     try:
-        socket = await access.session.ws_connect(
+        socket: aiohttp.ClientWebSocketResponse = await access.session.ws_connect(
             access.url(path),
             protocols=(PROTOCOL,),
             headers=access.headers(),

@@ -1,15 +1,15 @@
 """`kubectl describe`: an object for people, and its events.
 
-Services and EndpointSlices are described as kubectl does it, Pods in its words but shorter, all other kinds as
-sections of their own fields; the last line says so. Left out: what kubectl computes for nodes, quotas and the like.
+The kinds of the network and custom resources are described as kubectl does it, Pods in its words but shorter, other
+kinds as sections of their own fields; the last line says so. Left out: what kubectl computes for nodes and the like.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from kindlab.api import Obj
-from kindlab.kubectl import describing, options, printers, targets
+from kindlab.api import ApiError, Obj
+from kindlab.kubectl import describing, describing_network, options, printers, targets
 from kindlab.kubectl.session import Session
 from kindlab.kubectl.targets import Target
 
@@ -24,7 +24,7 @@ def COMMAND(session: Session, words: tuple[str, ...], labels: str) -> None:
     wanted: list[Target] = []
     for target in targets.parse(session, words):
         if target.name:
-            wanted.append(target)
+            wanted += _beginning(session, target)
         else:
             found = session.list(target.served, labels)
             wanted += [Target(target.served, o["metadata"]["name"]) for o in found]
@@ -34,37 +34,41 @@ def COMMAND(session: Session, words: tuple[str, ...], labels: str) -> None:
     for n, target in enumerate(wanted):
         session.out.write("\n\n" if n else "")
         obj = session.get(target.served, target.name)
-        session.say(describing.describe(obj, endpoints=_endpoints(session, obj)))
-        session.out.write(_events(session, obj))
-    if any(t.served.kind not in describing.WHOLE for t in wanted):
+        text = describing.describe(obj, _asked(session))
+        session.out.write(printers.tabbed(f"{text}\n{_events(session, obj)}".split("\n")))
+    if any(t.served.kind in describing.BRIEF for t in wanted):
         session.err.write(BRIEF + "\n")
 
 
-def _endpoints(session: Session, obj: Obj) -> dict[str, list[str]]:
-    """Of a Service: port name -> address:port of its ready endpoints."""
-    if obj["kind"] != "Service":
-        return {}
-    found: dict[str, list[str]] = {}
-    name = obj["metadata"]["name"]
-    for slice_ in session.list(session.served("endpointslices"), f"kubernetes.io/service-name={name}"):
-        for port in slice_.get("ports") or []:
-            found.setdefault(port.get("name") or "", []).extend(
-                f"{address}:{port['port']}"
-                for endpoint in slice_.get("endpoints") or []
-                if (endpoint.get("conditions") or {}).get("ready", True)
-                for address in endpoint["addresses"]
-            )
-    return found
+def _beginning(session: Session, target: Target) -> list[Target]:
+    """The object of that name, else those whose names begin so. Raises ApiError when there are none."""
+    try:
+        session.get(target.served, target.name)
+    except ApiError as error:
+        names = [o["metadata"]["name"] for o in session.list(target.served)] if error.code == 404 else []
+        found = [Target(target.served, name) for name in names if name.startswith(target.name)]
+        if not found:
+            raise
+        return found
+    return [target]
+
+
+def _asked(session: Session) -> describing_network.Asked:
+    def ask(name: str) -> tuple[Obj | None, list[Obj]]:
+        slices = session.list(session.served("endpointslices"), f"{describing_network.SERVICE_LABEL}={name}")
+        return session.api.get("v1/Service", name, session.namespace), slices
+
+    return ask
 
 
 def _events(session: Session, obj: Obj) -> str:
-    if describing.EVENTS.get(obj["kind"]) == "":
-        return ""
+    none = describing.no_events(obj)
+    if not none:
+        return none
     fields = f"involvedObject.uid={obj['metadata']['uid']}"
     events = session.list(session.served("v1/event"), fields=fields)
-    head = describing.EVENTS.get(obj["kind"], "Events:")
     if not events:
-        return f"{head}  <none>\n" if "  " not in head else f"{head}<none>\n"
+        return none
     rows = [["  Type", "Reason", "Age", "From", "Message"], ["  ----", "------", "----", "----", "-------"]]
     for event in sorted(events, key=_when):
         source = event.get("reportingComponent") or (event.get("source") or {}).get("component", "")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kindlab.kubectl import describing, describing_policy, jsonpath, printers
+from kindlab.kubectl import describing, describing_network, describing_policy, jsonpath, printers
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "kubectl"
 
@@ -165,13 +165,18 @@ def test_custom_columns() -> None:
 # -- describe
 
 
+def nobody(name: str) -> tuple[None, list[dict[str, Any]]]:
+    return None, []
+
+
 def test_a_service_is_described_as_kubectl_does() -> None:
     step = next(s for s in steps("describe-01-workloads").values() if s["args"][:3] == ["describe", "svc", "web"])
     service = {**golden_object()}
     service["metadata"] = {**service["metadata"], "namespace": "golden-kubectl-describe-01"}
     service["spec"] = {**service["spec"], "clusterIP": "<clusterIP.1>", "clusterIPs": ["<clusterIP.1>"]}
-    text = describing.describe(service, endpoints={"http": ["<podIP.1>:8080", "<podIP.2>:8080"]})
-    assert text == step["stdout"].rsplit("\n", 2)[0]
+    slice_ = {"ports": [{"name": "http", "port": 8080}], "endpoints": [{"addresses": [f"<podIP.{n}>"]} for n in (1, 2)]}
+    text = describing.describe(service, lambda name: (service, [slice_])) + "\n" + describing.no_events(service)
+    assert printers.tabbed(text.split("\n")) == step["stdout"]
 
 
 def test_a_network_policy_is_described_as_kubectl_does() -> None:
@@ -179,7 +184,7 @@ def test_a_network_policy_is_described_as_kubectl_does() -> None:
     found = {step["id"]: step for step in scenario["steps"]}
     policy = found["full"]["response"]["body"]
     policy["metadata"]["creationTimestamp"] = "2026-11-21T13:10:07Z"
-    text = describing.describe(policy, endpoints={}) + "\n"
+    text = describing.describe(policy, nobody) + "\n"
     assert text == found["kubectl-describe"]["stdout"].replace("<time>", "2026-11-21 13:10:07 +0000 UTC")
 
 
@@ -224,3 +229,35 @@ def test_selectors_in_words() -> None:
 )
 def test_probes(probe: dict[str, Any], text: str) -> None:
     assert describing.probe(probe) == text
+
+
+def test_columns_end_where_a_line_has_none() -> None:
+    lines = ["a:\tb", "long name:\tc\td", "Rules:", "  x\t", "  \tyy \tz"]
+    assert printers.tabbed(lines) == "a:          b\nlong name:  c  d\nRules:\n  x  \n     yy   z"
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("apiVersion", "API Version"),
+        ("uid", "UID"),
+        ("creationTimestamp", "Creation Timestamp"),
+        ("podCIDRs", "Pod CIDRs"),
+        ("openAPIV3Schema", "openAPIV3Schema"),
+        ("spec", "Spec"),
+        ("externalIPAddress", "External IPAddress"),
+    ],
+)
+def test_names_of_fields_in_words(field: str, words: str) -> None:
+    assert describing_network.words(field) == words
+
+
+def test_endpoints_are_the_first_three_ready_ones() -> None:
+    def one(address: str, ready: bool | None = True) -> dict[str, Any]:
+        return {"addresses": [address], "conditions": {} if ready is None else {"ready": ready}}
+
+    found = [one("10.0.0.1"), one("10.0.0.2", False), one("10.0.0.3", None), one("fd00::1"), one("10.0.0.5")]
+    slices = [{"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 81}], "endpoints": found}]
+    assert describing_network.endpoints(slices, "a") == "10.0.0.1:80,10.0.0.3:80,[fd00::1]:80 + 1 more..."
+    assert describing_network.endpoints(slices, "c") == ""
+    assert describing_network.endpoints([], "a") == "<none>"
