@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.golden.cluster import NoCluster, current, fit_to_nodes, pocket
+from tests.golden.cluster import LEARNS_WITHIN, NoCluster, current, fit_to_nodes, pocket
 from tests.golden.kubectl import RECORDED, Kubectl, find_kubectl
 from tests.golden.replay import FileResult, Options, Replay
 from tests.golden.report import step_lines, summary, survey_lines
@@ -59,6 +59,7 @@ def _replay_all(scenarios: list[Scenario], kubeconfig: Path, args: argparse.Name
     options = Options(
         max_wait=args.max_wait,
         until=args.step,
+        learns_within=LEARNS_WITHIN if args.cluster == "pocket" and not args.kubeconfig else None,
         forgive_kubectl_version=args.ignore_kubectl_version_differences,
         on_note=lambda text: print(f"note: {text}"),
     )

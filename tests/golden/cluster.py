@@ -17,6 +17,8 @@ from tests.golden.connection import Connection
 from tests.golden.scenario import Scenario
 
 _READY_WITHIN = 30.0
+LEARNS_WITHIN = 0.5
+"""Seconds after which all parts of a pocket cluster know of a change: 25 times what it should take."""
 
 
 class NoCluster(Exception):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,7 @@ Outcome = Literal["matched", "differs", "not run", "skipped"]
 _FIRST_POLL, _LAST_POLL = 0.01, 0.25
 _SETTLES = 1.0
 """Seconds a read that differs is repeated: the recorder's polls were far apart, so what it read next had settled."""
+_LEARNS = re.compile(r"the (?:proxy|resolver|kubelet) learns of ")
 _NO_ANSWER = (OSError, http.client.HTTPException)
 
 
@@ -73,10 +75,15 @@ class FileResult:
 
 @dataclass(frozen=True)
 class Options:
-    """`max_wait` caps the recorded time limits of waits (s); `until` stops after the step of that id."""
+    """`max_wait` caps the recorded time limits of waits (s); `until` stops after the step of that id.
+
+    `learns_within` caps pauses made for the proxy, the resolver or the kubelet to hear of a change (s), for a cluster
+    whose parts do so sooner than the recorded one's. Pauses that show that nothing happens are kept.
+    """
 
     max_wait: float | None = None
     until: str | None = None
+    learns_within: float | None = None
     forgive_kubectl_version: bool = False
     on_note: Callable[[str], None] = lambda _: None
 
@@ -189,7 +196,7 @@ class Replay:
 
     def _one(self, kind: str, step: Step) -> StepResult | None:
         if kind == "pause":
-            time.sleep(seconds(step["pause"]))
+            time.sleep(self._pause(step))
             return None
         run = {
             "rest": self._rest,
@@ -210,6 +217,11 @@ class Replay:
         except subprocess.TimeoutExpired:
             result = StepResult(name, _title(step), "differs", note="kubectl did not end within two minutes")
         return replace(result, counts=counts)
+
+    def _pause(self, step: Step) -> float:
+        """Seconds."""
+        recorded, cap = seconds(step["pause"]), self._options.learns_within
+        return recorded if cap is None or not _LEARNS.match(step.get("why", "")) else min(recorded, cap)
 
     def _settle(self, step: Step, worlds: Worlds, note: str = "") -> StepResult:
         """Go on with the worlds that explain the answer best."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.golden.__main__ import replay_file
-from tests.golden.cluster import pocket, pocket_exists
+from tests.golden.cluster import LEARNS_WITHIN, pocket, pocket_exists
 from tests.golden.kubectl import find_kubectl
 from tests.golden.replay import Options
 from tests.golden.report import step_lines, summary
@@ -53,7 +53,7 @@ def test_scenario(name: str, pocket_kubeconfig: Path, request: pytest.FixtureReq
     kubectl = find_kubectl()
     if kubectl is None and request.node.get_closest_marker("kubectl"):
         pytest.skip("this scenario runs kubectl, and there is none on this machine")
-    options = Options(forgive_kubectl_version=True)
+    options = Options(forgive_kubectl_version=True, learns_within=LEARNS_WITHIN)
     result = replay_file(load(FILES[name]), pocket_kubeconfig, kubectl, options)
     report = [line for step in result.failures for line in step_lines(name, step)]
     assert result.passed, "\n".join([summary(result), *report])

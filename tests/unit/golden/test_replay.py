@@ -88,6 +88,23 @@ def test_an_alternative_counts_as_a_whole_and_alone(fake, replay, monkeypatch, a
         assert {diff.expected for step in result.failures for diff in step.diffs} <= {"1", 1}
 
 
+@pytest.mark.parametrize(
+    ("why", "options", "slept"),
+    [
+        ("the proxy learns of it", {"learns_within": 0.5}, [0.5]),
+        ("the resolver learns of the objects", {"learns_within": 9.0}, [2.0]),
+        ("the proxy learns of it", {}, [2.0]),
+        ("to show that no slice appears", {"learns_within": 0.5}, [2.0]),
+        ("controller settles", {"learns_within": 0.5}, [2.0]),
+    ],
+)
+def test_only_pauses_for_somebody_to_learn_are_cut(replay, monkeypatch, why, options, slept):
+    found = []
+    monkeypatch.setattr("tests.golden.replay.time.sleep", found.append)
+    replay({"pause": "2s", "why": why}, **options)
+    assert found == slept
+
+
 def test_no_answer_is_reported(fake, replay):
     fake.script["GET", f"{NS}/services/web"] = lambda _: 1 / 0  # the server drops the connection
     (failure,) = replay(get("one", {})).failures
