@@ -132,8 +132,8 @@ class Edge:
     def route(
         self, *rules: Obj, hosts: list[str] | None = None, parents: list[Obj] | None = None, namespace: str = ""
     ) -> str:
-        """Make an HTTPRoute, to `gate` and backend `v1` unless told otherwise; returns its name. It has a host of
-        its own unless `hosts` says otherwise: [] only where the listeners have names, or it would answer other tests."""
+        """Make an HTTPRoute, to `gate` and backend `v1` unless told otherwise; returns its name. It has a host of its
+        own unless `hosts` says otherwise: [] only where listeners have names, or it would answer other tests."""
         name = f"r-{token_hex(4)}"
         spec: Obj = {"parentRefs": parents or [{"name": "gate"}], "rules": list(rules) or [rule()]}
         if hosts != []:

@@ -74,11 +74,12 @@ def _spec(spec: Obj) -> Iterator[Cause]:
     for index, version in enumerate(versions):
         if (version.get("schema") or {}).get("openAPIV3Schema") is None:
             yield fields.required(f"spec.versions[{index}].schema.openAPIV3Schema")
+    faultless: list[tuple[Schema, bool]] = []
     for index, version in enumerate(versions):
         at, name = f"spec.versions[{index}]", version.get("name") or ""
         if problems := dns1035_label(name):
             yield fields.invalid(f"{at}.name", name, ",".join(problems))
-        yield from _version(version, at)
+        yield from _version(version, at, faultless)
     if len({version.get("name") for version in versions}) != len(versions):
         yield fields.invalid("spec.versions", versions, "must contain unique version names")
     if sum(bool(version.get("storage")) for version in versions) != 1:
@@ -118,15 +119,19 @@ def names(held: Obj, at: str) -> Iterator[Cause]:
             yield fields.invalid(f"{at}.categories[{index}]", name, ",".join(problems))
 
 
-def _version(version: Obj, at: str) -> Iterator[Cause]:
+def _version(version: Obj, at: str, faultless: list[tuple[Schema, bool]]) -> Iterator[Cause]:
+    """`faultless`: the schemas of earlier versions that are right; a version with the same one is not judged again,
+    since its rules would have to be."""
     for text in _deprecation(version):
         yield fields.invalid(f"{at}.deprecationWarning", version["deprecationWarning"], text)
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     subresources = version.get("subresources") or {}
-    if schema is not None:
-        yield from openapi_schema.validate(
-            schema, f"{at}.schema.openAPIV3Schema", subresources.get("status") is not None
-        )
+    has_status = subresources.get("status") is not None
+    if schema is not None and (schema, has_status) not in faultless:
+        wrong = list(openapi_schema.validate(schema, f"{at}.schema.openAPIV3Schema", has_status))
+        yield from wrong
+        if not wrong:
+            faultless.append((schema, has_status))
     yield from _scale(subresources.get("scale"), f"{at}.subresources.scale")
     for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
         yield from _column(column, f"{at}.additionalPrinterColumns[{index}]")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketkube import objects
-from pocketkube.resources.custom import defaulting, lists, openapi_schema, pruning, structural, values
+from pocketkube.resources.custom import defaulting, definition, lists, openapi_schema, pruning, structural, values
 from pocketkube.resources.custom.correlation import Correlated, same
 from pocketkube.resources.custom.schemas import Schema
 
@@ -141,3 +141,21 @@ def test_int_or_string_may_name_its_types() -> None:
     for choice in ({"anyOf": types}, {"allOf": [{"anyOf": types}, {"pattern": "x"}]}):
         port = {"x-kubernetes-int-or-string": True, **choice}
         assert structural.validate({"type": "object", "properties": {"port": port}}, "schema") == []
+
+
+@pytest.mark.parametrize(("rule", "faults"), [("self.a == 'x'", []), ("self.b == 'x'", [0, 1, 2])])
+def test_each_version_is_judged_though_equal_schemas_only_once(rule: str, faults: list[int]) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"a": {"type": "string"}}}},
+    }
+    schema["properties"]["spec"]["x-kubernetes-validations"] = [{"rule": rule}]  # type: ignore[index]
+    versions = [
+        {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": objects.copy(schema)}}
+        for name in ("v1", "v2", "v3")
+    ]
+    names = {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"}
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": versions}
+    causes = list(definition.validate({"metadata": {"name": "widgets.example.com"}, "spec": spec}, None))
+    found = [cause.field for cause in causes if "x-kubernetes-validations" in cause.field]
+    assert [field.partition("[")[2][0] for field in found] == [str(fault) for fault in faults]
