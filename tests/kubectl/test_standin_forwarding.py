@@ -37,7 +37,9 @@ spec:
   terminationGracePeriodSeconds: 0
   containers:
   - {name: counting, image: busybox:1.36, command: [sh, -c, "while true; do nc -l -p 7000 | wc -c; done"]}
-  - {name: source, image: busybox:1.36, command: [sh, -c, "while true; do head -c 30000000 /dev/zero | nc -l -p 7001; done"]}
+  - name: source
+    image: busybox:1.36
+    command: [sh, -c, "while true; do head -c 30000000 /dev/zero | nc -l -p 7001; done"]
 """
 
 
@@ -217,6 +219,66 @@ def test_a_port_that_is_taken() -> None:
             assert beside.end(None) == (
                 1,
                 "",
-                f"Unable to listen on port {number}: Listeners failed to create with the following errors: [{listener}]\n"
+                f"Unable to listen on port {number}: Listeners failed to create with the following errors: "
+                f"[{listener}]\n"
                 f"error: unable to listen on any of the requested ports: [{{{number} 8080}}]\n",
             )
+
+
+def answers(number: int, path: str, **headers: str) -> tuple[int, str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{number}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.fixture
+def proxy(pocket: Status) -> Iterator[int]:
+    with running("proxy", "--port=0") as beside:
+        found = re.fullmatch(r"Starting to serve on 127\.0\.0\.1:(\d+)\n", beside.line())
+        assert found
+        yield int(found[1])
+        assert beside.end()[0] == 130
+
+
+@pytest.mark.usefixtures("world")
+def test_the_proxy_adds_who_we_are(proxy: int) -> None:
+    base = f"/api/v1/namespaces/{NAMESPACE}"
+    assert answers(proxy, f"{base}/services/web:http/proxy/hostname") == (200, "srv")
+    assert answers(proxy, "/readyz")[0] == 200
+    code, text = answers(proxy, f"{base}/services/nope", Accept="application/json")
+    assert code == 404
+    assert 'services \\"nope\\" not found' in text
+    body = yaml.safe_dump({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "posted"}}).encode()
+    url = f"http://127.0.0.1:{proxy}{base}/configmaps"
+    posted = urllib.request.Request(url, data=body, headers={"Content-Type": "application/yaml"})
+    with urllib.request.urlopen(posted, timeout=20) as response:
+        assert response.status == 201
+    watched = f"{url}?watch=true&fieldSelector=metadata.name%3Dposted&resourceVersion=0"
+    with urllib.request.urlopen(watched, timeout=20) as response:
+        assert b'"ADDED"' in response.readline()  # at once, though the watch goes on
+
+
+def test_the_proxy_refuses_other_hosts_and_what_kubectl_s_does(proxy: int) -> None:
+    assert answers(proxy, "/version", Host="evil.example.com") == (403, "Forbidden\n")
+    assert answers(proxy, "/version", Host=f"127.0.0.1.example.com:{proxy}") == (403, "Forbidden\n")
+    assert answers(proxy, "/version", Host="localhost")[0] == 200
+    assert answers(proxy, "/api/v1/namespaces/x/pods/y/exec?command=ls") == (403, "Forbidden\n")
+    assert answers(proxy, "/version", Upgrade="websocket")[0] == 501
+
+
+def test_the_proxy_stays_on_this_machine(pocket: Status) -> None:
+    with running("proxy", "--port=0", "--address=0.0.0.0") as beside:
+        code, out, err = beside.end(None)
+        assert (code, out) == (1, "")
+        assert "loopback addresses only" in err
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        running("proxy", f"--port={taken.getsockname()[1]}") as beside,
+    ):
+        assert beside.end(None)[2] == (
+            f"error: listen tcp 127.0.0.1:{taken.getsockname()[1]}: bind: address already in use\n"
+        )

@@ -8,9 +8,9 @@ from typing import Any
 from kindlab.api import Obj
 from kindlab.kubectl import describing_network, describing_policy, printers
 
-BRIEF = ("Pod", "Node", "Namespace", "ConfigMap", "Secret", "ServiceAccount", "Endpoints", "Event", "Deployment")
-BRIEF += ("ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "PersistentVolume")
-BRIEF += ("PersistentVolumeClaim", "StorageClass", "IPAddress", "ServiceCIDR")
+BRIEF = {"Pod", "Node", "Namespace", "ConfigMap", "Secret", "ServiceAccount", "Endpoints", "Event", "Deployment"}
+BRIEF |= {"ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "PersistentVolume"}
+BRIEF |= {"PersistentVolumeClaim", "StorageClass", "IPAddress", "ServiceCIDR"}
 """Kinds kubectl has more to say about. All others are described as it does."""
 
 Rows = list[tuple[str, str]]

@@ -1,5 +1,5 @@
-"""The texts of `kubectl describe` for Services, Ingresses and IngressClasses, and for every kind kubectl has no words of
-its own for (custom resources, CustomResourceDefinitions). Lines with tabs, as `printers.tabbed` lays them out."""
+"""The texts of `kubectl describe` for Services, Ingresses and IngressClasses, and for every kind kubectl has no words
+of its own for (custom resources, CustomResourceDefinitions). Lines with tabs, as `printers.tabbed` lays them out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def labels(obj: Obj) -> Iterator[str]:
     yield from _column("Labels", [f"{k}={v}" for k, v in pairs])
 
 
-def annotations(obj: Obj) -> Iterator[str]:
+def notes(obj: Obj) -> Iterator[str]:
     found: list[str] = []
     for key, value in sorted((obj["metadata"].get("annotations") or {}).items()):
         text = value.removesuffix("\n")
@@ -55,7 +55,7 @@ def service(obj: Obj, slices: Sequence[Obj]) -> Iterator[str]:
     yield f"Name:\t{obj['metadata']['name']}"
     yield f"Namespace:\t{obj['metadata'].get('namespace', '')}"
     yield from labels(obj)
-    yield from annotations(obj)
+    yield from notes(obj)
     yield f"Selector:\t{','.join(f'{k}={v}' for k, v in sorted((spec.get('selector') or {}).items())) or '<none>'}"
     yield f"Type:\t{spec.get('type', '')}"
     if spec.get("ipFamilyPolicy"):
@@ -91,7 +91,7 @@ def _some(title: str, value: Any) -> Iterator[str]:
 def _door(entry: Obj) -> str:
     if not entry.get("ip"):
         return str(entry.get("hostname", ""))
-    return entry["ip"] + (f" ({entry['ipMode']})" if entry.get("ipMode") else "")
+    return f"{entry['ip']} ({entry['ipMode']})" if entry.get("ipMode") else str(entry["ip"])
 
 
 def endpoints(slices: Sequence[Obj], port: str) -> str:
@@ -141,7 +141,7 @@ def ingress(obj: Obj, asked: Asked) -> Iterator[str]:
             yield f"    \t{path.get('path', '')} \t{_backend(path['backend'], asked)}"
     if not rules:
         yield f"  *\t*\t{default}"
-    yield from annotations(obj)
+    yield from notes(obj)
 
 
 def _backend(backend: Obj, asked: Asked) -> str:
@@ -164,7 +164,7 @@ def _backend(backend: Obj, asked: Asked) -> str:
 def ingress_class(obj: Obj) -> Iterator[str]:
     yield f"Name:\t{obj['metadata']['name']}"
     yield from labels(obj)
-    yield from annotations(obj)
+    yield from notes(obj)
     yield f"Controller:\t{obj['spec'].get('controller', '')}"
     parameters = obj["spec"].get("parameters")
     if parameters:
@@ -180,7 +180,7 @@ def anything(obj: Obj) -> Iterator[str]:
     yield f"Name:\t{obj['metadata']['name']}"
     yield f"Namespace:\t{obj['metadata'].get('namespace', '')}"
     yield from labels(obj)
-    yield from annotations(obj)
+    yield from notes(obj)
     yield from _fields(obj, "", "")
 
 

@@ -93,11 +93,11 @@ class Forwarder:
         """Listen for one pair of ports on every address; none at all when one that must be had is not to be had."""
         local, servers, errors = pair.local, list[asyncio.Server](), list[str]()
         refused = False
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            group.create_task(self._serve(access, Ports(local, pair.remote), reader, writer))
+
         for address in where:
-
-            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                group.create_task(self._serve(access, Ports(local, pair.remote), reader, writer))
-
             version = 6 if ":" in address.ip else 4
             family = socket.AF_INET6 if version == 6 else socket.AF_INET
             shown = f"[{address.ip}]" if version == 6 else address.ip

@@ -26,7 +26,7 @@ def command(**attributes: Any) -> Callable[[Command], click.Command]:
         def run(namespace: str | None, **options: Any) -> Any:
             session: Session = click.get_current_context().obj
             if namespace:
-                session.namespace = namespace
+                session.namespace, session.named = namespace, True
             return function(session, **options)
 
         return run  # type: ignore[no-any-return]

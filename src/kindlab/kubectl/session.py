@@ -32,6 +32,8 @@ class Session:
     stdin: TextIO
     everywhere: bool = False
     """-A: all namespaces."""
+    named: bool = False
+    """-n was given: what is only shown says its namespace, too."""
     after: list[str] | None = None
     """The words after `--`: a command for a container."""
     failed: bool = field(default=False, init=False)
@@ -79,7 +81,7 @@ class Session:
 
 
 def until_interrupted(run: Callable[[], Coroutine[Any, Any, None]], *, code: int) -> int:
-    """Run what goes on until Ctrl-C, which gives `code`. Raises Refused in a notebook, where nobody would see it run."""
+    """Run what goes on until Ctrl-C, which gives `code`. Raises Refused in a notebook: nobody would see it run."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,15 +1,22 @@
-"""`kubectl create -f`, and of its generators: namespace, deployment, configmap, secret generic (literals)."""
+"""`kubectl create -f`, and of its generators those of the labs: generating.py makes the objects."""
 
 from __future__ import annotations
-
-import base64
 
 import click
 
 from kindlab.api import ApiError, Obj
-from kindlab.kubectl import options
+from kindlab.kubectl import generating, options
 from kindlab.kubectl.session import GET_KUBECTL, Refused, Session, explain
 from kindlab.kubectl.verbs.apply import known, objects
+
+SHORT = {"ns": "namespace", "cm": "configmap", "deploy": "deployment", "dep": "deployment", "svc": "service"}
+SHORT |= {"ing": "ingress", "sa": "serviceaccount"}
+KINDS = ("configmap", "deployment", "ingress", "namespace", "secret", "service", "serviceaccount")
+OTHERS = {"clusterrole", "clusterrolebinding", "cronjob", "job", "poddisruptionbudget", "pdb", "priorityclass", "quota"}
+OTHERS |= {"resourcequota", "role", "rolebinding", "token"}
+"""Kinds kubectl makes without a file, and we do not."""
+SECOND = {"secret": ("generic", "tls"), "service": tuple(generating.TYPES)}
+"""Kinds of which there are several sorts."""
 
 
 @options.command()
@@ -21,6 +28,18 @@ from kindlab.kubectl.verbs.apply import known, objects
 @click.option("--replicas", type=int, default=1, help="For a deployment.")
 @click.option("--port", type=int, help="For a deployment.")
 @click.option("--from-literal", "literals", multiple=True, help="KEY=VALUE, for a configmap or secret.")
+@click.option("--from-file", "from_files", multiple=True, help="[KEY=]FILE, for a configmap or secret.")
+@click.option("--from-env-file", "env_files", multiple=True, help="A file of KEY=VALUE lines.")
+@click.option("--cert", default="", help="For a tls secret: the certificate's file.")
+@click.option("--key", default="", help="For a tls secret: the private key's file.")
+@click.option("--tcp", multiple=True, help="PORT[:TARGETPORT], for a service.")
+@click.option("--clusterip", "cluster_ip", default="", help="For a clusterip service: an address, or None.")
+@click.option("--node-port", type=int, default=0, help="For a nodeport service.")
+@click.option("--external-name", default="", help="For an externalname service.")
+@click.option("--rule", "rules", multiple=True, help="HOST/PATH=SERVICE:PORT[,tls=SECRET], for an ingress.")
+@click.option("--class", "class_name", default="", help="For an ingress.")
+@click.option("--default-backend", default="", help="SERVICE:PORT, for an ingress.")
+@click.option("--annotation", "annotations", multiple=True, help="KEY=VALUE, for an ingress.")
 def COMMAND(
     session: Session,
     files: tuple[str, ...],
@@ -31,8 +50,20 @@ def COMMAND(
     replicas: int,
     port: int | None,
     literals: tuple[str, ...],
+    from_files: tuple[str, ...],
+    env_files: tuple[str, ...],
+    cert: str,
+    key: str,
+    tcp: tuple[str, ...],
+    cluster_ip: str,
+    node_port: int,
+    external_name: str,
+    rules: tuple[str, ...],
+    class_name: str,
+    default_backend: str,
+    annotations: tuple[str, ...],
 ) -> None:
-    """Create objects: create -f FILE, create deployment NAME --image=IMAGE, create namespace NAME, ..."""
+    """Create objects: create -f FILE, create deployment NAME --image=IMAGE, create ingress NAME --rule=..., ..."""
     if files:
         for source, obj in objects(session, files):
             known(session, source, obj)
@@ -43,8 +74,63 @@ def COMMAND(
         return
     if not words:
         raise Refused("error: must specify one of -f and -k")
-    obj = _generated(list(words), images, replicas, port, literals)
-    options.create(session, _inside(session, obj), "created", output=output, dry_run=dry_run)
+    kind, sort, rest = _kind(list(words))
+    if kind == "deployment" and not images:
+        raise Refused('error: required flag(s) "image" not set')
+    if len(rest) != 1:
+        called = f"{kind} {sort}".strip()
+        text = f"error: exactly one NAME is required, got {len(rest)}"
+        raise Refused(f"{text}\nSee 'kubectl create {called} -h' for help and examples")
+    name = rest[0]
+    if kind == "namespace":
+        obj = generating.namespace(name)
+    elif kind == "serviceaccount":
+        obj = generating.service_account(name)
+    elif kind == "configmap":
+        obj = generating.config_map(name, literals, from_files, env_files)
+    elif kind == "secret" and sort == "tls":
+        obj = generating.tls_secret(name, cert, key)
+    elif kind == "secret":
+        obj = generating.secret(name, literals, from_files, env_files)
+    elif kind == "service":
+        obj = generating.service(sort, name, tcp, cluster_ip, node_port, external_name)
+    elif kind == "ingress":
+        obj = generating.ingress(name, rules, class_name, default_backend, annotations)
+    else:
+        obj = generating.deployment(name, images, replicas, port, session.after or ())
+    _create(session, obj, kind, output, dry_run)
+
+
+def _kind(words: list[str]) -> tuple[str, str, list[str]]:
+    """(kind, its sort or "", the other words). Raises Refused."""
+    kind = SHORT.get(words[0], words[0])
+    if kind not in (*KINDS, *OTHERS):
+        raise Refused(f"error: Unexpected args: [{' '.join(words)}]\nSee 'kubectl create -h' for help and examples")
+    if kind in OTHERS:
+        raise Refused(
+            f'error: kindlab\'s stand-in for kubectl creates {", ".join(KINDS)} without a file, not "{words[0]}". '
+            f"{GET_KUBECTL}"
+        )
+    if kind not in SECOND:
+        return kind, "", words[1:]
+    if len(words) < 2 or words[1] not in SECOND[kind]:
+        unknown = f'unknown command "{words[1]}"' if len(words) > 1 else f"one of {', '.join(SECOND[kind])} is required"
+        raise Refused(f"error: {unknown}\nSee 'kubectl create {kind} -h' for help and examples")
+    return kind, words[1], words[2:]
+
+
+def _create(session: Session, obj: Obj, kind: str, output: str, dry_run: str) -> None:
+    served = session.served(f"{obj['apiVersion']}/{obj['kind']}")
+    if served.namespaced and session.named:
+        obj = {**obj, "metadata": {**obj["metadata"], "namespace": session.namespace}}
+    try:
+        options.create(session, obj, "created", output=output, dry_run=dry_run)
+    except ApiError as error:
+        if kind == "namespace":
+            raise
+        sort = {"service": f"{obj['spec'].get('type')} service" if kind == "service" else "", "secret": "secret"}
+        colon = "" if kind == "secret" else ":"
+        raise Refused(f"error: failed to create {sort.get(kind, kind)}{colon} {error.message}") from error
 
 
 def _inside(session: Session, obj: Obj) -> Obj:
@@ -54,49 +140,3 @@ def _inside(session: Session, obj: Obj) -> Obj:
         return obj
     session.namespace = obj["metadata"].get("namespace", session.namespace)
     return {**obj, "metadata": {**obj["metadata"], "namespace": session.namespace}}
-
-
-def _generated(
-    words: list[str], images: tuple[str, ...], replicas: int, port: int | None, literals: tuple[str, ...]
-) -> Obj:
-    kind, rest = words[0], words[1:]
-    if kind == "secret" and rest[:1] == ["generic"]:
-        rest = rest[1:]
-    elif kind == "secret":
-        raise Refused(f"error: kindlab's stand-in for kubectl creates generic secrets only. {GET_KUBECTL}")
-    if len(rest) != 1:
-        raise Refused(f"error: exactly one NAME is required, got {len(rest)}")
-    name = rest[0]
-    data = {key: value for key, _, value in (literal.partition("=") for literal in literals)}
-    if kind in ("namespace", "ns"):
-        return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    if kind in ("configmap", "cm"):
-        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
-    if kind == "secret":
-        encoded = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque", "data": encoded}
-    if kind in ("deployment", "deploy"):
-        if not images:
-            raise Refused('error: required flag(s) "image" not set')
-        return deployment(name, images, replicas, port)
-    raise Refused(f'error: kindlab\'s stand-in for kubectl cannot create "{kind}" without a file. {GET_KUBECTL}')
-
-
-def deployment(name: str, images: tuple[str, ...], replicas: int, port: int | None) -> Obj:
-    labels = {"app": name}
-    containers: list[Obj] = []
-    for image in images:
-        container: Obj = {"image": image, "name": image.rsplit("/", 1)[-1].split(":")[0].split("@")[0]}
-        if port is not None:
-            container["ports"] = [{"containerPort": port}]
-        containers.append(container)
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
-        },
-    }

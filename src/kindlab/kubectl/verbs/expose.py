@@ -6,6 +6,7 @@ import click
 
 from kindlab.api import Obj
 from kindlab.kubectl import options, targets
+from kindlab.kubectl.generating import NO_BALANCER
 from kindlab.kubectl.session import Refused, Session
 
 
@@ -19,6 +20,11 @@ from kindlab.kubectl.session import Refused, Session
 @click.option("--type", "kind", default="", help="ClusterIP, NodePort or LoadBalancer.")
 @click.option("--protocol", default="", help="TCP, UDP or SCTP.")
 @click.option("--cluster-ip", default="", help="None makes it headless.")
+@click.option("--external-ip", default="", help="An address of its own that nodes take for it.")
+@click.option("--load-balancer-ip", default="", help="The address a LoadBalancer asks for.")
+@click.option("--session-affinity", default="", help="None or ClientIP.")
+@click.option("--selector", "chosen", default="", help="KEY=VALUE,...: other Pods than those of the resource.")
+@click.option("-l", "--labels", default="", help="KEY=VALUE,...: the Service's own labels.")
 def COMMAND(
     session: Session,
     words: tuple[str, ...],
@@ -30,6 +36,11 @@ def COMMAND(
     kind: str,
     protocol: str,
     cluster_ip: str,
+    external_ip: str,
+    load_balancer_ip: str,
+    session_affinity: str,
+    chosen: str,
+    labels: str,
 ) -> None:
     """Make a Service for Pods: expose deployment NAME --port=80 --target-port=8080"""
     for target in targets.named(session, words):
@@ -37,7 +48,10 @@ def COMMAND(
             kind_name = f"{target.served.kind}{'.' + target.served.group if target.served.group else ''}"
             raise Refused(f"error: cannot expose a {kind_name}")
         owner = session.get(target.served, target.name)
-        spec: Obj = {"selector": selector(owner), "ports": _ports(owner, port, target_port, protocol)}
+        spec: Obj = {
+            "selector": _pairs(chosen) if chosen else selector(owner),
+            "ports": _ports(owner, port, target_port, protocol),
+        }
         if not spec["selector"]:
             raise Refused(
                 "error: couldn't retrieve selectors via --selector flag or introspection: "
@@ -45,13 +59,29 @@ def COMMAND(
             )
         if kind:
             spec["type"] = kind
+        if external_ip:
+            spec["externalIPs"] = [external_ip]
+        if load_balancer_ip and kind == "LoadBalancer":
+            spec["loadBalancerIP"] = load_balancer_ip
+        if session_affinity not in ("", "None", "ClientIP"):
+            raise Refused(f"error: unknown session affinity: {session_affinity}")
+        if session_affinity:
+            spec["sessionAffinity"] = session_affinity
         if cluster_ip:
             spec["clusterIP"] = cluster_ip
         meta: Obj = {"name": name or target.name, "namespace": session.namespace}
-        if owner["metadata"].get("labels"):
-            meta["labels"] = owner["metadata"]["labels"]
-        service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+        own = _pairs(labels) if labels else owner["metadata"].get("labels")
+        if own:
+            meta["labels"] = own
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec, "status": NO_BALANCER}
         options.create(session, service, "exposed", output=output, dry_run=dry_run)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    for pair in text.split(","):
+        if pair.count("=") != 1:
+            raise Refused(f"error: unexpected label spec: {pair}")
+    return dict(pair.split("=") for pair in text.split(","))
 
 
 def selector(owner: Obj) -> dict[str, str]:

@@ -11,7 +11,10 @@ from kindlab.kubectl import options, targets
 from kindlab.kubectl.forwarding import Forwarder, Ports, addresses
 from kindlab.kubectl.session import Refused, Session, until_interrupted
 
-USAGE = "error: TYPE/NAME and list of ports are required for port-forward\nSee 'kubectl port-forward -h' for help and examples"
+USAGE = (
+    "error: TYPE/NAME and list of ports are required for port-forward\n"
+    "See 'kubectl port-forward -h' for help and examples"
+)
 
 
 @options.command()

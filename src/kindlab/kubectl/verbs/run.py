@@ -6,6 +6,7 @@ import click
 
 from kindlab.api import Obj
 from kindlab.kubectl import options
+from kindlab.kubectl.generating import NO_BALANCER
 from kindlab.kubectl.session import Refused, Session
 
 
@@ -50,17 +51,22 @@ def COMMAND(
         container["command" if as_command else "args"] = arguments
     if image_pull_policy:
         container["imagePullPolicy"] = image_pull_policy
-    spec: Obj = {"containers": [container], "restartPolicy": restart}
-    meta = {"name": name, "namespace": session.namespace, "labels": own}
+    container["resources"] = {}
+    spec: Obj = {"containers": [container], "dnsPolicy": "ClusterFirst", "restartPolicy": restart}
+    meta = {"name": name, "labels": own, **({"namespace": session.namespace} if session.named else {})}
     if expose and port is None:
         raise Refused("error: --port must be set when exposing a service")
     if expose:
         ports = [{"port": port, "protocol": "TCP", "targetPort": port}]
-        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": session.namespace}}
-        options.create(
-            session, {**service, "spec": {"selector": own, "ports": ports}}, "created", output=output, dry_run=dry_run
-        )
-        if dry_run == "client" and output == "yaml":
-            session.say("---")
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {k: v for k, v in meta.items() if k != "labels"},
+            "spec": {"selector": own, "ports": ports},
+            "status": NO_BALANCER,
+        }
+        options.create(session, service, "created", output=output, dry_run=dry_run)
+        if output == "yaml":
+            session.say("---\n---")  # twice, as kubectl says it
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec, "status": {}}
     options.create(session, pod, "created", output=output, dry_run=dry_run)
