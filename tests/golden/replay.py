@@ -8,12 +8,11 @@ reported as what they are and never count as matched.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,17 +25,17 @@ from tests.golden.connection import Answer, Connection
 from tests.golden.kubectl import RECORDED, Kubectl, Ran, Session, explained, older_texts, without_extras
 from tests.golden.placeholders import Diff, Unbound
 from tests.golden.repeat import repeated
-from tests.golden.scenario import Scenario, Step, kind_of, seconds
+from tests.golden.scenario import Scenario, Step, kind_of, seconds, title
+from tests.golden.settling import changes_nothing, may_still_move
+from tests.golden.surroundings import FIRST_POLL, LAST_POLL, NO_ANSWER, fresh, poll, send
 from tests.golden.text import compare_text
 from tests.golden.values import CannotSend, Values
 from tests.golden.watching import Watching
 
 Outcome = Literal["matched", "differs", "not run", "skipped"]
-_FIRST_POLL, _LAST_POLL = 0.01, 0.25
 _SETTLES = 1.0
 """Seconds a read that differs is repeated: the recorder's polls were far apart, so what it read next had settled."""
 _LEARNS = re.compile(r"the (?:proxy|resolver|kubelet) learns of ")
-_NO_ANSWER = (OSError, http.client.HTTPException)
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,7 @@ class Replay:
         folder: Path,
         options: Options | None = None,
     ) -> None:
-        self._scenario = scenario
-        self._options = options or Options()
+        self._scenario, self._options = scenario, options or Options()
         self._api = Connection(kubeconfig)
         self._kubectl = kubectl
         self._session = Session(kubectl, kubeconfig, folder) if kubectl else None
@@ -114,62 +112,17 @@ class Replay:
         """Run every step. Raises RuntimeError when the namespace cannot be made, OSError when nothing answers."""
         started = time.monotonic()
         result = FileResult(self._scenario.name, self._scenario.counted)
-        kept = {path: self._api.request("GET", path) for path in inputs.KEPT.get(self._scenario.name, ())}
-        try:
-            self._prepare()
-            for step in self._results():
-                result.steps.append(step)
-                if self._options.until is not None and step.id == self._options.until:
-                    break
-        finally:
-            for watch in self._watches.values():
-                watch.finish()
-            self._clean_up()
-            self._put_back(kept)
-            self._api.close()
+        with contextlib.closing(self._api), fresh(self._scenario, self._api):
+            try:
+                for step in self._results():
+                    result.steps.append(step)
+                    if self._options.until is not None and step.id == self._options.until:
+                        break
+            finally:
+                for watch in self._watches.values():
+                    watch.finish()
         result.seconds = time.monotonic() - started
         return result
-
-    # --- the surroundings --------------------------------------------------------------------------------------------
-
-    def _prepare(self) -> None:
-        for path in self._clean_up():
-            self._poll(path, ["code == 404"], 60.0)
-        if not self._scenario.namespace:
-            return
-        name = self._scenario.namespace
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        answer = self._send("POST", "/api/v1/namespaces", body)
-        if answer.code != 201:
-            raise RuntimeError(f"namespace {name} was not created: {answer.code} {answer.body}")
-        for made in ("serviceaccounts/default", "configmaps/kube-root-ca.crt"):
-            path = f"/api/v1/namespaces/{name}/{made}"
-            if not self._poll(path, ["code == 200"], 30.0)[0]:
-                raise RuntimeError(f"{made} did not appear in namespace {name}")
-
-    def _clean_up(self) -> list[str]:
-        """Delete what the scenario makes outside a namespace, and the namespace; the paths that existed."""
-        paths = list(reversed(self._scenario.cluster_scoped()))
-        if self._scenario.namespace:
-            paths.insert(0, f"/api/v1/namespaces/{self._scenario.namespace}")
-        try:
-            return [path for path in paths if self._api.request("DELETE", path).code != 404]
-        except _NO_ANSWER:
-            return []  # the cluster is gone; what led here is reported
-
-    def _put_back(self, kept: dict[str, Answer]) -> None:
-        """Undo what the scenario left changed of objects that are not its own."""
-        with contextlib.suppress(*_NO_ANSWER):  # the cluster is gone; what led here is reported
-            for path, before in kept.items():
-                now = self._api.request("GET", path).body
-                changed = [key for key in ("data", "spec") if find(now, f".{key}") != find(before.body, f".{key}")]
-                if before.code == 200 and changed:
-                    meta = {k: v for k, v in before.body["metadata"].items() if k != "resourceVersion"}
-                    self._send("PUT", path, {**before.body, "metadata": meta})
-
-    def _send(self, method: str, path: str, body: Any, content_type: str = "application/json") -> Answer:
-        text = body if isinstance(body, str) else json.dumps(body)
-        return self._api.request(method, path, body=text, headers={"Content-Type": content_type})
 
     # --- the steps ---------------------------------------------------------------------------------------------------
 
@@ -183,12 +136,12 @@ class Replay:
                 continue
             if skipping:
                 if "id" in step:
-                    yield StepResult(step["id"], _title(step), "skipped", note=f"after the note {skipping!r}")
+                    yield StepResult(step["id"], title(step), "skipped", note=f"after the note {skipping!r}")
                 continue
             for watch in opening.get(index, []):
                 try:
                     self._open_watch(watch)
-                except (CannotSend, Unbound, *_NO_ANSWER) as error:
+                except (CannotSend, Unbound, *NO_ANSWER) as error:
                     self._unopened[watch["id"]] = f"{type(error).__name__}: {error}"  # the watch step reports it
             result = self._one(kind, step)
             if result:
@@ -211,11 +164,11 @@ class Replay:
             result = run(step)
         except (CannotSend, Unbound) as error:
             why = f"no value is known for {error}" if isinstance(error, Unbound) else str(error)
-            result = StepResult(name, _title(step), "not run", note=why)
-        except _NO_ANSWER as error:
-            result = StepResult(name, _title(step), "differs", note=f"no answer: {type(error).__name__}: {error}")
+            result = StepResult(name, title(step), "not run", note=why)
+        except NO_ANSWER as error:
+            result = StepResult(name, title(step), "differs", note=f"no answer: {type(error).__name__}: {error}")
         except subprocess.TimeoutExpired:
-            result = StepResult(name, _title(step), "differs", note="kubectl did not end within two minutes")
+            result = StepResult(name, title(step), "differs", note="kubectl did not end within two minutes")
         return replace(result, counts=counts)
 
     def _pause(self, step: Step) -> float:
@@ -228,7 +181,7 @@ class Replay:
         kept = best(worlds)
         diffs = kept[0].diffs
         self._values.worlds = [world.next_answer() for world in kept]
-        return StepResult(step["id"], _title(step), "differs" if diffs else "matched", diffs, note)
+        return StepResult(step["id"], title(step), "differs" if diffs else "matched", diffs, note)
 
     def _rest(self, step: Step) -> StepResult:
         made = inputs.BODIES.get((self._scenario.name, step["id"]))
@@ -244,7 +197,7 @@ class Replay:
             headers["Content-Type"] = step.get("contentType", "application/json")
         if step.get("accept"):
             headers["Accept"] = step["accept"]
-        deadline, pause = time.monotonic() + min(_SETTLES, self._options.max_wait or _SETTLES), _FIRST_POLL
+        deadline, pause = time.monotonic() + min(_SETTLES, self._options.max_wait or _SETTLES), FIRST_POLL
         while True:
             answer = self._api.request(
                 step["method"],
@@ -255,22 +208,21 @@ class Replay:
                 anonymous=bool(step.get("anonymous")),
             )
             worlds, why = self._compare_answer(step, answer)
-            moves = _may_still_move(step, sent["query"], answer) and all(world.diffs for world in worlds)
+            moves = may_still_move(step, sent["query"], answer) and all(world.diffs for world in worlds)
             if not moves or time.monotonic() >= deadline:
                 self._values.note_answer(step["id"], answer.body)
                 return self._settle(step, worlds, f"known difference: {why}" if why else "")
             time.sleep(pause)
-            pause = min(pause * 1.5, _LAST_POLL)
+            pause = min(pause * 1.5, LAST_POLL)
 
     def _compare_answer(self, step: Step, answer: Answer) -> tuple[Worlds, str]:
         """The worlds after an answer, and why one that is not the recorded one is right ("" otherwise)."""
-        as_recorded: Worlds = []
+        found: list[Worlds] = []
         for golden, why in readings(self._scenario.name, step):
-            worlds = best(self._compared_answer(golden, answer))
-            if not worlds[0].diffs:
-                return worlds, why
-            as_recorded = as_recorded or worlds
-        return as_recorded, ""
+            found.append(best(self._compared_answer(golden, answer)))
+            if not found[-1][0].diffs:
+                return found[-1], why
+        return found[0], ""
 
     def _compared_answer(self, step: Step, answer: Answer) -> Worlds:
         golden = step["response"]
@@ -299,10 +251,10 @@ class Replay:
         deadline = time.monotonic() + min(_SETTLES, self._options.max_wait or _SETTLES)
         while True:
             worlds, reasons, code = self._ran_once(step, sent)
-            moves = _changes_nothing(step) and code == step["exit"] and all(world.diffs for world in worlds)
+            moves = changes_nothing(step) and code == step["exit"] and all(world.diffs for world in worlds)
             if not moves or time.monotonic() >= deadline:
                 return self._judged(step["args"], self._settle(step, worlds), reasons)
-            time.sleep(_LAST_POLL)
+            time.sleep(LAST_POLL)
 
     def _ran_once(self, step: Step, sent: Any) -> tuple[Worlds, list[str], int]:
         """The worlds after running a command, why differences in it are forgiven, and its exit code."""
@@ -319,18 +271,17 @@ class Replay:
             ran = self._session.run(sent["args"], sent["stdin"])
         streams.insert(0, ("", step, ran))
         args, before = step["args"], self._values.worlds
-        as_recorded: tuple[Worlds, list[str]] | None = None
+        found: list[tuple[Worlds, list[str]]] = []
         for golden, why in readings(self._scenario.name, step):
             streams[0] = "", golden, ran
             worlds, reasons = self._compared(before, streams, args), [why] if why else []
             if worlds[0].diffs and self._options.forgive_kubectl_version and not self._kubectl.is_recorded:
                 streams[0], older = self._as_printed_by_an_older(golden, ran)
                 worlds, reasons = self._compared(before, streams, args) if older else worlds, reasons + older
-            as_recorded = as_recorded or (worlds, reasons)
             if not worlds[0].diffs:
                 return worlds, reasons, ran.exit
-        assert as_recorded is not None
-        return *as_recorded, ran.exit
+            found.append((worlds, reasons))
+        return *found[0], ran.exit
 
     def _as_printed_by_an_older(self, step: Step, ran: Ran) -> tuple[tuple[str, dict[str, Any], Ran], list[str]]:
         assert self._kubectl is not None
@@ -420,37 +371,23 @@ class Replay:
         limit = seconds(wait["timeout"])
         if self._options.max_wait is not None:
             limit = min(limit, self._options.max_wait)
-        met, answer = self._poll(sent["path"], sent["until"], limit, sent["query"])
+        met, answer = poll(self._api, sent["path"], sent["until"], limit, sent["query"])
         if met:
-            return StepResult("wait", _title(step), "matched")
+            return StepResult("wait", title(step), "matched")
         unmet = [text for text in sent["until"] if not holds(text, answer.code, answer.body)]
         diff = Diff(sent["path"], f"within {limit:g} s: {', '.join(unmet)}", answer.body)
-        return StepResult("wait", _title(step), "differs", (diff,))
-
-    def _poll(
-        self, path: str, until: list[str], limit: float, query: Mapping[str, str] | None = None
-    ) -> tuple[bool, Answer]:
-        deadline, pause = time.monotonic() + limit, _FIRST_POLL
-        while True:
-            answer = self._api.request("GET", path, query=query)
-            if all(holds(text, answer.code, answer.body) for text in until):
-                return True, answer
-            if time.monotonic() >= deadline:
-                return False, answer
-            time.sleep(pause)
-            pause = min(pause * 1.5, _LAST_POLL)
+        return StepResult("wait", title(step), "differs", (diff,))
 
     def _repeat(self, step: Step) -> StepResult:
         diffs: list[Diff] = []
         count = 0
-        for call, code in repeated(step["repeat"], self._by_id):
-            answer = self._send(call.method, call.path, call.body, call.content_type)
-            count += 1
+        for count, (call, code) in enumerate(repeated(step["repeat"], self._by_id), start=1):
+            answer = send(self._api, call.method, call.path, call.body, call.content_type)
             if answer.code != code and not diffs:
                 diffs.append(Diff(f"{call.method} {call.path} code", code, (answer.code, answer.body)))
         if not count:
             raise CannotSend("nothing to repeat")
-        return StepResult("repeat", _title(step), "differs" if diffs else "matched", tuple(diffs))
+        return StepResult("repeat", title(step), "differs" if diffs else "matched", tuple(diffs))
 
     def _note(self, text: str) -> str:
         """Do what a note tells when the API can; otherwise the text, after which steps are skipped."""
@@ -459,41 +396,5 @@ class Replay:
         if act is None:
             return text
         path = act.path.format(namespace=self._scenario.namespace)
-        self._send(act.method, path, act.body, act.content_type)
+        send(self._api, act.method, path, act.body, act.content_type)
         return ""
-
-
-def _may_still_move(step: Step, query: Mapping[str, str] | None, answer: Answer) -> bool:
-    """Whether asking again may show what controllers had still to do: a read of what is there or may yet come or go."""
-    read = step["method"] == "GET" and not (query or {}).get("watch")
-    return read and all(_is_there_or_not(code, body) for code, body in ((answer.code, answer.body), _recorded(step)))
-
-
-def _changes_nothing(step: Step) -> bool:
-    """Whether a command may be run again: it reads, or when recorded there was nothing to change."""
-    args, said = step["args"], (step.get("stdout") or "").splitlines()
-    if step["exit"] != 0 or step.get("background") or step.get("stdin"):
-        return False
-    if args[0] in ("get", "describe"):
-        return not any(arg in ("-w", "--watch", "--watch-only") for arg in args)
-    return bool(said) and all(line.endswith((" (no change)", " unchanged")) for line in said)
-
-
-def _recorded(step: Step) -> tuple[int, Any]:
-    return step["response"]["code"], step["response"].get("body")
-
-
-def _is_there_or_not(code: int, body: Any) -> bool:
-    """An object or a list, or the answer that an object (not a kind) is unknown."""
-    return code == 200 or (code == 404 and bool(find(body, ".details.name")))
-
-
-def _title(step: Step) -> str:
-    if "method" in step:
-        return f"{step['method']} {step['path']}"
-    if "args" in step:
-        return "kubectl " + " ".join(step["args"])
-    if "wait" in step:
-        until = step["wait"]["until"]
-        return f"wait {step['wait']['path']} until {until if isinstance(until, str) else ' and '.join(until)}"
-    return f"watch {step['path']}" if "path" in step else json.dumps(step.get("repeat"))

@@ -6,6 +6,7 @@ shapes it has. Nothing is interpreted here.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,6 +99,18 @@ def kind_of(step: Step) -> Kind:
     if "method" in step:
         return "rest"
     raise ValueError(f"step of unknown shape: {sorted(step)}")
+
+
+def title(step: Step) -> str:
+    """What the step does, in one line."""
+    if "method" in step:
+        return f"{step['method']} {step['path']}"
+    if "args" in step:
+        return "kubectl " + " ".join(step["args"])
+    if "wait" in step:
+        until = step["wait"]["until"]
+        return f"wait {step['wait']['path']} until {until if isinstance(until, str) else ' and '.join(until)}"
+    return f"watch {step['path']}" if "path" in step else json.dumps(step.get("repeat"))
 
 
 def seconds(text: str) -> float:
