@@ -379,15 +379,18 @@ class Replay:
         return StepResult("wait", title(step), "differs", (diff,))
 
     def _repeat(self, step: Step) -> StepResult:
-        diffs: list[Diff] = []
-        count = 0
-        for count, (call, code) in enumerate(repeated(step["repeat"], self._by_id), start=1):
-            answer = send(self._api, call.method, call.path, call.body, call.content_type)
-            if answer.code != code and not diffs:
-                diffs.append(Diff(f"{call.method} {call.path} code", code, (answer.code, answer.body)))
-        if not count:
+        answers = [
+            (call, code, send(self._api, call.method, call.path, call.body, call.content_type))
+            for call, code in repeated(step["repeat"], self._by_id)
+        ]
+        if not answers:
             raise CannotSend("nothing to repeat")
-        return StepResult("repeat", title(step), "differs" if diffs else "matched", tuple(diffs))
+        wrong = [
+            Diff(f"{call.method} {call.path} code", code, (answer.code, answer.body))
+            for call, code, answer in answers
+            if answer.code != code
+        ]
+        return StepResult("repeat", title(step), "differs" if wrong else "matched", tuple(wrong[:1]))
 
     def _note(self, text: str) -> str:
         """Do what a note tells when the API can; otherwise the text, after which steps are skipped."""
