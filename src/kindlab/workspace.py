@@ -22,6 +22,9 @@ from kindlab.errors import Problem
 from kindlab.kubectl import applying
 from kindlab.labs import Lab
 
+_LARGEST = 200_000
+"""Values of a file, aliases written out."""
+
 NAMESPACE_TIMEOUT = 30.0
 
 
@@ -152,6 +155,8 @@ def parse(text: str, source: str) -> list[Obj]:
     """The objects of one YAML or JSON text; `source` names it in messages. Raises Problem."""
     try:
         documents = [json.loads(text)] if text.lstrip().startswith("{") else list(yaml.safe_load_all(text))
+    except RecursionError:
+        raise Problem(f"{source}: its lists and objects are nested too deep.", "", "Write it flatter.") from None
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{source}, line {mark.line + 1}, column {mark.column + 1}" if mark else source
@@ -159,7 +164,24 @@ def parse(text: str, source: str) -> list[Obj]:
         raise Problem(
             f"{where}: this is not valid YAML.", f"{why}.", "Look at the indentation and quotes there."
         ) from error
+    if _is_endless(documents):
+        raise Problem(
+            f"{source}: it is too large once its aliases (*name) are written out.",
+            f"More than {_LARGEST} values.",
+            "Write out what is needed, or use fewer aliases.",
+        )
     return [obj for document in documents if document is not None for obj in _objects(document, source)]
+
+
+def _is_endless(documents: list[Any]) -> bool:
+    """Whether there are too many values: a few aliases of aliases are enough for billions, or for a value in itself."""
+    count, pending = 0, list(documents)
+    while pending and count <= _LARGEST:
+        one = pending.pop()
+        count += 1
+        if isinstance(one, dict | list) and len(one) <= _LARGEST:
+            pending += one.values() if isinstance(one, dict) else one
+    return count > _LARGEST
 
 
 def _objects(document: Any, source: str) -> list[Obj]:

@@ -68,6 +68,7 @@ def main() -> int:
         help="how many endpoints an EndpointSlice holds at most, 1 to 1000 (default: 100)",
     )
     options = parser.parse_args()
+    sys.setrecursionlimit(5000)  # several calls for each level of what users may nest (schema.bounds)
     gc.disable()  # _collect_from_now_on says why
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:

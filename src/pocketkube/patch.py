@@ -12,15 +12,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import orjson
+
 from pocketkube import objects
 from pocketkube.errors import BadRequest, Invalid, RequestEntityTooLarge
-from pocketkube.schema import ParseError, loads_json
+from pocketkube.schema import ParseError, bounds, loads_json
 from pocketkube.schema.gojson import word
 from pocketkube.strategic import strategic_merge
 
 __all__ = ["json_patch", "merge_patch", "parse_json_patch", "parse_map_patch", "strategic_merge"]
 
 _MAX_OPERATIONS: Final = 10_000
+_MAX_COPIED: Final = 3 << 20
+"""Bytes that all copies of a JSON patch may add together, as much as a request may have."""
 # What a client shows for the 422 of a JSON patch that does not apply: upstream keeps the cause for its log.
 _REJECTED: Final = "the server rejected our request due to an error in our request"
 
@@ -97,8 +101,13 @@ def json_patch(original: dict[str, Any], operations: list[dict[str, Any]]) -> An
     document: Any = objects.copy(original)
     refusals = (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError, ValueError)
     try:
+        copied = 0
         for operation in operations:
+            copied += _copied(document, operation or {}, jsonpatch)
+            if copied > _MAX_COPIED:
+                raise Invalid(_REJECTED, details={})
             document = _apply(document, operation or {}, jsonpatch)
+        bounds.check_depth([document])
     except refusals:
         raise Invalid(_REJECTED, details={}) from None
     return document
@@ -112,6 +121,13 @@ def _apply(document: Any, operation: dict[str, Any], jsonpatch: Any) -> Any:
         if word == "replace":
             operation = {**operation, "op": "add"}
     return jsonpatch.apply_patch(document, [operation], in_place=True)
+
+
+def _copied(document: Any, operation: dict[str, Any], jsonpatch: Any) -> int:
+    """Bytes that a copy adds: each could double the document."""
+    if operation.get("op") != "copy":
+        return 0
+    return len(orjson.dumps(jsonpatch.JsonPointer(operation.get("from") or "").resolve(document)))
 
 
 def _names_missing_key(document: Any, path: str, jsonpatch: Any) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from pocketkube.schema import bounds
 from pocketkube.schema.gojson import syntax_error, word
 
 
@@ -40,6 +41,11 @@ def loads_json(body: bytes, *, strict: bool = False) -> Any:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         return _loads_lenient(body, strict)
+    if bounds.may_be_deep(body):
+        try:
+            bounds.check_depth(value)
+        except bounds.TooLarge as error:
+            raise ParseError(str(error)) from None
     # What prints as it was read has no repeated names; most clients send such compact JSON.
     if not strict or orjson.dumps(value) == body.strip():
         return value
@@ -87,6 +93,12 @@ def loads_yaml(body: bytes) -> tuple[Any, list[str]]:
     """
     import yaml
 
+    try:
+        bounds.check_yaml(body)
+    except bounds.TooLarge as error:
+        raise ParseError(f"yaml: {error}") from None
+    except yaml.YAMLError:
+        pass  # said below
     loader = _yaml_loader()(body)
     try:
         value = loader.get_single_data() if not _has_more_documents(body) else loader.get_data()

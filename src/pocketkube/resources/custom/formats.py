@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from pocketkube import regex
 from pocketkube.resources.formats import dns1123_label, dns1123_subdomain, parse_cidr, parse_ip
 from pocketkube.schema.gotime import TimeError, parse_rfc3339
 
@@ -106,7 +107,8 @@ _CHECKS: Final[dict[str, Callable[[str], bool]]] = {
     "email": _matches(r"""[^@\s<>()",:;\[\]\\]+@[^@\s<>()",:;\\]+"""),
     "hostname": lambda v: (
         len(v) <= 255
-        and re.fullmatch(r"(?=.*[A-Za-z\d])([A-Za-z\d_]([A-Za-z\d_-]{0,61}[A-Za-z\d_])?\.?)+", v) is not None
+        and re.search(r"[A-Za-z\d]", v) is not None
+        and regex.go(r"^([A-Za-z\d_]([A-Za-z\d_-]{0,61}[A-Za-z\d_])?\.?)+$").search(v) is not None
     ),
     "ipv4": lambda v: isinstance(parse_ip(v), IPv4Address) and ":" not in v and parse_ip(v) == _plain(v),
     "ipv6": lambda v: isinstance(parse_ip(v), IPv6Address),

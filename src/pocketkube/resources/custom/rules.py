@@ -2,8 +2,8 @@
 
 Models apiextensions-apiserver/pkg/apiserver/schema/cel/{compilation,validation}.go: transition rules, ratcheting,
 messages from expressions, reasons and field paths. CEL itself is Google's library (cel-expr-python), loaded with the
-first rule. Left out: costs (the library's own limit is 10,000 iterations an evaluation); rules inside allOf, which no
-structural schema has.
+first rule. What would take too much is ended (`cost`; and the library's own limit of 10,000 iterations an evaluation).
+Left out: costs that are estimated when a definition is written; rules inside allOf, which no structural schema has.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cel_expr_python import cel
 
 from pocketkube import fields
 from pocketkube.errors import Cause
-from pocketkube.resources.custom import cel_functions, cel_types
+from pocketkube.resources.custom import cel_functions, cel_types, cost
 from pocketkube.resources.custom.correlation import Correlated, ListMap, aligned
 from pocketkube.resources.custom.paths import BadFieldPath, follow
 from pocketkube.resources.custom.schemas import (
@@ -35,17 +35,24 @@ from pocketkube.resources.custom.schemas import (
 
 _LONGEST_MESSAGE: Final = 5 * 1024
 _TOO_EXPENSIVE: Final = "operation cancelled: actual cost limit exceeded"
+_NO_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
 _OPTIONAL: Final = "cel.bind(oldSelf, size(oldSelf__) == 0 ? optional.none() : optional.of(oldSelf__[0]), {})"
 """The library takes no optional values from outside: `oldSelf` is made of a list of at most one."""
+
+
+class Program(NamedTuple):
+    library: Any
+    """What evaluates it."""
+    expression: cel_types.Expression
 
 
 @dataclass
 class Compiled:
     """A rule that can be evaluated, or why it cannot."""
 
-    program: Any = None
+    program: Program | None = None
     problem: str = ""
-    message: Any = None
+    message: Program | None = None
     message_problem: str = ""
     uses_old_self: bool = False
     optional: bool = False
@@ -86,7 +93,7 @@ def _compile(rule: dict[str, Any], schema: Schema) -> Compiled:
     return found
 
 
-def _expression(text: str, schema: Schema, optional: bool) -> tuple[Any, str, bool, str]:
+def _expression(text: str, schema: Schema, optional: bool) -> tuple[Program | None, str, bool, str]:
     """(program, type or "", whether it uses oldSelf, what is wrong)."""
     try:
         parsed, expression = _parsed(text)
@@ -96,7 +103,7 @@ def _expression(text: str, schema: Schema, optional: bool) -> tuple[Any, str, bo
         inferred = checker.check()
         kind = _library_type(parsed) or inferred
         uses_old_self = "oldSelf" in expression.names
-        program = _parsed(_OPTIONAL.format(text))[0] if optional and uses_old_self else parsed
+        program = Program(*_parsed(_OPTIONAL.format(text)) if optional and uses_old_self else (parsed, expression))
     except RuntimeError as error:
         return None, "", False, str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
     except cel_types.Undefined as error:
@@ -104,7 +111,7 @@ def _expression(text: str, schema: Schema, optional: bool) -> tuple[Any, str, bo
     return program, kind, uses_old_self, ""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _parsed(text: str) -> tuple[Any, cel_types.Expression]:
     """Kept: several versions have the same rules, and they are looked at when written and when used."""
     parsed = _environment().compile(text)
@@ -131,11 +138,14 @@ class Rules:
         self.schema = schema
         self._root = root
         self._compiled: dict[int, list[Compiled]] = {}
+        self._meter = cost.Meter()
+        """Of the object that is being looked at: that is done in one go."""
         self._ruled = {id(one) for one in walk(schema) if any(inside.get(RULES) for inside in walk(one))}
 
     def causes(self, new: Any, old: Any, at: str = "") -> Iterator[Cause]:
         """Field errors of `new`; `old` is None for a new object."""
         correlated = Correlated(new, old, self.schema) if old is not None else None
+        self._meter = cost.Meter()
         yield from self._visit(self.schema, at, new, old, correlated, False, root=self._root)
 
     def _visit(
@@ -150,7 +160,7 @@ class Rules:
         root: bool = False,
     ) -> Iterator[Cause]:
         """`unchanged`: the nearest ancestor that can be told apart is as it was."""
-        if new is None or id(schema) not in self._ruled:
+        if new is None or id(schema) not in self._ruled or self._meter.ended:
             return
         same = correlated.unchanged if correlated is not None else unchanged
         if schema.get(RULES):
@@ -186,26 +196,55 @@ class Rules:
         if old is not None:
             data["oldSelf"] = cel_types.value(aligned(old, new, known), known)
         data["oldSelf__"] = [data["oldSelf"]] if old is not None else []
+        sizes = {name: cost.size(held) for name, held in data.items()}
         for rule, ready in zip(schema[RULES], compiled, strict=True):
+            if self._meter.ended:
+                return
             if ready.program is None or (ready.uses_old_self and old is None and not ready.optional):
                 if ready.problem:
                     yield fields.invalid(at or "<nil>", schema.get("type", ""), f"rule compile error: {ready.problem}")
                 continue
-            cause = _failure(schema, at, new, rule, ready, data)
+            cause = _failure(schema, at, new, rule, ready, Evaluation(data, sizes, self._meter))
             if cause is not None and (ready.uses_old_self or not same):
                 yield cause
 
 
+class Evaluation(NamedTuple):
+    """What the rules of one value are given."""
+
+    data: dict[str, Any]
+    sizes: dict[str, cost.Size]
+    meter: cost.Meter
+
+    def run(self, program: Program) -> tuple[bool, Any]:
+        """(whether the expression could be evaluated, its value or what went wrong)."""
+        try:
+            self.meter.charge(program.expression, self.sizes)
+            result = program.library.eval(data=self.data)
+        except cost.TooExpensive:
+            return False, _TOO_EXPENSIVE
+        except RuntimeError as error:  # what ends an evaluation from outside, its budget for one
+            return False, str(error)
+        if result.type() == cel.Type.ERROR:
+            return False, str(result.value())
+        return True, result.value()
+
+
 def _failure(
-    schema: Schema, at: str, new: Any, rule: dict[str, Any], ready: Compiled, data: dict[str, Any]
+    schema: Schema, at: str, new: Any, rule: dict[str, Any], ready: Compiled, given: Evaluation
 ) -> Cause | None:
     """What one rule has against a value."""
-    succeeded, said = _run(ready.program, data)
+    assert ready.program is not None
     kind = schema.get("type", "")
+    if given.meter.spent > cost.PER_OBJECT:
+        given.meter.ended = True
+        return fields.invalid(at or "<nil>", kind, _NO_BUDGET)
+    succeeded, said = given.run(ready.program)
     if not succeeded:
         named = (rule.get("message") or rule["rule"]).strip()
         why = _go_error(said)
         if why == _TOO_EXPENSIVE:
+            given.meter.ended = True
             stopped = "no further validation rules will be run due to call cost exceeds limit"
             return fields.invalid(at or "<nil>", kind, f"'{why}': {stopped} for rule: {named}")
         if why == "no such overload":
@@ -221,7 +260,7 @@ def _failure(
             where = f"{at}.{named}" if at else named
         except BadFieldPath:
             pass
-    detail = _message(ready, data) or (rule.get("message") or "").strip() or f"failed rule: {rule['rule'].strip()}"
+    detail = _message(ready, given) or (rule.get("message") or "").strip() or f"failed rule: {rule['rule'].strip()}"
     return _cause(where or "<nil>", new, kind, detail, rule.get("reason"))
 
 
@@ -239,24 +278,13 @@ def _cause(at: str, new: Any, kind: str, detail: str, reason: str | None) -> Cau
     return fields.invalid(at, new, detail)
 
 
-def _message(ready: Compiled, data: dict[str, Any]) -> str:
+def _message(ready: Compiled, given: Evaluation) -> str:
     """What messageExpression says; "" when it says nothing that can be shown."""
     if ready.message is None:
         return ""
-    succeeded, text = _run(ready.message, data)
+    succeeded, text = given.run(ready.message)
     text = text.strip() if succeeded and isinstance(text, str) else ""
     return "" if "\n" in text or len(text.encode()) > _LONGEST_MESSAGE else str(text)
-
-
-def _run(program: Any, data: dict[str, Any]) -> tuple[bool, Any]:
-    """(whether the expression could be evaluated, its value or what went wrong)."""
-    try:
-        result = program.eval(data=data)
-    except RuntimeError as error:  # what ends an evaluation from outside, its budget for one
-        return False, str(error)
-    if result.type() == cel.Type.ERROR:
-        return False, str(result.value())
-    return True, result.value()
 
 
 def _go_error(text: str) -> str:
