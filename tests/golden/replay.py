@@ -379,17 +379,14 @@ class Replay:
         return StepResult("wait", title(step), "differs", (diff,))
 
     def _repeat(self, step: Step) -> StepResult:
-        answers = [
-            (call, code, send(self._api, call.method, call.path, call.body, call.content_type))
-            for call, code in repeated(step["repeat"], self._by_id)
-        ]
-        if not answers:
+        calls = list(repeated(step["repeat"], self._by_id))
+        if not calls:
             raise CannotSend("nothing to repeat")
-        wrong = [
-            Diff(f"{call.method} {call.path} code", code, (answer.code, answer.body))
-            for call, code, answer in answers
-            if answer.code != code
-        ]
+        wrong = []
+        for call, code in calls:
+            answer = send(self._api, call.method, call.path, call.body, call.content_type)
+            if answer.code != code:
+                wrong.append(Diff(f"{call.method} {call.path} code", code, (answer.code, answer.body)))
         return StepResult("repeat", title(step), "differs" if wrong else "matched", tuple(wrong[:1]))
 
     def _note(self, text: str) -> str:
