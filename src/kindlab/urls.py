@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from kindlab.api import Api, Obj
 from kindlab.clusters.base import Provider
 from kindlab.errors import Problem, UsageProblem
-from kindlab.trace import INGRESSES, SERVICES
+from kindlab.trace import INGRESSES, ROUTES, SERVICES, httproute
+from kindlab.trace.gateway import GROUP
 from kindlab.trace.ingress import routes
 
 
@@ -23,35 +24,50 @@ class Found:
 
 
 def for_target(provider: Provider, api: Api, namespace: str, target: str) -> Found:
-    """The URLs of svc/NAME or ingress/NAME. Raises Problem for what is not open to the outside, UsageProblem."""
+    """The URLs of svc/NAME, ingress/NAME or httproute/NAME. Raises Problem for what is not open to the outside,
+    UsageProblem."""
     kind, _, name = target.partition("/")
     if name and kind.lower() in SERVICES:
         return _service(provider, api, namespace, name)
     if name and kind.lower() in INGRESSES:
         return _ingress(provider, api, namespace, name)
+    if name and kind.lower() in ROUTES and httproute.served(api):
+        return _route(provider, api, namespace, name)
     raise UsageProblem(
         f"kindlab url does not know {target!r}.",
-        "It takes svc/NAME and ingress/NAME.",
+        "It takes svc/NAME, ingress/NAME and (where the Gateway API is installed) httproute/NAME.",
         f"For example: kindlab url svc/{target if target.isidentifier() else 'web'}",
     )
 
 
 def _service(provider: Provider, api: Api, namespace: str, name: str) -> Found:
     service = _get(api, "Service", name, namespace)
-    urls = provider.service_urls(api, service)
+    urls, spec = provider.service_urls(api, service), service["spec"]
     if urls:
-        return Found(urls)
-    spec = service["spec"]
+        let = ", ".join(spec.get("loadBalancerSourceRanges") or ()) if spec.get("type") == "LoadBalancer" else ""
+        kept = (
+            f"Only clients of {let} pass at its LoadBalancer address (spec.loadBalancerSourceRanges): a time-out there"
+        )
+        return Found(urls, [f"{kept} is that rule at work; its node port is open to all."] if let else [])
+    if spec.get("type") == "ExternalName":
+        raise Problem(
+            f"Service {name} cannot be opened from this machine.",
+            f"It is of type ExternalName: an alias inside the cluster's DNS of {spec.get('externalName')}.",
+            "Open that name itself, where this machine knows it; inside the cluster: "
+            f"kindlab why svc/{name} -n {namespace}",
+        )
     kind = "headless" if spec.get("clusterIP") == "None" else f"of type {spec.get('type', 'ClusterIP')}"
     port = (spec.get("ports") or [{"port": 80}])[0]["port"]
     outside = spec.get("type") in ("NodePort", "LoadBalancer")
+    forward = f"{'Forward' if outside else 'forward'} a port to it: kindlab kubectl port-forward -n {namespace} svc/{name} 8000:{port}"
+    if not spec.get("selector"):  # kubectl finds the Pod to forward to by the selector
+        forward = f"{'Forward' if outside else 'forward'} a port to one of its Pods: kindlab kubectl port-forward pod/NAME 8000:PORT"
     raise Problem(
         f"Service {name} cannot be opened from this machine.",
-        f"It is {kind}, and none of its ports is open here."
+        f"It is {kind}, and none of its ports is open here: another program, or another cluster, may have them."
         if outside
         else f"It is {kind}, which has addresses inside the cluster only.",
-        ("" if outside else "Make it a NodePort or a LoadBalancer, put an Ingress before it, or ")
-        + f"forward a port to it: kindlab kubectl port-forward -n {namespace} svc/{name} 8000:{port}",
+        ("" if outside else "Make it a NodePort or a LoadBalancer, put an Ingress before it, or ") + forward,
     )
 
 
@@ -59,19 +75,51 @@ def _ingress(provider: Provider, api: Api, namespace: str, name: str) -> Found:
     ingress = _get(api, "Ingress", name, namespace)
     doors = provider.ingress_urls(api, ingress)
     if not doors:
-        raise Problem(
-            f"No port of this machine leads to the controller of Ingress {name}.",
-            "The cluster's HTTP ports are not open here.",
-            f"kindlab status says why; inside the cluster it may work: kindlab why ingress/{name} -n {namespace}",
-        )
+        raise _closed("Ingress", name, namespace)
     secured = {host for entry in ingress["spec"].get("tls") or () for host in entry.get("hosts") or ("",)}
+    ways = [
+        (route.host, route.path or "/", bool({"", route.host} & secured) and "https" in doors)
+        for route in routes(ingress)
+    ]
+    return _through(doors, ways)
+
+
+def _route(provider: Provider, api: Api, namespace: str, name: str) -> Found:
+    """Every way of an HTTPRoute, with https where only listeners with TLS take it."""
+    route = _get(api, httproute.KIND, name, namespace)
+    doors: dict[str, str] = {}
+    protocols: set[str] = set()
+    for parent in route["spec"].get("parentRefs") or ():
+        gateway = api.get(f"Gateway.{GROUP}", parent["name"], parent.get("namespace") or namespace)
+        for one in gateway["spec"]["listeners"] if gateway else ():
+            if parent.get("sectionName") in (None, "", one["name"]):
+                protocols.add(one["protocol"])
+        addresses = ((gateway or {}).get("status") or {}).get("addresses") or ()
+        balanced = [{"ip" if a.get("type") == "IPAddress" else "hostname": a["value"]} for a in addresses]
+        at = {"metadata": route["metadata"], "spec": {}, "status": {"loadBalancer": {"ingress": balanced}}}
+        doors |= provider.ingress_urls(api, at)
+    if not doors:
+        raise _closed("HTTPRoute", name, namespace)
+    secured = "HTTP" not in protocols and "https" in doors
+    return _through(doors, [(way.host, way.path, secured) for way in httproute.ways(route)])
+
+
+def _closed(kind: str, name: str, namespace: str) -> Problem:
+    return Problem(
+        f"No port of this machine leads to the controller of {kind} {name}.",
+        "The cluster's HTTP ports are not open here.",
+        f"kindlab status says why; inside the cluster it may work: kindlab why {kind.lower()}/{name} -n {namespace}",
+    )
+
+
+def _through(doors: dict[str, str], ways: list[tuple[str, str, bool]]) -> Found:
+    """The URLs of (host, path, with TLS?) through a controller's doors, and the names this machine does not know."""
     found, unknown = Found(), []
-    for route in routes(ingress):
-        host = route.host.replace("*", "any")
-        scheme = "https" if "https" in doors and ("" in secured or route.host in secured) else "http"
-        door = urlsplit(doors.get(scheme) or next(iter(doors.values())))
+    for pattern, path, secured in ways:
+        host = pattern.replace("*", "any")
+        door = urlsplit(doors.get("https" if secured else "http") or next(iter(doors.values())))
         port = f":{door.port}" if door.port not in (None, 80 if door.scheme == "http" else 443) else ""
-        url = f"{door.scheme}://{host or door.hostname}{port}{route.path or '/'}"
+        url = f"{door.scheme}://{host or door.hostname}{port}{path}"
         if url not in found.urls:
             found.urls.append(url)
         if host and not _known(host) and (host, door.hostname, door.port) not in unknown:

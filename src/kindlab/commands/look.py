@@ -19,9 +19,9 @@ from kindlab.errors import FAILED, PASSED, UsageProblem
 @cluster_option
 @json_option
 def why(target: str, sender: str, namespace: str | None, cluster: str | None, as_json: bool) -> int:
-    """Follow svc/NAME, ingress/NAME or a URL hop by hop to the first broken hop.
+    """Follow svc/NAME, ingress/NAME, httproute/NAME, gateway/NAME or a URL hop by hop to the first broken hop.
 
-    A URL may name a Service (http://web.shop:80), an address, or a host that an Ingress serves.
+    A URL may name a Service (http://web.shop:80), an address, or a host that an Ingress or an HTTPRoute serves.
     """
     from kindlab.trace import trace
 
@@ -46,7 +46,7 @@ def why(target: str, sender: str, namespace: str | None, cluster: str | None, as
 @cluster_option
 @json_option
 def url(target: str, namespace: str | None, cluster: str | None, as_json: bool) -> None:
-    """The address a browser on this machine can open for svc/NAME or ingress/NAME.
+    """The address a browser on this machine can open for svc/NAME, ingress/NAME or httproute/NAME.
 
     What must be known besides, such as names this machine does not know, goes to standard error.
     """

@@ -2,17 +2,19 @@
 
 from kindlab.api import Api
 from kindlab.errors import UsageProblem
-from kindlab.trace import address, ingress, service
+from kindlab.trace import address, gateway, httproute, ingress, service
 from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 
 SERVICES = ("svc", "service", "services")
 INGRESSES = ("ing", "ingress", "ingresses")
+GATEWAYS = ("gtw", "gateway", "gateways")
+ROUTES = ("httproute", "httproutes")
 
 
 def trace(api: Api, namespace: str, target: str, *, sender: str = "") -> Trace:
-    """Trace `svc/NAME[:PORT]`, `ingress/NAME` or a URL; `sender` is the Pod of `namespace` that asks (default: the
-    probe). Raises UsageProblem for what it cannot follow."""
+    """Trace `svc/NAME[:PORT]`, `ingress/NAME`, `httproute/NAME`, `gateway/NAME` or a URL; `sender` is the Pod of
+    `namespace` that asks (default: the probe). Raises UsageProblem for what it cannot follow."""
     kind, _, name = target.partition("/")
     client = Client(api, namespace, sender) if sender else None
     if target.startswith(("http://", "https://")):
@@ -24,8 +26,12 @@ def trace(api: Api, namespace: str, target: str, *, sender: str = "") -> Trace:
         return service.trace(api, namespace, name, client, port=int(port) if port else None)
     if name and kind.lower() in INGRESSES:
         return ingress.trace(api, namespace, name)
+    if name and kind.lower() in ROUTES:
+        return httproute.trace(api, namespace, name)
+    if name and kind.lower() in GATEWAYS:
+        return gateway.trace(api, namespace, name)
     raise UsageProblem(
         f"kindlab why cannot follow {target!r}.",
-        "It follows svc/NAME, ingress/NAME and http:// or https:// addresses.",
+        "It follows svc/NAME, ingress/NAME, httproute/NAME, gateway/NAME and http:// or https:// addresses.",
         f"For example: kindlab why svc/{target if target.isidentifier() else 'web'}",
     )

@@ -1,4 +1,4 @@
-"""The path of a URL: whose name or address the host is, then that Service's, Pod's or Ingress' path."""
+"""The path of a URL: whose name or address the host is, then that Service's, Pod's, Ingress' or HTTPRoute's path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from kindlab.api import Api, Obj
 from kindlab.errors import UsageProblem
-from kindlab.trace import ingress, service
+from kindlab.trace import httproute, ingress, service
 from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 
@@ -18,7 +18,8 @@ HERE = ("localhost", "127.0.0.1", "::1")
 
 def trace(api: Api, namespace: str, url: str, client: Client | None = None) -> Trace:
     """Trace http(s)://HOST[:PORT][/PATH]. HOST is a name in the cluster (NAME, NAME.NAMESPACE,
-    ...svc.cluster.local), an address of a Service, a node or this machine, or a name that an Ingress serves.
+    ...svc.cluster.local), an address of a Service, a node or this machine, or a name that an Ingress or
+    an HTTPRoute serves.
 
     Raises UsageProblem."""
     parts = urlsplit(url)
@@ -84,7 +85,7 @@ def _addresses(found: Obj) -> list[str]:
 
 
 def _by_rule(api: Api, namespace: str, host: str, where: str, url: str, *, tls: bool) -> Trace:
-    """The Ingress that takes a host and a path; its own namespace's first."""
+    """The Ingress, else the HTTPRoute, that takes a host and a path; its own namespace's first."""
     every = sorted(api.list("Ingress"), key=lambda i: i["metadata"]["namespace"] != namespace)
     for exact in (True, False):  # a default backend takes what no rule does
         for found in every:
@@ -92,7 +93,10 @@ def _by_rule(api: Api, namespace: str, host: str, where: str, url: str, *, tls: 
             if route is not None and bool(route.path) == exact:
                 meta = found["metadata"]
                 return ingress.trace(api, meta["namespace"], meta["name"], host=host, where=where, tls=tls)
-    hosts = sorted({r.host for i in every for r in ingress.routes(i) if r.host})
+        if exact and (taken := httproute.find(api, namespace, host, where)) is not None:
+            meta = taken["metadata"]
+            return httproute.trace(api, meta["namespace"], meta["name"], host=host, where=where, tls=tls)
+    hosts = sorted({r.host for i in every for r in ingress.routes(i) if r.host} | httproute.hosts(api))
     near = difflib.get_close_matches(host, hosts, n=1)
     known = (
         f"; did you mean {near[0]}?"
@@ -100,5 +104,6 @@ def _by_rule(api: Api, namespace: str, host: str, where: str, url: str, *, tls: 
         else f"; hosts with rules: {', '.join(hosts) or 'none'}"
     )
     path = Trace(url, namespace)
-    path.fail("Rule", f"no Ingress has a rule for {host}{where}{known}", "kubectl get ingress -A")
+    what = "no Ingress and no HTTPRoute has" if httproute.served(api) else "no Ingress has"
+    path.fail("Rule", f"{what} a rule for {host}{where}{known}", "kubectl get ingress -A")
     return path

@@ -11,11 +11,12 @@ from kindlab.trace.client import Client
 
 LABELS = {
     "traefik.io/ingress-controller": "app.kubernetes.io/name=traefik",
+    "traefik.io/gateway-controller": "app.kubernetes.io/name=traefik",
     "k8s.io/ingress-nginx": "app.kubernetes.io/name=ingress-nginx,app.kubernetes.io/component=controller",
     "nginx.org/ingress-controller": "app.kubernetes.io/name=nginx-ingress",
     "haproxy.org/ingress-controller/haproxy": "app.kubernetes.io/name=kubernetes-ingress",
 }
-"""controller of an IngressClass -> labels of its Pods and Service."""
+"""controller of an IngressClass or GatewayClass -> labels of its Pods and Service."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class Door:
     def pod_object(self, api: Api) -> Obj | None:
         return api.get("Pod", self.pod, self.namespace)
 
-    def ask(self, client: Client, host: str, path: str, tls: bool, *, count: int) -> Replies:
+    def ask(self, client: Client, host: str, path: str, tls: bool, *, count: int, options: str = "") -> Replies:
         """`count` GETs as a browser outside would make them, sent to the controller's own Service. Certificates are not
         verified here: the hop TLS has read them."""
         port, asked = (self.https, 443) if tls else (self.http, 80)
         url = f"http{'s' if tls else ''}://{host}{path}"
-        options = f"-k --connect-to {host}:{asked}:{self.address}:{port}"
+        options = f"-k --connect-to {host}:{asked}:{self.address}:{port} {options}".rstrip()
         return client.get_many(url, count=count, options=options)
 
 

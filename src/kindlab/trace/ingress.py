@@ -224,27 +224,27 @@ def _route(
         replies = door.ask(client, host, where, secured, count=REQUESTS)
         bad = next((r for r in replies if r.exit or r.code >= 500 or r.code == 404), None)
         if bad is None:
-            part.ok("Answer", f"{url} through the controller: {_summary(replies)}")
+            part.ok("Answer", f"{url} through the controller: {summary(replies)}")
             return True
-        refusal = _refused(api, client, door, found)
-        own = bad.code == 404 and _asked_directly(client, found, where) == 404
+        refusal = refused(api, client, door, found)
+        own = bad.code == 404 and asked_directly(client, found, where) == 404
     except CouldNotGrade as error:
         part.fail("Client", str(error), f"kubectl describe pod {client.pod} -n {client.namespace}")
         return False
     if refusal is not None:
         who, why = refusal
         policies = f"kubectl describe networkpolicies -n {why.namespace}"
-        part.fail("NetworkPolicy", f"{url}: {_summary(replies)}; {who}: {why}", f"look at its rules: {policies}")
+        part.fail("NetworkPolicy", f"{url}: {summary(replies)}; {who}: {why}", f"look at its rules: {policies}")
         return False
     if own:
-        part.ok("Answer", f"{url} through the controller: {_summary(replies)}; the backend itself says 404 for {where}")
+        part.ok("Answer", f"{url} through the controller: {summary(replies)}; the backend itself says 404 for {where}")
         return True
-    evidence, then = _why(bad, door, target["name"], namespace)
-    part.fail("Answer", f"{url} through the controller: {_summary(replies)}; {evidence}", then)
+    evidence, then = meaning(bad, door, target["name"], namespace)
+    part.fail("Answer", f"{url} through the controller: {summary(replies)}; {evidence}", then)
     return False
 
 
-def _refused(api: Api, client: Client, door: controller.Door, found: service.Found) -> tuple[str, Refusal] | None:
+def refused(api: Api, client: Client, door: controller.Door, found: service.Found) -> tuple[str, Refusal] | None:
     """(who is kept from what, the refusal) where policies stand between client, controller and endpoints."""
     policies, gate = Policies(api), door.pod_object(api)
     if not policies.all or gate is None:
@@ -261,24 +261,25 @@ def _refused(api: Api, client: Client, door: controller.Door, found: service.Fou
     return None
 
 
-def _summary(replies: Replies) -> str:
+def summary(replies: Replies) -> str:
     """`8 of 8 requests: HTTP 200`; bodies would hide what matters here."""
     counts = Counter(str(reply) if reply.exit else f"HTTP {reply.code}" for reply in replies)
     return ", ".join(f"{n} of {len(replies)} requests: {text}" for text, n in counts.most_common())
 
 
-def _asked_directly(client: Client, found: service.Found, where: str) -> int:
+def asked_directly(client: Client, found: service.Found, where: str) -> int:
+    """The status a backend's Service answers with itself."""
     meta = found.service["metadata"]
     return client.get(f"http://{meta['name']}.{meta['namespace']}:{found.port['port']}{where}").code
 
 
-def _why(bad: Reply, door: controller.Door, name: str, namespace: str) -> tuple[str, str]:
+def meaning(bad: Reply, door: controller.Door, name: str, namespace: str) -> tuple[str, str]:
     """(what it means, what to do next) of an answer that no backend would give."""
     logs = f"kubectl logs -n {door.namespace} {door.pod}"
     if bad.exit:
         return "the controller itself does not answer", logs
     if bad.code == 404:
-        return "the controller has no route for it, though the Ingress has a rule", logs
+        return "the controller has no route for it, though there is a rule", logs
     if bad.code == 503:
         return "the controller knows no endpoint it may use", f"kubectl get endpointslices -n {namespace}"
     if bad.code == 502:
