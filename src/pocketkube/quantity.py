@@ -3,7 +3,7 @@
 Models apimachinery's resource.Quantity: which texts parse, what they are worth, and the text they are stored as.
 Values are exact Decimals, rounded away from zero at the ninth decimal place as upstream does.
 
-Left out: arithmetic that keeps the suffix of its operands (add Decimals, then use `text_of` with the format wanted).
+Left out: numbers of more than a thousand digits; arithmetic that keeps the suffix of its operands (add Decimals, then use `text_of` with the format wanted).
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _NANO: Final = Decimal("1e-9")
 _INT64_DIGITS: Final = 18
 # Wide enough for any number of int64 size with nano precision; longer ones are computed with their own width.
 _MIN_PRECISION: Final = 64
+_LONGEST: Final = 1000
+"""Digits, and the largest exponent: upstream takes more, and computes with them for as long as it takes."""
 
 
 class InvalidQuantity(ValueError):
@@ -121,6 +123,8 @@ def _parse(text: str) -> _Parsed:
     if not text or match is None:
         raise InvalidQuantity(FORMAT_WRONG)
     sign, zeros, digits, fraction, suffix = match.groups()
+    if len(digits) + len(fraction or "") > _LONGEST:
+        raise InvalidQuantity(NUMERIC_WRONG)
     if len(sign) + len(zeros) == len(text):
         return _Parsed(Decimal(0), "DecimalSI", "0")
     number, fraction = digits or "0", fraction or ""
@@ -163,7 +167,7 @@ def _suffix(suffix: str) -> tuple[Format, int]:
     if suffix in _BINARY:
         return "BinarySI", _BINARY[suffix]
     match = _EXPONENT.match(suffix)
-    if match is None or not -(2**31) <= (exponent := int(match[1])) < 2**31:
+    if match is None or len(match[1]) > 11 or abs(exponent := int(match[1])) > _LONGEST:
         raise InvalidQuantity(SUFFIX_WRONG)
     return "DecimalExponent", exponent
 

@@ -129,3 +129,11 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
 @given(st.integers(-(10**30), 10**30))
 def test_integers_are_exact(number: int) -> None:
     assert quantity.parse(str(number)) == number
+
+
+@pytest.mark.parametrize(
+    "text", ["1e999999999", "1e99999", "1e-99999", "9" * 100_000, "0." + "1" * 100_000, "1e" + "9" * 9999]
+)
+def test_attack_numbers_that_take_minutes_to_compute_with(text: str) -> None:
+    with pytest.raises(quantity.InvalidQuantity):
+        quantity.parse(text)
