@@ -96,6 +96,14 @@ def test_a_url_takes_the_route_that_serves_it(live: LiveLab) -> None:
     assert f"did you mean {host(live)}?" in evidence
 
 
+def test_each_of_several_backends_is_named(live: LiveLab) -> None:
+    both = {"backendRefs": [{"name": name, "port": 80} for name in ("web", "gone")]}
+    put(live, service(), service("gone"), deployment(), gateway(), route(live, both))
+    judged(live)
+    hop, _ = broken(why(live, "httproute/shop"))
+    assert hop == f"{host(live)}/ -> gone: Selector"
+
+
 def test_names_that_are_not_there(live: LiveLab) -> None:
     put(live, route(live))
     assert broken(why(live, "httproute/shpo")) == (

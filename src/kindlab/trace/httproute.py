@@ -251,7 +251,8 @@ def _way(
         space = backend.get("namespace") or route["metadata"]["namespace"]
         known = (space, backend["name"], backend["port"])
         if known not in followed:
-            followed[known] = service.follow(api, *known[:2], path, port=known[2], within=f"{way}:")
+            words = f"{way}:" if len(backends) == 1 else f"{way} -> {backend['name']}:"
+            followed[known] = service.follow(api, *known[:2], path, port=known[2], within=words)
         one = followed[known]
         if one is None:
             return path.broken is None
