@@ -59,15 +59,17 @@ def _service(provider: Provider, api: Api, namespace: str, name: str) -> Found:
     kind = "headless" if spec.get("clusterIP") == "None" else f"of type {spec.get('type', 'ClusterIP')}"
     port = (spec.get("ports") or [{"port": 80}])[0]["port"]
     outside = spec.get("type") in ("NodePort", "LoadBalancer")
-    forward = f"{'Forward' if outside else 'forward'} a port to it: kindlab kubectl port-forward -n {namespace} svc/{name} 8000:{port}"
+    forward = f"forward a port to it: kindlab kubectl port-forward -n {namespace} svc/{name} 8000:{port}"
     if not spec.get("selector"):  # kubectl finds the Pod to forward to by the selector
-        forward = f"{'Forward' if outside else 'forward'} a port to one of its Pods: kindlab kubectl port-forward pod/NAME 8000:PORT"
+        forward = "forward a port to one of its Pods: kindlab kubectl port-forward pod/NAME 8000:PORT"
     raise Problem(
         f"Service {name} cannot be opened from this machine.",
         f"It is {kind}, and none of its ports is open here: another program, or another cluster, may have them."
         if outside
         else f"It is {kind}, which has addresses inside the cluster only.",
-        ("" if outside else "Make it a NodePort or a LoadBalancer, put an Ingress before it, or ") + forward,
+        forward[0].upper() + forward[1:]
+        if outside
+        else f"Make it a NodePort or a LoadBalancer, put an Ingress before it, or {forward}",
     )
 
 

@@ -11,6 +11,7 @@ from kindlab import trace
 from kindlab.api import Api, Obj
 from kindlab.checks.live import LiveLab
 from kindlab.errors import UsageProblem
+from kindlab.trace.answer import Endpoint
 from kindlab.trace.hops import Trace
 
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
@@ -213,7 +214,8 @@ def test_a_service_without_selector_lives_off_slices_made_by_hand(live: LiveLab)
     spec = {"ports": [{"name": "web", "port": 80, "targetPort": 8080}]}
     put(live, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})
     hop, evidence = broken(why(live))
-    assert (hop, evidence) == ("EndpointSlices", "the EndpointSlices of web hold no ready address for port web")
+    label = "kubernetes.io/service-name=web"
+    assert (hop, evidence) == ("EndpointSlices", f"there is none: no EndpointSlice carries the label {label}")
     live.api.create(
         {
             "apiVersion": "discovery.k8s.io/v1",
@@ -228,6 +230,46 @@ def test_a_service_without_selector_lives_off_slices_made_by_hand(live: LiveLab)
     path = why(live)
     assert path.broken is None
     assert path.hops[1].evidence == "there is none: endpoints come from EndpointSlices made by hand"
+
+
+def test_a_slice_made_by_hand_whose_port_has_another_name(live: LiveLab) -> None:
+    spec = {"ports": [{"name": "web", "port": 80, "targetPort": 8080}]}
+    put(live, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})
+    made = {"metadata": {"name": "by-hand", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4"}
+    listens = {"ports": [{"port": 8080}], "endpoints": [{"addresses": ["10.244.9.9"]}]}
+    put(live, {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", **made, **listens})
+    hop, evidence = broken(why(live))
+    assert hop == "EndpointSlices"
+    assert evidence.endswith("named as the Service's: that is web, theirs: without a name")
+
+
+def test_a_load_balancer_that_nobody_serves_is_pending(live: LiveLab) -> None:
+    put(live, service(type="LoadBalancer", loadBalancerClass="example.org/mine"), deployment())
+    path = why(live)
+    assert path.broken is None
+    assert path.hops[0].evidence.endswith("pending: nobody has served class example.org/mine yet")
+
+
+def test_an_alias_of_a_service_that_is_not_there(live: LiveLab) -> None:
+    alias = {"type": "ExternalName", "externalName": f"wbe.{live.namespace}.svc.cluster.local"}
+    put(live, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": alias})
+    hop, evidence = broken(why(live))
+    assert hop == "DNS"
+    assert f"there is no Service wbe in namespace {live.namespace}" in evidence
+    put(live, service("wbe"))
+    assert f"kindlab why svc/wbe -n {live.namespace}" in why(live).hops[-1].evidence
+
+
+def test_a_namespace_that_is_not_there(live: LiveLab) -> None:
+    hop, evidence = broken(trace.trace(live.api, "nowhere-at-all", "svc/web"))
+    assert (hop, evidence) == ("Service", "there is no Service web: nor is there a namespace nowhere-at-all")
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "shown"), [("10.0.0.1", 80, "10.0.0.1:80"), ("fd00::1", 80, "[fd00::1]:80"), ("::1", 0, "::1")]
+)
+def test_an_endpoint_is_shown_as_in_a_url(address: str, port: int, shown: str) -> None:
+    assert str(Endpoint(address, port)) == shown
 
 
 def test_a_service_scaled_to_nothing(live: LiveLab) -> None:

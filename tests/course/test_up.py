@@ -203,3 +203,16 @@ def test_a_taken_http_port_is_said_in_one_line_and_another_one_is_taken_when_ask
         assert found["notes"] == []
         assert f"Ingress on http://127.0.0.1:{unused}" in found["detail"]
         assert f"Ingress on http://127.0.0.1:{unused}" in kindlab("status").stdout
+
+
+def test_what_is_advised_for_a_cluster_of_another_name_is_about_that_one(kindlab: Run) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        done = kindlab("up", "--cluster", "pocket", "--name", "second", "--http-port", str(taken))
+    assert f"kindlab up --cluster pocket --name second --http-port {taken + 1}" in done.stdout
+    refused = kindlab("up", "--cluster", "pocket", "--name", "second", "--ip-family", "dual")
+    kindlab("down", "--cluster", "pocket", "--name", "second")
+    assert refused.returncode == 3
+    assert "kindlab down --cluster pocket --name second" in " ".join(refused.stderr.split())

@@ -47,6 +47,31 @@ def test_a_service_that_is_not_open_says_how_it_could_be(
     assert f"kindlab kubectl port-forward -n {live.namespace} svc/web 8000:80" in said
 
 
+@pytest.mark.parametrize(
+    ("spec", "what"),
+    [
+        ({"type": "ExternalName", "externalName": "example.org", "selector": None, "ports": None}, "of example.org"),
+        ({"selector": None}, "port-forward pod/NAME"),
+    ],
+)
+def test_what_cannot_be_forwarded_is_not_said_to_be(
+    live: LiveLab, kindlab: Run, spec: dict[str, str], what: str
+) -> None:
+    put(live, service(**spec))
+    done = kindlab("url", "svc/web", "-n", live.namespace)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert what in said
+    assert "port-forward -n" not in said
+
+
+def test_source_ranges_are_told_with_the_address(live: LiveLab, kindlab: Run) -> None:
+    put(live, service(type="LoadBalancer", loadBalancerSourceRanges=["10.0.0.0/8"]))
+    assert live.eventually("Service", lambda found: any((s["status"].get("loadBalancer")) for s in found))
+    found = json.loads(kindlab("url", "svc/web", "-n", live.namespace, "--json").stdout)
+    assert found["urls"]
+    assert "Only clients of 10.0.0.0/8 pass" in found["notes"][0]
+
+
 def test_what_is_not_there_names_what_is(live: LiveLab, kindlab: Run) -> None:
     put(live, service())
     done = kindlab("url", "svc/wbe", "-n", live.namespace)

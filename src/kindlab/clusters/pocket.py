@@ -24,6 +24,7 @@ from kindlab.api import Api, Obj
 from kindlab.clusters.base import Status, Step
 from kindlab.errors import Problem
 
+DEFAULT_NAME = "pocket"
 START_TIMEOUT, STOP_TIMEOUT = 60.0, 15.0
 STATIC_PORTS = {"http": (8080, 30080), "https": (8443, 30443)}
 """Scheme -> (port of this machine by default, the node port it leads to), as in cluster-config/kind.yaml."""
@@ -39,7 +40,7 @@ class Pocket:
 
     def __init__(
         self,
-        name: str = "pocket",
+        name: str = DEFAULT_NAME,
         *,
         port: int = 0,
         http_port: int | None = None,
@@ -99,9 +100,19 @@ class Pocket:
             raise Problem(
                 f"The cluster {self.name} cannot be used with --ip-family {self.ip_family}.",
                 f"It was made with --ip-family {made}, and what it holds has addresses of that.",
-                f"Make it anew (kindlab down, then kindlab up --ip-family {self.ip_family}), or make another beside "
-                f"it: kindlab up --cluster pocket --name {self.ip_family} --ip-family {self.ip_family}",
+                f"Make it anew (kindlab down{self._named}, then {self._command} --ip-family {self.ip_family}), or make "
+                f"another beside it: kindlab up --cluster pocket --name {self.ip_family} "
+                f"--ip-family {self.ip_family}",
             )
+
+    @property
+    def _named(self) -> str:
+        """The options that mean this cluster and no other."""
+        return "" if self.name == DEFAULT_NAME else f" --cluster {self.kind} --name {self.name}"
+
+    @property
+    def _command(self) -> str:
+        return f"kindlab up{self._named}"
 
     def _start(self, step: Step) -> None:
         self.kubeconfig.unlink(missing_ok=True)  # a stale one would name a port nobody serves
@@ -230,7 +241,7 @@ class Pocket:
             notes.append(
                 f"{scheme}://127.0.0.1:{port} does not lead to the Ingress: port {port} of this machine could "
                 f"not be opened ({entry['problem']}). Everything else works. Choose another port: "
-                f"kindlab up --{scheme}-port {other}"
+                f"{self._command} --{scheme}-port {other}"
             )
         return urls, tuple(notes)
 

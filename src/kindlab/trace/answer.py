@@ -29,7 +29,9 @@ class Endpoint:
     node: str = ""
 
     def __str__(self) -> str:
-        return f"{self.address}:{self.port}" if self.port else self.address
+        if not self.port:
+            return self.address
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
 def ask(api: Api, service: Obj, port: Obj, endpoints: list[Endpoint], client: Client, path: Trace) -> None:

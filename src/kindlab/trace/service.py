@@ -50,6 +50,9 @@ def follow(
         there = [s["metadata"]["name"] for s in api.list("Service", namespace)]
         near = difflib.get_close_matches(name, there, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(there) or 'none'}"
+        if not there and api.get("Namespace", namespace) is None:
+            path.fail("Service", f"there is no Service {name}: nor is there a namespace {namespace}", "kubectl get ns")
+            return None
         path.fail(
             "Service",
             f"there is no Service {name} in namespace {namespace}{hint}",
@@ -59,9 +62,7 @@ def follow(
     path.ok("Service", _describe(service))
     spec = service["spec"]
     if spec.get("type") == "ExternalName":
-        path.ok(
-            "DNS", f"the name is an alias (CNAME) of {spec.get('externalName')}: no endpoints, no ports, no proxying"
-        )
+        _alias(api, spec.get("externalName") or "", path)
         return None
     headless = spec.get("clusterIP") == "None"
     chosen = _port(spec, port) or (_port(spec, None) or {} if headless else None)
@@ -85,6 +86,23 @@ def follow(
     if headless:  # nothing stands between: a client must know the port the Pods listen on
         chosen = {**chosen, "port": port if isinstance(port, int) else endpoints[0].port}
     return Found(service, chosen, endpoints)
+
+
+def _alias(api: Api, target: str, path: Trace) -> None:
+    """The hop DNS of an ExternalName: a name of this cluster must lead to a Service, others are not ours to judge."""
+    evidence = f"the name is an alias (CNAME) of {target}"
+    labels = target.rstrip(".").removesuffix(".cluster.local").split(".")
+    if len(labels) == 3 and labels[2] == "svc":
+        if api.get("Service", labels[0], labels[1]) is None:
+            path.fail(
+                "DNS",
+                f"{evidence}, and there is no Service {labels[0]} in namespace {labels[1]}",
+                f"kubectl get services -n {labels[1]}",
+            )
+            return
+        path.ok("DNS", f"{evidence}: no proxying; to follow it: kindlab why svc/{labels[0]} -n {labels[1]}")
+        return
+    path.ok("DNS", f"{evidence}: no endpoints, no ports, no proxying")
 
 
 def _pods(api: Api, namespace: str, service: Obj, path: Trace) -> bool:
@@ -146,8 +164,16 @@ def _why_no_endpoints(service: Obj, port: Obj, slices: list[Obj]) -> str:
         return f"no container port of the Pods is named {target!r}, the Service's targetPort"
     if slices and all(s.get("addressType") == "FQDN" for s in slices):
         return "its EndpointSlices are of type FQDN, which no proxy follows: a name outside is what ExternalName is for"
-    which = f" for port {port.get('name') or port['port']}" if port else ""
-    return f"the EndpointSlices of {service['metadata']['name']} hold no ready address{which}"
+    name = service["metadata"]["name"]
+    if not slices:
+        return f"there is none: no EndpointSlice carries the label {SERVICE_LABEL}={name}"
+    wanted = port.get("name", "") if port else ""
+    named = {p.get("name", "") for s in slices if s.get("endpoints") for p in s.get("ports") or ()}
+    if port and named and wanted not in named:
+        there = ", ".join(n or "without a name" for n in sorted(named))
+        return f"their ports must be named as the Service's: that is {wanted or 'without a name'}, theirs: {there}"
+    which = f" for port {wanted or port['port']}" if port else ""
+    return f"the EndpointSlices of {name} hold no ready address{which}"
 
 
 def _port(spec: Obj, wanted: int | str | None) -> Obj | None:
@@ -166,7 +192,13 @@ def _describe(service: Obj) -> str:
         for p in spec.get("ports") or ()
     )
     address = "" if spec.get("clusterIP") in (None, "None", "") else f" at {spec['clusterIP']}"
-    return f"{kind}{address}, ports {ports or 'none'}"
+    if kind == "ExternalName" and not ports:
+        return kind
+    given = (service.get("status") or {}).get("loadBalancer") or {}
+    pending = kind == "LoadBalancer" and not given.get("ingress")
+    who = spec.get("loadBalancerClass")
+    waits = f"; its external address is pending{f': nobody has served class {who} yet' if who else ''}"
+    return f"{kind}{address}, ports {ports or 'none'}{waits if pending else ''}"
 
 
 def _nearest(api: Api, namespace: str, selector: dict[str, str]) -> str:
