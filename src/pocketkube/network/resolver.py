@@ -58,6 +58,10 @@ class TemporaryFailure(ResolutionError):
         super().__init__("Temporary failure in name resolution")
 
 
+class NoAnswer(TemporaryFailure):
+    """No server answered at all."""
+
+
 class BadName(ResolutionError):
     """A name that cannot exist: a label is empty or too long."""
 
@@ -155,8 +159,10 @@ async def ask(process: Process, name: str, version: int | None = None) -> list[s
     kinds = [
         kind for kind, number in (("A", IPV4), ("AAAA", IPV6)) if version == number or (not version and number in own)
     ]
-    failed = False
+    failed = silent = False
     for candidate in conf.candidates(name):
+        if silent and candidate != name:
+            continue  # who is silent for one domain is not asked for the next; the name as it is still gets its try
         try:
             if len(kinds) == 1:
                 replies = [await query(process, candidate, kinds[0], conf)]
@@ -166,8 +172,8 @@ async def ask(process: Process, name: str, version: int | None = None) -> list[s
                 replies = [found for found in answers if isinstance(found, DNSRecord)]
                 if not replies and isinstance(answers[0], BaseException):
                     raise answers[0]
-        except TemporaryFailure:
-            failed = True
+        except TemporaryFailure as failure:
+            failed, silent = True, silent or isinstance(failure, NoAnswer)
             continue
         except BadName:
             continue
@@ -207,8 +213,9 @@ def question(name: str, qtype: str) -> DNSRecord:
 
 
 async def query(process: Process, name: str, qtype: str, conf: ResolvConf) -> DNSRecord:
-    """Ask the servers in turn until one answers. Raises TemporaryFailure, BadName."""
+    """Ask the servers in turn until one answers. Raises NoAnswer, TemporaryFailure, BadName."""
     message = question(name, qtype)
+    failure: type[TemporaryFailure] = NoAnswer
     for _ in range(conf.attempts):
         for server in conf.servers:
             try:
@@ -217,7 +224,8 @@ async def query(process: Process, name: str, qtype: str, conf: ResolvConf) -> DN
                 continue
             if response.header.rcode in (RCODE.NOERROR, RCODE.NXDOMAIN):
                 return response
-    raise TemporaryFailure
+            failure = TemporaryFailure
+    raise failure
 
 
 async def exchange(

@@ -129,6 +129,28 @@ async def test_a_silent_server_costs_its_time_limit(process: Process, server: Se
     assert process.clock.monotonic() - before >= 2
 
 
+async def test_after_silence_only_the_name_as_it_is_is_tried(process: Process, fabric: Fabric) -> None:
+    """glibc, res_search: a time-out ends the walk through the search list, a server's failure does not."""
+    search = b"search a.example b.example c.example\noptions ndots:5 timeout:4 attempts:1\nnameserver 10.244.1.54\n"
+    process.fs.write_bytes("/etc/resolv.conf", search)
+    with fabric.attach("10.244.1.54", "silent", node="worker").bind_udp(53) as socket:
+        with pytest.raises(TemporaryFailure):
+            await resolver.lookup(process, "web.lab")
+        asked = [str(DNSRecord.parse((await socket.recvfrom())[0]).q.qname) for _ in range(2)]
+        assert asked == ["web.lab.a.example.", "web.lab."]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await socket.recvfrom()
+
+
+async def test_a_failing_server_is_asked_for_every_candidate(process: Process, server: Server) -> None:
+    server.rcode = RCODE.SERVFAIL
+    with pytest.raises(TemporaryFailure):
+        await resolver.lookup(process, "nope")
+    asked = ["nope.lab.svc.cluster.local", "nope.cluster.local", "nope"]
+    assert list(dict.fromkeys(server.asked)) == asked
+
+
 async def test_an_answer_cut_short_is_asked_for_again_over_tcp(process: Process, server: Server) -> None:
     server.cut = True
     assert await resolver.lookup(process, "web") == ["10.96.0.7"]
