@@ -16,6 +16,7 @@ from tests.parity.network.gateway_support import (
     Case,
     Edge,
     backend,
+    filtered,
     host,
     listener,
     obj,
@@ -374,6 +375,28 @@ def test_names_of_one_tls_port(edge: Edge) -> None:
     )
     trusted(edge, one, first)
     trusted(edge, two, second)
+
+
+def test_redirects_that_came_with_tls(edge: Edge) -> None:
+    edge.needs("HTTPRouteSchemeRedirect", "HTTPRoutePortRedirect")
+    name = host()
+    gate = edge.gateway(listener("https", 443, hostname=name, tls=secured(secret(edge, pair(name)))))
+    changes: list[tuple[Obj, str]] = [
+        ({"hostname": "example.org"}, "https://example.org/0"),
+        ({"port": 443}, f"https://{name}/1"),
+        ({"port": 8443}, f"https://{name}:8443/2"),
+        ({"scheme": "http"}, f"http://{name}/3"),
+        ({"scheme": "http", "port": 80}, f"http://{name}/4"),
+        ({"scheme": "http", "port": 8080}, f"http://{name}:8080/5"),
+    ]
+    rules = [
+        rule(prefix(f"/{n}"), to=None, filters=[filtered("RequestRedirect", change)])
+        for n, (change, _) in enumerate(changes)
+    ]
+    edge.route(*rules, hosts=[], parents=[{"name": gate}])
+    edge.expect(
+        *(Case(name, f"/{n}", status=302, tls=True, location=location) for n, (_, location) in enumerate(changes))
+    )
 
 
 def test_a_certificate_is_rotated(edge: Edge) -> None:

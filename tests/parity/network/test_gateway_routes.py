@@ -393,9 +393,10 @@ def copies(edge: Edge, version: str, path: str) -> int:
 def test_requests_are_mirrored(edge: Edge) -> None:
     edge.needs("HTTPRouteRequestMirror", "HTTPRouteRequestMultipleMirrors")
     name, path = host(), f"/{host()}"
-    edge.route(rule(to="v1", filters=[mirror("v2"), mirror("v3")]), hosts=[name])
+    change = filtered("RequestHeaderModifier", CHANGE)
+    edge.route(rule(to="v1", filters=[mirror("v2"), mirror("v3"), change]), hosts=[name])
     edge.expect(Case(name, "/ready", to="v1"))
-    edge.expect(Case(name, path, to="v1"))
+    edge.expect(Case(name, path, to="v1", got={"x-set": "new", "x-add": "more"}))
     for version in ("v1", "v2", "v3"):
         edge.until(lambda v=version: copies(edge, v, path) == 1, f"{version} should have seen the request once")
 

@@ -8,7 +8,7 @@ than Services, BackendTLSPolicy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pocketkube import objects
 from pocketkube.duration import go_seconds
@@ -71,7 +71,7 @@ def _attach(world: World, attached: Attached, parent: Obj, own: list[tuple[int, 
     """Attach to the listeners that `parent` names, counting on each; accepted by those that can be served."""
     route = attached.route
     reason, serving = "NoMatchingParent", False
-    _, resolved = _rules(world, route, ())
+    rules, resolved = _rules(world, route)
     for n, one in own:
         if parent.get("sectionName") not in (None, "", one.name) or parent.get("port") not in (None, one.spec["port"]):
             continue
@@ -85,7 +85,7 @@ def _attach(world: World, attached: Attached, parent: Obj, own: list[tuple[int, 
         one.attached += 1
         if not one.wrong:
             serving = True
-            attached.rules.setdefault(n, []).extend(_rules(world, route, hosts)[0])
+            attached.rules.setdefault(n, []).extend(replace(rule, hosts=hosts) for rule in rules)
     accepted: Reason = (True, "Accepted", "") if serving else (False, reason, "")
     return Attachment(parent, accepted, resolved)
 
@@ -110,7 +110,8 @@ def _common(one: str, other: str) -> str:
     return ""
 
 
-def _rules(world: World, route: Obj, hosts: tuple[str, ...]) -> tuple[list[routing.Rule], Reason]:
+def _rules(world: World, route: Obj) -> tuple[list[routing.Rule], Reason]:
+    """(the rules of a route, for every host, and whether all it refers to is there)."""
     rules: list[routing.Rule] = []
     resolved = RESOLVED
     at = "/".join(objects.key(route))
@@ -131,7 +132,6 @@ def _rules(world: World, route: Obj, hosts: tuple[str, ...]) -> tuple[list[routi
                     owner=f"HTTPRoute {at}",
                     match=_match(match),
                     backends=backends,
-                    hosts=hosts,
                     wide=True,
                     filters=filters,
                     order=(created, at, number * 1000 + place),
