@@ -1,6 +1,7 @@
 """The stand-in for kubectl on a cluster: what it prints and does, verb by verb, in kubectl's words."""
 
 import io
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -192,3 +193,24 @@ spec:
         assert (header.split(), row.split()) == (["NAME", "SIZE", "COLOR"], ["one", "4"])
     finally:
         kubectl("delete", "crd", "gadgets.standin.example.com")
+
+
+def test_events_are_told_in_order(kubectl: Kubectl) -> None:
+    kubectl("run", "one", f"--image={IMAGE}", "--", "netexec")
+    assert kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=60s").exit == 0
+    head, *lines = kubectl("events", "--for=pod/one").out.splitlines()
+    assert head.split("   ") == ["LAST SEEN", "TYPE", *head.split("   ")[2:]]
+    assert [line.split()[2] for line in lines] == ["Scheduled", "Pulled", "Created", "Started"]
+    assert all(" Pod/one " in line for line in lines)
+    assert kubectl("events", "--types=Warning").err == f"No events found in {NAMESPACE} namespace.\n"
+    assert kubectl("events", "-A", "--no-headers").out.count(f"{NAMESPACE} ") >= 4
+
+
+def test_help_says_what_it_can_do(kubectl: Kubectl) -> None:
+    done = kubectl("help")
+    assert done.exit == 0
+    for verb in ("port-forward", "proxy", "events", "api-resources", "describe"):
+        assert re.search(rf"^  {verb} +\S", done.out, re.MULTILINE), verb
+    for words in (("port-forward", "--help"), ("port-forward", "-h"), ("help", "port-forward")):
+        assert "port-forward TYPE/NAME" in kubectl(*words).out
+        assert "--address" in kubectl(*words).out

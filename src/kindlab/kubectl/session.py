@@ -12,7 +12,8 @@ from typing import Any, TextIO
 
 from kindlab.api import Api, ApiError, Obj, Served
 
-GET_KUBECTL = "kubectl itself can: https://kubernetes.io/docs/tasks/tools/"
+URL = "https://kubernetes.io/docs/tasks/tools/"
+GET_KUBECTL = f"kubectl itself can: {URL}"
 
 
 class Refused(Exception):

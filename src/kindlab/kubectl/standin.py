@@ -12,7 +12,7 @@ import click
 
 from kindlab.api import Api, ApiError
 from kindlab.kubectl import verbs
-from kindlab.kubectl.session import GET_KUBECTL, Refused, Session, explain
+from kindlab.kubectl.session import GET_KUBECTL, URL, Refused, Session, explain
 
 KEYWORDS = ("exec", "set")
 """Verbs whose modules carry an underscore, for they are words of Python's own."""
@@ -52,22 +52,44 @@ def _verb(words: list[str]) -> tuple[str, list[str]]:
         before.append(words.pop(0))
         if before[-1] in ("-n", "--namespace") and words:
             before.append(words.pop(0))
-    if not words or words[0] in ("-h", "--help", "help"):
-        text = f"This is kindlab's small stand-in for kubectl. It can: {', '.join(names())}.\n{GET_KUBECTL}"
-        raise Refused(text, exit=0 if words else 1)
-    return words[0], [*before, *words[1:]]
+    return (words[0] if words else "help"), [*before, *words[1:]]
+
+
+def _overview() -> str:
+    """What `kubectl help` says: the verbs, each with its line."""
+    lines = []
+    for verb in names():
+        about = (_command(verb).help or "").strip().splitlines()[0]
+        lines.append(f"  {verb:<14} {about}")
+    head = "This is kindlab's small stand-in for kubectl, for want of one on this machine. It can:"
+    return "\n".join(
+        [head, "", *lines, "", "kubectl VERB --help lists a verb's options. For more there is kubectl itself:", URL]
+    )
+
+
+def _command(verb: str) -> click.Command:
+    name = verb.replace("-", "_") + ("_" if verb in KEYWORDS else "")
+    command: click.Command = importlib.import_module(f"kindlab.kubectl.verbs.{name}").COMMAND
+    return command
 
 
 def _invoke(session: Session, verb: str, words: list[str]) -> int:
+    if verb in ("help", "-h", "--help"):
+        if words and words[0] in names():
+            return _invoke(session, words[0], ["--help"])
+        session.say(_overview())
+        return 0
     if verb not in names():
         raise Refused(
             f'error: kindlab\'s stand-in for kubectl cannot do "{verb}". It can: {", ".join(names())}.\n{GET_KUBECTL}'
         )
-    module = importlib.import_module(f"kindlab.kubectl.verbs.{verb.replace('-', '_')}{'_' if verb in KEYWORDS else ''}")
-    command: click.Command = module.COMMAND
+    command = _command(verb)
     if "--" in words:
         at = words.index("--")
         words, session.after = words[:at], words[at + 1 :]
+    if {"-h", "--help"} & set(words):
+        session.say(command.get_help(click.Context(command, info_name=f"kubectl {verb}")))
+        return 0
     code = command.main(args=words, prog_name=f"kubectl {verb}", standalone_mode=False, obj=session)
     return code if isinstance(code, int) and code else int(session.failed)
 

@@ -33,7 +33,7 @@ def parse(session: Session, words: Sequence[str]) -> list[Target]:
         return [Target(session.served(kind), name) for kind, name in (word.split("/") for word in words)]
     kinds: list[Served] = []
     for kind in words[0].split(","):
-        kinds += session.api.category(kind) if kind == "all" else [session.served(kind)]
+        kinds += session.api.category(kind) or [session.served(kind)]
     if len(words) == 1:
         return [Target(kind) for kind in kinds]
     return [Target(kind, name) for kind in kinds for name in words[1:]]

@@ -114,7 +114,11 @@ def _kind(words: list[str]) -> tuple[str, str, list[str]]:
     if kind not in SECOND:
         return kind, "", words[1:]
     if len(words) < 2 or words[1] not in SECOND[kind]:
-        unknown = f'unknown command "{words[1]}"' if len(words) > 1 else f"one of {', '.join(SECOND[kind])} is required"
+        unknown = (
+            f'unknown command "{" ".join(words[1:])}"'
+            if len(words) > 1
+            else f"one of {', '.join(SECOND[kind])} is required"
+        )
         raise Refused(f"error: {unknown}\nSee 'kubectl create {kind} -h' for help and examples")
     return kind, words[1], words[2:]
 

@@ -22,35 +22,44 @@ BRIEF = "(described by kindlab's stand-in for kubectl, which is shorter than kub
 def COMMAND(session: Session, words: tuple[str, ...], labels: str) -> None:
     """Show an object in detail, with its events: describe TYPE [NAME...]"""
     wanted: list[Target] = []
+    begun: list[Target] = []
     for target in targets.parse(session, words):
         if target.name:
-            wanted += _beginning(session, target)
+            same, more = _matching(session, target)
+            wanted += same
+            begun += more
         else:
             found = session.list(target.served, labels)
             wanted += [Target(target.served, o["metadata"]["name"]) for o in found]
-    if not wanted:
+    if not wanted and not begun:
         session.err.write(f"No resources found in {session.namespace} namespace.\n")
         return
     for n, target in enumerate(wanted):
         session.out.write("\n\n" if n else "")
-        obj = session.get(target.served, target.name)
-        text = describing.describe(obj, _asked(session))
-        session.out.write(printers.tabbed(f"{text}\n{_events(session, obj)}".split("\n")))
-    if any(t.served.kind in describing.BRIEF for t in wanted):
+        session.out.write(_described(session, target))
+    for target in begun:
+        session.say(_described(session, target))
+    if any(t.served.kind in describing.BRIEF for t in (*wanted, *begun)):
         session.err.write(BRIEF + "\n")
 
 
-def _beginning(session: Session, target: Target) -> list[Target]:
-    """The object of that name, else those whose names begin so. Raises ApiError when there are none."""
+def _described(session: Session, target: Target) -> str:
+    obj = session.get(target.served, target.name)
+    text = describing.describe(obj, _asked(session))
+    return printers.tabbed(f"{text}\n{_events(session, obj)}".split("\n"))
+
+
+def _matching(session: Session, target: Target) -> tuple[list[Target], list[Target]]:
+    """The object of that name, else those whose names begin so. Raises ApiError when there are neither."""
     try:
         session.get(target.served, target.name)
     except ApiError as error:
         names = [o["metadata"]["name"] for o in session.list(target.served)] if error.code == 404 else []
-        found = [Target(target.served, name) for name in names if name.startswith(target.name)]
-        if not found:
+        begun = [Target(target.served, name) for name in names if name.startswith(target.name)]
+        if not begun:
             raise
-        return found
-    return [target]
+        return [], begun
+    return [target], []
 
 
 def _asked(session: Session) -> describing_network.Asked:
@@ -70,22 +79,24 @@ def _events(session: Session, obj: Obj) -> str:
     if not events:
         return none
     rows = [["  Type", "Reason", "Age", "From", "Message"], ["  ----", "------", "----", "----", "-------"]]
-    for event in sorted(events, key=_when):
+    for event in sorted(events, key=when):
         source = event.get("reportingComponent") or (event.get("source") or {}).get("component", "")
         container = (event.get("involvedObject") or {}).get("fieldPath", "")
         message = (f"{container}: " if container else "") + event.get("message", "").strip()
-        rows.append([f"  {event.get('type')}", event.get("reason", ""), _age(event), source, message])
+        rows.append([f"  {event.get('type')}", event.get("reason", ""), age(event), source, message])
     return f"Events:\n{printers.table(rows, padding=2)}\n"
 
 
-def _when(event: Obj) -> str:
+def when(event: Obj) -> str:
+    """The moment of an event, or of the last of its series; "" when it is not known."""
     series = event.get("series") or {}
     return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
-def _age(event: Obj) -> str:
+def age(event: Obj) -> str:
+    """How long ago, and how often since when."""
     count = (event.get("series") or {}).get("count") or event.get("count") or 1
-    last, first = _since(_when(event)), _since(event.get("firstTimestamp") or event.get("eventTime") or _when(event))
+    last, first = _since(when(event)), _since(event.get("firstTimestamp") or event.get("eventTime") or when(event))
     return f"{last} (x{count} over {first})" if count > 1 else last
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import yaml
 
-from kindlab.api import MERGE_PATCH, STRATEGIC_PATCH
+from kindlab.api import MERGE_PATCH, STRATEGIC_PATCH, ApiError
 from kindlab.kubectl import options, targets
 from kindlab.kubectl.session import Refused, Session, label
 
@@ -34,7 +34,13 @@ def COMMAND(session: Session, words: tuple[str, ...], output: str, patch: str, p
         raise Refused(f"error: unable to parse {text!r}: {error}") from error
     for target in targets.named(session, words):
         before = session.get(target.served, target.name)
-        after = session.request("PATCH", session.url(target.served, target.name), change, content_type=TYPES[kind])
+        try:
+            after = session.request("PATCH", session.url(target.served, target.name), change, content_type=TYPES[kind])
+        except ApiError as error:
+            if error.code != 415:
+                raise
+            what = f"{before['apiVersion']}, Kind={before['kind']}"  # a custom resource has no strategic patches
+            raise Refused(f"error: {TYPES[kind]} is not supported by {what}: {error.message}") from error
         same = before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
         if output:
             options.finish(session, target.served, after, "patched", output=output)

@@ -1,0 +1,183 @@
+"""The stand-in beside the real kubectl: the same words on the same cluster print the same, ages apart."""
+
+import io
+import re
+import shlex
+
+import pytest
+from tests.kubectl.conftest import KUBECTL, Kubectl
+
+from kindlab.clusters.base import Status
+from kindlab.kubectl.standin import run
+
+pytestmark = [
+    pytest.mark.kubectl,
+    pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl on this machine (set KUBECTL, or put it on PATH)"),
+    pytest.mark.xdist_group("pocket"),
+]
+
+WORLD = """
+apiVersion: v1
+kind: Service
+metadata: {name: web, labels: {app: web}, annotations: {note: "two\\nlines"}}
+spec:
+  type: LoadBalancer
+  selector: {app: web}
+  externalTrafficPolicy: Local
+  loadBalancerSourceRanges: [10.0.0.0/8, 192.168.0.0/16]
+  ports: [{name: http, port: 80, targetPort: http}, {name: more, port: 81, targetPort: 8080}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: ext}
+spec: {type: ExternalName, externalName: example.com}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-made, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{name: http, port: 8080}, {name: more, port: 8080}]
+endpoints:
+- {addresses: [10.244.9.1]}
+- {addresses: [10.244.9.2], conditions: {ready: false}}
+- {addresses: [10.244.9.3]}
+- {addresses: [10.244.9.4]}
+- {addresses: [10.244.9.5]}
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: compared, annotations: {a: b}}
+spec: {controller: example.com/none, parameters: {apiGroup: k8s.example.com, kind: Parameters, name: external}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: front, labels: {a: b, c: d}, annotations: {x/y: z, long: "%s"}}
+spec:
+  ingressClassName: compared
+  tls: [{hosts: [a.example.com, b.example.com], secretName: s1}, {hosts: [c.example.com]}]
+  rules:
+  - host: a.example.com
+    http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}
+      - {path: /missing, pathType: Exact, backend: {service: {name: nope, port: {name: http}}}}
+  - http:
+      paths:
+      - {path: /long/path, pathType: Prefix, backend: {resource: {apiGroup: k8s.example.com, kind: Bucket, name: b}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: default}
+spec: {ingressClassName: compared, defaultBackend: {service: {name: web, port: {name: http}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny}
+spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.shop.example.com}
+spec:
+  group: shop.example.com
+  scope: Namespaced
+  names: {plural: widgets, singular: widget, kind: Widget, shortNames: [wd], categories: [shop]}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties: {spec: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+    additionalPrinterColumns:
+    - {name: Size, type: integer, jsonPath: .spec.size}
+    - {name: Deep, type: string, jsonPath: .spec.deep.a, priority: 1}
+""" % ("a" * 150)
+WIDGET = """
+apiVersion: shop.example.com/v1
+kind: Widget
+metadata: {name: one, labels: {a: b}}
+spec:
+  size: 3
+  deep: {a: x, things: [1, two, {c: d, clusterIPs: [a]}], enabled: true, f: 1.5, empty: {}, none: []}
+"""
+WORDS = """
+describe ing front
+describe ing default
+describe ing
+describe ing fro
+describe ing nope
+describe ingressclass compared
+describe svc
+describe svc web
+describe svc ext
+describe endpointslice web-made
+describe netpol
+describe wd one
+describe widgets.shop.example.com
+describe crd widgets.shop.example.com
+get svc -o wide
+get svc web ext --show-labels
+get svc -l app=web -L app
+get ing -o wide
+get ing front -o custom-columns=N:.metadata.name,H:.spec.rules[*].host,C:.spec.ingressClassName
+get ingressclass compared
+get endpointslice web-made
+get netpol
+get wd
+get wd -o wide
+get widgets.shop.example.com
+get widget/one
+get shop
+get svc,wd
+get wd one -o yaml
+get wd one -o json
+get wd -o name
+get svc web -o jsonpath={.spec.ports[*].port}
+get svc web -o 'jsonpath={.spec.ports[?(@.name=="http")].targetPort}'
+get httproute,gateway
+api-resources
+api-resources -o wide
+api-resources -o name
+api-resources --api-group=networking.k8s.io
+api-resources --namespaced=false --no-headers
+api-resources --categories=shop
+api-resources --verbs=list,create
+events --for=x
+events --for=wd/one
+events --types=z
+wait --for=jsonpath={.spec.size}=3 wd/one
+wait --for=jsonpath={.spec.size}=7 wd/one --timeout=1s
+wait --for=condition=Established crd/widgets.shop.example.com
+patch wd one -p '{"spec":{"size":5}}'
+annotate wd one nothing-
+expose svc web --name=e --port=81 --session-affinity=ClientIP --external-ip=203.0.113.9 --dry-run=server
+expose svc web --name=e --port=82 --session-affinity=X
+create secret tls x
+create secret tls x --cert=a --key=b
+create service bogus x
+create ing x --rule=/=web
+""".strip().splitlines()
+
+
+def test_they_print_the_same(kubectl: Kubectl, pocket: Status) -> None:
+    kubectl.ok("apply", "-f", "-", stdin=WORLD)
+    kubectl.ok("wait", "--for=condition=Established", "crd/widgets.shop.example.com")
+    kubectl.ok("apply", "-f", "-", stdin=WIDGET)
+    try:
+        kubectl.ok("wait", "--for=jsonpath={.status.loadBalancer.ingress}", "svc/web")
+        for line in WORDS:
+            real = kubectl.run(*shlex.split(line))
+            out, err = io.StringIO(), io.StringIO()
+            words = ["-n", kubectl.namespace, *shlex.split(line)]
+            code = run(pocket.api(), "default", words, stdin=io.StringIO(), out=out, err=err)
+            ours = (code, plain(out.getvalue()), plain(err.getvalue()))
+            assert ours == (real.returncode, plain(real.stdout), plain(real.stderr)), line
+    finally:
+        kubectl.ok("delete", "crd/widgets.shop.example.com", "ingressclass/compared")
+
+
+def plain(text: str) -> str:
+    """Without ages, which differ between two commands, and without the columns that are as wide as they are."""
+    return re.sub(r" {2,}|-{5,}", "  ", re.sub(r"\b(\d+[dhms]){1,2}\b", "<age>", text))
