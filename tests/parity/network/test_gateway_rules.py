@@ -154,6 +154,10 @@ ROUTES = [
             ("URLRewrite", WHOLE),
         )
     ),
+    (
+        filters(*[filtered("RequestRedirect", {"scheme": "https"})] * 2, to=None),
+        "RequestRedirect filter cannot be repeated",
+    ),
     (filters({"type": "CORS", "cors": {}}, {"type": "CORS", "cors": {}}), "CORS filter cannot be repeated"),
     (filters(filtered("RequestMirror", MIRROR), filtered("RequestMirror", MIRROR)), ""),
     (
@@ -211,7 +215,12 @@ ROUTES = [
         route(rule(), parentRefs=[GATE | {"sectionName": "a"}, GATE | {"sectionName": "a"}]),
         "sectionName must be unique when parentRefs includes 2 or more references to the same parent",
     ),
+    (
+        route(rule(), parentRefs=[GATE, GATE]),
+        "sectionName must be unique when parentRefs includes 2 or more references to the same parent",
+    ),
     (route(rule(), parentRefs=[GATE | {"sectionName": "a"}, GATE | {"sectionName": "b"}]), ""),
+    (route(rule(), parentRefs=[GATE, {"name": "another"}]), ""),
     (route(rule(), parentRefs=[GATE, GATE | {"namespace": "other"}]), ""),
     (route(rule(), hostnames=["*.example.com", "a.b"]), ""),
     (route(rule(), hostnames=["a.*.example.com"]), "should match"),
@@ -239,6 +248,21 @@ GATEWAYS = [
         "hostname must not be specified for protocols ['TCP', 'UDP']",
     ),
     (gateway(listener("a"), listener("a", 81)), "Duplicate value"),
+    (gateway(listener("a"), listener("a", 81)), "Listener name must be unique within the Gateway"),
+    (gateway({**listener(), "protocol": "TCP", "tls": TLS}), "tls must not be specified for protocols"),
+    (
+        gateway({**listener(hostname="a.example.com"), "protocol": "TCP"}),
+        "hostname must not be specified for protocols",
+    ),
+    (gateway(listener("https", 443, tls={"options": {"a.example/b": "c"}})), ""),
+    (gateway({**listener("https", 443), "protocol": "HTTPS"}), ""),
+    (gateway({**listener(), "protocol": "TLS", "tls": {"mode": "Terminate"}}), "certificateRefs or options must be"),
+    (gateway(listener("a", hostname="a.example.com"), listener("b", 81, hostname="a.example.com")), ""),
+    (
+        gateway(listener(), addresses=[{"value": "1.2.3.4:8080"}]),
+        'Invalid value: "1.2.3.4:8080": spec.addresses[0].value in body must be of type ipv4',
+    ),
+    (gateway(listener(), addresses=[{"type": "IPAddress"}, {"type": "Hostname"}, {"type": "Hostname"}]), ""),
     (
         gateway(listener("a"), listener("b")),
         "Combination of port, protocol and hostname must be unique for each listener",
