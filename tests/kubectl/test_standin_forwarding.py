@@ -1,4 +1,4 @@
-"""The stand-in's port-forward and proxy, as people start them: a process of its own, ended with Ctrl-C."""
+"""The stand-in's port-forward, proxy and get -w, as people start them: a process of its own, ended with Ctrl-C."""
 
 import os
 import re
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.xdist_group("pocket")
 NAMESPACE = "standin-edge"
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "api" / "traffic-04-port-forward.yaml"
 KINDLAB = Path(sys.executable).with_name("kindlab")
+IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 SCENARIO = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))["steps"]
 ERRORS = [
     s for s in SCENARIO if s.get("kind") == "kubectl" and s["args"][0] == "port-forward" and not s.get("background")
@@ -185,13 +186,33 @@ def test_much_in_either_direction_and_a_half_close(pocket: Status) -> None:
 
 @pytest.mark.usefixtures("world")
 def test_a_client_that_does_not_read_holds_up_nobody() -> None:
-    with running("port-forward", "--address=127.0.0.1", "tools", ":7001") as tools:
-        source = port(tools.line(), 7001)
+    with running("port-forward", "--address=127.0.0.1", "tools", ":7000", ":7001") as beside:
+        counting, source = (port(beside.line(), remote) for remote in (7000, 7001))
         with socket.create_connection(("127.0.0.1", source), timeout=30) as stalled:
             assert stalled.recv(1)
-            with running("port-forward", "--address=127.0.0.1", "srv", ":8080") as beside:
-                assert get(port(beside.line(), 8080)) == "srv"
-        assert tools.end()[0] == 0
+            with socket.create_connection(("127.0.0.1", counting), timeout=30) as client:
+                client.sendall(b"hello")
+                client.shutdown(socket.SHUT_WR)
+                assert client.recv(1) == b""
+        assert beside.end()[0] == 0
+
+
+@pytest.mark.usefixtures("world")
+def test_a_pod_that_is_deleted_is_lost(pocket: Status) -> None:
+    api = pocket.api()
+    spec = {"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": IMAGE, "args": ["netexec"]}]}
+    api.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "brief"}, "spec": spec}, NAMESPACE)
+    for live in api.follow("Pod", NAMESPACE, fields="metadata.name=brief"):
+        if any(p["status"].get("phase") == "Running" for p in live.values()):
+            break
+    with running("port-forward", "--address=127.0.0.1", "brief", ":8080") as beside:
+        number = port(beside.line(), 8080)
+        api.delete("Pod", "brief", NAMESPACE, wait=True)
+        with socket.create_connection(("127.0.0.1", number), timeout=30) as client:
+            assert client.recv(1) == b""
+        code, _, err = beside.end(None)
+        assert code == 1
+        assert err.endswith("error: lost connection to pod\n")
 
 
 @pytest.mark.usefixtures("world")
@@ -282,3 +303,16 @@ def test_the_proxy_stays_on_this_machine(pocket: Status) -> None:
         assert beside.end(None)[2] == (
             f"error: listen tcp 127.0.0.1:{taken.getsockname()[1]}: bind: address already in use\n"
         )
+
+
+@pytest.mark.usefixtures("world")
+def test_get_goes_on_with_the_changes(pocket: Status) -> None:
+    api = pocket.api()
+    with running("get", "svc", "web", "-w") as beside:
+        assert beside.line().split()[:2] == ["NAME", "TYPE"]
+        assert beside.line().split()[:2] == ["web", "ClusterIP"]
+        api.patch("Service", "web", NAMESPACE, {"spec": {"type": "NodePort"}})
+        assert beside.line().split()[:2] == ["web", "NodePort"]
+        api.patch("Service", "web", NAMESPACE, {"spec": {"type": "ClusterIP"}})
+        assert beside.line().split()[:2] == ["web", "ClusterIP"]
+        assert beside.end() == (130, "", "")

@@ -69,7 +69,7 @@ def url(target: str, namespace: str | None, cluster: str | None, as_json: bool) 
 def kubectl(words: tuple[str, ...]) -> int:
     """Run kubectl on the cluster in use, in the namespace of the lab you started last.
 
-    Without a kubectl on this machine a small stand-in does what the labs need.
+    Without a kubectl on this machine a small stand-in does what the labs need: `kindlab kubectl help` lists it.
     """
     from kindlab import progress
     from kindlab.kubectl import attached

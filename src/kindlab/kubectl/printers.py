@@ -20,16 +20,27 @@ FORMATS = "custom-columns,json,jsonpath,name,wide,yaml"
 def table(rows: Sequence[Sequence[str]], *, padding: int = PADDING) -> str:
     """Rows of cells as aligned columns. As text/tabwriter does it for kubectl: a column is as wide as its widest cell
     and the padding, at least six; what stands last in a row is not padded."""
-    columns = max((len(row) for row in rows), default=0)
-    widths = [0] * columns
-    for row in rows:
-        for n, cell in enumerate(row[:-1]):
-            widths[n] = max(widths[n], len(cell) + padding, MIN_WIDTH if padding == PADDING else 0)
-    lines = []
-    for row in rows:
-        head = "".join(cell.ljust(widths[n]) for n, cell in enumerate(row[:-1]))
-        lines.append(head + (row[-1] if row else ""))
-    return "\n".join(lines)
+    return Columns(padding).table(rows)
+
+
+class Columns:
+    """Columns that are as wide as anything that has stood in them."""
+
+    def __init__(self, padding: int = PADDING) -> None:
+        self._padding = padding
+        self._widths: dict[int, int] = {}
+
+    def table(self, rows: Sequence[Sequence[str]]) -> str:
+        least = MIN_WIDTH if self._padding == PADDING else 0
+        widths = self._widths
+        for row in rows:
+            for n, cell in enumerate(row[:-1]):
+                widths[n] = max(widths.get(n, least), len(cell) + self._padding)
+        lines = []
+        for row in rows:
+            head = "".join(cell.ljust(widths[n]) for n, cell in enumerate(row[:-1]))
+            lines.append(head + (row[-1] if row else ""))
+        return "\n".join(lines)
 
 
 def tabbed(lines: Sequence[str], *, padding: int = 2) -> str:

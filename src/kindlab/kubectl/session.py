@@ -81,17 +81,21 @@ class Session:
         return [{"apiVersion": version, "kind": served.kind, **item} for item in found.get("items") or []]
 
 
-def until_interrupted(run: Callable[[], Coroutine[Any, Any, None]], *, code: int) -> int:
-    """Run what goes on until Ctrl-C, which gives `code`. Raises Refused in a notebook: nobody would see it run."""
+def refuse_in_notebook() -> None:
+    """Raises Refused where nobody would see a command go on: a notebook, whose kernel runs an event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        pass
-    else:
-        raise Refused(
-            "error: this command runs until it is stopped, and a notebook shows what it prints only then. "
-            "Run it in a terminal: kindlab kubectl ..."
-        )
+        return
+    raise Refused(
+        "error: this command runs until it is stopped, and a notebook shows what it prints only then. "
+        "Run it in a terminal: kindlab kubectl ..."
+    )
+
+
+def until_interrupted(run: Callable[[], Coroutine[Any, Any, None]], *, code: int) -> int:
+    """Run what goes on until Ctrl-C, which gives `code`. Raises Refused in a notebook."""
+    refuse_in_notebook()
     try:
         asyncio.run(run())
     except KeyboardInterrupt:

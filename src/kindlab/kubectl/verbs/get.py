@@ -1,4 +1,5 @@
-"""`kubectl get`: the API server's own Tables, or the objects as YAML, JSON, names, paths. Left out: -w, go-template."""
+"""`kubectl get`: the API server's own Tables, or the objects as YAML, JSON, names, paths. -w goes on with the
+changes, as tables only. Left out: go-template."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from itertools import groupby
 import click
 
 from kindlab.api import ApiError, Obj
-from kindlab.kubectl import jsonpath, options, printers, targets
+from kindlab.kubectl import jsonpath, options, printers, targets, watching
 from kindlab.kubectl.session import GET_KUBECTL, Refused, Session, explain, label
 from kindlab.kubectl.targets import Target
 
@@ -25,7 +26,7 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 @click.option("--sort-by", default="", help="A path, for example .metadata.creationTimestamp.")
 @click.option("--no-headers", is_flag=True, help="Without the first line.")
 @click.option("--ignore-not-found", is_flag=True, help="What is not there is no error.")
-@click.option("-w", "--watch", is_flag=True, hidden=True)
+@click.option("-w", "--watch", is_flag=True, help="Then print every change, until Ctrl-C.")
 def COMMAND(
     session: Session,
     words: tuple[str, ...],
@@ -39,10 +40,8 @@ def COMMAND(
     no_headers: bool,
     ignore_not_found: bool,
     watch: bool,
-) -> None:
+) -> int:
     """Show objects: get TYPE [NAME...], get TYPE/NAME..."""
-    if watch:
-        raise Refused(f"error: kindlab's stand-in for kubectl cannot watch. {GET_KUBECTL}")
     if not words:
         raise Refused(
             "You must specify the type of resource to get. For example: kubectl get pods\n"
@@ -58,11 +57,43 @@ def COMMAND(
     wanted = targets.parse(session, words)
     if everywhere and any(t.name for t in wanted):
         raise Refused("error: a resource cannot be retrieved by name across all namespaces")
+    if watch and kind not in ("", "wide"):
+        raise Refused(f"error: kindlab's stand-in for kubectl watches tables only, not -o {kind}. {GET_KUBECTL}")
+    if watch:
+        return _watch(session, wanted, kind == "wide", not no_headers, show_labels, label_columns, labels, fields)
     if kind in ("", "wide"):
         look = _Look(kind == "wide", not no_headers, show_labels, label_columns, sort_by, ignore_not_found)
         _tables(session, wanted, look, labels, fields)
     else:
         _objects(session, wanted, kind, argument, labels, fields, sort_by, ignore_not_found, not no_headers)
+    return 0
+
+
+def _watch(
+    session: Session,
+    wanted: list[Target],
+    wide: bool,
+    headers: bool,
+    show_labels: bool,
+    columns: tuple[str, ...],
+    labels: str,
+    fields: str,
+) -> int:
+    if len(wanted) != 1:
+        raise Refused("error: you may only specify a single resource type")
+    (target,) = wanted
+    if target.name:
+        session.get(target.served, target.name)  # NotFound is said as the server says it
+        fields = f"metadata.name={target.name}"
+    query = {k: v for k, v in (("labelSelector", labels), ("fieldSelector", fields)) if v}
+    look = {
+        "wide": wide,
+        "headers": headers,
+        "namespaces": session.everywhere and target.served.namespaced,
+        "labels": show_labels,
+        "label_columns": [name for column in columns for name in column.split(",")],
+    }
+    return watching.follow(session, session.url(target.served), query, TABLE, look)
 
 
 class _Look:
