@@ -213,6 +213,39 @@ def test_a_policy_that_shuts_the_controller_out(live: LiveLab) -> None:
     assert why(live).broken is None, "inside the namespace all is well"
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_policy_that_keeps_the_probe_in_is_not_what_clients_outside_meet(live: LiveLab, closed: bool) -> None:
+    shut = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"] if closed else ["Egress"]}
+    put(live, service(), deployment(), ingress(live))
+    served(live)
+    live.api.create({**POLICY, "metadata": {"name": "default-deny"}, "spec": shut}, live.namespace)
+    path = why(live, "ingress/shop")
+    if closed:
+        hop, evidence = broken(path)
+        assert hop.endswith(": NetworkPolicy")
+        assert "the controller's Pod (namespace traefik) cannot reach its backend" in evidence
+    else:
+        assert path.broken is None
+        assert "not tried: NetworkPolicy default-deny selects kindlab-probe" in path.hops[-1].evidence
+        assert f"kindlab url ingress/shop -n {live.namespace}" in path.hops[-1].evidence
+
+
+def test_an_external_name_is_asked_for_through_the_controller(live: LiveLab) -> None:
+    target = {"type": "ExternalName", "externalName": "example.org"}
+    put(live, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": target}, ingress(live))
+    hop, evidence = broken(why(live, "ingress/shop"))
+    assert hop.endswith(": Answer")
+    assert "HTTP 404; the controller does not serve web, for it is an ExternalName" in evidence
+
+
+def test_a_secret_that_is_not_there_is_to_be_made(live: LiveLab) -> None:
+    put(live, service(), deployment(), ingress(live, tls="cert"))
+    path = why(live, "ingress/shop")
+    assert broken(path)[0] == "TLS"
+    assert path.broken is not None
+    assert path.broken.next.startswith(f"kubectl create secret tls cert -n {live.namespace} ")
+
+
 # -- Services: policies, and who asks
 
 

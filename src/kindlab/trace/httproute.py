@@ -288,17 +288,21 @@ def _answer(
         if bad is None:
             part.ok("Answer", shown)
             return True
-        refusals = [ingress.refused(api, client, door, one) for one in found]
+        refusals = [ingress.refused(api, door, one) for one in found]
+        held = ingress.kept_in(api, client, door) if bad.exit and not any(refusals) else None
         own = bad.code == 404 and any(ingress.asked_directly(client, one, target) == 404 for one in found)
     except CouldNotGrade as error:
         part.fail("Client", str(error), f"kubectl describe pod {client.pod} -n {client.namespace}")
         return False
     refusal = next((one for one in refusals if one is not None), None)
     if refusal is not None:
-        who, why = refusal
-        look = f"look at its rules: kubectl describe networkpolicies -n {why.namespace}"
-        part.fail("NetworkPolicy", f"{shown}; {who}: {why}", look)
+        who = f"the controller's Pod (namespace {door.namespace}) cannot reach its backend"
+        look = f"look at its rules: kubectl describe networkpolicies -n {refusal.namespace}"
+        part.fail("NetworkPolicy", f"{shown}; {who}: {refusal}", look)
         return False
+    if held is not None:
+        part.ok("Answer", f"{url}: {held}; to try it: kindlab url {part.target} -n {part.namespace}")
+        return True
     if own:
         part.ok("Answer", f"{shown}; the backend itself says 404 for {target}")
         return True

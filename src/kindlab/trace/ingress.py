@@ -180,10 +180,13 @@ def _certificates(api: Api, ingress: Obj, chosen: list[Route], path: Trace) -> b
             continue
         wrong = certificate.trouble(api, meta["namespace"], secret, asked)
         if wrong:
+            there = api.get("Secret", secret, meta["namespace"]) is not None
             path.fail(
                 "TLS",
                 f"{wrong}; clients are shown the controller's own certificate, or an error",
-                f"kubectl describe secret {secret} -n {meta['namespace']}",
+                f"kubectl describe secret {secret} -n {meta['namespace']}"
+                if there
+                else f"kubectl create secret tls {secret} -n {meta['namespace']} --cert=FILE --key=FILE",
             )
             return False
         path.ok("TLS", f"Secret {secret} holds a valid certificate for {', '.join(asked) or 'every host'}")
@@ -213,8 +216,8 @@ def _route(
     if known not in followed:
         followed[known] = service.follow(api, namespace, target["name"], path, port=port, within=f"{route}:")
     found = followed[known]
-    if found is None:
-        return path.broken is None
+    if path.broken is not None:
+        return False
     host, where, tls = asked
     example, below = route.example
     host, where = host or example, where if host else below
@@ -226,39 +229,52 @@ def _route(
         if bad is None:
             part.ok("Answer", f"{url} through the controller: {summary(replies)}")
             return True
-        refusal = refused(api, client, door, found)
-        own = bad.code == 404 and asked_directly(client, found, where) == 404
+        refusal = refused(api, door, found) if found else None
+        held = kept_in(api, client, door) if bad.exit and not refusal else None
+        own = found is not None and bad.code == 404 and asked_directly(client, found, where) == 404
     except CouldNotGrade as error:
         part.fail("Client", str(error), f"kubectl describe pod {client.pod} -n {client.namespace}")
         return False
     if refusal is not None:
-        who, why = refusal
-        policies = f"kubectl describe networkpolicies -n {why.namespace}"
-        part.fail("NetworkPolicy", f"{url}: {summary(replies)}; {who}: {why}", f"look at its rules: {policies}")
+        who = f"the controller's Pod (namespace {door.namespace}) cannot reach its backend"
+        policies = f"kubectl describe networkpolicies -n {refusal.namespace}"
+        part.fail("NetworkPolicy", f"{url}: {summary(replies)}; {who}: {refusal}", f"look at its rules: {policies}")
         return False
+    if held is not None:
+        part.ok("Answer", f"{url}: {held}; to try it: kindlab url ingress/{ingress['metadata']['name']} -n {namespace}")
+        return True
     if own:
         part.ok("Answer", f"{url} through the controller: {summary(replies)}; the backend itself says 404 for {where}")
         return True
     evidence, then = meaning(bad, door, target["name"], namespace)
+    if found is None and bad.code == 404:
+        evidence = f"the controller does not serve {target['name']}, for it is an ExternalName"
+        then = "let the path lead to a Service with endpoints of its own: kubectl get services -n " + namespace
     part.fail("Answer", f"{url} through the controller: {summary(replies)}; {evidence}", then)
     return False
 
 
-def refused(api: Api, client: Client, door: controller.Door, found: service.Found) -> tuple[str, Refusal] | None:
-    """(who is kept from what, the refusal) where policies stand between client, controller and endpoints."""
+def refused(api: Api, door: controller.Door, found: service.Found) -> Refusal | None:
+    """The policy that keeps the controller's Pod from a backend: what a client outside meets."""
     policies, gate = Policies(api), door.pod_object(api)
     if not policies.all or gate is None:
         return None
-    closed = policies.refuses(client.object(), gate, door.http)
-    if closed is not None and closed.direction == "Egress":
-        return f"the probe {client.pod} cannot reach the controller", closed
     namespace = found.service["metadata"]["namespace"]
     for endpoint in found.endpoints:
         pod = api.get("Pod", endpoint.pod, namespace) if endpoint.pod else None
         closed = policies.refuses(gate, pod, endpoint.port) if pod is not None else None
         if closed is not None:
-            return f"the controller's Pod (namespace {door.namespace}) cannot reach its backend", closed
+            return closed
     return None
+
+
+def kept_in(api: Api, client: Client, door: controller.Door) -> str | None:
+    """Why the probe got no answer, though a client outside may: a policy on what leaves its own namespace."""
+    gate = door.pod_object(api)
+    closed = Policies(api).refuses(client.object(), gate, door.http) if gate is not None else None
+    if closed is None or closed.direction != "Egress":
+        return None
+    return f"not tried: {closed}, the controller's. That keeps this namespace's Pods in, not clients outside"
 
 
 def summary(replies: Replies) -> str:
