@@ -7,12 +7,17 @@ the one way out of the fabric, and it leads to this cluster's own API server onl
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from pocketkube.network.podnetwork import PodNetwork
 from pocketkube.network.sockpipe import closing, join
 from pocketkube.network.stream import Stream
 
+log = logging.getLogger(__name__)
+
 PORT = 6443
+MOST = 256
+"""Connections at a time. Each is two real sockets of this process: pods must not be able to use up all it may have."""
 
 
 class ApiEndpoint:
@@ -21,6 +26,7 @@ class ApiEndpoint:
     def __init__(self, node: PodNetwork, port: int) -> None:
         self._node = node
         self._port = port
+        self._open = 0
 
     async def run(self) -> None:
         listener = self._node.listen(PORT, "::")
@@ -32,10 +38,17 @@ class ApiEndpoint:
             listener.close()
 
     async def _serve(self, stream: Stream) -> None:
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        except OSError:
+        if self._open >= MOST:
+            log.warning("%d connections of pods to the API server are open: one more is refused", self._open)
             stream.abort()
             return
-        async with closing(writer):
-            await join(stream, reader, writer)
+        self._open += 1
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            async with closing(writer):
+                await join(stream, reader, writer)
+        except* (OSError, RuntimeError) as error:  # RuntimeError: uvloop's, for a socket that was closed meanwhile
+            log.debug("a pod's connection to the API server: %s", error)
+            stream.abort()
+        finally:
+            self._open -= 1

@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 FILE = "host-ports.json"
 STATIC = "static"
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+MOST = 200
+"""Ports of this machine that Services may have: a manifest of thousands must not use up the process' sockets."""
 RETRY = 5.0
 """Seconds after which ports that were taken are tried again."""
 
@@ -174,6 +176,9 @@ class HostPorts:
     async def _try(self, opening: Opening) -> bool:
         """Open it, or note in `_failed` why not."""
         error: OSError | None = None
+        if opening.owner != STATIC and len(self._open) >= MOST:
+            self._failed[opening] = f"{MOST} ports are open already"
+            return False
         for number in self._candidates(opening):
             try:
                 port = await open_port(

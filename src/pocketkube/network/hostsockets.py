@@ -26,6 +26,10 @@ Target = Callable[[], Address]
 """Where traffic goes, asked for every connection. Raises OSError when there is nothing to go to."""
 
 
+MOST = 1024
+"""Connections and UDP senders at a time, through all ports: more sockets are not left to the API server's."""
+
+
 class Carriers:
     """The tasks that carry what flows through a machine's ports; `end` ends them all."""
 
@@ -37,6 +41,10 @@ class Carriers:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    @property
+    def full(self) -> bool:
+        return len(self._tasks) >= MOST
 
     async def end(self) -> None:
         tasks = tuple(self._tasks)
@@ -71,6 +79,10 @@ class TcpPort:
         return cast(int, self.server.sockets[0].getsockname()[1])
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._carriers.full:
+            log.debug("host port %d: too many connections", self.port)
+            reset(writer)
+            return
         task = self._carriers.start(self._pipe(reader, writer))
         task.add_done_callback(lambda _: writer.close())  # also when it was cancelled before its first step
 
@@ -107,6 +119,8 @@ class UdpPort(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Address) -> None:
         socket = self._flows.get(addr)
         if socket is None:
+            if self._carriers.full:
+                return
             socket = self._flows[addr] = self._outside.bind_udp()
             self._carriers.start(self._answers(addr, socket))
         try:

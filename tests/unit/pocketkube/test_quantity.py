@@ -81,7 +81,7 @@ def test_scales_rounding_up(text: str, thousandths: int, units: int) -> None:
 def test_scales_are_capped_to_int64() -> None:
     assert quantity.milli("1E") == 2**63 - 1
     assert quantity.milli("-1e30") == -(2**63 - 1)
-    assert quantity.value("1e1000000") == 2**63 - 1
+    assert quantity.value("1e1000") == 2**63 - 1
 
 
 def test_compares_across_suffixes() -> None:

@@ -166,18 +166,17 @@ class _Exchange:
             with suppress(ValueError):
                 headers["Location"] = links.rewrite(location)
         elif headers.get("Content-Type", "").partition(";")[0].strip() == "text/html" and self._http.method != "HEAD":
-            body = await self._whole_body()
+            body, rewritten = await self._page()
             with suppress(ValueError):
-                page = rewriting.html(body, headers.get("Content-Encoding", ""), links)
+                page = rewriting.html(body, headers.get("Content-Encoding", ""), links) if rewritten else None
                 if page is not None:
                     body = page
-            rewritten = True
-            headers["Content-Length"] = str(len(body))
+            if rewritten:
+                headers["Content-Length"] = str(len(body))
         response = web.StreamResponse(status=head.status_code, reason=head.reason.decode("latin-1"), headers=headers)
         await response.prepare(self._http)
-        if rewritten:
-            await response.write(body)
-        else:
+        await response.write(body)
+        if not rewritten:
             try:
                 async for chunk in self._body():
                     await response.write(chunk)
@@ -187,11 +186,18 @@ class _Exchange:
         await response.write_eof()
         return response
 
-    async def _whole_body(self) -> bytes:
+    async def _page(self) -> tuple[bytes, bool]:
+        """A page, and whether that is all of it: one that is too large, or never ends, passes as it comes."""
+        found = bytearray()
         try:
-            return b"".join([chunk async for chunk in self._body()])
+            while not isinstance(event := await self._next(), h11.EndOfMessage):
+                if isinstance(event, h11.Data):
+                    found += event.data
+                if len(found) > rewriting.LARGEST_PAGE:
+                    return bytes(found), False
         except (h11.RemoteProtocolError, ConnectionError) as error:
             raise ServiceUnavailable(_UNREACHABLE + self._broken(error)) from None
+        return bytes(found), True
 
     def _broken(self, error: Exception) -> str:
         """What Go says of a connection that gave no proper answer."""

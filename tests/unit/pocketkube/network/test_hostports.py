@@ -272,3 +272,28 @@ async def test_a_node_port_of_an_ipv6_service_enters_at_the_workers_ipv6_address
     await writer.wait_closed()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_attack_services_that_want_every_port_of_this_machine(
+    world: World, ports: HostPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pocketkube.network.hostports.MOST", 0)
+    publish(world, free_port())
+    async with asyncio.timeout(10):
+        while not world.recorded:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert "0 ports are open already" in world.recorded[0][2]
+    assert published(ports, "web") == []
+
+
+async def test_attack_a_flood_of_connections_leaves_sockets_to_others(
+    world: World, server: PodNetwork, ports: HostPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    publish(world, port)
+    await opened(ports, "web")
+    monkeypatch.setattr("pocketkube.network.hostsockets.MOST", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with pytest.raises(ConnectionResetError):
+        await reader.readexactly(1)
+    writer.transport.abort()

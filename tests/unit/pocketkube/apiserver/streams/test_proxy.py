@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from hashlib import sha1
 from typing import Any
 
@@ -406,6 +407,22 @@ async def test_an_answer_that_is_cut_short_is_not_made_whole(world: World) -> No
         assert response.status == 200
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.read()
+
+
+async def test_attack_a_page_that_never_ends_passes_as_it_comes(world: World) -> None:
+    place_pod(world, "p", POD, 8080)
+
+    async def serve(stream: Stream) -> None:
+        await stream.read()
+        await stream.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                await stream.write(b'<a href="/x">' * 1000)
+
+    world.network.listening[POD, 8080] = serve
+    async with world.http.get(f"{BELOW}/pods/p/proxy/") as response:
+        assert response.status == 200
+        assert (await response.content.readexactly(26)) == b'<a href="/x">' * 2
 
 
 async def test_a_client_that_leaves_closes_the_connection(world: World) -> None:

@@ -82,3 +82,18 @@ def test_compressed_pages_stay_compressed() -> None:
 @given(st.text("ab \n&;\"'é", max_size=60).map(str.encode) | st.binary(max_size=60).filter(lambda b: b"<" not in b))
 def test_what_is_no_tag_stays_byte_for_byte(page: bytes) -> None:
     assert html(page, "", LINKS) == page
+
+
+@pytest.mark.parametrize(
+    "piece", ["<a ", "<!--", "<!", "</", '<a href="', "<a b=", "<?", "<script>", "<a a a", "<a/", "<"]
+)
+def test_attack_pages_that_never_end_are_gone_over_once(piece: str) -> None:
+    page = (piece * 1_000_000)[:1_000_000].encode()
+    assert html(page, "", LINKS) is not None
+
+
+def test_attack_a_kilobyte_that_holds_a_gigabyte_is_not_inflated() -> None:
+    packer = zlib.compressobj(wbits=31)
+    bomb = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(64)), packer.flush()])
+    with pytest.raises(ValueError, match="larger than"):
+        html(bomb, "gzip", LINKS)
