@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pocketkube.client import Client
 from pocketkube.network.ingress import gateways, httproutes
+from pocketkube.network.ingress.gateway import GatewayApi
 from pocketkube.network.ingress.gateways import CLASSES, CONTROLLER, GATEWAYS, GRANTS, GROUP, ROUTES, OpenListener
 from pocketkube.network.ingress.httproutes import Attached, hostnames
 from pocketkube.network.ingress.routes import Certificate, HeaderChange, Mirror, PathChange, PathKind, Redirect, Rewrite
@@ -356,3 +361,106 @@ def test_a_filter_nobody_knows_is_never_skipped() -> None:
     _, [attached] = run(world)
     assert [b.answer for b in attached.rules[0][0].backends] == [500]
     assert conditions(world)[1] == (False, "InvalidKind")
+
+
+LABELS = st.sampled_from(["a", "b"])
+NAMES = st.lists(LABELS, min_size=1, max_size=3).map(".".join)
+PATTERNS = st.tuples(st.sampled_from(["", "*."]), NAMES).map("".join)
+
+
+def matches(pattern: str, name: str) -> bool:
+    return not pattern or name == pattern or (pattern.startswith("*.") and name.endswith(pattern[1:]))
+
+
+@given(listener=st.one_of(st.just(""), PATTERNS), names=st.lists(PATTERNS, max_size=3), asked=NAMES)
+def test_a_name_is_served_where_listener_and_route_both_have_it(listener: str, names: list[str], asked: str) -> None:
+    both = hostnames(listener, names)
+    served = both is not None and (not both or any(matches(one, asked) for one in both))
+    assert served == (matches(listener, asked) and (not names or any(matches(name, asked) for name in names)))
+
+
+class Stored(World):
+    """A client's part that writes."""
+
+    def __init__(self, **objects: list[Obj]) -> None:
+        super().__init__(**objects)
+        self.kinds["secrets"] = []
+        self.now = 0.0
+        self.written: list[tuple[str, str]] = []
+
+    @property
+    def clock(self) -> Stored:
+        return self
+
+    def time(self) -> float:
+        return self.now
+
+    def patch(self, resource: str, key: tuple[str, str], change: Callable[[Obj], None], *, subresource: str) -> None:
+        assert subresource == "status"
+        found = self.find(resource, *key)
+        assert found is not None
+        change(found)
+        self.written.append((resource.partition(".")[0], key[1]))
+
+    def turn(self) -> None:
+        api = GatewayApi(cast(Client, self), PORTS, [{"hostname": "localhost"}])
+        api.listeners()
+        api.report(())
+        self.now += 60
+
+
+def said(conditions: list[Obj]) -> dict[str, tuple[str, str, str]]:
+    return {c["type"]: (c["status"], c["reason"], c["message"]) for c in conditions}
+
+
+def test_what_is_found_is_written_once() -> None:
+    world = Stored(gateways=[gateway()], routes=[route()])
+    world.turn()
+    assert world.written == [("gatewayclasses", "traefik"), ("gateways", "edge"), ("httproutes", "web")]
+    world.turn()
+    assert len(world.written) == 3, "nothing has changed"
+    status = world.kinds[GATEWAYS][0]["status"]
+    assert said(status["conditions"])["Programmed"][:2] == ("True", "Programmed")
+    assert status["addresses"] == [{"type": "Hostname", "value": "localhost"}]
+    assert said(world.kinds[ROUTES][0]["status"]["parents"][0]["conditions"])["Accepted"] == ("True", "Accepted", "")
+
+
+def test_one_wrong_listener_makes_the_gateway_wrong_and_the_other_is_served() -> None:
+    secure = {"name": "s", "port": 443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "gone"}]}}
+    world = Stored(gateways=[gateway({"name": "http", "port": 80, "protocol": "HTTP"}, secure)], routes=[route()])
+    world.turn()
+    status = world.kinds[GATEWAYS][0]["status"]
+    assert said(status["conditions"]) == {"Accepted": ("False", "ListenersNotValid", "All Listeners must be valid")}
+    good, wrong = (said(one["conditions"]) for one in status["listeners"])
+    assert {kind: one[0] for kind, one in good.items()} == {
+        "Accepted": "True",
+        "ResolvedRefs": "True",
+        "Programmed": "True",
+    }
+    text = 'Cannot load CertificateRef shop/gone: getting secret: secret "gone" not found'
+    assert wrong == {
+        "ResolvedRefs": ("False", "InvalidCertificateRef", text),
+        "Programmed": ("False", "Invalid", "Invalid CertificateRefs"),
+    }
+    assert [one["attachedRoutes"] for one in status["listeners"]] == [1, 1]
+
+
+def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
+    world = Stored(gateways=[gateway()], routes=[route()])
+    world.turn()
+    [kept] = world.kinds[ROUTES]
+    world.kinds["services"].clear()
+    world.turn()
+    times = {c["type"]: c["lastTransitionTime"] for c in kept["status"]["parents"][0]["conditions"]}
+    assert times == {"Accepted": "1970-01-01T00:00:00Z", "ResolvedRefs": "1970-01-01T00:01:00Z"}
+
+
+def test_a_route_without_our_parents_keeps_what_others_say() -> None:
+    world = Stored(gateways=[gateway()], routes=[route()])
+    world.turn()
+    [left] = world.kinds[ROUTES]
+    other = {"controllerName": "example.com/other", "parentRef": {"name": "x"}, "conditions": []}
+    left["status"]["parents"].append(other)
+    left["spec"]["parentRefs"] = [{"name": "x"}]
+    world.turn()
+    assert left["status"]["parents"] == [other]
