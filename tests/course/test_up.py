@@ -216,3 +216,15 @@ def test_what_is_advised_for_a_cluster_of_another_name_is_about_that_one(kindlab
     kindlab("down", "--cluster", "pocket", "--name", "second")
     assert refused.returncode == 3
     assert "kindlab down --cluster pocket --name second" in " ".join(refused.stderr.split())
+
+
+def test_a_port_that_is_free_again_is_taken_when_asked_for(kindlab: Run) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        advice = f"or free this one, then: kindlab up --http-port {port}"
+        assert advice in up(kindlab, "--http-port", str(port))["notes"][0]
+        again = up(kindlab, "--http-port", str(port))
+        assert advice in again["notes"][0], "it is still taken"
+    assert up(kindlab, "--http-port", str(port))["notes"] == []

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -223,8 +224,12 @@ class Pocket:
         return {leads[e["port"]]: f"{leads[e['port']]}://127.0.0.1:{e['hostPort']}" for e in entries}
 
     def _other_ports(self) -> bool:
-        """Whether other ports are asked for than the running cluster has."""
-        has = {entry["port"]: entry["hostPort"] for entry in self.host_ports().get("static", ())}
+        """Whether other ports are asked for than the running cluster has, or one it could not open is free by now."""
+        has = {
+            entry["port"]: entry["hostPort"]
+            for entry in self.host_ports().get("static", ())
+            if "problem" not in entry or not _free(entry["hostPort"])
+        }
         asked = [(self._asked[scheme], has.get(leads_to, 0)) for scheme, (_, leads_to) in STATIC_PORTS.items()]
         return any(wanted is not None and wanted != now for wanted, now in asked)
 
@@ -241,7 +246,8 @@ class Pocket:
             notes.append(
                 f"{scheme}://127.0.0.1:{port} does not lead to the Ingress: port {port} of this machine could "
                 f"not be opened ({entry['problem']}). Everything else works. Choose another port: "
-                f"{self._command} --{scheme}-port {other}"
+                f"{self._command} --{scheme}-port {other}; or free this one, then: "
+                f"{self._command} --{scheme}-port {port}"
             )
         return urls, tuple(notes)
 
@@ -302,6 +308,17 @@ class Pocket:
         if urls:
             detail += f", Ingress on {' and '.join(urls)}"
         return Status(self.name, self.kind, str(self.kubeconfig), self.name, ready, detail, notes)
+
+
+def _free(port: int) -> bool:
+    """Whether a program of this user could listen on 127.0.0.1:port now."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
