@@ -1,5 +1,6 @@
 """Frames of a forwarded connection, and what the words of port-forward mean."""
 
+import asyncio
 import struct
 import zlib
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kindlab.kubectl import forwarding, tunnel
+from kindlab.kubectl import forwarding, session, tunnel
 from kindlab.kubectl.session import Refused
 from kindlab.kubectl.verbs.port_forward import parse
 
@@ -66,3 +67,9 @@ def test_addresses() -> None:
     assert forwarding.addresses(["localhost", "10.0.0.1"]) == [("10.0.0.1", False), *both]
     with pytest.raises(Refused, match="error: web is not a valid IP"):
         forwarding.addresses(["web"])
+
+
+async def test_a_notebook_is_told_to_use_a_terminal() -> None:
+    """Its kernel runs an event loop, as this test does."""
+    with pytest.raises(Refused, match="Run it in a terminal"):
+        session.until_interrupted(lambda: asyncio.sleep(0), code=0)
