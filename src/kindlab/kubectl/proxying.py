@@ -1,8 +1,8 @@
 """A reverse proxy to the API server for `kubectl proxy`: adds who we are, streams both ways.
 
 As kubectl's, it answers only to the Hosts of this machine, so that no web page can use it through a name of its own
-(DNS rebinding), and refuses exec and attach. Left out: upgrades (WebSockets, port-forward), static files, unix sockets,
-filters of one's own.
+(DNS rebinding), to no page of another site, and refuses exec and attach. Left out: upgrades (WebSockets, port-forward),
+static files, unix sockets, filters of one's own.
 """
 
 from __future__ import annotations
@@ -53,8 +53,17 @@ async def serve(session: Session, address: str, port: int) -> None:
             await runner.cleanup()
 
 
+def is_foreign(origin: str, host: str) -> bool:
+    """Whether a page of another site asks: a browser lets it post, only not read. (kubectl lets it.)
+
+    A page of another port of this machine is one, too: 8080 leads to Pods.
+    """
+    return bool(origin) and origin.partition("://")[2].lower() != host.lower()
+
+
 async def _pass_on(access: Access, request: web.BaseRequest) -> web.StreamResponse:
-    if not HOSTS.fullmatch(request.host) or REFUSED_PATHS.match(request.path):
+    foreign = is_foreign(request.headers.get("Origin", ""), request.host)
+    if foreign or not HOSTS.fullmatch(request.host) or REFUSED_PATHS.match(request.path):
         return web.Response(status=403, text="Forbidden\n")
     if "Upgrade" in request.headers:
         text = f"kindlab's stand-in for kubectl proxies no upgrades (WebSockets). {GET_KUBECTL}\n"
