@@ -97,7 +97,7 @@ class Registry:
         found = self.find(resource, *objects.key(obj))
         if found is not None:
             raise _already_exists(kind, found)
-        return obj if dry_run else kind.present(self.store.create(resource, kind.encode(obj)))
+        return kind.present(obj if dry_run else self.store.create(resource, kind.encode(obj)))
 
     def update(
         self,
@@ -251,7 +251,7 @@ class Registry:
             return new
         resource, encoded = kind.resource_id(), kind.encode(new)
         if dry_run or encoded == self.store.get(resource, objects.key(new)):
-            return new
+            return kind.present(new)
         return kind.present(self.store.update(resource, encoded))
 
     # -- rules

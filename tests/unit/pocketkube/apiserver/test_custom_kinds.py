@@ -164,3 +164,15 @@ async def test_a_custom_kind_does_not_take_the_place_of_a_built_in_one(world: Wo
     code, said = await world.post(path, {"metadata": {"name": "a"}, "spec": {}})
     assert code == 422
     assert "either `defaultBackend` or `rules` must be specified" in said["message"]
+
+
+async def test_a_dry_run_shows_what_would_be_read(tmp_path: Path) -> None:
+    """Defaults of the status among it: it is filled in when an object is read."""
+    status = {"type": "object", "default": {"phase": "New"}, "properties": {"phase": {"type": "string"}}}
+    root = {"type": "object", "properties": {"spec": SPEC, "status": status}}
+    async with serving(tmp_path) as world:
+        install(world.registry, definition(SPEC, schema={"openAPIV3Schema": root}, subresources={"status": {}}))
+        code, tried = await world.post(f"{PATH}?dryRun=All", body("a", {"size": 1}))
+        assert (code, tried["status"]) == (201, {"phase": "New"})
+        _, made = await world.post(PATH, body("a", {"size": 1}))
+        assert made["status"] == tried["status"]
