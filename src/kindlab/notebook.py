@@ -80,7 +80,7 @@ def register(shell: Any) -> None:
     """Give `shell` (an IPython shell) the magics."""
     global _session
     session = _session = Session(shell)
-    for command in (lab, up, status_, start, check, hint, why, solve, reset, topology):
+    for command in (lab, up, status_, start, check, hint, why, url, solve, reset, topology):
         shell.register_magic_function(_magic(session, command), "line", command.name)
     shell.register_magic_function(_kubectl(session), "line", "kubectl")
     shell.register_magic_function(_apply(session), "line_cell", "apply")
@@ -117,14 +117,13 @@ def _kubectl(session: Session) -> Any:
 def _run_kubectl(session: Session, words: Sequence[str]) -> Shown:
     if words[:1] == ["kubectl"]:  # typed out of habit
         words = words[1:]
-    if any(word in ("-w", "--watch", "-f", "--follow") for word in _before_dashes(words)) and words[0] in (
-        "get",
-        "logs",
-    ):
+    verb, follows = words[:1], {"-w", "--watch", "-f", "--follow"} & set(_before_dashes(words))
+    if verb in (["port-forward"], ["proxy"]) or (follows and verb in (["get"], ["logs"])):
         raise UsageProblem(
-            "A notebook cell cannot follow changes: it would never end.",
-            "It shows an output when the command has ended.",
-            f"Run it without following, again and again; or in a terminal: kindlab kubectl -- {shlex.join(words)}",
+            f"A notebook cell cannot {'follow changes' if follows else f'run {verb[0]}'}: it would never end.",
+            "It shows an output when the command has ended, and no other cell runs until then.",
+            ("Run it without following, again and again; or in" if follows else "In")
+            + f" a terminal: kindlab kubectl -- {shlex.join(words)}",
         )
     return shown.terminal(capture(status(), session.lab().slug, words))
 
@@ -223,7 +222,8 @@ def up(session: Session, cluster: str) -> Shown:
     session.step(f"starting {provider.kind}")
     found = provider.up(session.step)
     base.remember(found)
-    return shown.note(f"Cluster {found.name} is ready ({found.kind}, because {reason}): {found.detail}.")
+    said = f"Cluster {found.name} is ready ({found.kind}, because {reason}): {found.detail}."
+    return shown.note("\n".join([said, *found.notes]))
 
 
 @click.command("status")
@@ -231,7 +231,7 @@ def status_() -> Shown:
     """Show the cluster in use."""
     found = base.active().status()
     state = "ready" if found.ready else "not ready. Start it with: kindlab up"
-    return shown.note(f"Cluster {found.name} ({found.kind}), {found.detail}, is {state}.")
+    return shown.note("\n".join([f"Cluster {found.name} ({found.kind}), {found.detail}, is {state}.", *found.notes]))
 
 
 @click.command("start")
@@ -284,14 +284,27 @@ def hint(session: Session, words: tuple[str, ...]) -> Shown:
 @click.command("why")
 @click.argument("target")
 @click.option("-n", "--namespace", help="The namespace (default: the lab's).")
+@click.option("--from", "sender", default="", help="Ask as this Pod, not as kindlab's own probe.")
 @click.pass_obj
-def why(session: Session, target: str, namespace: str | None) -> Shown:
-    """Follow svc/NAME or an in-cluster URL hop by hop to the first broken hop."""
+def why(session: Session, target: str, namespace: str | None, sender: str) -> Shown:
+    """Follow svc/NAME, ingress/NAME or a URL hop by hop to the first broken hop."""
     from kindlab.trace import trace
 
     space = namespace or session.lab().slug
     session.step(f"following {target}")
-    return shown.trace(trace(session.api(), space, target))
+    return shown.trace(trace(session.api(), space, target, sender=sender))
+
+
+@click.command("url")
+@click.argument("target")
+@click.option("-n", "--namespace", help="The namespace (default: the lab's).")
+@click.pass_obj
+def url(session: Session, target: str, namespace: str | None) -> Shown:
+    """The address a browser on this machine can open for svc/NAME, ingress/NAME or httproute/NAME."""
+    from kindlab import urls
+
+    found = urls.for_target(base.active(), session.api(), namespace or session.lab().slug, target)
+    return shown.addresses(found.urls, found.notes)
 
 
 @click.command("solve")

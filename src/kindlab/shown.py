@@ -105,6 +105,13 @@ def trace(path: Trace) -> Shown:
     return Shown(fragment, "\n".join(lines))
 
 
+def addresses(urls: list[str], notes: list[str]) -> Shown:
+    """Addresses to click on, and what must be known to open them."""
+    lines = [Markup('<div><a href="{0}" target="_blank" rel="noopener">{0}</a></div>').format(one) for one in urls]
+    below = [Markup("<div>{}</div>").format(html.commands(one)) for one in notes]
+    return Shown(html.panel(html.GREEN, *lines, *below), "\n".join([*urls, *notes]))
+
+
 def topology(namespace: str, lines: Iterable[str]) -> Shown:
     """The Services of a namespace with their endpoints, as a tree."""
     plain = "\n".join(lines) or f"There is no Service in namespace {namespace}."

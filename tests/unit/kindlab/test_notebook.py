@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kindlab import labs, notebook, paths
+from kindlab import labs, notebook, paths, shown
 from kindlab.errors import Problem
 from kindlab.kubectl import Completed
 
@@ -60,7 +60,8 @@ def test_every_magic_is_there(book: Book) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["check 02", "start 02", "solve 02", "reset 02", "why svc/web", "topology", "kubectl get pods"]
+    "line",
+    ["check 02", "start 02", "solve 02", "reset 02", "why svc/web", "topology", "url svc/web", "kubectl get pods"],
 )
 def test_without_a_cluster_the_way_out_is_shown(book: Book, line: str) -> None:
     book.run("lab", "02")
@@ -106,6 +107,9 @@ def test_hints_come_one_by_one_and_stop(book: Book) -> None:
         ("apply", "'nope.yaml", "A quotation mark is missing"),
         ("check", '02 "', "A quotation mark is missing"),
         ("kubectl", "get pods -w", "cannot follow changes"),
+        ("kubectl", "port-forward svc/web 8000:80", "In a terminal: kindlab kubectl -- port-forward svc/web 8000:80"),
+        ("kubectl", "proxy", "cannot run proxy"),
+        ("url", "", "Missing argument"),
     ],
 )
 def test_mistakes_are_told_and_not_raised(book: Book, name: str, line: str, says: str) -> None:
@@ -154,3 +158,10 @@ def test_a_fault_of_ours_is_called_so(book: Book, monkeypatch: pytest.MonkeyPatc
     text = book.run("kubectl", "get pods")
     assert "a fault of kindlab, not yours" in text
     assert "ZeroDivisionError" in text
+
+
+def test_addresses_can_be_clicked_on() -> None:
+    found = shown.addresses(["http://web.example:8080/?a=1&b=2"], ["This machine does not know <web>."])
+    assert 'href="http://web.example:8080/?a=1&amp;b=2"' in found.html
+    assert "&lt;web&gt;" in found.html
+    assert found.text == "http://web.example:8080/?a=1&b=2\nThis machine does not know <web>."
