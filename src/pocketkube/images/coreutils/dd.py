@@ -28,6 +28,10 @@ def _dd_number(text: str) -> int | None:
     return int(found.group(1)) * _DD_UNITS[found.group(2)] if found and found.group(2) in _DD_UNITS else None
 
 
+_LARGEST = 64 << 20
+"""Bytes of one block."""
+
+
 async def dd(process: Process) -> int:
     values: dict[str, str] = {}
     for word in process.argv[1:]:
@@ -56,6 +60,8 @@ async def dd(process: Process) -> int:
                 await fail(process, f"invalid number '{values[name]}'")
             numbers[name] = number or 0
     size = numbers.get("bs") or numbers.get("ibs") or 512
+    if size > _LARGEST:
+        await fail(process, "out of memory")
     flags = set(values.get("conv", "").split(","))
     source = target = None
     try:

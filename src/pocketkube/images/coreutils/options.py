@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NoReturn
 
 from pocketkube.kubelet.process import Process, ProcessExit
 
@@ -125,10 +125,17 @@ async def chunks(process: Process, path: str) -> AsyncIterator[bytes]:
             yield data
 
 
+_MOST = 64 << 20
+_LONGEST_LINE = 4 << 20
+"""Bytes a program may hold: there is no limit of memory a container, and the cluster's is everybody's."""
+
+
 async def lines(process: Process, path: str) -> AsyncIterator[bytes]:
     """The lines of a file or standard input, newline included where there is one. Raises OSError."""
     pending = b""
     async for data in chunks(process, path):
+        if len(pending) > _LONGEST_LINE:
+            await _out_of_memory(process)
         pieces = (pending + data).split(b"\n")
         pending = pieces.pop()
         for piece in pieces:
@@ -138,7 +145,17 @@ async def lines(process: Process, path: str) -> AsyncIterator[bytes]:
 
 
 async def whole(process: Process, path: str) -> bytes:
-    return b"".join([data async for data in chunks(process, path)])
+    found = bytearray()
+    async for data in chunks(process, path):
+        found += data
+        if len(found) > _MOST:
+            await _out_of_memory(process)
+    return bytes(found)
+
+
+async def _out_of_memory(process: Process) -> NoReturn:
+    await process.error(f"{name_of(process)}: out of memory")
+    raise ProcessExit(1)
 
 
 async def inputs(

@@ -57,22 +57,26 @@ def echo_bytes(words: list[str]) -> bytes:
     return data if ended or not newline else data + b"\n"
 
 
+_WIDEST = 65536
+"""Columns of one value: a longer one keeps everybody waiting."""
+
+
 def printf_bytes(argv: list[str]) -> tuple[bytes, list[str]]:
     """`printf FORMAT [ARG]...`: (output, error texts)."""
     form, arguments = argv[0], iter(argv[1:])
     used = [0]
     errors: list[str] = []
-    out = b""
+    out = bytearray()
     while True:
         before = used[0]
         data, ended = _round(form, arguments, used, errors)
         out += data
         if ended or used[0] == before or used[0] >= len(argv) - 1:
-            return out, errors
+            return bytes(out), errors
 
 
-def _round(form: str, arguments: Iterator[str], used: list[int], errors: list[str]) -> tuple[bytes, bool]:
-    out = b""
+def _round(form: str, arguments: Iterator[str], used: list[int], errors: list[str]) -> tuple[bytearray, bool]:
+    out = bytearray()
     position = 0
 
     def take() -> str | None:
@@ -105,6 +109,9 @@ def _round(form: str, arguments: Iterator[str], used: list[int], errors: list[st
             precision = str(_integer(take() or "0", errors))
         if precision is None and _POINT.match(found.group()):
             precision = "0"
+        if any(abs(int(number or 0)) > _WIDEST for number in (width, precision)):
+            errors.append(f"{found.group()}: invalid format")
+            return out, True
         limit = "" if precision is None else f".{precision}"
         value = take()
         if kind in "diouxX":

@@ -17,6 +17,10 @@ from pocketkube.kubelet.process import Process
 Builtin = Callable[[Any, list[str]], Awaitable[int]]
 
 
+_LONGEST_VALUE = 8 << 20
+"""Characters of a variable: one that doubles in a loop would soon be larger than the machine."""
+
+
 class Core:
     """A shell without its commands. `name` is $0."""
 
@@ -115,6 +119,8 @@ class Core:
         return self.variables.get(name)
 
     def assign(self, name: str, value: str) -> None:
+        if len(value) > _LONGEST_VALUE:
+            raise ExpansionFailure("out of memory")
         self.variables[name] = value
         if name == "OPTIND":
             self.option_offset = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,10 @@ def pipe() -> tuple[Reader, Writer]:
     return Reader(channel), Writer(channel)
 
 
+_MOST = 64 << 20
+"""Bytes of a command substitution."""
+
+
 class Collector(Descriptor):
     """The writing end of a command substitution; `everything` waits until all holders are gone."""
 
@@ -88,6 +93,8 @@ class Collector(Descriptor):
         self._writes = 0
 
     async def write(self, data: bytes, /) -> int:
+        if len(self._data) > _MOST:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
         self._data += data
         self._writes += 1
         if not self._writes % 64:

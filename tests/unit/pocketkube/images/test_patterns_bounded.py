@@ -89,3 +89,32 @@ def test_nginx_does_not_start_with_patterns_it_cannot_bound(pattern: str) -> Non
     text = f'events {{}} http {{ server {{ location ~ "{pattern}" {{ return 200; }} }} }}'
     with pytest.raises(ConfigFailure, match="no back-references, no look-around"):
         build(parse("/etc/nginx/nginx.conf", lambda path: text, lambda pattern: []))
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("printf '%0999999999d' 1", "invalid format"),
+        ("printf '%*s' 1000000000 x", "invalid format"),
+        ("dd if=/dev/zero bs=10G count=1 of=/dev/null", "out of memory"),
+        ("cat /dev/zero | sort", "out of memory"),
+        ("grep x < /dev/zero", "out of memory"),
+        ("x=a; while :; do x=$x$x; done", "out of memory"),
+    ],
+)
+async def test_attack_commands_that_would_take_all_memory(pod, script: str, said: str) -> None:
+    ran = await pod().sh(script)
+    assert ran.status != 0
+    assert said in ran.err
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["cat /dev/zero > /dev/null", "yes > /dev/null", "cat /dev/urandom > /dev/null", "seq 1 99999999999 > /dev/null"],
+)
+async def test_attack_devices_that_never_end_let_others_go_on(pod, script: str) -> None:
+    running = pod().start("sh", "-c", script)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    running.process.signal(9)
+    assert (await running.ended()).status == 137

@@ -202,6 +202,8 @@ async def test_trimming_as_dash(pod_for_hypothesis, tmp_path_factory, value, pat
     expected = dash(script, str(tmp_path_factory.getbasetemp()))
     if "[" in pattern or "\\" in pattern:
         return  # dash leaves to fnmatch what an open bracket or a backslash in a variable means
+    if "?" in pattern and "é" in value:
+        return  # dash counts bytes
     result = await pod_for_hypothesis().sh(script)
     assert (result.status, result.out) == expected
 
