@@ -238,6 +238,34 @@ def test_an_external_name_is_asked_for_through_the_controller(live: LiveLab) -> 
     assert "HTTP 404; the controller does not serve web, for it is an ExternalName" in evidence
 
 
+def test_a_wrong_target_port_behind_an_ingress(live: LiveLab) -> None:
+    put(live, service(target=9999), deployment(), ingress(live))
+    path = why(live, "ingress/shop")
+    hop, evidence = broken(path)
+    assert hop.endswith(": Answer")
+    assert "HTTP 502; nothing listens on targetPort 9999 of the Pods behind web" in evidence
+    assert path.broken is not None
+    assert path.broken.next == f"kindlab why svc/web -n {live.namespace}"
+
+
+def test_a_port_of_udp_behind_an_ingress(live: LiveLab) -> None:
+    udp = [{"name": "web", "port": 80, "targetPort": 8080, "protocol": "UDP"}]
+    put(live, service(ports=udp), deployment(), ingress(live))
+    hop, evidence = broken(why(live, "ingress/shop"))
+    assert hop.endswith(": Service port")
+    assert evidence == "port 80 of Service web is UDP, and an Ingress speaks HTTP over TCP"
+
+
+def test_what_the_controller_warned_of_is_the_evidence(live: LiveLab) -> None:
+    shop = ingress(live)
+    shop["metadata"]["annotations"] = {"traefik.ingress.kubernetes.io/router.middlewares": "nope@file"}
+    put(live, service(), deployment(), shop)
+    assert live.eventually("Event", lambda found: any("nope@file" in e.get("message", "") for e in found))
+    hop, evidence = broken(why(live, "ingress/shop"))
+    assert hop.endswith(": Answer")
+    assert 'middleware "nope@file" does not exist' in evidence
+
+
 def test_a_secret_that_is_not_there_is_to_be_made(live: LiveLab) -> None:
     put(live, service(), deployment(), ingress(live, tls="cert"))
     path = why(live, "ingress/shop")

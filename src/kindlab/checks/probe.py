@@ -21,7 +21,7 @@ IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 START_TIMEOUT = 120.0
 _MARK = "--kindlab--"
 
-TIMED_OUT = 28
+REFUSED, TIMED_OUT = 7, 28
 LOST_AMONG = 20
 CURL_ERRORS = {
     6: "the name does not resolve",

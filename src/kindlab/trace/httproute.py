@@ -290,7 +290,7 @@ def _answer(
             return True
         refusals = [ingress.refused(api, door, one) for one in found]
         held = ingress.kept_in(api, client, door) if bad.exit and not any(refusals) else None
-        own = bad.code == 404 and any(ingress.asked_directly(client, one, target) == 404 for one in found)
+        own = bad.code == 404 and any(ingress.asked_directly(client, one, target).code == 404 for one in found)
     except CouldNotGrade as error:
         part.fail("Client", str(error), f"kubectl describe pod {client.pod} -n {client.namespace}")
         return False

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
-from kindlab.checks.probe import Replies, Reply
+from kindlab.checks.probe import REFUSED, Replies, Reply
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.trace import certificate, controller, service
 from kindlab.trace.client import Client
@@ -218,6 +218,12 @@ def _route(
     found = followed[known]
     if path.broken is not None:
         return False
+    if found is not None and found.port.get("protocol", "TCP") != "TCP":
+        what = (
+            f"port {port} of Service {target['name']} is {found.port['protocol']}, and an Ingress speaks HTTP over TCP"
+        )
+        part.fail("Service port", what, f"kubectl describe service {target['name']} -n {namespace}")
+        return False
     host, where, tls = asked
     example, below = route.example
     host, where = host or example, where if host else below
@@ -231,7 +237,8 @@ def _route(
             return True
         refusal = refused(api, door, found) if found else None
         held = kept_in(api, client, door) if bad.exit and not refusal else None
-        own = found is not None and bad.code == 404 and asked_directly(client, found, where) == 404
+        direct = asked_directly(client, found, where) if found and bad.code in (404, 502) else bad
+        own = found is not None and bad.code == direct.code == 404
     except CouldNotGrade as error:
         part.fail("Client", str(error), f"kubectl describe pod {client.pod} -n {client.namespace}")
         return False
@@ -247,6 +254,11 @@ def _route(
         part.ok("Answer", f"{url} through the controller: {summary(replies)}; the backend itself says 404 for {where}")
         return True
     evidence, then = meaning(bad, door, target["name"], namespace)
+    if found is not None and bad.code == 502 and direct.exit == REFUSED:
+        evidence = f"nothing listens on targetPort {found.port.get('targetPort')} of the Pods behind {target['name']}"
+        then = f"kindlab why svc/{target['name']} -n {namespace}"
+    if found is not None and bad.code == 404 and (warned := _warning(api, ingress)):
+        evidence, then = warned, f"kubectl describe ingress {ingress['metadata']['name']} -n {namespace}"
     if found is None and bad.code == 404:
         evidence = f"the controller does not serve {target['name']}, for it is an ExternalName"
         then = "let the path lead to a Service with endpoints of its own: kubectl get services -n " + namespace
@@ -283,10 +295,21 @@ def summary(replies: Replies) -> str:
     return ", ".join(f"{n} of {len(replies)} requests: {text}" for text, n in counts.most_common())
 
 
-def asked_directly(client: Client, found: service.Found, where: str) -> int:
-    """The status a backend's Service answers with itself."""
+def asked_directly(client: Client, found: service.Found, where: str) -> Reply:
+    """What a backend's Service answers itself."""
     meta = found.service["metadata"]
-    return client.get(f"http://{meta['name']}.{meta['namespace']}:{found.port['port']}{where}").code
+    return client.get(f"http://{meta['name']}.{meta['namespace']}:{found.port['port']}{where}")
+
+
+def _warning(api: Api, ingress: Obj) -> str:
+    """What the controller last warned of about this Ingress; "" when it did not."""
+    uid = ingress["metadata"].get("uid")
+    told = [
+        (e.get("lastTimestamp") or e.get("eventTime") or "", e.get("message", ""))
+        for e in api.list("Event", ingress["metadata"]["namespace"])
+        if e.get("type") == "Warning" and (e.get("involvedObject") or {}).get("uid") == uid
+    ]
+    return max(told, default=("", ""))[1]
 
 
 def meaning(bad: Reply, door: controller.Door, name: str, namespace: str) -> tuple[str, str]:

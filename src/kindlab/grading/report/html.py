@@ -154,11 +154,12 @@ _KUBECTL = (
     r"(?: -[^\s`,;)]*(?: [^-\s`,;)(][^\s`,;)]*(?= -|[`,;)]|$))?)*"  # options follow, each with a value or without
 )
 _KINDLAB = (
-    r"kindlab (?:up|status|start|check|hint|why|solve|reset)"
-    r"(?: \d\d[\w-]*(?: [a-z][\w-]*(?=[`,;.)]|$))?| \S+/\S+(?: -n \S+)?)?"
+    r"kindlab (?:up|status|start|check|hint|why|url|solve|reset)"
+    r"(?: \d\d[\w-]*(?: [a-z][\w-]*(?=[`,;.)]|$))?| \S+/\S+(?: -n \S+)?)?(?! --)"
 )
-_COMMAND = re.compile(rf"`?\b({_KUBECTL}|{_KINDLAB})\b`?")
-"""Commands in a sentence: prose goes on after them without a mark, so a word belongs to one only where it can."""
+_COMMAND = re.compile(rf"`?\b(?<!kindlab )({_KUBECTL}|{_KINDLAB})\b`?")
+"""Commands in a sentence: prose goes on after them without a mark, so a word belongs to one only where it can.
+`kindlab kubectl` and options that no magic has are for a terminal."""
 
 
 def commands(text: str) -> Markup:

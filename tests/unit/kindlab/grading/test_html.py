@@ -100,6 +100,9 @@ def test_a_problem_takes_the_place_of_a_hint() -> None:
         ("kindlab status shows it; kindlab up starts a cluster", ["%status", "%up"]),
         ("Run: kindlab start 02-services", ["%start 02-services"]),
         ("kubectl scale changes the number for now", ["%kubectl scale"]),
+        ("forward a port to it: kindlab kubectl port-forward -n shop svc/web 8000:80", []),
+        ("choose another port: kindlab up --http-port 8081", []),
+        ("to try it: kindlab url ingress/plain -n shop", ["%url ingress/plain -n shop"]),
         ("nothing to run, though kubectl is named", []),
     ],
 )
