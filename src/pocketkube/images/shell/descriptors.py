@@ -79,7 +79,7 @@ def pipe() -> tuple[Reader, Writer]:
     return Reader(channel), Writer(channel)
 
 
-_MOST = 64 << 20
+_MOST = 1 << 20
 """Bytes of a command substitution."""
 
 
