@@ -83,7 +83,12 @@ def _ingress(provider: Provider, api: Api, namespace: str, name: str) -> Found:
         (route.host, route.path or "/", bool({"", route.host} & secured) and "https" in doors)
         for route in routes(ingress)
     ]
-    return _through(doors, ways)
+    found = _through(doors, ways)
+    of, there = ingress["spec"].get("ingressClassName"), [c["metadata"]["name"] for c in api.list("IngressClass")]
+    if of and of not in there:
+        why = f"kindlab why ingress/{name} -n {namespace}"
+        found.notes.insert(0, f"There is no IngressClass {of}: no controller serves this Ingress ({why}).")
+    return found
 
 
 def _route(provider: Provider, api: Api, namespace: str, name: str) -> Found:

@@ -114,6 +114,9 @@ def test_an_ingress_is_opened_by_its_url(tmp_path_factory: pytest.TempPathFactor
             assert found.urls[0].startswith("http://shop.default.example:")
             assert "--resolve shop.default.example:" in note
             assert opened(url + "hostname", host="shop.default.example") in live.pods("app=web").names
+            put(live, {**ingress(live, host=None, ingressClassName="nginx"), "metadata": {"name": "classless"}})
+            [note] = urls.for_target(cluster, api, "default", "ingress/classless").notes
+            assert note.startswith("There is no IngressClass nginx: no controller serves this Ingress")
         finally:
             cluster.down(lambda text: None)
 
