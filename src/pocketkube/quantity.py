@@ -3,7 +3,8 @@
 Models apimachinery's resource.Quantity: which texts parse, what they are worth, and the text they are stored as.
 Values are exact Decimals, rounded away from zero at the ninth decimal place as upstream does.
 
-Left out: numbers of more than a thousand digits; arithmetic that keeps the suffix of its operands (add Decimals, then use `text_of` with the format wanted).
+Left out: numbers of more than a thousand digits; arithmetic that keeps the suffix of its operands (add Decimals, then
+use `text_of` with the format wanted).
 """
 
 from __future__ import annotations
