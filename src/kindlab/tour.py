@@ -5,6 +5,10 @@ It plays in a namespace of its own, so it can be taken again at any time and nev
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
+
 import click
 
 from kindlab import labs, terminal, topology, workspace
@@ -54,6 +58,10 @@ def run(status: Status) -> int:
         click.echo(line)
 
     _say("Your turn")
+    activate = Path(sys.prefix) / "bin" / "activate"
+    if shutil.which("kindlab") is None and activate.is_file():  # `make start` leaves the shell as it was
+        shown = activate.relative_to(Path.cwd()) if activate.is_relative_to(Path.cwd()) else activate
+        click.echo(f"  source {shown}      first, once in each terminal: then kindlab is found")
     click.echo(f"  kindlab start {lab.number}      begin this lab yourself: your files, your namespace")
     click.echo("  kindlab notebook      read and work in JupyterLab")
     click.echo("  kindlab list          the labs and how far you are")

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,8 @@ def test_the_tour_fails_says_why_passes_and_shows_what_runs(kindlab: Run) -> Non
     assert "kindlab-probe" not in picture
     for command in ("kindlab start 02", "kindlab notebook", "kindlab list", "kindlab down"):
         assert command in turn
+    found = shutil.which("kindlab") is not None or not (Path(sys.prefix) / "bin" / "activate").is_file()
+    assert ("bin/activate" in turn) is not found, "what is suggested must be found by the shell"
     assert done.stderr == ""
 
 
