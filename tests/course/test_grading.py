@@ -80,7 +80,9 @@ def test_each_task_names_its_own_broken_hop(checked: Done) -> None:
         "Selector: selector app=carts matches no Pod; the nearest Pods carry app=cart"
     )
     assert hops["payment-ports"].startswith("Service port: Service payment has no port 80; it listens on 8081")
-    assert re.match(r"Answer: \d+ of \d+ connections to orders:80 failed: connection refused", hops["orders-named-port"])
+    assert re.match(
+        r"Answer: \d+ of \d+ connections to orders:80 failed: connection refused", hops["orders-named-port"]
+    )
     assert hops["inventory-readiness"].startswith("Ready Pods: none of the 2 Pods is ready")
     assert hops["catalog-scale"].startswith("Service: there is no Service catalog")
 
