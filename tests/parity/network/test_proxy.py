@@ -1,4 +1,4 @@
-"""The API server's proxy: what test/e2e/network/proxy.go demands, and what browsers behind `kubectl proxy` rely on."""
+"""The API server's proxy: what browsers behind `kubectl proxy` rely on. test_conformance_proxy has upstream's tests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from urllib.parse import quote
 
 import pytest
 import urllib3
-from tests.parity.network.support import Place, deployment, is_ready, pod, port, service, together
-
-ROUNDS = 5
-VERBS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+from tests.parity.network.support import Place, is_ready, pod, port, service
 
 
 def ask(
@@ -49,98 +46,6 @@ def echo(shared: Place) -> Place:
     shared.endpoints("echo", pods=["echo"])
     shared.endpoints("web", pods=["web"])
     return shared
-
-
-# -- the conformance tests
-
-
-def test_services_and_pods_answer_by_every_name_their_ports_have(net: Place) -> None:
-    values = {
-        "SERVE_PORT_80": '<a href="/rewriteme">test</a>',
-        "SERVE_PORT_1080": '<a href="/rewriteme">test</a>',
-        "SERVE_PORT_160": "foo",
-        "SERVE_PORT_162": "bar",
-        "SERVE_TLS_PORT_443": '<a href="/tlsrewriteme">test</a>',
-        "SERVE_TLS_PORT_460": "tls baz",
-        "SERVE_TLS_PORT_462": "tls qux",
-    }
-    named = {"dest1": 160, "dest2": 162, "tlsdest1": 460, "tlsdest2": 462}
-    probe = {"httpGet": {"port": 80}, "initialDelaySeconds": 1, "timeoutSeconds": 5, "periodSeconds": 10}
-    porter = deployment(
-        "porter",
-        command=["/agnhost", "porter"],
-        replicas=1,
-        env=[{"name": name, "value": value} for name, value in values.items()],
-        ports=[{"containerPort": 80}, *({"name": n, "containerPort": p} for n, p in named.items())],
-        readinessProbe=probe,
-    )
-    ports = (
-        port(80, "dest1", name="portname1"),
-        port(81, 162, name="portname2"),
-        port(443, "tlsdest1", name="tlsportname1"),
-        port(444, 462, name="tlsportname2"),
-    )
-    net.start(service("porter", *ports), porter)
-    (name,) = net.endpoints("porter", 1)
-
-    def link(scheme: str, number: str, to: str) -> str:
-        return f'<a href="/api/v1/namespaces/{net.namespace}/pods/{spelled(scheme, name, number)}/proxy{to}">test</a>'
-
-    def spelled(scheme: str, what: str, number: str) -> str:
-        return f"{scheme}:{what}:{number}" if scheme else f"{what}:{number}" if number else what
-
-    expected = {
-        ("services", "", "portname1"): "foo",
-        ("services", "http", "portname1"): "foo",
-        ("services", "", "portname2"): "bar",
-        ("services", "http", "portname2"): "bar",
-        ("services", "https", "tlsportname1"): "tls baz",
-        ("services", "https", "tlsportname2"): "tls qux",
-        ("pods", "", ""): link("", "", "/rewriteme"),
-        ("pods", "", "1080"): link("", "1080", "/rewriteme"),
-        ("pods", "http", "1080"): link("http", "1080", "/rewriteme"),
-        ("pods", "", "160"): "foo",
-        ("pods", "http", "160"): "foo",
-        ("pods", "", "162"): "bar",
-        ("pods", "http", "162"): "bar",
-        ("pods", "https", "443"): link("https", "443", "/tlsrewriteme"),
-        ("pods", "https", "460"): "tls baz",
-        ("pods", "https", "462"): "tls qux",
-    }
-
-    def attempt(kind: str, scheme: str, number: str) -> tuple[int, str]:
-        what = "porter" if kind == "services" else name
-        answer = ask(net, "GET", f"{kind}/{spelled(scheme, what, number)}/proxy/")
-        return answer.status, answer.data.decode()
-
-    for _ in range(ROUNDS):
-        seen = together(*(lambda key=key: (key, attempt(*key)) for key in expected))  # type: ignore[misc]
-        assert dict(seen) == {key: (200, body) for key, body in expected.items()}
-
-
-@pytest.mark.parametrize("kind", ["pods", "services"])
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_reaches_a_path(echo: Place, kind: str, verb: str) -> None:
-    answer = ask(echo, verb, f"{kind}/echo/proxy/some/path/with/{verb}")
-    assert answer.status == 200
-    if verb != "HEAD":
-        assert json.loads(answer.data) == {"Method": verb, "Body": "foo"}
-
-
-@pytest.mark.parametrize("kind", ["pods", "services"])
-@pytest.mark.parametrize("verb", ["DELETE", "OPTIONS", "PATCH", "POST", "PUT"])
-def test_every_verb_reaches_the_root(echo: Place, kind: str, verb: str) -> None:
-    answer = ask(echo, verb, f"{kind}/echo/proxy?method={verb}")
-    assert (answer.status, json.loads(answer.data)) == (200, {"Method": verb, "Body": "foo"})
-
-
-@pytest.mark.parametrize("kind", ["pods", "services"])
-@pytest.mark.parametrize("verb", ["GET", "HEAD"])
-def test_the_root_without_its_slash_is_a_redirect(echo: Place, kind: str, verb: str) -> None:
-    answer = ask(echo, verb, f"{kind}/echo/proxy?method={verb}")
-    assert answer.status == 301
-    wanted = f"/api/v1/namespaces/{echo.namespace}/{kind}/echo/proxy/?method={verb}"
-    assert answer.headers["Location"] == wanted
 
 
 # -- what passes through
