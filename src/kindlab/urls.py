@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from kindlab.api import Api, Obj
 from kindlab.clusters.base import Provider
 from kindlab.errors import Problem, UsageProblem
-from kindlab.trace import INGRESSES, ROUTES, SERVICES, httproute
+from kindlab.trace import INGRESSES, ROUTES, SERVICES, annotated, httproute, ingressclass
 from kindlab.trace.gateway import GROUP
-from kindlab.trace.ingress import routes
+from kindlab.trace.rules import routes
 
 
 @dataclass
@@ -75,16 +75,17 @@ def _service(provider: Provider, api: Api, namespace: str, name: str) -> Found:
 
 def _ingress(provider: Provider, api: Api, namespace: str, name: str) -> Found:
     ingress = _get(api, "Ingress", name, namespace)
-    doors = provider.ingress_urls(api, ingress)
+    of, there = ingressclass.named(ingress), ingressclass.controllers(api)
+    opened = annotated.schemes(ingress, there.get(of, ""))
+    doors = {s: door for s, door in provider.ingress_urls(api, ingress).items() if s in opened}
     if not doors:
-        raise _closed("Ingress", name, namespace)
+        raise _closed("Ingress", name, namespace, "" if opened == annotated.BOTH else " and ".join(opened))
     secured = {host for entry in ingress["spec"].get("tls") or () for host in entry.get("hosts") or ("",)}
     ways = [
         (route.host, route.path or "/", bool({"", route.host} & secured) and "https" in doors)
         for route in routes(ingress)
     ]
     found = _through(doors, ways)
-    of, there = ingress["spec"].get("ingressClassName"), [c["metadata"]["name"] for c in api.list("IngressClass")]
     if of and of not in there:
         why = f"kindlab why ingress/{name} -n {namespace}"
         found.notes.insert(0, f"There is no IngressClass {of}: no controller serves this Ingress ({why}).")
@@ -111,10 +112,13 @@ def _route(provider: Provider, api: Api, namespace: str, name: str) -> Found:
     return _through(doors, [(way.host, way.path, secured) for way in httproute.ways(route)])
 
 
-def _closed(kind: str, name: str, namespace: str) -> Problem:
+def _closed(kind: str, name: str, namespace: str, only: str = "") -> Problem:
+    """`only`: the one scheme that its annotations open it for."""
     return Problem(
         f"No port of this machine leads to the controller of {kind} {name}.",
-        "The cluster's HTTP ports are not open here.",
+        f"Its annotations open it for {only} only, and the cluster's {only} port is not open here."
+        if only
+        else "The cluster's HTTP ports are not open here.",
         f"kindlab status says why; inside the cluster it may work: kindlab why {kind.lower()}/{name} -n {namespace}",
     )
 

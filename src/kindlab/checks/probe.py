@@ -40,6 +40,8 @@ class Reply:
     code: int
     body: str
     exit: int
+    location: str = ""
+    """The URL a redirect leads to."""
 
     @property
     def ok(self) -> bool:
@@ -115,7 +117,8 @@ class Probe:
         without any answer, or two that timed out, the rest is not sent: nobody waits for what is already known.
         `timeout`: seconds to connect; an answer may take twice that."""
         curl = (
-            f"-s --connect-timeout {timeout:g} -m {2 * timeout:g} {options} -w '\\n%{{http_code}}' {shlex.quote(url)}"
+            f"-s --connect-timeout {timeout:g} -m {2 * timeout:g} {options} -w '\\n%{{http_code}} %{{redirect_url}}' "
+            f"{shlex.quote(url)}"
         )
         script = (
             f"bad=0; i=0; while [ $i -lt {count} ] && [ $bad -lt 3 ]; do i=$((i+1)); "
@@ -135,12 +138,13 @@ class Probe:
         return Replies(replies)
 
     def addresses(self, name: str) -> list[str]:
-        """The IPv4 addresses a name resolves to inside the cluster, sorted; none when it does not resolve. Raises
-        CouldNotGrade when the probe cannot ask."""
-        result = self.host.run("getent ahostsv4 %s", name)
+        """The addresses of both families a name resolves to inside the cluster, sorted, IPv4 first; none when it does
+        not resolve. Raises CouldNotGrade when the probe cannot ask."""
+        result = self.host.run("getent ahosts %s", name)
         if result.rc not in (0, 2):  # 2: there is no such name
             raise CouldNotGrade(f"the probe could not resolve {name}: {result.stderr.strip() or f'exit {result.rc}'}")
-        return sorted({line.split()[0] for line in result.stdout.splitlines() if line.strip()})
+        found = {line.split()[0] for line in result.stdout.splitlines() if line.strip()}
+        return sorted(found, key=lambda address: (":" in address, address))
 
 
 def _parts(output: str) -> list[tuple[str, int]]:
@@ -157,8 +161,9 @@ def _parts(output: str) -> list[tuple[str, int]]:
 
 def _reply(part: tuple[str, int]) -> Reply:
     text, code = part
-    body, _, status = text.rstrip("\n").rpartition("\n")
-    return Reply(int(status) if status.isdigit() else 0, body, code)
+    body, _, last = text.rstrip("\n").rpartition("\n")
+    status, _, location = last.partition(" ")
+    return Reply(int(status) if status.isdigit() else 0, body, code, location)
 
 
 def _is_ready(pod: Obj) -> bool:

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 
 from kindlab.api import Api, Obj
 from kindlab.errors import UsageProblem
-from kindlab.trace import httproute, ingress, service
+from kindlab.trace import annotated, httproute, ingress, ingressclass, rules, service
 from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 
 DOMAIN = "cluster.local"
+REALLY_NEAR = 0.8
+"""difflib's ratio of a host to one that may be meant: long names share a domain, and so much by chance."""
 HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -85,19 +87,26 @@ def _addresses(found: Obj) -> list[str]:
 
 
 def _by_rule(api: Api, namespace: str, host: str, where: str, url: str, *, tls: bool) -> Trace:
-    """The Ingress, else the HTTPRoute, that takes a host and a path; its own namespace's first."""
-    every = sorted(api.list("Ingress"), key=lambda i: i["metadata"]["namespace"] != namespace)
+    """The Ingress, else the HTTPRoute, that takes a host and a path; those open for the scheme first, then those of
+    the namespace."""
+    runs, scheme = ingressclass.controllers(api), "https" if tls else "http"
+
+    def far(one: Obj) -> tuple[bool, bool]:
+        opened = annotated.schemes(one, runs.get(ingressclass.named(one), ""))
+        return scheme not in opened, one["metadata"]["namespace"] != namespace
+
+    every = sorted(api.list("Ingress"), key=far)
     for exact in (True, False):  # a default backend takes what no rule does
         for found in every:
-            route = ingress.match(list(ingress.routes(found)), host, where)
+            route = rules.match(list(rules.routes(found)), host, where)
             if route is not None and bool(route.path) == exact:
                 meta = found["metadata"]
                 return ingress.trace(api, meta["namespace"], meta["name"], host=host, where=where, tls=tls)
         if exact and (taken := httproute.find(api, namespace, host, where)) is not None:
             meta = taken["metadata"]
             return httproute.trace(api, meta["namespace"], meta["name"], host=host, where=where, tls=tls)
-    hosts = sorted({r.host for i in every for r in ingress.routes(i) if r.host} | httproute.hosts(api))
-    near = difflib.get_close_matches(host, hosts, n=1)
+    hosts = sorted({r.host for i in every for r in rules.routes(i) if r.host} | httproute.hosts(api))
+    near = difflib.get_close_matches(host, hosts, n=1, cutoff=REALLY_NEAR)
     known = (
         f"; did you mean {near[0]}?"
         if near and near[0] != host
@@ -105,5 +114,12 @@ def _by_rule(api: Api, namespace: str, host: str, where: str, url: str, *, tls: 
     )
     path = Trace(url, namespace)
     what = "no Ingress and no HTTPRoute has" if httproute.served(api) else "no Ingress has"
-    path.fail("Rule", f"{what} a rule for {host}{where}{known}", "kubectl get ingress -A")
+    labels = host.split(".")
+    if len(labels) == 2:  # meant as the name of a Service, perhaps
+        known += f"; and there is no namespace {labels[1]}, in which a Service {labels[0]} could be"
+    path.fail(
+        "Rule",
+        f"{what} a rule for {host}{where}{known}",
+        "kubectl get namespaces" if len(labels) == 2 else "kubectl get ingress -A",
+    )
     return path

@@ -5,6 +5,7 @@ Traffic decides. Policies are read to say why nothing came back, never to call b
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
@@ -52,13 +53,15 @@ def ask(api: Api, service: Obj, port: Obj, endpoints: list[Endpoint], client: Cl
         if not port["port"]:
             path.ok("Answer", "the Service names no port: not tried")
             return
-        replies = client.get_many(f"http://{name}:{port['port']}/", count=REQUESTS)
-        refusal = refused(api, client, meta["namespace"], endpoints)
+        for over, option in client.families(addresses).items():
+            replies = client.get_many(f"http://{name}:{port['port']}/", count=REQUESTS, options=option)
+            refusal = refused(api, client, meta["namespace"], endpoints)
+            if not judge_policy(replies, refusal, client, path):
+                return
+            if not judge_answer(replies, service, port, host, path, over):
+                return
     except CouldNotGrade as error:
         path.fail("Client", str(error), f"kubectl describe pod {client.pod} -n {client.namespace}")
-        return
-    if judge_policy(replies, refusal, client, path):
-        judge_answer(replies, service, port, host, path)
 
 
 def _no_name(api: Api, name: str, client: Client, path: Trace) -> None:
@@ -118,16 +121,18 @@ def judge_policy(replies: Replies, refusal: Refusal | None, client: Client, path
     return False
 
 
-def judge_answer(replies: Replies, service: Obj, port: Obj, host: str, path: Trace) -> None:
-    """The hop Answer from what came back through the Service."""
+def judge_answer(replies: Replies, service: Obj, port: Obj, host: str, path: Trace, over: str) -> bool:
+    """Add the hop Answer from what came back through the Service; False when it is broken. `over`: words for the IP
+    family that was asked by."""
     name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
     number = port["port"]
     broken = [r for r in replies if r.exit and r.exit not in (52, 56)]
     if not broken:
-        path.ok("Answer", f"port {number} answered {len(replies)} of {len(replies)} requests")
-        return
+        evidence = f"port {number} answered {len(replies)} of {len(replies)} requests{over}"
+        path.ok("Answer", evidence + redirect(replies, namespace))
+        return True
     target = port.get("targetPort", number)
-    why = f"{len(broken)} of {len(replies)} connections to {host}:{number} failed: {broken[0]}"
+    why = f"{len(broken)} of {len(replies)} connections to {host}:{number}{over} failed: {broken[0]}"
     if any(r.exit == 7 for r in broken):
         some = "some Pods do not listen" if len(broken) < len(replies) else "nothing listens"
         if service["spec"].get("clusterIP") == "None":
@@ -141,3 +146,10 @@ def judge_answer(replies: Replies, service: Obj, port: Obj, host: str, path: Tra
     else:
         then = f"kubectl get endpointslices -n {namespace} -l {SERVICE_LABEL}={name} -o wide"
     path.fail("Answer", why, then)
+    return False
+
+
+def redirect(replies: Replies, namespace: str) -> str:
+    """Where redirects lead and how to follow them, in a clause; "" when there is none."""
+    to = next((r.location for r in replies if r.location), "")
+    return f"; a redirect to {to}: kindlab why {shlex.quote(to)} -n {namespace}" if to else ""

@@ -66,6 +66,13 @@ class Client(Probe):
             replies.append(self._wget(url, timeout))
         return Replies(replies)
 
+    def families(self, addresses: list[str]) -> dict[str, str]:
+        """Words for each IP family of a name's addresses -> the option that asks by it; one without words or option
+        where there is no choice: a name of one family, or a Pod without curl."""
+        if len({":" in address for address in addresses}) < 2 or not (self.pod == PROBE or self._has("curl")):
+            return {"": ""}
+        return {" over IPv4": "-4", " over IPv6": "-6"}
+
     def _has(self, command: str) -> bool:
         return bool(self.host.run(f"command -v {command}").rc == 0)
 

@@ -29,6 +29,8 @@ class Door:
     http: int
     https: int
     pod: str
+    controller: str
+    """The name an IngressClass or GatewayClass calls it by."""
 
     def __str__(self) -> str:
         return f"Service {self.service} in namespace {self.namespace}"
@@ -62,7 +64,7 @@ def find(api: Api, controller: str) -> Door | None:
         meta = service["metadata"]
         ready = [p for p in api.list("Pod", meta["namespace"], labels=_selector(service)) if is_ready(p)]
         pod = ready[0]["metadata"]["name"] if ready else ""
-        return Door(meta["namespace"], meta["name"], service["spec"]["clusterIP"], 80, 443, pod)
+        return Door(meta["namespace"], meta["name"], service["spec"]["clusterIP"], 80, 443, pod, controller)
     return None
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.trace import controller, gateway, ingress, service
+from kindlab.trace.answer import redirect
 from kindlab.trace.client import Client
 from kindlab.trace.gateway import GROUP, NEXT
 from kindlab.trace.hops import Trace
@@ -286,7 +287,7 @@ def _answer(
         bad = next((r for r in replies if r.exit or r.code >= 500 or r.code == 404), None)
         shown = f"{url} through Gateway: {ingress.summary(replies)}"
         if bad is None:
-            part.ok("Answer", shown)
+            part.ok("Answer", shown + redirect(replies, client.namespace))
             return True
         refusals = [ingress.refused(api, door, one) for one in found]
         held = ingress.kept_in(api, client, door) if bad.exit and not any(refusals) else None

@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
 from kindlab.checks.probe import REFUSED, Replies, Reply
 from kindlab.checks.verdict import CouldNotGrade
-from kindlab.trace import certificate, controller, service
+from kindlab.trace import annotated, certificate, controller, ingressclass, rivals, service
+from kindlab.trace.answer import redirect
 from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 from kindlab.trace.policy import Policies, Refusal
+from kindlab.trace.rules import Route, described, match, routes
 
-LEGACY_CLASS = "kubernetes.io/ingress.class"
-DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 REQUESTS = 8
 """A route: most of what can differ between endpoints was seen on the way to the Service."""
-
-
-@dataclass(frozen=True)
-class Route:
-    """One path of one rule, or (`path` "") the default backend. `host` "" is every host."""
-
-    host: str
-    path: str
-    kind: str
-    backend: Obj
-
-    def __str__(self) -> str:
-        return f"{self.host or '*'}{self.path}" if self.path else "default backend"
-
-    @property
-    def example(self) -> tuple[str, str]:
-        """A (host, path) that takes this route."""
-        return self.host.replace("*", "any") or "localhost", self.path or "/"
 
 
 def trace(
@@ -63,9 +43,12 @@ def trace(
         )
         return path
     every = list(routes(ingress))
-    path.ok("Ingress", f"{len(every)} route{'s' * (len(every) != 1)}: {'; '.join(_described(r) for r in every[:6])}")
-    door = _controller(api, ingress, path)
+    path.ok("Ingress", f"{len(every)} route{'s' * (len(every) != 1)}: {'; '.join(described(r) for r in every[:6])}")
+    door = ingressclass.serving(api, ingress, path)
     if door is None:
+        return path
+    _foreign(ingress, door, path)
+    if not _entry_point(ingress, door, path, host, where, tls):
         return path
     chosen = every
     if host is not None:
@@ -77,7 +60,7 @@ def trace(
                 f"kubectl describe ingress {name} -n {namespace}",
             )
             return path
-        path.ok("Rule", f"{host}{where} takes {_described(best)}")
+        path.ok("Rule", f"{host}{where} takes {described(best)}")
         chosen = [best]
     if not _certificates(api, ingress, chosen, path):
         return path
@@ -89,86 +72,40 @@ def trace(
     return path
 
 
-def routes(ingress: Obj) -> Iterator[Route]:
-    spec = ingress["spec"]
-    for rule in spec.get("rules") or ():
-        for one in (rule.get("http") or {}).get("paths") or ():
-            yield Route(rule.get("host") or "", one.get("path") or "/", one.get("pathType", ""), one["backend"])
-    if spec.get("defaultBackend"):
-        yield Route("", "", "", spec["defaultBackend"])
-
-
-def match(every: list[Route], host: str, where: str) -> Route | None:
-    """The route a request takes, by the specification: the exact host before a wildcard before none, then an exact
-    path, then the longest prefix, element by element; the default backend last."""
-    best: tuple[int, int, int] | None = None
-    found = None
-    for route in every:
-        fits = _fits(route, host, where)
-        if fits and (best is None or fits > best):
-            best, found = fits, route
-    return found
-
-
-def _fits(route: Route, host: str, where: str) -> tuple[int, int, int] | None:
-    if not route.path:
-        return (-1, 0, 0)
-    if route.host and not certificate.covers(route.host, host):
-        return None
-    rank = 0 if not route.host else 1 if route.host.startswith("*.") else 2
-    if route.kind == "Exact":
-        return (rank, 1, len(route.path)) if where == route.path else None
-    elements = [e for e in route.path.split("/") if e]
-    asked = [e for e in where.split("/") if e]
-    return (rank, 0, len(elements)) if asked[: len(elements)] == elements else None
-
-
-def _described(route: Route) -> str:
-    target = route.backend.get("service")
-    if target is None:
-        return f"{route} -> {(route.backend.get('resource') or {}).get('kind', 'a resource')}"
-    port = target["port"].get("number") or target["port"].get("name")
-    return f"{route} ({route.kind}) -> {target['name']}:{port}" if route.path else f"{route} -> {target['name']}:{port}"
-
-
-def _controller(api: Api, ingress: Obj, path: Trace) -> controller.Door | None:
+def _foreign(ingress: Obj, door: controller.Door, path: Trace) -> None:
+    """The hop Annotations, where some are for nobody here: nothing is broken by them, and nothing done."""
+    found = annotated.foreign(ingress, door.controller)
+    if not found:
+        return
     meta = ingress["metadata"]
-    name, namespace = meta["name"], meta["namespace"]
-    classes = api.list("IngressClass")
-    there = ", ".join(c["metadata"]["name"] for c in classes) or "none"
-    wanted = ingress["spec"].get("ingressClassName") or (meta.get("annotations") or {}).get(LEGACY_CLASS)
-    if not wanted:
+    told = "; ".join(
+        f"annotation {name} is for another controller ({whose}) and has no effect here" for name, whose in found
+    )
+    away = " ".join(f"{name}-" for name, _ in found)
+    path.ok("Annotations", f"{told}; to remove: kubectl annotate ingress {meta['name']} -n {meta['namespace']} {away}")
+
+
+def _entry_point(
+    ingress: Obj, door: controller.Door, path: Trace, host: str | None, where: str, tls: bool | None
+) -> bool:
+    """Add the hop Entry point where annotations close http or https; False when it is the one that is asked for."""
+    opened = annotated.schemes(ingress, door.controller)
+    if opened == annotated.BOTH:
+        return True
+    meta, only = ingress["metadata"], " and ".join(sorted(opened)) or "neither http nor https"
+    said = f"its annotations ({annotated.TRAEFIK}router...) open it for {only} only"
+    look = f"kubectl describe ingress {meta['name']} -n {meta['namespace']}"
+    asked = None if tls is None else "https" if tls else "http"
+    if not opened:
+        path.fail("Entry point", f"{said}: an entry point without TLS takes no router with TLS", look)
+        return False
+    if asked is not None and asked not in opened:
         path.fail(
-            "IngressClass",
-            "the Ingress names no class, and none was the default when it was made: no controller serves it; "
-            f"the classes there are: {there}",
-            f"set spec.ingressClassName, then: kubectl get ingress {name} -n {namespace}",
+            "Entry point", f"{said}, not for {asked}", f"kindlab why {only}://{host}{where} -n {meta['namespace']}"
         )
-        return None
-    found = next((c for c in classes if c["metadata"]["name"] == wanted), None)
-    if found is None:
-        path.fail(
-            "IngressClass", f"there is no IngressClass {wanted}; there are: {there}", "kubectl get ingressclasses"
-        )
-        return None
-    runs = found["spec"].get("controller", "")
-    door = controller.find(api, runs)
-    if door is None:
-        path.fail(
-            "Controller",
-            f"class {wanted} is served by {runs}, and no controller of that name was found running",
-            "kubectl get pods -A | grep -i ingress",
-        )
-        return None
-    if not door.ready:
-        path.fail(
-            "Controller",
-            f"the controller of class {wanted}, {door}, has no ready Pod",
-            f"kubectl get pods -n {door.namespace}",
-        )
-        return None
-    path.ok("IngressClass", f"{wanted}, served by {door}")
-    return door
+        return False
+    path.ok("Entry point", said)
+    return True
 
 
 def _certificates(api: Api, ingress: Obj, chosen: list[Route], path: Trace) -> bool:
@@ -227,13 +164,21 @@ def _route(
     host, where, tls = asked
     example, below = route.example
     host, where = host or example, where if host else below
-    secured = bool(ingress["spec"].get("tls")) if tls is None else tls
+    opened = annotated.schemes(ingress, door.controller)
+    secured = (
+        tls if tls is not None else "https" in opened and ("http" not in opened or bool(ingress["spec"].get("tls")))
+    )
     url = f"http{'s' if secured else ''}://{host}{where}"
     try:
         replies = door.ask(client, host, where, secured, count=REQUESTS)
+        if found is not None and not any(r.exit for r in replies):
+            got = rivals.Asked(door.controller, "https" if secured else "http", host, where, replies)
+            if not rivals.judge(api, ingress, route, found.service, found.port["port"], got, client, part):
+                return False
         bad = next((r for r in replies if r.exit or r.code >= 500 or r.code == 404), None)
         if bad is None:
-            part.ok("Answer", f"{url} through the controller: {summary(replies)}")
+            evidence = f"{url} through the controller: {summary(replies)}"
+            part.ok("Answer", evidence + redirect(replies, namespace))
             return True
         refusal = refused(api, door, found) if found else None
         held = kept_in(api, client, door) if bad.exit and not refusal else None

@@ -75,6 +75,8 @@ def follow(
             f"kubectl describe service {name} -n {namespace}",
         )
         return None
+    if port is None and len(spec.get("ports") or ()) > 1:
+        path.ok("Service port", _one_of(service, chosen))
     if spec.get("selector"):
         if not _pods(api, namespace, service, path):
             return None
@@ -182,6 +184,16 @@ def _port(spec: Obj, wanted: int | str | None) -> Obj | None:
     if wanted is None:
         return ports[0] if ports else None
     return next((p for p in ports if wanted in (p["port"], p.get("name"))), None)
+
+
+def _one_of(service: Obj, chosen: Obj) -> str:
+    """That one port of several is looked at, and how to look at another."""
+    meta, ports = service["metadata"], service["spec"]["ports"]
+    another = next((p for p in ports if p["port"] != chosen["port"]), chosen)
+    shown = f"{chosen['port']} ({chosen['name']}), the first of {len(ports)}"
+    if another is chosen:  # one number, several protocols
+        return shown
+    return f"{shown}; another: kindlab why svc/{meta['name']}:{another['port']} -n {meta['namespace']}"
 
 
 def _describe(service: Obj) -> str:
