@@ -77,9 +77,15 @@ def _ingress(provider: Provider, api: Api, namespace: str, name: str) -> Found:
     ingress = _get(api, "Ingress", name, namespace)
     of, there = ingressclass.named(ingress), ingressclass.controllers(api)
     opened = annotated.schemes(ingress, there.get(of, ""))
+    if not opened:
+        raise Problem(
+            f"Ingress {name} cannot be opened.",
+            "Its annotations ask for TLS, and for an entry point without TLS only: no request takes it.",
+            f"kindlab why ingress/{name} -n {namespace}",
+        )
     doors = {s: door for s, door in provider.ingress_urls(api, ingress).items() if s in opened}
     if not doors:
-        raise _closed("Ingress", name, namespace, "" if opened == annotated.BOTH else " and ".join(opened))
+        raise _closed("Ingress", name, namespace, "" if opened == annotated.BOTH else min(opened))
     secured = {host for entry in ingress["spec"].get("tls") or () for host in entry.get("hosts") or ("",)}
     ways = [
         (route.host, route.path or "/", bool({"", route.host} & secured) and "https" in doors)

@@ -168,6 +168,29 @@ def test_addresses_are_followed_too(live: LiveLab, url: str) -> None:
     assert (other.namespace, other.broken) == (live.namespace, None)
 
 
+def test_one_port_of_several_is_told_as_such(live: LiveLab) -> None:
+    ports = [{"name": "http", "port": 80, "targetPort": 8080}, {"name": "metrics", "port": 9090, "targetPort": 9}]
+    put(live, service(ports=ports), deployment())
+    path = why(live)
+    assert path.broken is None
+    told = next(h.evidence for h in path.hops if h.name == "Service port")
+    assert told == f"80 (http), the first of 2; another: kindlab why svc/web:9090 -n {live.namespace}"
+    other = why(live, "svc/web:9090")
+    assert "Service port" not in names(other)
+    assert broken(other)[0] == "Answer"
+
+
+def test_a_redirect_is_told_with_where_it_leads(live: LiveLab) -> None:
+    conf = "server { listen 8080; return 301 https://example.org/new; }"
+    start = f"echo '{conf}' > /etc/nginx/conf.d/default.conf; exec nginx -g 'daemon off;'"
+    probe = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
+    put(live, service(), deployment(image="nginx:1.27", args=["sh", "-c", start], readinessProbe=probe))
+    path = why(live, "http://web/old")
+    assert path.broken is None
+    to = "https://example.org/new"
+    assert path.hops[-1].evidence.endswith(f"requests; a redirect to {to}: kindlab why {to} -n {live.namespace}")
+
+
 def test_an_external_name_is_an_alias(live: LiveLab) -> None:
     alias = {"type": "ExternalName", "externalName": "example.org"}
     put(live, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": alias})

@@ -119,6 +119,22 @@ def test_an_ingress_is_asked_by_the_scheme_it_is_open_for(live: LiveLab, point: 
     assert wrong.broken.next == f"kindlab why {scheme}://{host(live)}/deep -n {live.namespace}"
 
 
+def test_the_certificate_of_an_ingress_that_is_closed_for_https_breaks_nothing(live: LiveLab) -> None:
+    put(live, service(), deployment(), annotated(ingress(live, tls="none"), **{f"{ROUTER}entrypoints": "web"}))
+    served(live)
+    path = why(live, "ingress/shop")
+    assert path.broken is None
+    assert hop(path, "Answer").startswith("http://")
+
+
+def test_an_ingress_whose_annotations_open_nothing(live: LiveLab) -> None:
+    shut = {f"{ROUTER}entrypoints": "web", f"{ROUTER}tls": "true"}
+    put(live, service(), deployment(), annotated(ingress(live), **shut))
+    found, evidence = broken(why(live, "ingress/shop"))
+    assert found == "Entry point"
+    assert evidence.endswith("neither http nor https: an entry point without TLS takes no router with TLS")
+
+
 def test_a_redirect_is_told_with_where_it_leads(live: LiveLab) -> None:
     put(live, service(), deployment(), annotated(ingress(live), **{f"{ROUTER}middlewares": "redirect-to-https@file"}))
     served(live)

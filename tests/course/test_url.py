@@ -15,6 +15,7 @@ from tests.course.test_trace_ingress import ingress
 from kindlab import urls
 from kindlab.checks.live import LiveLab
 from kindlab.clusters.pocket import Pocket
+from kindlab.errors import Problem
 
 
 def opened(url: str, host: str = "") -> str:
@@ -91,7 +92,7 @@ def test_an_ingress_is_opened_by_its_url(tmp_path_factory: pytest.TempPathFactor
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KINDLAB_HOME", str(tmp_path_factory.mktemp("urls")))
         patch.delenv("KINDLAB_HTTP_PORT", raising=False)
-        cluster = Pocket("urls", http_port=free_port(), https_port=0)
+        cluster = Pocket("urls", http_port=free_port(), https_port=free_port())
         try:
             api = cluster.up(lambda text: None).api()
             LiveLab(api, "traefik").settled("traefik")
@@ -114,6 +115,22 @@ def test_an_ingress_is_opened_by_its_url(tmp_path_factory: pytest.TempPathFactor
             assert found.urls[0].startswith("http://shop.default.example:")
             assert "--resolve shop.default.example:" in note
             assert opened(url + "hostname", host="shop.default.example") in live.pods("app=web").names
+            for point, name in (("web", "open"), ("websecure", "secure")):
+                kept = ingress(live, tls="shop-tls" if name == "open" else "", host="shop.localhost")
+                entry = {"traefik.ingress.kubernetes.io/router.entrypoints": point}
+                put(live, {**kept, "metadata": {"name": name, "annotations": entry}})
+            [plain] = urls.for_target(cluster, api, "default", "ingress/open").urls
+            assert plain.startswith("http://shop.localhost")
+            [locked] = urls.for_target(cluster, api, "default", "ingress/secure").urls
+            assert locked.startswith("https://shop.localhost")
+            patch.setattr(cluster, "ingress_urls", lambda api, ingress: {"http": "http://127.0.0.1:8080"})
+            with pytest.raises(Problem, match="open it for https only, and the cluster's https port is not open here"):
+                urls.for_target(cluster, api, "default", "ingress/secure")
+            neither = {**entry, "traefik.ingress.kubernetes.io/router.tls": "true"}
+            neither["traefik.ingress.kubernetes.io/router.entrypoints"] = "web"
+            put(live, {**ingress(live), "metadata": {"name": "neither", "annotations": neither}})
+            with pytest.raises(Problem, match="an entry point without TLS only"):
+                urls.for_target(cluster, api, "default", "ingress/neither")
             put(live, {**ingress(live, host=None, ingressClassName="nginx"), "metadata": {"name": "classless"}})
             [note] = urls.for_target(cluster, api, "default", "ingress/classless").notes
             assert note.startswith("There is no IngressClass nginx: no controller serves this Ingress")

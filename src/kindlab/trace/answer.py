@@ -151,5 +151,5 @@ def judge_answer(replies: Replies, service: Obj, port: Obj, host: str, path: Tra
 
 def redirect(replies: Replies, namespace: str) -> str:
     """Where redirects lead and how to follow them, in a clause; "" when there is none."""
-    to = next((r.location for r in replies if r.location), "")
+    to = next((r.location for r in replies if r.location and r.location.isprintable()), "")
     return f"; a redirect to {to}: kindlab why {shlex.quote(to)} -n {namespace}" if to else ""

@@ -62,7 +62,7 @@ def trace(
             return path
         path.ok("Rule", f"{host}{where} takes {described(best)}")
         chosen = [best]
-    if not _certificates(api, ingress, chosen, path):
+    if "https" in annotated.schemes(ingress, door.controller) and not _certificates(api, ingress, chosen, path):
         return path
     client = Client(api, namespace)
     followed: dict[tuple[str, str | int], service.Found | None] = {}
@@ -92,12 +92,15 @@ def _entry_point(
     opened = annotated.schemes(ingress, door.controller)
     if opened == annotated.BOTH:
         return True
-    meta, only = ingress["metadata"], " and ".join(sorted(opened)) or "neither http nor https"
-    said = f"its annotations ({annotated.TRAEFIK}router...) open it for {only} only"
+    meta, only = ingress["metadata"], next(iter(opened), "")
+    given = f"its annotations ({annotated.TRAEFIK}router...) open it for"
+    said = f"{given} {only} only"
     look = f"kubectl describe ingress {meta['name']} -n {meta['namespace']}"
     asked = None if tls is None else "https" if tls else "http"
     if not opened:
-        path.fail("Entry point", f"{said}: an entry point without TLS takes no router with TLS", look)
+        path.fail(
+            "Entry point", f"{given} neither http nor https: an entry point without TLS takes no router with TLS", look
+        )
         return False
     if asked is not None and asked not in opened:
         path.fail(
