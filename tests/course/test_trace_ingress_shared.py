@@ -55,6 +55,16 @@ def test_annotations_for_another_controller_are_told_and_break_nothing(live: Liv
     )
 
 
+def test_annotations_for_several_other_controllers_are_told_together(live: LiveLab) -> None:
+    both = ["nginx.ingress.kubernetes.io/rewrite-target", "nginx.ingress.kubernetes.io/ssl-redirect"]
+    put(live, annotated(ingress(live), **dict.fromkeys([*both, "haproxy.org/path-rewrite"], "/")))
+    told = hop(why(live, "ingress/shop"), "Annotations")
+    assert told.startswith("annotation haproxy.org/path-rewrite is for another controller (HAProxy's ")
+    assert (
+        f"; annotations {', '.join(both)} are for another controller (ingress-nginx) and have no effect here;" in told
+    )
+
+
 def test_two_ingresses_that_claim_the_same(live: LiveLab, elsewhere: LiveLab) -> None:
     put(live, service(), deployment(), ingress(live))
     served(live)
@@ -150,7 +160,7 @@ def test_a_name_in_a_namespace_that_is_not_there(live: LiveLab) -> None:
     path = why(live, "http://web.nowhere")
     found, evidence = broken(path)
     assert found == "Rule"
-    assert evidence.endswith("there is no namespace nowhere, in which a Service web could be")
+    assert ", and there is no namespace nowhere, in which a Service web could be; hosts with rules: " in evidence
     assert "did you mean" not in evidence
     assert path.broken is not None
     assert path.broken.next == "kubectl get namespaces"

@@ -116,7 +116,7 @@ def _by_rule(api: Api, namespace: str, host: str, where: str, url: str, *, tls: 
     what = "no Ingress and no HTTPRoute has" if httproute.served(api) else "no Ingress has"
     labels = host.split(".")
     if len(labels) == 2:  # meant as the name of a Service, perhaps
-        known += f"; and there is no namespace {labels[1]}, in which a Service {labels[0]} could be"
+        known = f", and there is no namespace {labels[1]}, in which a Service {labels[0]} could be{known}"
     path.fail(
         "Rule",
         f"{what} a rule for {host}{where}{known}",

@@ -79,10 +79,16 @@ def _foreign(ingress: Obj, door: controller.Door, path: Trace) -> None:
         return
     meta = ingress["metadata"]
     told = "; ".join(
-        f"annotation {name} is for another controller ({whose}) and has no effect here" for name, whose in found
+        _without_effect([n for n, of in found if of == whose], whose) for whose in dict.fromkeys(of for _, of in found)
     )
     away = " ".join(f"{name}-" for name, _ in found)
     path.ok("Annotations", f"{told}; to remove: kubectl annotate ingress {meta['name']} -n {meta['namespace']} {away}")
+
+
+def _without_effect(names: list[str], whose: str) -> str:
+    one = len(names) == 1
+    what = f"annotation{'' if one else 's'} {', '.join(names)} {'is' if one else 'are'}"
+    return f"{what} for another controller ({whose}) and {'has' if one else 'have'} no effect here"
 
 
 def _entry_point(
