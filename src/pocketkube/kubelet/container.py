@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pocketkube.clock import Clock
+from pocketkube.kubelet.cpu import Cpu, Pids
 from pocketkube.kubelet.filesystem import FileSystem
 from pocketkube.kubelet.logs import Log, Output
 from pocketkube.kubelet.process import DEFAULT_PATH, PidNamespace, Process
@@ -73,6 +74,8 @@ class Container:
         clock: Clock,
         attempt: int = 0,
         on_exit: Callable[[], None] = lambda: None,
+        cpu: Cpu | None = None,
+        pids: Pids | None = None,
     ) -> None:
         self.config = config
         self.id = f"containerd://{secrets.token_hex(32)}"
@@ -92,7 +95,13 @@ class Container:
         self.stdin: Channel | None = Channel() if config.stdin else None
         self.terminal: Terminal | None = None
         self.namespace = PidNamespace(
-            fs=fs, net=net, commands=config.image.commands, clock=clock, hostname=config.hostname
+            fs=fs,
+            net=net,
+            commands=config.image.commands,
+            clock=clock,
+            hostname=config.hostname,
+            cpu=cpu,
+            pids=pids,
         )
         self.namespace.services = config.services
         self.init: Process | None = None

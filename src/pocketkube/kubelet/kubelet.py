@@ -19,6 +19,7 @@ from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.errors import Conflict, NotFound, StatusError
 from pocketkube.ipam import PodAddresses
+from pocketkube.kubelet.cpu import Cpu
 from pocketkube.kubelet.filesystem import Tree
 from pocketkube.kubelet.filesystem.host import remove_folder
 from pocketkube.kubelet.node import RENEW_SECONDS, NodeAgent
@@ -68,6 +69,7 @@ class Kubelet:
         self.zone = client.registry.zone
         self.upstream_dns = OUTSIDE_IPV6 if ":" in node_ips[0] else OUTSIDE
         self.addresses = [PodAddresses(cidr) for cidr in pod_cidrs]
+        self.cpu = Cpu()
         self.host_trees: dict[Path, Tree] = {}
         self.node = NodeAgent(
             client,

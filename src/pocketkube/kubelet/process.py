@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pocketkube.clock import Clock
+from pocketkube.kubelet.cpu import Cpu, Pids
 from pocketkube.kubelet.filesystem.rootfs import command_in
 from pocketkube.kubelet.filesystem.tree import FILE
 
@@ -73,6 +74,8 @@ class PidNamespace:
         commands: Mapping[str, Command],
         clock: Clock,
         hostname: str = "localhost",
+        cpu: Cpu | None = None,
+        pids: Pids | None = None,
     ) -> None:
         self.fs = fs
         self.net = net
@@ -80,6 +83,8 @@ class PidNamespace:
         """Absolute path of each built-in program -> its code."""
         self.clock = clock
         self.hostname = hostname
+        self.cpu = cpu or Cpu()
+        self.pids = pids or Pids()
         self.processes: dict[int, Process] = {}
         fs.attach(self)
         self.services: Mapping[str, Any] = {}
@@ -131,7 +136,11 @@ class PidNamespace:
         groups: tuple[int, ...] = (),
         program: str = "",
     ) -> Process:
-        """Start a process as a task. `fds` maps 0, 1, 2 (and more) to readable/writable objects."""
+        """Start a process as a task. `fds` maps 0, 1, 2 (and more) to readable/writable objects.
+
+        Raises BlockingIOError when the pod has too many.
+        """
+        self.pids.fork()
         pid = self._next_pid
         self._next_pid += 1
         process = Process(self, pid, argv, env=env, cwd=cwd, fds=fds or {}, parent=parent, uid=uid, gid=gid)
@@ -147,6 +156,7 @@ class PidNamespace:
 
     def reap(self, process: Process) -> None:
         self.processes.pop(process.pid, None)
+        self.pids.exit()
         if process.pid == 1:
             for other in tuple(self.processes.values()):
                 other.signal(signal.SIGKILL)
@@ -255,6 +265,7 @@ class Process:
         fds: dict[int, Any] | None = None,
     ) -> Process:
         """Start a child: the program argv names (raises FileNotFoundError, PermissionError, OSError), or `main`.
+        Raises BlockingIOError when the pod has too many processes.
 
         What is not given is inherited; given `fds` are laid over the inherited ones, None closes one.
         """
@@ -315,7 +326,7 @@ class Process:
     async def live(self, main: Command) -> None:
         """The process's task: runs the program to its end and reaps it."""
         try:
-            code = await main(self)
+            code = await self.namespace.cpu.run(main(self))
         except ProcessExit as left:
             code = left.code
         except asyncio.CancelledError:

@@ -120,6 +120,8 @@ class Starter:
             clock=self._kubelet.clock,
             attempt=slot.restarts + 1,
             on_exit=self._wake,
+            cpu=self._kubelet.cpu,
+            pids=self._sandbox.pids,
         )
         slot.forget_probes()
         slot.take(container)

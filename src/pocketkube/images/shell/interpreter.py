@@ -99,9 +99,15 @@ class Shell(Launcher):
             if number < len(commands) - 1:
                 following, fds[1] = pipe()
                 following.hold()
-            children.append(self.spawn(command, fds))
-            if source is not None:
-                source.release()
+            try:
+                children.append(self.spawn(command, fds))
+            except ShellFailure:
+                if following is not None:
+                    following.release()
+                raise
+            finally:
+                if source is not None:
+                    source.release()
             source = following
         statuses = [await child.wait() for child in children]
         if "pipefail" in self.options:
@@ -206,7 +212,10 @@ class Shell(Launcher):
                 process.on_signal(signal.SIGQUIT, None)
             return await shell.life(lambda: shell.run(node, tested=tested, final=True))
 
-        return self.process.spawn(list(self.process.argv), main=main, fds=fds)
+        try:
+            return self.process.spawn(list(self.process.argv), main=main, fds=fds)
+        except BlockingIOError as error:
+            raise ShellFailure(f"can't fork: {reason(error)}") from None
 
     async def substitute(self, body: syntax.Sequence) -> str:
         """The output of `$(...)` without the newlines at its end."""

@@ -82,6 +82,8 @@ class Launcher(Core):
             hold(stream)
         try:
             child = self.process.spawn(argv, env=environment, fds=opened)
+        except BlockingIOError as error:
+            raise ShellFailure(f"can't fork: {reason(error)}") from None
         except OSError as error:
             saved = self.lay({number: stream for number, stream in opened.items() if number == 2})
             status = await self.not_started(argv[0], error)

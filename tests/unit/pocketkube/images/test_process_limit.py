@@ -1,0 +1,75 @@
+"""Attacks by processes: a pod has a number of them, and those it has take turns, so that others are served."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from pocketkube.kubelet.cpu import POD_PIDS
+
+CANNOT = "sh: can't fork: Resource temporarily unavailable\n"
+UNENDING = "while :; do :; done"
+
+
+async def rounds(seconds: float) -> list[float]:
+    """How long each round of the event loop takes, for a while."""
+    took = []
+    end = time.perf_counter() + seconds
+    while (before := time.perf_counter()) < end:
+        await asyncio.sleep(0)
+        took.append(time.perf_counter() - before)
+    return sorted(took)
+
+
+async def test_attack_more_processes_than_a_pod_may_have(pod) -> None:
+    where = pod()
+    ran = await where.sh("while :; do sleep 1000 & done")
+    assert (ran.status, ran.err) == (2, CANNOT)
+    while where.namespace.processes:  # process 1 has ended, and all others with it  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert tuple(await where.sh("echo $(echo again)")) == (0, "again\n", "")
+
+
+async def test_attack_the_shell_that_cannot_fork_leaves_the_others_alone(pod) -> None:
+    where = pod()
+    init = where.start("sleep", "1000")
+    for _ in range(POD_PIDS - 2):
+        where.start("sleep", "1000")
+    ran = await where.sh("echo one; echo two | cat; echo three")
+    assert (ran.status, ran.out, ran.err) == (2, "one\n", CANNOT)
+    where.start("sleep", "1000")
+    with pytest.raises(BlockingIOError):
+        where.start("true")
+    init.process.signal(9)
+    await init.ended()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "f() { f | f & }; f; sleep 1000",
+        f"for i in $(seq 500); do {UNENDING} & done; wait",
+        "for i in $(seq 150); do (cat /dev/zero | grep -v a > /dev/null) & done; wait",
+        "while :; do sh -c : & done",
+    ],
+)
+async def test_attack_many_processes_let_others_go_on(pod, script: str) -> None:
+    where = pod()
+    init = where.start("sleep", "1000")
+    where.start("sh", "-c", script)
+    took = await rounds(1.5)
+    assert took[len(took) // 2] < 0.05  # it was seconds a round; a busy machine may interrupt one, not most
+    init.process.signal(9)
+    await init.ended()
+
+
+async def test_turns_come_to_everybody(pod) -> None:
+    where = pod()
+    init = where.start("sleep", "1000")
+    for _ in range(50):
+        where.start("sh", "-c", UNENDING)
+    assert tuple(await where.sh("echo $(seq 3)")) == (0, "1 2 3\n", "")
+    init.process.signal(9)
+    await init.ended()
