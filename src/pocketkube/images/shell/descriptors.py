@@ -79,21 +79,18 @@ def pipe() -> tuple[Reader, Writer]:
     return Reader(channel), Writer(channel)
 
 
-_MOST = 1 << 20
-"""Bytes of a command substitution."""
-
-
 class Collector(Descriptor):
-    """The writing end of a command substitution; `everything` waits until all holders are gone."""
+    """The writing end of a command substitution; `everything` waits until all holders are gone. `most`: bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 1 << 20) -> None:
         super().__init__()
+        self._most = most
         self._data = bytearray()
         self._ended = asyncio.Event()
         self._writes = 0
 
     async def write(self, data: bytes, /) -> int:
-        if len(self._data) > _MOST:
+        if len(self._data) > self._most:
             raise OSError(errno.ENOMEM, "Cannot allocate memory")
         self._data += data
         self._writes += 1

@@ -29,6 +29,9 @@ FLAGS = {
     "http-override": "", "udp-listen-addresses": "", "delay-shutdown": 0,
 }  # fmt: skip
 
+LARGEST_OUTPUT = 64 << 20
+"""Bytes of a /shell command's output; the real one takes what memory there is."""
+
 
 class Netexec(Dialler):
     def __init__(self, process: Process, flags: Flags) -> None:
@@ -188,7 +191,7 @@ class Netexec(Dialler):
     async def on_shell(self, request: Request) -> Response:
         text = golang.first(request, "shellCommand") or golang.first(request, "cmd")
         await self.log(f"GET /shell?cmd={text}")
-        collector = Collector()
+        collector = Collector(most=LARGEST_OUTPUT)
         output: dict[str, str] = {}
         try:
             child = self.process.spawn(["/bin/sh", "-c", text], fds={0: None, 1: collector, 2: collector})
