@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Generator
 from typing import Any
 
 POD_PIDS = 512
-"""Processes of a pod. The kubelet's own default is no limit; hosted clusters set one of about this or a few times that."""
+"""Processes of a pod. The kubelet's own default is no limit; hosted clusters set about this, or a few times that."""
 _ROUND = 0.004
 """Seconds the programs of a node compute in one round of the event loop, before those that follow wait for the next."""
 _WOKEN = 2

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 TLS_HANDSHAKE = 22
 """The first byte of a TLS connection."""
+MOST = 2000
+"""Connections of a port that are served at a time, tunnels among them. Those that follow stay in the listener's backlog
+until one ends, as with a Traefik that has used up its file descriptors."""
 
 
 class Port:
@@ -38,6 +41,7 @@ class Port:
         self._silent: set[Stream] = set()
         """Connected to a TLS port and not one byte sent yet."""
         self._front: ssl.SSLContext | None = None
+        self._places = asyncio.Semaphore(MOST)
 
     @property
     def closed(self) -> bool:
@@ -56,8 +60,13 @@ class Port:
         try:
             async with asyncio.TaskGroup() as connections:
                 try:
-                    async for stream in self.listener:
-                        connections.create_task(self._serve(stream), name=f"ingress {stream.remote}")
+                    while True:
+                        await self._places.acquire()
+                        stream = await anext(self.listener, None)
+                        if stream is None:
+                            break
+                        served = connections.create_task(self._serve(stream), name=f"ingress {stream.remote}")
+                        served.add_done_callback(lambda _: self._places.release())
                 finally:
                     self.listener.close()
         finally:
