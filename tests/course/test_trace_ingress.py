@@ -111,6 +111,10 @@ def test_a_url_takes_the_rule_that_serves_it(live: LiveLab) -> None:
     assert path.broken is None or path.broken.name.endswith("Answer")
     rule = next(hop for hop in path.hops if hop.name == "Rule")
     assert rule.evidence == f"{host}/orders/hostname takes {host}/orders (Prefix) -> orders:80"
+    searched = why(live, f"http://{host}/orders?colour=red")
+    rule = next(hop for hop in searched.hops if hop.name == "Rule")
+    assert rule.evidence == f"{host}/orders?colour=red takes {host}/orders (Prefix) -> orders:80"
+    assert f"http://{host}/orders?colour=red through the controller" in searched.hops[-1].evidence
     assert why(live, f"http://{host}/ordersfoo").hops[2].evidence.endswith(f"takes {host}/ (Prefix) -> web:80")
     hop, evidence = broken(why(live, f"http://shpo.{live.namespace}.example/"))
     assert hop == "Rule"

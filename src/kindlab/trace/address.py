@@ -32,12 +32,13 @@ def trace(api: Api, namespace: str, url: str, client: Client | None = None) -> T
     if not host:
         raise UsageProblem(f"{url} names no host.", "", "For example: kindlab why http://web:80/")
     client = client or Client(api, namespace)
+    where = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if host in HERE or _is_address(host):
-        return _by_address(api, namespace, host, port, parts.path or "/", client, url)
+        return _by_address(api, namespace, host, port, where, client, url)
     labels = host.rstrip(".").split(".")
     if _in_cluster(api, namespace, labels):
         return service.trace(api, labels[1] if len(labels) > 1 else namespace, labels[0], client, port=port)
-    return _by_rule(api, namespace, host, parts.path or "/", url, tls=parts.scheme == "https")
+    return _by_rule(api, namespace, host, where, url, tls=parts.scheme == "https")
 
 
 def _is_address(host: str) -> bool:

@@ -62,6 +62,7 @@ class Way:
         if self.host and self.host != host and not wide:
             return None
         rank = 0 if not self.host else 1 if wide else 2
+        where = where.partition("?")[0]
         if self.kind == "Exact":
             return (rank, 1, len(self.path)) if where == self.path else None
         whole = self.path.rstrip("/")
@@ -277,7 +278,7 @@ def _answer(
     host, where = asked
     query = "&".join(f"{quote(q['name'])}={quote(q['value'])}" for q in way.match.get("queryParams") or ())
     name = host or way.host.replace("*", "any") or "localhost"
-    target = (where if host else way.path) + (f"?{query}" if query else "")
+    target = where if host else way.path + (f"?{query}" if query else "")
     given = [f"{h['name']}: {h['value']}" for h in way.match.get("headers") or ()]
     options = " ".join(f"-H {shlex.quote(header)}" for header in given)
     secured = listener["protocol"] == "HTTPS"

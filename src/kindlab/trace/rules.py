@@ -54,6 +54,7 @@ def fits(route: Route, host: str, where: str) -> tuple[int, int, int] | None:
     if route.host and not certificate.covers(route.host, host):
         return None
     rank = 0 if not route.host else 1 if route.host.startswith("*.") else 2
+    where = where.partition("?")[0]
     if route.kind == "Exact":
         return (rank, 1, len(route.path)) if where == route.path else None
     elements = [e for e in route.path.split("/") if e]
