@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pocketkube.network.addresses import ANY, LOOPBACK, is_ipv6, is_loopback, literal, wildcard
@@ -15,6 +14,7 @@ from pocketkube.network.host import Host
 from pocketkube.network.route import Dropped
 from pocketkube.network.sockets import Datagram, Listener, Socket, refused
 from pocketkube.network.stream import Address, Stream
+from pocketkube.network.way import NoNeighbour, Way, permitted, reach
 
 if TYPE_CHECKING:
     from pocketkube.network.fabric import Fabric
@@ -113,7 +113,7 @@ class PodNetwork:
                 return self._dial(address, port, source_port)
             except Dropped:
                 pass
-            except _NoNeighbour:
+            except NoNeighbour:
                 if limit >= NO_NEIGHBOUR:
                     await self.fabric.clock.sleep(NO_NEIGHBOUR)
                     raise OSError(errno.EHOSTUNREACH, "No route to host") from None
@@ -124,8 +124,8 @@ class PodNetwork:
         raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
 
     def _dial(self, address: str, port: int, source_port: int | None) -> Stream:
-        way = self._reach(address, port, "TCP")
-        if not self._permitted(way, "TCP"):
+        way = reach(self.fabric, self._host, address, port, "TCP")
+        if not permitted(self.fabric, self._host, way, "TCP"):
             raise Dropped
         target = way.target
         listener = target.listener(way.address, way.port)
@@ -211,11 +211,11 @@ class PodNetwork:
             return
         if found is None or not self._goes_on(found[0]):
             try:  # a flow to an endpoint that is gone is forgotten
-                way = self._reach(to[0], to[1], "UDP")
+                way = reach(self.fabric, self._host, to[0], to[1], "UDP")
             except ConnectionRefusedError:
                 socket.unreachable(to)
                 return
-            except (Dropped, _NoNeighbour):
+            except (Dropped, NoNeighbour):
                 return
             seen = (way.seen, socket.port)
             if way.seen != here[0] and not is_loopback(way.seen):
@@ -226,7 +226,7 @@ class PodNetwork:
         else:
             way, seen = found
         if way.target is not self._host and not conntrack.established(seen, way.endpoint):
-            if not self._permitted(way, "UDP"):
+            if not permitted(self.fabric, self._host, way, "UDP"):
                 return
             conntrack.begin(seen, way.endpoint)
         receiver = way.target.datagram(way.address, way.port)
@@ -243,62 +243,6 @@ class PodNetwork:
 
     # -- both
 
-    def _reach(self, address: str, port: int, protocol: str) -> Way:
-        """What is behind an address. Raises as `Router.route`, OSError ENETUNREACH, and _NoNeighbour."""
-        fabric, sender = self.fabric, self._host.senders.get(is_ipv6(address))
-        loopback = is_loopback(address)
-        if loopback and (sender is None or not sender.is_node or is_ipv6(address)):
-            return Way(self._host, address, port, address, (address, port))
-        if sender is None:
-            raise OSError(errno.ENETUNREACH, "Network is unreachable")
-        asked = sender.address if loopback else address  # a node's proxy serves NodePorts on 127.0.0.1 too
-        route = fabric.route(sender, asked, port, protocol)
-        mapped = (
-            None if route is not None else fabric.portmap.route(sender, fabric.node_at(asked), address, port, protocol)
-        )
-        route = route or mapped
-        if route is None:
-            if loopback or address == sender.address:
-                return Way(self._host, address, port, address, (address, port))
-            target = fabric.host(address)
-            via, reached = None, (address, port)
-        else:
-            target = fabric.host(route.address)
-            via, reached = route.via or fabric.node_at(asked) or sender.node, (route.address, route.port)
-        if target is None:
-            raise _NoNeighbour if fabric.in_pod_range(reached[0]) else Dropped
-        masquerade = route is not None and route.masquerade
-        entered = fabric.host(asked) if mapped is not None and not masquerade else None  # a host port keeps the source
-        seen = fabric.seen_as(sender, entered or target, via=via if entered is None else None, masquerade=masquerade)
-        return Way(target, *reached, seen, (asked, port), via)
-
-    def _permitted(self, way: Way, protocol: str) -> bool:
-        """Whether NetworkPolicy lets a new flow go this way.
-
-        As kindnet does: every node looks at what passes it after translating the destination and before hiding the
-        source, and only at packets of the pods it runs. What a node sends to its own pods is not looked at.
-        """
-        if way.target is self._host:
-            return True  # nobody keeps a pod from itself, not even by way of a Service
-        fabric, here, there = self.fabric, self._host.senders[is_ipv6(way.address)], way.target.sender
-        elsewhere = way.via is not None and way.via != here.node  # translated by the node whose NodePort was asked
-        near = here.node is not None and here.node == there.node and not elsewhere
-        if near and (here.is_node or there.is_node):
-            return True
-        if here.node is not None and not here.is_node:
-            destination, port = way.asked if elsewhere else way.endpoint
-            if not fabric.policy.egress(here.address, destination, port, protocol):
-                return False
-        if there.node is None or there.is_node:
-            return True
-        source = way.seen
-        if elsewhere and way.via == there.node:
-            entered = fabric.host(way.asked[0])
-            source = fabric.seen_as(here, entered or way.target, via=None, masquerade=False)
-        elif near:
-            source = here.address
-        return fabric.policy.ingress(source, way.address, way.port, protocol)
-
     async def ping(self, address: str, *, timeout: float) -> bool:
         """Whether an ICMP echo is answered: pods and nodes answer, Service addresses do not.
 
@@ -312,7 +256,7 @@ class PodNetwork:
         if target is not None:
             sender = self._host.senders[is_ipv6(address)]
             seen = self.fabric.seen_as(sender, target, via=None, masquerade=False)
-            if self._permitted(Way(target, address, 0, seen, (address, 0)), "ICMP"):
+            if permitted(self.fabric, self._host, Way(target, address, 0, seen, (address, 0)), "ICMP"):
                 return True
             await self.fabric.clock.sleep(timeout)
             return False
@@ -343,24 +287,6 @@ class PodNetwork:
         return address
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """Where the packets of a flow go: the host and port behind what was asked for, and the source that host sees."""
-
-    target: Host
-    address: str
-    """Which of the host's."""
-    port: int
-    seen: str
-    asked: Address
-    via: str | None = None
-    """The node that translated what was asked; None: nobody did."""
-
-    @property
-    def endpoint(self) -> Address:
-        return self.address, self.port
-
-
 class _TranslatingDatagram(Datagram):
     """Answers from an endpoint seem to come from the Service address that was asked."""
 
@@ -376,10 +302,6 @@ class _TranslatingDatagram(Datagram):
 
     def deliver(self, data: bytes, sender: Address) -> None:
         super().deliver(data, self._origins.get(sender, sender))
-
-
-class _NoNeighbour(Exception):
-    """Nobody answers ARP for the address."""
 
 
 def _clashes(table: Mapping[Address, Listener | Datagram], address: str, port: int, v6only: bool = False) -> bool:
