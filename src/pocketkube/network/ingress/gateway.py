@@ -53,6 +53,10 @@ FEATURES: Final = (
 """What is told to be supported (GatewayClass' status): the standard's names, in their order."""
 
 
+WRITES: Final = 40
+"""Statuses that are written in a turn: others are served between. Each write is a change, so another turn follows."""
+
+
 class GatewayApi:
     """A provider of routes. `ports`: entry point -> with TLS?
 
@@ -67,6 +71,7 @@ class GatewayApi:
         self._addresses = addresses
         self._open: list[OpenListener] = []
         self._routes: list[Attached] = []
+        self._written = 0
 
     def listeners(self) -> tuple[Listener, ...]:
         self._open = gateways.listeners(self._client, self._ports, self._certificate)
@@ -89,6 +94,7 @@ class GatewayApi:
 
     def report(self, unserved: Sequence[Unserved]) -> Iterable[Problem]:
         """Say in every object's conditions what was found. There are no Events: the conditions say it all."""
+        self._written = 0
         self._mark_unserved(unserved)
         for found in gateways.handled_classes(self._client).values():
             self._write(CLASSES, found, _class_status(found))
@@ -144,8 +150,9 @@ class GatewayApi:
         now = format_time(self._client.clock.time())
         _keep_times(status, objects.status(obj), now)
         current = self._client.find(resource, *objects.key(obj))
-        if current is None or objects.status(current) == status:
+        if current is None or objects.status(current) == status or self._written == WRITES:
             return
+        self._written += 1
 
         def change(copy: Obj) -> None:
             copy["status"] = status

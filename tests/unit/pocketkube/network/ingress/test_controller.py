@@ -56,7 +56,8 @@ class Loop:
         async with asyncio.timeout(10):
             while len(self.tables) < count:  # noqa: ASYNC110 - turns are what is counted
                 await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            for _ in range(2 * len(self.sources)):  # a turn lets others go between its steps
+                await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -464,3 +464,14 @@ def test_a_route_without_our_parents_keeps_what_others_say() -> None:
     left["spec"]["parentRefs"] = [{"name": "x"}]
     world.turn()
     assert left["status"]["parents"] == [other]
+
+
+def test_attack_thousands_of_routes_are_told_a_few_a_turn() -> None:
+    routes = [obj("shop", f"r{n}", kind="HTTPRoute", parentRefs=[{"name": "edge"}], rules=[]) for n in range(100)]
+    told = Stored(gateways=[gateway()], routes=routes)
+    seen = []
+    for _ in range(4):
+        told.turn()
+        seen.append(len(told.written))
+    assert seen == [40, 80, 102, 102]  # the class and the Gateway first
+    assert told.written[:2] == [("gatewayclasses", "traefik"), ("gateways", "edge")]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.unit.pocketkube.network.ingress.harness import rule, site
 
 from pocketkube.network import http
 from pocketkube.network.ingress import port
 from pocketkube.network.stream import Stream
-from tests.unit.pocketkube.network.ingress.harness import rule, site
 
 HEAD = b"GET / HTTP/1.1\r\nHost: h\r\nX-Slow: "
 BODY = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n"
