@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pocketkube.clock import Clock
-from pocketkube.kubelet.cpu import Cpu, Pids
+from pocketkube.kubelet.cpu import Cgroup, Cpu
 from pocketkube.kubelet.filesystem import FileSystem
 from pocketkube.kubelet.logs import Log, Output
 from pocketkube.kubelet.process import DEFAULT_PATH, PidNamespace, Process
@@ -75,7 +75,7 @@ class Container:
         attempt: int = 0,
         on_exit: Callable[[], None] = lambda: None,
         cpu: Cpu | None = None,
-        pids: Pids | None = None,
+        cgroup: Cgroup | None = None,
     ) -> None:
         self.config = config
         self.id = f"containerd://{secrets.token_hex(32)}"
@@ -101,7 +101,7 @@ class Container:
             clock=clock,
             hostname=config.hostname,
             cpu=cpu,
-            pids=pids,
+            cgroup=cgroup,
         )
         self.namespace.services = config.services
         self.init: Process | None = None

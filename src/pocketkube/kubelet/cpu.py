@@ -1,7 +1,8 @@
-"""The processor of a node and the pids of a pod: what keeps the programs of containers from taking the cluster's loop.
+"""The processor of a node and a pod's cgroup: what keeps the programs of containers from taking the cluster's loop.
 
 Models a fair scheduler (who has to wait gets the processor in the order of asking) and the pids cgroup that
-podPidsLimit sets. Left out: CPU shares and limits, priorities, a limit of processes a node.
+podPidsLimit sets; memory is counted for what programs read whole. Left out: memory limits, CPU shares and limits,
+priorities, a limit of processes a node.
 """
 
 from __future__ import annotations
@@ -15,27 +16,38 @@ from typing import Any
 
 POD_PIDS = 512
 """Processes of a pod. The kubelet's own default is no limit; hosted clusters set about this, or a few times that."""
+POD_MEMORY = 192 << 20
+"""Bytes that the programs of a pod hold together of what they read."""
 _ROUND = 0.004
 """Seconds the programs of a node compute in one round of the event loop, before those that follow wait for the next."""
 _WOKEN = 2
 """How many of those that wait take their step in the next round: they cannot be stopped within one."""
 
 
-class Pids:
-    """How many processes a pod has, all its containers and exec sessions together."""
+class Cgroup:
+    """How many processes a pod has, all its containers and exec sessions together, and what they hold of memory."""
 
-    def __init__(self, most: int = POD_PIDS) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._count = 0
+        self._held = 0
 
     def fork(self) -> None:
         """One more. Raises BlockingIOError, as fork does with EAGAIN."""
-        if self._count >= self._most:
+        if self._count >= POD_PIDS:
             raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
         self._count += 1
 
     def exit(self) -> None:
         self._count -= 1
+
+    def hold(self, size: int) -> None:
+        """So many bytes more. Raises MemoryError when that is too much, and nothing is held."""
+        if self._held + size > POD_MEMORY:
+            raise MemoryError
+        self._held += size
+
+    def free(self, size: int) -> None:
+        self._held -= size
 
 
 class Cpu:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pocketkube.clock import Clock
-from pocketkube.kubelet.cpu import Cpu, Pids
+from pocketkube.kubelet.cpu import Cgroup, Cpu
 from pocketkube.kubelet.filesystem.rootfs import command_in
 from pocketkube.kubelet.filesystem.tree import FILE
 
@@ -75,7 +75,7 @@ class PidNamespace:
         clock: Clock,
         hostname: str = "localhost",
         cpu: Cpu | None = None,
-        pids: Pids | None = None,
+        cgroup: Cgroup | None = None,
     ) -> None:
         self.fs = fs
         self.net = net
@@ -84,7 +84,7 @@ class PidNamespace:
         self.clock = clock
         self.hostname = hostname
         self.cpu = cpu or Cpu()
-        self.pids = pids or Pids()
+        self.cgroup = cgroup or Cgroup()
         self.processes: dict[int, Process] = {}
         fs.attach(self)
         self.services: Mapping[str, Any] = {}
@@ -140,7 +140,7 @@ class PidNamespace:
 
         Raises BlockingIOError when the pod has too many.
         """
-        self.pids.fork()
+        self.cgroup.fork()
         pid = self._next_pid
         self._next_pid += 1
         process = Process(self, pid, argv, env=env, cwd=cwd, fds=fds or {}, parent=parent, uid=uid, gid=gid)
@@ -156,7 +156,7 @@ class PidNamespace:
 
     def reap(self, process: Process) -> None:
         self.processes.pop(process.pid, None)
-        self.pids.exit()
+        self.cgroup.exit()
         if process.pid == 1:
             for other in tuple(self.processes.values()):
                 other.signal(signal.SIGKILL)
@@ -197,6 +197,7 @@ class Process:
         """The file it was started from, as /proc/<pid>/exe shows it."""
         self.umask = 0o022
         self._fs: FileSystem | None = None
+        self._held = 0
         self.started = namespace.clock.time()
         self.exit_code: int | None = None
         self.task: asyncio.Task[None] | None = None
@@ -235,6 +236,16 @@ class Process:
     @property
     def stderr(self) -> Writable:
         return self.fds.get(2) or Nothing()
+
+    def hold(self, size: int) -> None:
+        """So many bytes more of memory, until `let_go` or the process's end. Raises MemoryError."""
+        self.namespace.cgroup.hold(size)
+        self._held += size
+
+    def let_go(self) -> None:
+        """Hold nothing any more."""
+        self.namespace.cgroup.free(self._held)
+        self._held = 0
 
     def path(self, name: str) -> str:
         """`name` made absolute against the working directory."""
@@ -346,6 +357,7 @@ class Process:
             self.exit_code = self._leaving
         elif self.exit_code is None:
             self.exit_code = 128 + (self._killed_by or signal.SIGKILL)
+        self.let_go()
         self.namespace.reap(self)
         for fd in self.fds.values():
             release(fd)

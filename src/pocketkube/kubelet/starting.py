@@ -121,7 +121,7 @@ class Starter:
             attempt=slot.restarts + 1,
             on_exit=self._wake,
             cpu=self._kubelet.cpu,
-            pids=self._sandbox.pids,
+            cgroup=self._sandbox.cgroup,
         )
         slot.forget_probes()
         slot.take(container)

@@ -127,7 +127,9 @@ async def chunks(process: Process, path: str) -> AsyncIterator[bytes]:
 
 _MOST = 64 << 20
 _LONGEST_LINE = 4 << 20
-"""Bytes a program may hold: there is no limit of memory a container, and the cluster's is everybody's."""
+_LINE = 48
+"""Bytes a program may hold, of a line, and what splitting off a line costs: there is no limit of memory a container,
+and the cluster's is everybody's."""
 
 
 async def lines(process: Process, path: str) -> AsyncIterator[bytes]:
@@ -145,10 +147,21 @@ async def lines(process: Process, path: str) -> AsyncIterator[bytes]:
 
 
 async def whole(process: Process, path: str) -> bytes:
+    """All of a file, or of standard input for `-`: what the process holds of memory until it reads the next. Many small
+    lines count as more, for they will be split. Raises OSError."""
+    process.let_go()
     found = bytearray()
+    cost = 0
     async for data in chunks(process, path):
         found += data
-        if len(found) > _MOST:
+        size = len(data) + _LINE * data.count(b"\n")
+        cost += size
+        try:
+            process.hold(size)
+        except MemoryError:
+            cost = _MOST + 1
+        if cost > _MOST:
+            found.clear()
             await _out_of_memory(process)
     return bytes(found)
 

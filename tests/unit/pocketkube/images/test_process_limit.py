@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from pocketkube.kubelet import cpu
 from pocketkube.kubelet.cpu import POD_PIDS
 
 CANNOT = "sh: can't fork: Resource temporarily unavailable\n"
@@ -73,3 +74,11 @@ async def test_turns_come_to_everybody(pod) -> None:
     assert tuple(await where.sh("echo $(seq 3)")) == (0, "1 2 3\n", "")
     init.process.signal(9)
     await init.ended()
+
+
+async def test_attack_many_programs_that_gather_what_never_ends(pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "POD_MEMORY", 8 << 20)
+    where = pod()
+    ran = await where.sh("for i in 1 2 3 4; do yes | sort & done; wait; echo b a | tr ' ' '\\n' | sort")
+    assert ran.out == "a\nb\n"
+    assert ran.err == "sort: out of memory\n" * 4
