@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import heapq
 import itertools
 import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from functools import cmp_to_key
 
@@ -19,6 +22,8 @@ def _number(text: bytes) -> Decimal:
         return Decimal(0)
 
 
+_STEP = 200
+"""Lines that are compared before others have their turn."""
 _SUFFIX = {b"K": 1, b"k": 1, b"M": 2, b"G": 3, b"T": 4, b"P": 5}
 
 
@@ -120,16 +125,32 @@ async def sort(process: Process) -> int:
                     process,
                     f"{options.rest[0] if options.rest else '-'}:{number}: disorder: {b.decode(errors='replace')}",
                 )
+            if not number % _STEP:
+                await asyncio.sleep(0)
         return 0
-    ordered = sorted(found, key=cmp_to_key(compare))
-    if "u" in options:
-        ordered = [line for at, line in enumerate(ordered) if not at or compare(ordered[at - 1], line)]
+    ordered = await _ordered(found, compare, unique="u" in options)
     data = b"".join(line + end for line in ordered)
     if "o" in options:
         process.fs.write_bytes(options.get("o"), data)
     elif data:
         await process.stdout.write(data)
     return 0
+
+
+async def _ordered(lines: list[bytes], compare: Callable[[bytes, bytes], int], *, unique: bool) -> list[bytes]:
+    """The lines in order, equal ones as they came. Many take seconds, so runs are sorted and merged in steps."""
+    key = cmp_to_key(compare)
+    runs = []
+    for at in range(0, len(lines), _STEP):
+        runs.append(sorted(lines[at : at + _STEP], key=key))
+        await asyncio.sleep(0)
+    ordered: list[bytes] = []
+    for number, line in enumerate(heapq.merge(*runs, key=key)):
+        if not (unique and ordered and compare(ordered[-1], line) == 0):
+            ordered.append(line)
+        if not number % _STEP:
+            await asyncio.sleep(0)
+    return ordered
 
 
 async def uniq(process: Process) -> int:
