@@ -6,9 +6,11 @@ Traffic decides. Policies are read to say why nothing came back, never to call b
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
+from kindlab.checks.probe import NAME as PROBE
 from kindlab.checks.probe import TIMED_OUT, Replies
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.trace.client import Client
@@ -53,9 +55,9 @@ def ask(api: Api, service: Obj, port: Obj, endpoints: list[Endpoint], client: Cl
         if not port["port"]:
             path.ok("Answer", "the Service names no port: not tried")
             return
+        refusal = refused(api, client.object, meta["namespace"], endpoints)
         for over, option in client.families(addresses).items():
             replies = client.get_many(f"http://{name}:{port['port']}/", count=REQUESTS, options=option)
-            refusal = refused(api, client, meta["namespace"], endpoints)
             if not judge_policy(replies, refusal, client, path):
                 return
             if not judge_answer(replies, service, port, host, path, over):
@@ -82,20 +84,22 @@ def _no_name(api: Api, name: str, client: Client, path: Trace) -> None:
 
 def _dns_refused(api: Api, client: Client) -> Refusal | None:
     servers = api.list("Pod", "kube-system", labels="k8s-app=kube-dns")
-    found = [Policies(api).refuses_dns(client.object(), server, 53) for server in servers]
+    policies, sender = Policies(api), client.object()
+    found = [policies.refuses_dns(sender, server, 53) for server in servers]
     return found[0] if found and all(found) else None
 
 
-def refused(api: Api, client: Client, namespace: str, endpoints: list[Endpoint]) -> Refusal | None:
-    """The first refusal of the client by policies, over the endpoints that are Pods of `namespace`."""
+def refused(api: Api, sender: Callable[[], Obj | None], namespace: str, endpoints: list[Endpoint]) -> Refusal | None:
+    """The first refusal of a sending Pod by policies, over the endpoints that are Pods of `namespace`. The sender is
+    looked up only where there are policies."""
     policies = Policies(api)
-    if not policies.all:
+    pod_that_asks = sender() if policies.all else None
+    if pod_that_asks is None:
         return None
-    sender = client.object()
     for endpoint in endpoints:
         pod = api.get("Pod", endpoint.pod, namespace) if endpoint.pod else None
         if pod is not None:
-            found = policies.refuses(sender, pod, endpoint.port)
+            found = policies.refuses(pod_that_asks, pod, endpoint.port)
             if found is not None:
                 return found
     return None
@@ -116,7 +120,7 @@ def judge_policy(replies: Replies, refusal: Refusal | None, client: Client, path
     path.fail(
         "NetworkPolicy",
         f"{len(lost)} of {len(replies)} requests of {client.pod} got no answer: {refusal}",
-        f"{whose if client.pod == 'kindlab-probe' else ''}kubectl describe networkpolicies -n {refusal.namespace}",
+        f"{whose if client.pod == PROBE else ''}kubectl describe networkpolicies -n {refusal.namespace}",
     )
     return False
 

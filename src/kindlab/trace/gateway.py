@@ -5,8 +5,6 @@ Conditions are the controller's own words about an object; what they say is show
 
 from __future__ import annotations
 
-import difflib
-
 from kindlab.api import Api, Obj
 from kindlab.trace import certificate, controller
 from kindlab.trace.hops import Trace
@@ -48,13 +46,7 @@ def get(api: Api, namespace: str, name: str, path: Trace) -> Obj | None:
     there = [g["metadata"]["name"] for g in api.list(f"Gateway.{GROUP}", namespace)]
     found = api.get(f"Gateway.{GROUP}", name, namespace) if name in there else None
     if found is None:
-        near = difflib.get_close_matches(name, there, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(there) or 'none'}"
-        path.fail(
-            "Gateway",
-            f"there is no Gateway {name} in namespace {namespace}{hint}",
-            f"kubectl get gateways -n {namespace}",
-        )
+        path.missing("Gateway", name, namespace, there, "gateways")
         return None
     path.ok("Gateway", f"{name}: " + "; ".join(described(one) for one in found["spec"]["listeners"]))
     return found

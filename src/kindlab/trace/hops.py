@@ -1,5 +1,6 @@
 """A trace is a list of hops; the first broken one is the answer."""
 
+import difflib
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -29,6 +30,13 @@ class Trace:
     def within(self, words: str) -> "Trace":
         """The same trace, its next hops' names preceded by `words`: for one path of several."""
         return _Part(self.target, self.namespace, self.hops, words)
+
+    def missing(self, kind: str, name: str, namespace: str, there: list[str], plural: str) -> None:
+        """The broken hop of an object that is not there; of those that are, `there`, the nearest name is told."""
+        near = difflib.get_close_matches(name, there, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(there) or 'none'}"
+        why = f"there is no {kind} {name} in namespace {namespace}; {hint}"
+        self.fail(kind, why, f"kubectl get {plural} -n {namespace}")
 
     def ok(self, name: str, evidence: str) -> None:
         self.hops.append(Hop(name, True, evidence))

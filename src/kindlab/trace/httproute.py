@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,10 +117,7 @@ def trace(
     route = api.get(KIND, name, namespace)
     if route is None:
         there = [r["metadata"]["name"] for r in api.list(KIND, namespace)]
-        near = difflib.get_close_matches(name, there, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(there) or 'none'}"
-        why = f"there is no HTTPRoute {name} in namespace {namespace}{hint}"
-        path.fail("HTTPRoute", why, f"kubectl get httproutes -n {namespace}")
+        path.missing("HTTPRoute", name, namespace, there, "httproutes")
         return path
     every = list(ways(route))
     path.ok("HTTPRoute", f"{len(every)} way{'s' * (len(every) != 1)}: {'; '.join(map(str, every[:6]))}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 
 from kindlab.api import Api, Obj
 from kindlab.checks.probe import REFUSED, Replies, Reply
 from kindlab.checks.verdict import CouldNotGrade
-from kindlab.trace import annotated, certificate, controller, ingressclass, rivals, service
+from kindlab.trace import annotated, answer, certificate, controller, ingressclass, rivals, service
 from kindlab.trace.answer import redirect
 from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
@@ -34,13 +33,7 @@ def trace(
     ingress = api.get("Ingress", name, namespace)
     if ingress is None:
         there = [i["metadata"]["name"] for i in api.list("Ingress", namespace)]
-        near = difflib.get_close_matches(name, there, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(there) or 'none'}"
-        path.fail(
-            "Ingress",
-            f"there is no Ingress {name} in namespace {namespace}{hint}",
-            f"kubectl get ingress -n {namespace}",
-        )
+        path.missing("Ingress", name, namespace, there, "ingress")
         return path
     every = list(routes(ingress))
     path.ok("Ingress", f"{len(every)} route{'s' * (len(every) != 1)}: {'; '.join(described(r) for r in every[:6])}")
@@ -222,16 +215,8 @@ def _route(
 
 def refused(api: Api, door: controller.Door, found: service.Found) -> Refusal | None:
     """The policy that keeps the controller's Pod from a backend: what a client outside meets."""
-    policies, gate = Policies(api), door.pod_object(api)
-    if not policies.all or gate is None:
-        return None
     namespace = found.service["metadata"]["namespace"]
-    for endpoint in found.endpoints:
-        pod = api.get("Pod", endpoint.pod, namespace) if endpoint.pod else None
-        closed = policies.refuses(gate, pod, endpoint.port) if pod is not None else None
-        if closed is not None:
-            return closed
-    return None
+    return answer.refused(api, lambda: door.pod_object(api), namespace, found.endpoints)
 
 
 def kept_in(api: Api, client: Client, door: controller.Door) -> str | None:

@@ -48,16 +48,10 @@ def follow(
     service = api.get("Service", name, namespace)
     if service is None:
         there = [s["metadata"]["name"] for s in api.list("Service", namespace)]
-        near = difflib.get_close_matches(name, there, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(there) or 'none'}"
         if not there and api.get("Namespace", namespace) is None:
             path.fail("Service", f"there is no Service {name}: nor is there a namespace {namespace}", "kubectl get ns")
             return None
-        path.fail(
-            "Service",
-            f"there is no Service {name} in namespace {namespace}{hint}",
-            f"kubectl get services -n {namespace}",
-        )
+        path.missing("Service", name, namespace, there, "services")
         return None
     path.ok("Service", _describe(service))
     spec = service["spec"]
