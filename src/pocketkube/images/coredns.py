@@ -13,14 +13,14 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pocketkube.images.base import Image
 from pocketkube.images.corefile import Corefile, CorefileError, parse
+from pocketkube.network.dns_message import converse
 from pocketkube.network.http import Request, Response, serve_forever
 from pocketkube.network.sockets import Datagram, Listener
-from pocketkube.network.stream import Stream
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.process import Process
@@ -191,20 +191,7 @@ class _Server:
         with listener:
             async with asyncio.TaskGroup() as connections:
                 async for stream in listener:
-                    connections.create_task(self._converse(stream))
-
-    async def _converse(self, stream: Stream) -> None:
-        data = b""
-        with suppress(ConnectionError):
-            try:
-                while more := await stream.read():
-                    data += more
-                    while len(data) >= 2 and len(data) >= 2 + (size := int.from_bytes(data[:2], "big")):
-                        response = self.answer(data[2 : 2 + size], over_tcp=True)
-                        data = data[2 + size :]
-                        await stream.write(len(response).to_bytes(2, "big") + response)
-            finally:
-                stream.close()
+                    connections.create_task(converse(stream, partial(self.answer, over_tcp=True)))
 
     async def _health(self, request: Request) -> Response:
         return _text(200, "OK") if request.path == "/health" else _text(404, "404 page not found\n")

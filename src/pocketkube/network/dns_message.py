@@ -1,16 +1,19 @@
 """DNS messages as CoreDNS puts them on the wire: an answer's sections, and how they are packed.
 
 Names are not compressed unless the answer would be too long otherwise; after that it is cut short, TC set. The EDNS
-record of the query is echoed.
+record of the query is echoed. Over TCP each message follows its length.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from dnslib import AAAA, CLASS, QTYPE, RCODE, RR, A, DNSBuffer, DNSHeader, DNSRecord
 
 from pocketkube.network.addresses import is_ipv6
+from pocketkube.network.stream import Stream
 
 TTL = 30
 
@@ -102,3 +105,18 @@ def _format_error(query: bytes) -> bytes:
     if len(query) < 12 or query[2] & 0x80:
         return b""
     return query[:2] + bytes([0x80 | (query[2] & 0x79), RCODE.FORMERR]) + bytes(8)
+
+
+async def converse(stream: Stream, answer: Callable[[bytes], bytes]) -> None:
+    """Answer the queries of one TCP connection, each message after its length (two bytes), to its end; closes it."""
+    data = b""
+    with suppress(ConnectionError):
+        try:
+            while more := await stream.read():
+                data += more
+                while len(data) >= 2 and len(data) >= 2 + (size := int.from_bytes(data[:2], "big")):
+                    response = answer(data[2 : 2 + size])
+                    data = data[2 + size :]
+                    await stream.write(len(response).to_bytes(2, "big") + response)
+        finally:
+            stream.close()

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 
 from dnslib import QTYPE, RCODE, RR, SOA, DNSRecord
 
-from pocketkube.network.dns_message import TTL, Answer, address_record, pack, parse, refusal
+from pocketkube.network.dns_message import TTL, Answer, address_record, converse, pack, parse, refusal
 from pocketkube.network.podnetwork import PodNetwork
 from pocketkube.network.sockets import Listener
-from pocketkube.network.stream import Stream
 
 NAMES = {"example.com": "192.0.2.10", "www.example.com": "192.0.2.10"}
 PORT = 53
@@ -88,21 +87,7 @@ class OutsideResolver:
 
     async def _connections(self, listener: Listener, tasks: asyncio.TaskGroup) -> None:
         async for stream in listener:
-            tasks.create_task(_converse(stream))
-
-
-async def _converse(stream: Stream) -> None:
-    data = b""
-    with suppress(ConnectionError):
-        try:
-            while more := await stream.read():
-                data += more
-                while len(data) >= 2 and len(data) >= 2 + (size := int.from_bytes(data[:2], "big")):
-                    response = respond(data[2 : 2 + size], resolve, over_tcp=True, recursive=True)
-                    data = data[2 + size :]
-                    await stream.write(len(response).to_bytes(2, "big") + response)
-        finally:
-            stream.close()
+            tasks.create_task(converse(stream, partial(respond, resolve=resolve, over_tcp=True, recursive=True)))
 
 
 def respond(query: bytes, resolve: Resolve, *, over_tcp: bool, recursive: bool = False) -> bytes:
