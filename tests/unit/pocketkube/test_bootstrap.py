@@ -1,0 +1,26 @@
+"""bootstrap.py: add-ons wait for the kinds they bring, so each must be of a kind that there is or will be."""
+
+from __future__ import annotations
+
+import pytest
+
+from pocketkube import bootstrap, objects
+from pocketkube.resources import scan
+
+
+def test_every_add_on_is_of_a_kind_that_is_served_or_defined_by_one() -> None:
+    addons = bootstrap._addons("10.96.0.10", ())
+    served = {(f"{kind.group}/{kind.version}" if kind.group else kind.version, kind.kind) for kind in scan()}
+    brought = {
+        (f"{spec['group']}/{version['name']}", spec["names"]["kind"])
+        for spec in (objects.spec(addon) for addon in addons if addon["kind"] == "CustomResourceDefinition")
+        for version in spec["versions"]
+    }
+    wanted = {(addon["apiVersion"], addon["kind"]) for addon in addons}
+    assert wanted & brought, "the GatewayClass is one"
+    assert wanted <= served | brought
+
+
+def test_an_add_on_that_does_not_exist_is_refused_by_name() -> None:
+    with pytest.raises(LookupError, match="there is no add-on 'trafik': there are coredns, gateway-api, traefik"):
+        bootstrap._addons("10.96.0.10", ("trafik",))
