@@ -54,3 +54,23 @@ def test_an_older_kubectl_adds_only_what_the_recording_has_nothing_of() -> None:
     seen = "Name: a\nEvents:\n  Type  Reason\n"
     assert without_extras(older, ["describe", "pod"], "Name: a\n", seen)[0] == "Name: a\n"
     assert without_extras(older, ["describe", "pod"], seen, seen) == (seen, [])
+
+
+RACE = "E1121 15:08:39.894933    6366 websocket.go:296] Unknown stream id 1, discarding message\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "place", "expected", "seen", "known"),
+    [
+        (["exec", "a"], "stderr", ABSENT, RACE, True),
+        (["exec", "a"], "stderr", ABSENT, "Unknown stream id 1\n", False),
+        (["exec", "a"], "stderr", ABSENT, RACE + "and more\n", False),
+        (["exec", "a"], "stderr", "curl: (7) refused\n", RACE, False),
+        (["exec", "a"], "stdout", ABSENT, RACE, False),
+        (["logs", "a"], "stderr", ABSENT, RACE, False),
+    ],
+)
+def test_an_older_kubectl_may_be_surprised_by_an_empty_message(args, place, expected, seen, known):
+    """Had the message not been empty, the output would differ too, and nothing explains that."""
+    assert bool(explained(args, (Diff(place, expected, seen),))) == known
+    assert explained(args, (Diff(place, expected, seen), Diff("stdout", "200", ""))) is None
