@@ -11,6 +11,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 PURE = {
     "addressing",
+    "claims",
     "clock",
     "duration",
     "errors",
@@ -38,6 +39,7 @@ ALLOWED = {
     "apiserver": ACCESS | {"apiserver"},
     "controllers": ACCESS | {"controllers"},
     "scheduler": ACCESS | {"scheduler"},
+    "storage": ACCESS | {"storage", "controllers.base"},
     "network": ACCESS | {"network"},
     "kubelet": ACCESS | {"network", "kubelet", "images.base", "images.references"},
     "images": PURE | {"network", "kubelet", "images"},

@@ -67,6 +67,13 @@ def main() -> int:
         default=100,
         help="how many endpoints an EndpointSlice holds at most, 1 to 1000 (default: 100)",
     )
+    parser.add_argument(
+        "--max-volumes-per-node",
+        metavar="N",
+        type=_volume_limit,
+        default=16,
+        help="how many volumes of the hostpath CSI driver a node takes at most, 0 for any number (default: 16)",
+    )
     options = parser.parse_args()
     sys.setrecursionlimit(5000)  # several calls for each level of what users may nest (schema.bounds)
     gc.disable()  # _collect_from_now_on says why
@@ -110,6 +117,12 @@ def _pool(text: str) -> str:
 def _slice_size(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 1000")
+    return int(text)
+
+
+def _volume_limit(text: str) -> int:
+    if not text.isdecimal() or int(text) > 2**31 - 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {2**31 - 1}")
     return int(text)
 
 
@@ -176,6 +189,7 @@ async def _serve(options: argparse.Namespace) -> None:
         anonymous_auth=options.anonymous_auth,
         no_addons=tuple(options.no_addon),
         max_endpoints_per_slice=options.max_endpoints_per_slice,
+        max_volumes_per_node=options.max_volumes_per_node,
         **({} if options.load_balancer_pool is None else {"load_balancer_pool": options.load_balancer_pool}),
     )
     stop = asyncio.Event()

@@ -36,6 +36,10 @@ from pocketkube.objects import Obj
 from pocketkube.registry import Registry
 from pocketkube.resources.nodes import NOT_READY
 from pocketkube.scheduler import Scheduler
+from pocketkube.storage.base import Backend
+from pocketkube.storage.base import scan as storage_programs
+from pocketkube.storage.driver import NAME as CSI_HOSTPATH
+from pocketkube.storage.driver import HostPathDriver
 from pocketkube.store import Store
 
 log = logging.getLogger(__name__)
@@ -80,6 +84,8 @@ class Config:
     """Addresses for Services of type LoadBalancer (controllers.addresspool); "" leaves them pending."""
     max_endpoints_per_slice: int = 100
     """kube-controller-manager --max-endpoints-per-slice."""
+    max_volumes_per_node: int = 16
+    """Of the hostpath CSI driver, on each node it runs on; 0: no limit."""
     zones: tuple[str, ...] = ("zone-a", "zone-b")
 
     def nodes(self, addressing: Addressing) -> Iterator[Node]:
@@ -144,7 +150,9 @@ class Cluster:
 
         proxy, policy = Proxy(Client(registry, "kube-proxy")), PolicyEngine(Client(registry, "kindnet"))
         fabric = self.fabric = Fabric(clock, proxy=proxy, policy=policy, pod_cidr=addressing.pod_cidr)
-        lent = Lazily(lambda: _lent(registry, pki))
+        driver = HostPathDriver(config.state_dir / "storage", config.max_volumes_per_node)
+        driver.recover()
+        lent = Lazily(lambda: _lent(registry, pki, driver))
         kubelets = [self._kubelet(registry, node, fabric, lent) for node in nodes]
         self._step("starting the API server")
         dialer = Dialer(fabric.node(nodes[0].name))
@@ -163,6 +171,12 @@ class Cluster:
         parts: list[Coroutine[None, None, None]] = [c(Client(registry, c.name)).run() for c in controllers()]
         parts.append(Scheduler(Client(registry, "default-scheduler")).run())
         parts += [kubelet.run() for kubelet in kubelets]
+        backend = Backend(driver, tuple(node.name for node in nodes if not node.roles), self._disk)
+        parts += [
+            program(Client(registry, program.name), backend).run()
+            for program in storage_programs()
+            if program.addon not in config.no_addons
+        ]
         parts += [
             ProxyHealth(Client(registry, "kube-proxy", node.name), proxy, fabric.node(node.name), node.name).run()
             for node in nodes
@@ -182,6 +196,9 @@ class Cluster:
         await self._nodes_ready(admin, {node.name for node in nodes})
         nodes_ready.set()
         pki.write_kubeconfig(self.kubeconfig, name=config.name, server=f"https://127.0.0.1:{self.port}")
+
+    def _disk(self, node: str) -> Path:
+        return self.config.state_dir / "nodes" / node / "disk"
 
     def _kubelet(self, registry: Registry, node: Node, fabric: Fabric, lent: Mapping[str, Any]) -> Kubelet:
         return Kubelet(
@@ -252,12 +269,13 @@ class Lazily(Mapping[str, Any]):
         return len(self._all())
 
 
-def _lent(registry: Registry, pki: Pki) -> Mapping[str, Any]:
-    """What the cluster lends to its nodes: tokens for service accounts; to CoreDNS and to the ingress controller, in
-    their namespaces only, the DNS zone and a client."""
+def _lent(registry: Registry, pki: Pki, driver: HostPathDriver) -> Mapping[str, Any]:
+    """What the cluster lends to its nodes: tokens for service accounts, CSI drivers by name; to CoreDNS and to the
+    ingress controller, in their namespaces only, the DNS zone and a client."""
     from pocketkube.network.dns import Zone
 
     return {
+        "csi": {CSI_HOSTPATH: driver},
         "dns": Zone(Client(registry, "coredns"), registry.zone),
         "ingress": Client(registry, "traefik"),
         "tokens": Tokens(registry, pki),

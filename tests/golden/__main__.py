@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import itertools
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.golden.cluster import LEARNS_WITHIN, NoCluster, current, fit_to_nodes, pocket
+from tests.golden.cluster import LEARNS_WITHIN, NoCluster, current, fit_to_nodes, flags_of, pocket
 from tests.golden.kubectl import RECORDED, Kubectl, find_kubectl
 from tests.golden.replay import FileResult, Options, Replay
 from tests.golden.report import step_lines, summary, survey_lines
@@ -39,23 +40,19 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         _parser().error(str(error))
     try:
-        with _cluster(args) as kubeconfig:
-            return _replay_all(scenarios, kubeconfig, args)
+        return _replay_all(scenarios, args)
     except NoCluster as error:
         print(f"no cluster: {error}", file=sys.stderr)
         return 3
 
 
-def _replay_all(scenarios: list[Scenario], kubeconfig: Path, args: argparse.Namespace) -> int:
+def _replay_all(scenarios: list[Scenario], args: argparse.Namespace) -> int:
     kubectl = find_kubectl(args.kubectl)
     if any(scenario.needs_kubectl for scenario in scenarios):
         if kubectl is None:
             print("no kubectl here: the steps that need it are not run, and do not count as matched")
         elif not kubectl.is_recorded:
             print(f"kubectl here is {kubectl.version}, the recordings are of {RECORDED}: its own texts may differ")
-    remark = fit_to_nodes(scenarios[0], kubeconfig)[1]
-    if remark:
-        print(remark)
     options = Options(
         max_wait=args.max_wait,
         until=args.step,
@@ -64,8 +61,12 @@ def _replay_all(scenarios: list[Scenario], kubeconfig: Path, args: argparse.Name
         on_note=lambda text: print(f"note: {text}"),
     )
     results: list[FileResult | tuple[str, str]] = []
-    for scenario in scenarios:
-        results.append(_replay_one(scenario, kubeconfig, kubectl, options, args))
+    for flags, group in itertools.groupby(scenarios, key=lambda scenario: flags_of(scenario.name)):
+        with _cluster(args, flags) as kubeconfig:
+            for number, scenario in enumerate(group):
+                if number == 0 and (remark := fit_to_nodes(scenario, kubeconfig)[1]):
+                    print(remark)
+                results.append(_replay_one(scenario, kubeconfig, kubectl, options, args))
     if args.survey:
         target = Path(args.survey_file) if args.survey_file else HERE / "failing.txt"
         target.write_text("\n".join(survey_lines(results)) + "\n")
@@ -102,10 +103,10 @@ def _is_fine(result: FileResult, only: str | None) -> bool:
     return any(step.id == only and step.outcome == "matched" for step in result.steps)
 
 
-def _cluster(args: argparse.Namespace) -> contextlib.AbstractContextManager[Path]:
+def _cluster(args: argparse.Namespace, flags: tuple[str, ...]) -> contextlib.AbstractContextManager[Path]:
     if args.kubeconfig:
         return contextlib.nullcontext(Path(args.kubeconfig))
-    return pocket() if args.cluster == "pocket" else contextlib.nullcontext(current())
+    return pocket(flags) if args.cluster == "pocket" else contextlib.nullcontext(current())
 
 
 def _parser() -> argparse.ArgumentParser:

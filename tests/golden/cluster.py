@@ -30,8 +30,21 @@ def pocket_exists() -> bool:
     return find_spec("pocketkube") is not None and find_spec("pocketkube.__main__") is not None
 
 
+BARE = ("--no-addon", "local-path", "--no-addon", "csi-hostpath", "--no-addon", "snapshots")
+"""The first set of recordings: no provisioner, no class, no CSI driver, no snapshot API."""
+CSI = ("--no-addon", "local-path", "--max-volumes-per-node", "0")
+"""The second set: the hostpath driver and the snapshot API, no default class."""
+
+
+def flags_of(name: str) -> tuple[str, ...]:
+    """What the cluster of a scenario is started with, for what it shows of storage."""
+    if name == "csi-09-volume-limit":
+        return (*CSI[:-1], "2")
+    return CSI if name.startswith("csi-") else BARE
+
+
 @contextlib.contextmanager
-def pocket() -> Iterator[Path]:
+def pocket(flags: tuple[str, ...] = BARE) -> Iterator[Path]:
     """A pocket cluster of its own in a temporary state folder; its kubeconfig. Ended with SIGTERM.
 
     The process writes DIR/kubeconfig once the API server serves and all nodes are Ready.
@@ -49,6 +62,7 @@ def pocket() -> Iterator[Path]:
                     *("--no-addon", "gateway-api"),  # and no CustomResourceDefinitions of the Gateway API
                     "--anonymous-auth",  # as theirs had by default
                     *("--load-balancer-pool", "none"),  # the recordings had no cloud provider
+                    *flags,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -1,12 +1,14 @@
-"""The scenarios that pocket passes completely, listed in passing.txt, replayed against one fresh pocket cluster."""
+"""The scenarios that pocket passes completely, listed in passing.txt, replayed against fresh pocket clusters."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.golden.__main__ import replay_file
-from tests.golden.cluster import LEARNS_WITHIN, pocket, pocket_exists
+from tests.golden.cluster import LEARNS_WITHIN, flags_of, pocket, pocket_exists
 from tests.golden.kubectl import find_kubectl
 from tests.golden.replay import Options
 from tests.golden.report import step_lines, summary
@@ -31,9 +33,10 @@ def _cases() -> list[Any]:
 
 
 @pytest.fixture(scope="session")
-def pocket_kubeconfig() -> Iterator[Path]:
-    with pocket() as kubeconfig:
-        yield kubeconfig
+def pocket_with() -> Iterator[Callable[[tuple[str, ...]], Path]]:
+    """The kubeconfig of a cluster started with these flags: one for each set of them."""
+    with ExitStack() as stack:
+        yield cache(lambda flags: stack.enter_context(pocket(flags)))
 
 
 def test_the_list_names_scenarios_once_each() -> None:
@@ -49,11 +52,11 @@ def test_something_passes() -> None:
 
 
 @pytest.mark.parametrize("name", _cases())
-def test_scenario(name: str, pocket_kubeconfig: Path, request: pytest.FixtureRequest) -> None:
+def test_scenario(name: str, pocket_with: Callable[[tuple[str, ...]], Path], request: pytest.FixtureRequest) -> None:
     kubectl = find_kubectl()
     if kubectl is None and request.node.get_closest_marker("kubectl"):
         pytest.skip("this scenario runs kubectl, and there is none on this machine")
     options = Options(forgive_kubectl_version=True, learns_within=LEARNS_WITHIN)
-    result = replay_file(load(FILES[name]), pocket_kubeconfig, kubectl, options)
+    result = replay_file(load(FILES[name]), pocket_with(flags_of(name)), kubectl, options)
     report = [line for step in result.failures for line in step_lines(name, step)]
     assert result.passed, "\n".join([summary(result), *report])

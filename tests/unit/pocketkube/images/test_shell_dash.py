@@ -199,11 +199,11 @@ def pod_for_hypothesis(pod):
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_trimming_as_dash(pod_for_hypothesis, tmp_path_factory, value, pattern, operator):
     script = f'x={quoted(value)}; p={quoted(pattern)}; printf \'[%s][%s]\' "${{x{operator}$p}}" "${{x{operator}"$p"}}"'
-    expected = dash(script, str(tmp_path_factory.getbasetemp()))
     if "[" in pattern or "\\" in pattern:
         return  # dash leaves to fnmatch what an open bracket or a backslash in a variable means
     if "?" in pattern and "é" in value:
-        return  # dash counts bytes
+        return  # dash counts bytes, and prints half a character where it cuts one
+    expected = dash(script, str(tmp_path_factory.getbasetemp()))
     result = await pod_for_hypothesis().sh(script)
     assert (result.status, result.out) == expected
 

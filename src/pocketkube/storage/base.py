@@ -1,0 +1,49 @@
+"""What a storage program is: a controller that also has a driver, or the nodes' disks, to work on.
+
+Models the shape shared by kubernetes-csi's sidecars (external-provisioner, -attacher, -resizer, -snapshotter).
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+import pocketkube.storage
+from pocketkube.client import Client
+from pocketkube.controllers.base import Controller
+from pocketkube.storage.driver import HostPathDriver
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What the programs work on."""
+
+    driver: HostPathDriver
+    nodes: tuple[str, ...]
+    """The nodes the driver runs on."""
+    disk: Callable[[str], Path]
+    """The folder that is the disk of the node of that name: what hostPath and local volumes lie on."""
+
+
+class Program(Controller):
+    """Subclass once per program, name the class `PROGRAM` in a module of this package."""
+
+    addon: ClassVar[str]
+    """The add-on (data/addons) it belongs to: without that it is not started."""
+
+    def __init__(self, client: Client, backend: Backend) -> None:
+        super().__init__(client)
+        self.backend = backend
+
+
+@cache
+def scan() -> tuple[type[Program], ...]:
+    """The `PROGRAM` class of every module of this package that declares one, in module-name order."""
+    package = pocketkube.storage
+    modules = (importlib.import_module(f"{package.__name__}.{m.name}") for m in pkgutil.iter_modules(package.__path__))
+    return tuple(module.PROGRAM for module in modules if hasattr(module, "PROGRAM"))
