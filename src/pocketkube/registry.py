@@ -153,6 +153,8 @@ class Registry:
         if not subresource:
             self._warn(kind, obj, old, warn)
         kind.canonicalize(obj)
+        if not subresource:
+            kind.check_update(obj, old)
         return self._write(kind, obj, old, dry_run)
 
     def patch(

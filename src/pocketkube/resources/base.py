@@ -244,6 +244,9 @@ class Resource:
     def generation_basis(self, obj: Obj) -> Any:
         return obj.get("spec")
 
+    def check_update(self, new: Obj, old: Obj) -> None:
+        """What validating admission plugins have against an update that is valid; raises StatusError."""
+
     # -- deleting
 
     def check_delete(self, obj: Obj) -> None:

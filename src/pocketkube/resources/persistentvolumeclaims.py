@@ -1,16 +1,18 @@
 """PersistentVolumeClaims: what a namespace asks for.
 
-Models pkg/registry/core/persistentvolumeclaim.
+Models pkg/registry/core/persistentvolumeclaim, SetDefaults_PersistentVolumeClaim* and the printer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from pocketkube import objects
+from pocketkube import claims, objects
 from pocketkube.objects import Obj
-from pocketkube.resources.base import Resource
+from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
+from pocketkube.resources.persistentvolume_spec import admission, defaults, printing
 
 
 class RESOURCE(Resource):
@@ -18,7 +20,51 @@ class RESOURCE(Resource):
     plural = "persistentvolumeclaims"
     short_names = ("pvc",)
     has_status = True
-    columns = described("persistentvolumeclaims", NAME, AGE)
+    columns = described(
+        "persistentvolumeclaims",
+        NAME,
+        Column("Status"),
+        Column("Volume"),
+        Column("Capacity"),
+        Column("Access Modes"),
+        Column("StorageClass"),
+        Column("VolumeAttributesClass"),
+        AGE,
+        Column("VolumeMode", priority=1),
+    )
 
     def row(self, obj: Obj) -> list[Any]:
-        return [objects.name(obj), age(self.world.clock, obj)]
+        spec, status = objects.spec(obj), objects.status(obj)
+        bound = bool(spec.get("volumeName"))
+        return [
+            objects.name(obj),
+            printing.phase(obj),
+            spec.get("volumeName", ""),
+            objects.dig(status, "capacity", "storage", default="0") if bound else "",
+            printing.access_modes(status.get("accessModes")) if bound else "",
+            claims.class_of(obj),
+            spec.get("volumeAttributesClassName", printing.UNSET),
+            age(self.world.clock, obj),
+            spec.get("volumeMode", printing.UNSET),
+        ]
+
+    def fields(self, obj: Obj) -> Mapping[str, str]:
+        return {**super().fields(obj), "name": objects.name(obj)}
+
+    def default(self, obj: Obj) -> None:
+        defaults.claim_spec(obj.setdefault("spec", {}))
+
+    def admit(self, new: Obj, old: Obj | None) -> None:
+        if old is None:
+            admission.protect(new, admission.PVC_PROTECTION)
+            admission.choose_class(self.world, new)
+
+    def initial_status(self, obj: Obj) -> Obj:
+        return {"phase": "Pending"}
+
+    def prepare_status(self, new: Obj, old: Obj) -> None:
+        status = new.setdefault("status", {})
+        status["phase"] = status.get("phase") or "Pending"
+
+    def check_update(self, new: Obj, old: Obj) -> None:
+        admission.check_resize(self.world, new, old)

@@ -98,7 +98,7 @@ def _container(container: Obj) -> None:
     resources = container.setdefault("resources", {})
     for name in ("limits", "requests"):
         if resources.get(name):
-            resources[name] = {key: _round_up(value) for key, value in resources[name].items()}
+            resources[name] = resource_list(resources[name])
     for name in PROBES:
         if container.get(name) is not None:
             _probe(container[name])
@@ -107,8 +107,12 @@ def _container(container: Obj) -> None:
             _http(hook["httpGet"])
 
 
+def resource_list(amounts: Obj) -> Obj:
+    """Resources are counted in thousandths at the finest (SetDefaults_ResourceList)."""
+    return {name: _round_up(amount) for name, amount in amounts.items()}
+
+
 def _round_up(text: Any) -> str:
-    """Resources are counted in thousandths at the finest."""
     amount = quantity.parse(text)
     thousandths = amount * 1000
     if thousandths == thousandths.to_integral_value():

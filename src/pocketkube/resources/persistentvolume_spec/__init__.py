@@ -1,0 +1,1 @@
+"""What PersistentVolumes and PersistentVolumeClaims have in them: validation, admission and what is printed of them."""
