@@ -39,9 +39,15 @@ def has_class(claim: Obj) -> bool:
 
 def default_class(classes: Iterable[Obj]) -> Obj | None:
     """The class that is the default; of several the newest, then the first by name."""
-    marked = sorted((c for c in classes if _is_default(c)), key=objects.name)
+    marked = sorted((c for c in classes if is_default(c)), key=objects.name)
     marked.sort(key=lambda c: str(c["metadata"].get("creationTimestamp", "")), reverse=True)
     return marked[0] if marked else None
+
+
+def is_default(storage_class: Obj) -> bool:
+    """Whether the class says so of itself; several may."""
+    annotations = objects.annotations(storage_class)
+    return "true" in (annotations.get(DEFAULT_CLASS), annotations.get(BETA_DEFAULT_CLASS))
 
 
 def is_delayed(storage_class: Obj | None) -> bool:
@@ -174,8 +180,3 @@ def volume_mode(obj: Obj) -> str:
 def attributes_class(obj: Obj) -> str:
     """The VolumeAttributesClass a claim asks for or a volume has; "" for none."""
     return str(objects.spec(obj).get("volumeAttributesClassName") or "")
-
-
-def _is_default(storage_class: Obj) -> bool:
-    annotations = objects.annotations(storage_class)
-    return "true" in (annotations.get(DEFAULT_CLASS), annotations.get(BETA_DEFAULT_CLASS))

@@ -6,16 +6,15 @@ speaks for the node. Texts are upstream's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pocketkube import objects
 from pocketkube.objects import Obj
 from pocketkube.scheduler.nodes import NodeState, host_ports, requests
-from pocketkube.selectors import Requirement
+from pocketkube.selectors import term_matches
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
-_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!", "Gt": ">", "Lt": "<"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def node_affinity(cycle: Cycle, state: NodeState) -> Refusal | None:
     required = objects.dig(cycle.spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
     fits = wanted.items() <= labels.items()
     if fits and required is not None:
-        fits = any(term_matches(term, state.node) for term in required.get("nodeSelectorTerms") or ())
+        fits = any(term_matches(term, labels, state.name) for term in required.get("nodeSelectorTerms") or ())
     return None if fits else Refusal(("node(s) didn't match Pod's node affinity/selector",), for_good=True)
 
 
@@ -99,20 +98,3 @@ def _tolerates(toleration: Obj, taint: Obj) -> bool:
     if operator == "Exists":
         return True
     return operator == "Equal" and bool(toleration.get("value", "") == taint.get("value", ""))
-
-
-def term_matches(term: Obj, node: Obj) -> bool:
-    """Whether a node selector term matches: all of its expressions; a term without any matches no node."""
-    labels = objects.labels(node)
-    names = {"metadata.name": objects.name(node)}
-    expressions, on_fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
-    if not expressions and not on_fields:
-        return False
-    return _all_match(expressions, labels) and _all_match(on_fields, names)
-
-
-def _all_match(expressions: Iterable[Obj], values: Mapping[str, str]) -> bool:
-    return all(
-        Requirement(e["key"], _OPERATORS[e["operator"]], tuple(e.get("values") or ())).matches(values)
-        for e in expressions
-    )

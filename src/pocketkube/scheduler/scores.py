@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from pocketkube import objects
 from pocketkube.objects import Obj
-from pocketkube.scheduler.filters import Cycle, term_matches, tolerates
+from pocketkube.scheduler.filters import Cycle, tolerates
 from pocketkube.scheduler.nodes import NodeState, nonzero_requests
 from pocketkube.scheduler.topology import matches, same_domain
-from pocketkube.selectors import from_label_selector
+from pocketkube.selectors import from_label_selector, term_matches
 
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 Score = Callable[[Cycle, NodeState], float]
@@ -72,7 +72,8 @@ def crowded(cycle: Cycle, state: NodeState) -> float:
 
 def preferred_nodes(cycle: Cycle, state: NodeState) -> float:
     preferred = objects.dig(cycle.spec, "affinity", "nodeAffinity", PREFERRED, default=())
-    return float(sum(p["weight"] for p in preferred if term_matches(p["preference"], state.node)))
+    labels = objects.labels(state.node)
+    return float(sum(p["weight"] for p in preferred if term_matches(p["preference"], labels, state.name)))
 
 
 def disliked_taints(cycle: Cycle, state: NodeState) -> float:

@@ -2,7 +2,7 @@
 
 A selector is a small immutable object: call it with an object's labels (or fields) to ask whether it matches, `str()`
 it for the canonical text (requirements in key order, values sorted). `labels` and `fields` hold the two kinds,
-`parsing` the grammar of label selectors, `names` what a label may look like.
+`parsing` the grammar of label selectors, `names` what a label may look like, `nodes` the terms of node affinity.
 
 Left out: which fields a kind can be selected by; that is the kind's own declaration.
 """
@@ -17,6 +17,7 @@ from pocketkube.selectors.labels import (
     from_set,
 )
 from pocketkube.selectors.names import label_key_errors, label_value_errors
+from pocketkube.selectors.nodes import term_matches
 from pocketkube.selectors.parsing import parse_labels
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "label_value_errors",
     "parse_fields",
     "parse_labels",
+    "term_matches",
 ]
