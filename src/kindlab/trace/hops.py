@@ -32,11 +32,12 @@ class Trace:
         return _Part(self.target, self.namespace, self.hops, words)
 
     def missing(self, kind: str, name: str, namespace: str, there: list[str], plural: str) -> None:
-        """The broken hop of an object that is not there; of those that are, `there`, the nearest name is told."""
+        """The broken hop of an object that is not there; of those that are, `there`, the nearest name is told.
+        `namespace` is "" for kinds without."""
         near = difflib.get_close_matches(name, there, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(there) or 'none'}"
-        why = f"there is no {kind} {name} in namespace {namespace}; {hint}"
-        self.fail(kind, why, f"kubectl get {plural} -n {namespace}")
+        where, flag = (f" in namespace {namespace}", f" -n {namespace}") if namespace else ("", "")
+        self.fail(kind, f"there is no {kind} {name}{where}; {hint}", f"kubectl get {plural}{flag}")
 
     def ok(self, name: str, evidence: str) -> None:
         self.hops.append(Hop(name, True, evidence))
