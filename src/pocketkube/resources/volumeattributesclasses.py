@@ -1,16 +1,20 @@
 """VolumeAttributesClasses: what of a volume can be changed while it lives.
 
-Models pkg/registry/storage/volumeattributesclass.
+Models pkg/registry/storage/volumeattributesclass, ValidateVolumeAttributesClass* and the printer. The finalizer is put
+there and taken away by controllers/vacprotection.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from pocketkube import objects
+from pocketkube import fields, objects
+from pocketkube.errors import Cause
 from pocketkube.objects import Obj
-from pocketkube.resources.base import Resource
+from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
+from pocketkube.resources.storageclasses import parameters, provisioner
 
 
 class RESOURCE(Resource):
@@ -19,7 +23,21 @@ class RESOURCE(Resource):
     plural = "volumeattributesclasses"
     short_names = ("vac",)
     namespaced = False
-    columns = described("volumeattributesclasses", NAME, AGE)
+    revalidates_metadata = True
+    columns = described("volumeattributesclasses", NAME, Column("DriverName"), AGE)
 
     def row(self, obj: Obj) -> list[Any]:
-        return [objects.name(obj), age(self.world.clock, obj)]
+        return [objects.name(obj), obj.get("driverName", ""), age(self.world.clock, obj)]
+
+    def validate(self, obj: Obj) -> Iterator[Cause]:
+        held = obj.get("parameters") or {}
+        yield from provisioner("driverName", obj.get("driverName", ""))
+        yield from parameters("parameters", held)
+        if not held:
+            yield fields.required("parameters", "must contain at least one key/value pair")
+
+    def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        for name in ("driverName", "parameters"):
+            if new.get(name) != old.get(name):
+                yield fields.forbidden(name, f"updates to {name} are forbidden.")
+        yield from self.validate(new)

@@ -11,19 +11,12 @@ from typing import Final
 
 from pocketkube import objects, quantity
 from pocketkube.objects import Obj
-from pocketkube.resources import formats
+from pocketkube.resources import formats, nodelabels
 
 _ANNOTATIONS: Final = {
     "scheduler.alpha.kubernetes.io/critical-pod": 'non-functional in v1.16+; use the "priorityClassName" field instead',
     "security.alpha.kubernetes.io/sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
     "security.alpha.kubernetes.io/unsafe-sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
-}
-_NODE_LABELS: Final = {
-    "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
-    "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
-    "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
-    "failure-domain.beta.kubernetes.io/zone": 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
-    "beta.kubernetes.io/instance-type": 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
 }
 _VOLUMES: Final = {
     "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
@@ -58,12 +51,12 @@ def of_pod(pod: Obj) -> Iterator[str]:
 def _warnings(path: str, obj: Obj) -> Iterator[str]:
     spec = objects.spec(obj)
     for key in spec.get("nodeSelector") or {}:
-        if key in _NODE_LABELS:
-            yield f"{path}spec.nodeSelector[{key}]: {_NODE_LABELS[key]}"
+        if key in nodelabels.DEPRECATED:
+            yield f"{path}spec.nodeSelector[{key}]: {nodelabels.DEPRECATED[key]}"
     for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
         at, key = f"{path}spec.topologySpreadConstraints[{index}]", constraint.get("topologyKey", "")
-        if key in _NODE_LABELS:
-            yield f"{at}.topologyKey: {key} is {_NODE_LABELS[key]}"
+        if key in nodelabels.DEPRECATED:
+            yield f"{at}.topologyKey: {key} is {nodelabels.DEPRECATED[key]}"
         if constraint.get("labelSelector") is None:
             yield f"{at}.labelSelector: {_NO_SELECTOR}"
     for key, text in _ANNOTATIONS.items():
