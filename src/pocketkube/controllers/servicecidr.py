@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from pocketkube import objects
+from pocketkube.controllers import finalizers
 from pocketkube.controllers.base import Controller, Mapping, own_key
 from pocketkube.objects import Key, Obj
 from pocketkube.resources.ipaddresses import is_allocators
@@ -42,10 +43,10 @@ class ServiceCIDRController(Controller):
             if self._is_needed(cidr):
                 self._condition(cidr, "False", "Terminating", _HELD)
             else:
-                self.client.patch("servicecidrs", at, _release)
+                self.client.patch("servicecidrs", at, lambda copy: finalizers.release(copy, FINALIZER))
             return None
-        if FINALIZER not in (cidr["metadata"].get("finalizers") or ()):
-            self.client.patch("servicecidrs", at, _hold)
+        if not finalizers.is_held(cidr, FINALIZER):
+            self.client.patch("servicecidrs", at, lambda copy: finalizers.hold(copy, FINALIZER))
             cidr = self.client.get("servicecidrs", *at)
         self._condition(cidr, "True", "", _READY)
         return None
@@ -84,17 +85,6 @@ def networks(cidr: Obj) -> list[IPv4Network | IPv6Network]:
 
 def _inside(network: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
     return network.version == other.version and network.subnet_of(other)  # type: ignore[arg-type]
-
-
-def _hold(copy: Obj) -> None:
-    copy["metadata"].setdefault("finalizers", []).append(FINALIZER)
-
-
-def _release(copy: Obj) -> None:
-    kept = [f for f in copy["metadata"].get("finalizers") or () if f != FINALIZER]
-    copy["metadata"]["finalizers"] = kept
-    if not kept:
-        del copy["metadata"]["finalizers"]
 
 
 CONTROLLER = ServiceCIDRController

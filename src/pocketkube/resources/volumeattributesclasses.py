@@ -1,20 +1,23 @@
 """VolumeAttributesClasses: what of a volume can be changed while it lives.
 
-Models pkg/registry/storage/volumeattributesclass, ValidateVolumeAttributesClass* and the printer. The finalizer is put
-there and taken away by controllers/vacprotection.py.
+Models pkg/registry/storage/volumeattributesclass, ValidateVolumeAttributesClass*, StorageObjectInUseProtection and the
+printer. The finalizer is taken away by controllers/vacprotection.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
+from pocketkube.resources.persistentvolume_spec.admission import protect
 from pocketkube.resources.storageclasses import parameters, provisioner
+
+PROTECTION: Final = "kubernetes.io/vac-protection"
 
 
 class RESOURCE(Resource):
@@ -28,6 +31,10 @@ class RESOURCE(Resource):
 
     def row(self, obj: Obj) -> list[Any]:
         return [objects.name(obj), obj.get("driverName", ""), age(self.world.clock, obj)]
+
+    def admit(self, new: Obj, old: Obj | None) -> None:
+        if old is None:
+            protect(new, PROTECTION)
 
     def validate(self, obj: Obj) -> Iterator[Cause]:
         held = obj.get("parameters") or {}
