@@ -56,6 +56,10 @@ def namespace_is_terminating(error: StatusError) -> bool:
     return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
 
 
+class Retry(Exception):
+    """Raised by `reconcile` when it has told whom it concerns what is wrong: the key comes back later, each time later."""
+
+
 class Controller:
     """Subclass once per controller; the module ends in `CONTROLLER = ...`, which the folder scan takes."""
 
@@ -64,6 +68,9 @@ class Controller:
     patience: ClassVar[float] = 0.0
     """Real seconds an event waits for others, so that what others wait for goes first."""
 
+    first_delay: ClassVar[float] = FIRST_DELAY
+    longest_delay: ClassVar[float] = LONGEST_DELAY
+    """Seconds until a failed key comes back, doubled with each failure in a row, and the most they become."""
     every_kind: ClassVar[bool] = False
     """Whether `watches` loops over kinds, so that custom kinds that come later are watched too."""
 
@@ -173,6 +180,9 @@ class Controller:
             again = await self.reconcile(at)
         except Conflict:
             self.enqueue(at)
+        except Retry as why:
+            log.info("%s: %s/%s: %s", self.name, *at, why)
+            self._back_off(at)
         except StatusError as error:  # refused by the API: an expected kind of failure, so no traceback
             log.warning("%s: %s/%s: %s", self.name, *at, error.message)
             self._back_off(at)
@@ -186,7 +196,7 @@ class Controller:
 
     def _back_off(self, at: Key) -> None:
         failures = self._failures[at] = self._failures.get(at, 0) + 1
-        self.enqueue_after(at, min(FIRST_DELAY * 2 ** min(failures - 1, 30), LONGEST_DELAY))
+        self.enqueue_after(at, min(self.first_delay * 2 ** min(failures - 1, 30), self.longest_delay))
 
 
 def _existing(resource: str, obj: Obj) -> Event:

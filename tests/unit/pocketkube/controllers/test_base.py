@@ -11,7 +11,7 @@ from tests.unit.pocketkube.controllers.world import World
 
 from pocketkube.client import Client
 from pocketkube.controllers import scan
-from pocketkube.controllers.base import Controller, Mapping, own_key
+from pocketkube.controllers.base import Controller, Mapping, Retry, own_key
 from pocketkube.errors import Conflict, Forbidden
 from pocketkube.objects import Key
 
@@ -88,3 +88,21 @@ def test_every_controller_is_named_once() -> None:
     names = [controller.name for controller in scan()]
     assert len(names) == len(set(names))
     assert {"deployment-controller", "replicaset-controller", "endpoint-slice-controller"} <= set(names)
+
+
+async def test_a_retry_comes_back_without_a_complaint_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    class Patient(Recording):
+        first_delay, longest_delay = 1.0, 2.0
+
+    caplog.set_level(logging.WARNING)
+    world = World(speed=1000)
+    controller = Patient(Client(world.registry, "recording-controller"))
+    task = asyncio.create_task(controller.run())
+    await asyncio.sleep(0)
+    controller.failures = [Retry("not yet"), Retry("not yet"), Retry("not yet")]
+    started = world.registry.clock.monotonic()
+    world.create("configmaps", {"metadata": {"name": "a"}})
+    await controller.until_seen(4)
+    assert world.registry.clock.monotonic() - started >= 1 + 2 + 2
+    assert not caplog.records
+    task.cancel()
