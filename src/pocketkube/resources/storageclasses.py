@@ -9,26 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pocketkube import fields, objects
+from pocketkube import claims, fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata, nodelabels
 from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
 
-DEFAULT_ANNOTATION: Final = "storageclass.kubernetes.io/is-default-class"
-_BETA_ANNOTATION: Final = "storageclass.beta.kubernetes.io/is-default-class"
 _IMMUTABLE: Final = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
 _RECLAIM_POLICIES: Final = ("Delete", "Retain")
 _BINDING_MODES: Final = ("Immediate", "WaitForFirstConsumer")
 _MOST_PARAMETERS: Final = 512
 _LONGEST_PARAMETERS: Final = 256 * 1024
-
-
-def is_default(obj: Obj) -> bool:
-    """Whether claims without a class get this one; the old annotation counts as well."""
-    held = objects.annotations(obj)
-    return "true" in (held.get(DEFAULT_ANNOTATION), held.get(_BETA_ANNOTATION))
 
 
 class RESOURCE(Resource):
@@ -50,7 +42,7 @@ class RESOURCE(Resource):
 
     def row(self, obj: Obj) -> list[Any]:
         return [
-            objects.name(obj) + (" (default)" if is_default(obj) else ""),
+            objects.name(obj) + (" (default)" if claims.is_default(obj) else ""),
             obj.get("provisioner", ""),
             obj.get("reclaimPolicy", "Delete"),
             obj.get("volumeBindingMode", "Immediate"),
