@@ -1,14 +1,15 @@
 """Labels of nodes that should no longer be used, and what to use instead.
 
-Models GetNodeLabelDeprecatedMessage (pkg/api/node/util.go).
+Models GetNodeLabelDeprecatedMessage and GetWarningsForNodeSelector* (pkg/api/node/util.go).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pocketkube.objects import Obj
+from pocketkube.selectors import label_value_errors
 
 DEPRECATED: Final = {
     "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
@@ -34,3 +35,20 @@ def selector_warnings(path: str, selector: Obj | None) -> Iterator[str]:
     for key in selector.get("matchLabels") or ():
         if key in DEPRECATED:
             yield f"{path}.matchLabels.{key}: {DEPRECATED[key]}"
+
+
+def terms_warnings(path: str, terms: Iterable[Obj]) -> Iterator[str]:
+    """Warnings about the terms of a NodeSelector at `path`."""
+    for index, term in enumerate(terms):
+        yield from term_warnings(f"{path}[{index}]", term)
+
+
+def term_warnings(path: str, term: Obj, *, values: bool = False) -> Iterator[str]:
+    """Warnings about one term; with `values` also about those that no label can have."""
+    for index, expression in enumerate(term.get("matchExpressions") or ()):
+        at, key = f"{path}.matchExpressions[{index}]", expression.get("key", "")
+        if key in DEPRECATED:
+            yield f"{at}.key: {key} is {DEPRECATED[key]}"
+        for position, value in enumerate(expression.get("values") or () if values else ()):
+            for problem in label_value_errors(value):
+                yield f"{at}.values[{position}]: {value} is invalid, {problem}"

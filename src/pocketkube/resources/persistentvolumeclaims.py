@@ -1,18 +1,20 @@
 """PersistentVolumeClaims: what a namespace asks for.
 
-Models pkg/registry/core/persistentvolumeclaim, SetDefaults_PersistentVolumeClaim* and the printer.
+Models pkg/registry/core/persistentvolumeclaim, its defaults, ValidatePersistentVolumeClaim* and the printer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pocketkube import claims, objects
+from pocketkube import objects
+from pocketkube.claims import class_of
+from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
-from pocketkube.resources.persistentvolume_spec import admission, defaults, printing
+from pocketkube.resources.persistentvolume_spec import admission, claims, defaults, printing
 
 
 class RESOURCE(Resource):
@@ -20,6 +22,7 @@ class RESOURCE(Resource):
     plural = "persistentvolumeclaims"
     short_names = ("pvc",)
     has_status = True
+    revalidates_metadata = True
     columns = described(
         "persistentvolumeclaims",
         NAME,
@@ -42,7 +45,7 @@ class RESOURCE(Resource):
             spec.get("volumeName", ""),
             objects.dig(status, "capacity", "storage", default="0") if bound else "",
             printing.access_modes(status.get("accessModes")) if bound else "",
-            claims.class_of(obj),
+            class_of(obj),
             spec.get("volumeAttributesClassName", printing.UNSET),
             age(self.world.clock, obj),
             spec.get("volumeMode", printing.UNSET),
@@ -65,6 +68,24 @@ class RESOURCE(Resource):
     def prepare_status(self, new: Obj, old: Obj) -> None:
         status = new.setdefault("status", {})
         status["phase"] = status.get("phase") or "Pending"
+
+    def prepare_create(self, obj: Obj) -> None:
+        claims.prepare(obj["spec"], None)
+
+    def prepare_update(self, new: Obj, old: Obj) -> None:
+        claims.prepare(new["spec"], objects.spec(old))
+
+    def validate(self, obj: Obj) -> Iterator[Cause]:
+        yield from claims.validate(objects.spec(obj))
+
+    def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        yield from claims.validate_update(new, old)
+
+    def validate_status(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        yield from claims.validate_status(new)
+
+    def warnings(self, new: Obj, old: Obj | None) -> Iterable[str]:
+        return claims.warnings(new)
 
     def check_update(self, new: Obj, old: Obj) -> None:
         admission.check_resize(self.world, new, old)

@@ -1,18 +1,19 @@
 """PersistentVolumes: pieces of storage of the cluster.
 
-Models pkg/registry/core/persistentvolume, SetDefaults_PersistentVolume and the printer.
+Models pkg/registry/core/persistentvolume, SetDefaults_PersistentVolume, ValidatePersistentVolume* and the printer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pocketkube import claims, objects
+from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
-from pocketkube.resources.persistentvolume_spec import admission, defaults, printing
+from pocketkube.resources.persistentvolume_spec import admission, defaults, printing, volumes
 
 
 class RESOURCE(Resource):
@@ -21,6 +22,7 @@ class RESOURCE(Resource):
     short_names = ("pv",)
     namespaced = False
     has_status = True
+    revalidates_metadata = True
     columns = described(
         "persistentvolumes",
         NAME,
@@ -75,3 +77,12 @@ class RESOURCE(Resource):
                 status["lastPhaseTransitionTime"] = self.world.clock.now()
         elif moment is None and earlier is not None:
             status["lastPhaseTransitionTime"] = earlier
+
+    def validate(self, obj: Obj) -> Iterator[Cause]:
+        yield from volumes.validate(obj)
+
+    def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        yield from volumes.validate_update(new, old)
+
+    def warnings(self, new: Obj, old: Obj | None) -> Iterable[str]:
+        return volumes.warnings(new)

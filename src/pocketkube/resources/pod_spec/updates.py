@@ -12,8 +12,8 @@ from typing import Any, Final
 from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
-from pocketkube.resources import formats, metadata
-from pocketkube.resources.pod_spec import containers, internal, scheduling, validation
+from pocketkube.resources import formats, internal, metadata
+from pocketkube.resources.pod_spec import containers, scheduling, validation
 
 _MAX_INT32: Final = 2**31 - 1
 _MUTABLE: Final = (
@@ -48,7 +48,7 @@ def validate(new: Obj, old: Obj) -> Iterator[Cause]:
             yield fields.forbidden(f"spec.schedulingGates[{index}].name", why)
     munged = _munged(after, before)
     if munged != before:
-        difference = internal.diff(before, munged)
+        difference = internal.pod_spec_diff(before, munged)
         yield fields.forbidden("spec", f"pod updates may not change fields other than {_MUTABLE}\n{difference}")
 
 
@@ -135,5 +135,5 @@ def validate_ephemeral(new: Obj, old: Obj) -> Iterator[Cause]:
             why = f'existing ephemeral containers "{name}" may not be removed\n'
             yield fields.forbidden(path, why)
         elif by_name[name] != container:
-            difference = internal.diff_of("EphemeralContainer", container, by_name[name])
+            difference = internal.diff("EphemeralContainer", container, by_name[name])
             yield fields.forbidden(path, f'existing ephemeral containers "{name}" may not be changed\n{difference}')

@@ -1,7 +1,7 @@
 """What pods and templates are warned about.
 
-Models warningsForPodSpecAndMeta (pkg/api/pod/warnings.go). Left out: deprecated node labels in affinity, overlapping
-paths inside volumes, AppArmor annotations.
+Models warningsForPodSpecAndMeta (pkg/api/pod/warnings.go). Left out: overlapping paths inside volumes,
+AppArmor annotations.
 """
 
 from __future__ import annotations
@@ -48,11 +48,21 @@ def of_pod(pod: Obj) -> Iterator[str]:
     yield from _warnings("", pod)
 
 
+def _node_affinity(path: str, affinity: Obj) -> Iterator[str]:
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    at = f"{path}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+    yield from nodelabels.terms_warnings(at, required.get("nodeSelectorTerms") or ())
+    for index, weighted in enumerate(affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()):
+        at = f"{path}.preferredDuringSchedulingIgnoredDuringExecution[{index}].preference"
+        yield from nodelabels.term_warnings(at, weighted.get("preference") or {}, values=True)
+
+
 def _warnings(path: str, obj: Obj) -> Iterator[str]:
     spec = objects.spec(obj)
     for key in spec.get("nodeSelector") or {}:
         if key in nodelabels.DEPRECATED:
             yield f"{path}spec.nodeSelector[{key}]: {nodelabels.DEPRECATED[key]}"
+    yield from _node_affinity(f"{path}spec.affinity.nodeAffinity", objects.dig(spec, "affinity", "nodeAffinity") or {})
     for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
         at, key = f"{path}spec.topologySpreadConstraints[{index}]", constraint.get("topologyKey", "")
         if key in nodelabels.DEPRECATED:
