@@ -1,0 +1,288 @@
+"""`kindlab why pvc/NAME`: for each way a claim can be stuck it ends at the hop that is broken, and at no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from tests.course.command import Run
+from tests.course.test_trace import AGNHOST, broken, names, why
+
+from kindlab.api import ApiError, Obj
+from kindlab.checks.live import LiveLab, is_ready
+
+SNAPSHOTS = "snapshot.storage.k8s.io/v1"
+CSI = "csi-hostpath-sc"
+
+
+def claim(name: str = "data", size: str = "1Mi", **spec: Any) -> Obj:
+    whole = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}, **spec}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": whole}
+
+
+def pod(name: str = "user", of: str = "data", **spec: Any) -> Obj:
+    container = {
+        "name": "main",
+        "image": AGNHOST,
+        "args": ["pause"],
+        "volumeMounts": [{"name": "disk", "mountPath": "/disk"}],
+    }
+    whole = {
+        "terminationGracePeriodSeconds": 0,
+        "containers": [container],
+        "volumes": [{"name": "disk", "persistentVolumeClaim": {"claimName": of}}],
+        **spec,
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": whole}
+
+
+def snapshot(of: str = "data", name: str = "then") -> Obj:
+    spec = {"volumeSnapshotClassName": "csi-hostpath-snapclass", "source": {"persistentVolumeClaimName": of}}
+    return {"apiVersion": SNAPSHOTS, "kind": "VolumeSnapshot", "metadata": {"name": name}, "spec": spec}
+
+
+def put(live: LiveLab, *objects: Obj) -> None:
+    for obj in objects:
+        live.api.create(obj, live.namespace)
+
+
+def bound(live: LiveLab, *names_: str) -> None:
+    def holds(found: Any) -> bool:
+        return {c["metadata"]["name"] for c in found if c["status"].get("phase") == "Bound"} >= set(names_)
+
+    assert live.eventually("PersistentVolumeClaim", holds)
+
+
+def running(live: LiveLab, name: str = "user") -> None:
+    assert live.eventually("Pod", lambda found: any(p["metadata"]["name"] == name and is_ready(p) for p in found))
+
+
+def told(live: LiveLab, *reasons: str) -> None:
+    """Wait for an Event of one of these reasons in the namespace."""
+    assert live.eventually("Event", lambda found: any(e["reason"] in reasons for e in found))
+
+
+@pytest.fixture
+def clusterwide(live: LiveLab) -> Iterator[Callable[[Obj], str]]:
+    """Create an object without a namespace, named after this test's; its name. Deleted afterwards."""
+    made: list[Obj] = []
+
+    def make(obj: Obj) -> str:
+        obj["metadata"]["name"] = f"{live.namespace}-{obj['metadata']['name']}"
+        made.append(obj)
+        live.api.create(obj)
+        return str(obj["metadata"]["name"])
+
+    yield make
+    for obj in made:
+        with suppress(ApiError):
+            live.api.delete(obj["kind"], obj["metadata"]["name"])
+
+
+def volume(size: str = "1Mi", **spec: Any) -> Obj:
+    whole = {
+        "capacity": {"storage": size},
+        "accessModes": ["ReadWriteOnce"],
+        "hostPath": {"path": "/srv/by-hand"},
+        "persistentVolumeReclaimPolicy": "Retain",
+        **spec,
+    }
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv"}, "spec": whole}
+
+
+def storage_class(provisioner: str, name: str = "class", **more: Any) -> Obj:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name},
+        "provisioner": provisioner,
+        **more,
+    }
+
+
+def test_a_healthy_claim_is_followed_to_its_bytes(live: LiveLab, kindlab: Run) -> None:
+    put(live, claim(storageClassName=CSI), pod())
+    running(live)
+    assert live.host("user").run("echo hello > /disk/greeting").rc == 0
+    path = why(live, "pvc/data")
+    assert path.broken is None, path.broken
+    assert names(path) == ["Claim", "Volume", "Binding", "Scheduling", "Attach", "Mount", "Bytes"]
+    assert path.hops[-1].evidence.startswith("/disk in Pod user: 1 entry, writable, ")
+    done = kindlab("why", "pvc/data", "-n", live.namespace)
+    assert done.returncode == 0, done.stdout
+    assert "Every hop is in order." in done.stdout
+
+
+def test_no_claim_names_the_near_one(live: LiveLab) -> None:
+    put(live, claim(storageClassName=CSI))
+    hop, evidence = broken(why(live, "pvc/dta"))
+    assert hop == "PersistentVolumeClaim"
+    assert evidence.endswith("did you mean data?")
+
+
+def test_a_class_that_is_not_there(live: LiveLab) -> None:
+    put(live, claim(storageClassName="csi-hostpath"))
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert (hop, evidence) == ("StorageClass", f"there is no StorageClass csi-hostpath; did you mean {CSI}?")
+
+
+def test_a_class_that_waits_for_its_first_pod(live: LiveLab) -> None:
+    put(live, claim())
+    told(live, "WaitForFirstConsumer")
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Binding"
+    assert evidence == "class standard waits for the first Pod that uses the claim, and no Pod does"
+
+
+def test_a_pod_that_fits_nowhere_keeps_its_claim_waiting(live: LiveLab) -> None:
+    put(live, claim(), pod(nodeSelector={"disk": "tape"}))
+    told(live, "FailedScheduling")
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Scheduling"
+    assert "didn't match Pod's node affinity/selector" in evidence
+
+
+def test_a_provisioner_nobody_runs(live: LiveLab, clusterwide: Callable[[Obj], str]) -> None:
+    name = clusterwide(storage_class("example.com/nobody"))
+    put(live, claim(storageClassName=name))
+    told(live, "ExternalProvisioning")
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Provisioner"
+    assert evidence.startswith("nothing in the cluster has answered for provisioner example.com/nobody")
+
+
+def test_a_provisioner_that_refuses(live: LiveLab) -> None:
+    put(live, claim(size="100Ti", storageClassName=CSI))
+    told(live, "ProvisioningFailed")
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Provisioner"
+    assert "hostpath.csi.k8s.io cannot: ProvisioningFailed: " in evidence
+
+
+@pytest.mark.parametrize(
+    ("offered", "asked", "reason"),
+    [
+        ({"size": "1Mi"}, {"size": "2Mi"}, "it has 1Mi, the claim needs 2Mi"),
+        ({"accessModes": ["ReadOnlyMany"]}, {}, "it is ROX, the claim needs RWO"),
+        ({"volumeMode": "Block"}, {}, "its volumeMode is Block, the claim's Filesystem"),
+        ({}, {"selector": {"matchLabels": {"disk": "fast"}}}, "the claim's selector does not match its labels (none)"),
+    ],
+    ids=["too-small", "access-mode", "volume-mode", "labels"],
+)
+def test_a_volume_that_does_not_fit(
+    live: LiveLab, clusterwide: Callable[[Obj], str], offered: Obj, asked: Obj, reason: str
+) -> None:
+    own = f"{live.namespace}-by-hand"
+    size = {"size": offered.pop("size", "1Mi")}
+    name = clusterwide(volume(**size, storageClassName=own, **offered))
+    put(live, claim(storageClassName=own, **asked))
+    told(live, "ProvisioningFailed", "FailedBinding")
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Volume"
+    assert f"{name}: {reason}" in evidence
+
+
+def test_a_volume_that_was_left_by_another_claim(live: LiveLab, clusterwide: Callable[[Obj], str]) -> None:
+    own = f"{live.namespace}-by-hand"
+    name = clusterwide(volume(storageClassName=own))
+    put(live, claim("first", storageClassName=own))
+    bound(live, "first")
+    live.api.delete("PersistentVolumeClaim", "first", live.namespace)
+    assert next(
+        (True for found in live.api.follow("PersistentVolume", None, timeout=30) if _phase(found, name) == "Released"),
+        False,
+    )
+    put(live, claim(storageClassName=own))
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Volume"
+    assert f"{name}: it is Released and was left by {live.namespace}/first" in evidence
+
+
+def _phase(found: Any, name: str) -> str:
+    return next((v["status"].get("phase", "") for v in found.values() if v["metadata"]["name"] == name), "")
+
+
+def test_a_claim_whose_volume_is_gone(live: LiveLab, clusterwide: Callable[[Obj], str]) -> None:
+    own = f"{live.namespace}-by-hand"
+    name = clusterwide(volume(storageClassName=own))
+    put(live, claim(storageClassName=own))
+    bound(live, "data")
+    live.api.delete("PersistentVolume", name)
+    live.api.patch("PersistentVolume", name, {"metadata": {"finalizers": None}})
+    told(live, "ClaimLost")
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Volume"
+    assert f"its PersistentVolume {name} is gone" in evidence
+    assert "the claim is Lost" in evidence
+
+
+def test_a_claim_that_is_deleted_while_a_pod_uses_it(live: LiveLab) -> None:
+    put(live, claim(storageClassName=CSI), pod())
+    running(live)
+    live.api.delete("PersistentVolumeClaim", "data", live.namespace)
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert (hop, evidence) == ("Claim", "data is being deleted and waits: Pod user still uses it")
+
+
+def test_a_folder_that_is_not_on_the_node(live: LiveLab, clusterwide: Callable[[Obj], str]) -> None:
+    own = f"{live.namespace}-by-hand"
+    clusterwide(volume(storageClassName=own, hostPath={"path": "/not/there", "type": "Directory"}))
+    put(live, claim(storageClassName=own), pod())
+    told(live, "FailedMount")
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Mount"
+    assert "FailedMount: MountVolume.SetUp failed for volume" in evidence
+
+
+def test_a_clone_that_is_smaller_than_its_source(live: LiveLab) -> None:
+    source = {"kind": "PersistentVolumeClaim", "name": "data"}
+    put(live, claim(size="2Mi", storageClassName=CSI))
+    bound(live, "data")
+    put(live, claim("copy", storageClassName=CSI, dataSource=source))
+    hop, evidence = broken(why(live, "pvc/copy"))
+    assert hop == "Source"
+    assert evidence == "claim data holds 2Mi, and the claim asks for 1Mi only: it must not be smaller"
+
+
+def test_a_restore_from_a_snapshot_that_is_not_there(live: LiveLab) -> None:
+    source = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "then"}
+    put(live, claim(storageClassName=CSI, dataSource=source))
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert (hop, evidence) == ("Source", f"there is no VolumeSnapshot then in namespace {live.namespace}")
+
+
+def test_a_restore_into_another_drivers_class(live: LiveLab) -> None:
+    source = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "then"}
+    put(live, claim(storageClassName=CSI))
+    bound(live, "data")
+    put(live, snapshot())
+    ready = live.eventually("VolumeSnapshot", lambda f: any((s.get("status") or {}).get("readyToUse") for s in f))
+    assert ready
+    put(live, claim("copy", storageClassName="standard", dataSource=source), pod(of="copy"))
+    hop, evidence = broken(why(live, "pvc/copy"))
+    assert hop == "Source"
+    assert "class standard is rancher.io/local-path's" in evidence
+
+
+def test_a_volume_held_by_another_node(live: LiveLab, clusterwide: Callable[[Obj], str]) -> None:
+    put(live, claim(storageClassName=CSI))
+    bound(live, "data")
+    own = f"{live.namespace}-by-hand"
+    made = live.api.get("PersistentVolume", live.require("PersistentVolumeClaim", "data")["spec"]["volumeName"])
+    assert made is not None
+    clusterwide(
+        volume(storageClassName=own, hostPath=None, csi=made["spec"]["csi"])
+    )  # as network storage: no node of its own
+    put(live, claim("shared", storageClassName=own))
+    bound(live, "shared")
+    first, second = (node["metadata"]["name"] for node in live.api.list("Node") if not node["spec"].get("taints"))
+    put(live, pod("one", "shared", nodeName=first))
+    running(live, "one")
+    put(live, pod("two", "shared", nodeName=second))
+    told(live, "FailedAttachVolume")
+    hop, evidence = broken(why(live, "pvc/shared"))
+    assert hop == "Attach"
+    assert "Multi-Attach error" in evidence
+    assert f"it is attached to {first}" in evidence
