@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pocketkube import objects
 from pocketkube.objects import Obj
 from pocketkube.scheduler.nodes import NodeState, host_ports, requests
 from pocketkube.selectors import term_matches
+
+if TYPE_CHECKING:
+    from pocketkube.scheduler.volumes import PodVolumes
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
 
@@ -31,6 +35,8 @@ class Cycle:
 
     pod: Obj
     nodes: Mapping[str, NodeState]
+    volumes: PodVolumes | None = None
+    """None: it has none that count."""
 
     def __post_init__(self) -> None:
         self.spec = objects.spec(self.pod)

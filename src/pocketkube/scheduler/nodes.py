@@ -17,6 +17,9 @@ Amounts = Mapping[str, int]
 HostPort = tuple[str, str, int]
 """(host address, protocol, port)."""
 ANY = "0.0.0.0"
+DISKS = frozenset({"awsElasticBlockStore", "gcePersistentDisk", "iscsi", "rbd"})
+"""Volume sources that name one disk, which may not be used twice on a node."""
+_STORING = DISKS | {"persistentVolumeClaim", "ephemeral"}
 
 
 def requests(pod: Obj) -> Amounts:
@@ -69,6 +72,11 @@ def host_ports(pod: Obj) -> list[HostPort]:
     ]
 
 
+def is_storing(pod: Obj) -> bool:
+    """Whether a pod has claims or disks; most have only volumes of their own."""
+    return not all(_STORING.isdisjoint(volume) for volume in objects.spec(pod).get("volumes") or ())
+
+
 class NodeState:
     """One node with the pods on it."""
 
@@ -84,6 +92,8 @@ class NodeState:
         """Pods by uid of their controller."""
         self.exclusive: dict[str, Obj] = {}
         """The pods with required anti-affinity, by uid."""
+        self.storing: dict[str, Obj] = {}
+        """The pods with volumes that others have to reckon with, by uid."""
 
     @property
     def name(self) -> str:
@@ -100,10 +110,13 @@ class NodeState:
         self.pods[objects.uid(pod)] = pod
         if objects.dig(pod, "spec", "affinity", "podAntiAffinity"):
             self.exclusive[objects.uid(pod)] = pod
+        if is_storing(pod):
+            self.storing[objects.uid(pod)] = pod
         self._count(pod, 1)
 
     def remove(self, uid: str) -> None:
         self.exclusive.pop(uid, None)
+        self.storing.pop(uid, None)
         pod = self.pods.pop(uid, None)
         if pod is not None:
             self._count(pod, -1)

@@ -1,7 +1,8 @@
 """The scheduling loop: one pod at a time, highest priority first; what does not fit waits for the world to change.
 
-Models pkg/scheduler/{schedule_one,eventhandlers}.go and the FitError text of framework/types.go. Pods that do not fit
-are tried again at once when a node changes or a pod leaves (upstream: after a back-off of 1 to 10 s).
+Models pkg/scheduler/{schedule_one,eventhandlers}.go. Pods that do not fit are tried again at once when a node changes,
+a pod leaves or their volumes do better (upstream: after a back-off of 1 to 10 s). A pod whose claims have to be bound
+first holds its place on the node meanwhile, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -9,37 +10,47 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-import time
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable
 from itertools import count
 
 from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
-from pocketkube.recorder import REMEMBERED
 from pocketkube.scheduler import filters, topology
+from pocketkube.scheduler.events import NAME, SchedulingEvents, fit_error
 from pocketkube.scheduler.filters import Cycle, Filter, Refusal
 from pocketkube.scheduler.nodes import NodeState
+from pocketkube.scheduler.prebinding import BindingFailed, Prebinding
 from pocketkube.scheduler.scores import best
-from pocketkube.store import Event
+from pocketkube.scheduler.volume_binding import binding
+from pocketkube.scheduler.volume_limits import limits
+from pocketkube.scheduler.volume_restrictions import restrictions, zone
+from pocketkube.scheduler.volumes import Plan, Unresolvable, look
+from pocketkube.scheduler.waiting import WATCHED, WaitingPods
+from pocketkube.store import DELETED, Event
 
 log = logging.getLogger(__name__)
 
-NAME = "default-scheduler"
 FILTERS: tuple[Filter, ...] = (
     filters.unschedulable,
     filters.taints,
     filters.node_affinity,
     filters.ports,
     filters.resources,
+    restrictions,
+    limits,
+    binding,
+    zone,
     topology.spread,
     topology.pod_affinity,
 )
 NO_NODES = "no nodes available to schedule pods"
 BATCH = 5
 """Pods placed before the event loop gets its turn."""
+FIRST_BACK_OFF, LONGEST_BACK_OFF = 1.0, 10.0
+"""Seconds before a pod is placed anew after an error: doubling."""
+UNSCHEDULABLE, ERROR = "Unschedulable", "SchedulerError"
 
 
 class Scheduler:
@@ -54,34 +65,47 @@ class Scheduler:
         """Pods on nodes that do not exist (yet), by name of the node and uid."""
         self._queue: list[tuple[int, int, Key]] = []
         self._queued: set[Key] = set()
-        self._waiting: dict[Key, bool] = {}
-        """Pods that did not fit; True: room on a node would not help them (upstream: the plugins' queueing hints)."""
+        self._waiting = WaitingPods()
+        """Those that did not fit."""
         self._order = count()
         self._wake = asyncio.Event()
-        self._events: dict[tuple[str, str], Key] = {}
-        """Where the last FailedScheduling event of a pod with that text is."""
+        self._events = SchedulingEvents(client)
+        self._prebinding = Prebinding(client, self._claims_changed)
+        self._to_check: dict[Key, None] = {}
+        """Pods whose claims may be bound by now."""
+        self._errors: dict[Key, tuple[int, asyncio.TimerHandle]] = {}
+        """How often placing a pod ended in an error, and when it is tried again."""
 
     async def run(self) -> None:
         """Work until cancelled."""
         stops = [self.client.subscribe("nodes", self._on_node), self.client.subscribe("pods", self._on_pod)]
+        stops += [self.client.subscribe(resource, self._on_storage) for resource in WATCHED]
         try:
             for resource, notify in (("nodes", self._on_node), ("pods", self._on_pod)):
                 for obj in self.client.list(resource):
                     notify(Event("ADDED", resource, obj, None, int(obj["metadata"]["resourceVersion"])))
             done = 0
             while True:
-                while not self._queue:
+                while not self._queue and not self._to_check:
                     self._wake.clear()
                     await self._wake.wait()
-                key = heapq.heappop(self._queue)[2]
-                self._queued.discard(key)
-                self._attempt(key)
+                if self._to_check:
+                    key = next(iter(self._to_check))
+                    del self._to_check[key]
+                    self._attempt(key, self._finish)
+                else:
+                    key = heapq.heappop(self._queue)[2]
+                    self._queued.discard(key)
+                    self._attempt(key, self._schedule)
                 done += 1
                 if done % BATCH == 0:
                     await asyncio.sleep(0)
         finally:
             for stop in stops:
                 stop()
+            self._prebinding.stop()
+            for _, timer in self._errors.values():
+                timer.cancel()
 
     # -- the world
 
@@ -104,18 +128,37 @@ class Scheduler:
     def _on_pod(self, event: Event) -> None:
         pod, key = event.object, objects.key(event.object)
         uid, node = objects.uid(pod), objects.spec(pod).get("nodeName", "")
-        over = event.type == "DELETED" or objects.status(pod).get("phase") in ("Succeeded", "Failed")
+        over = event.type == DELETED or objects.status(pod).get("phase") in ("Succeeded", "Failed")
+        if not over and not node and key in self._prebinding:
+            return  # it holds its place
         if over or not node:
             if self._leave(uid):
                 self._retry(room=True)
         else:
             self._enter(node, pod)
         if over or node:
-            self._waiting.pop(key, None)
+            self._drop(key)
             if event.type == "ADDED" or node != objects.spec(event.old or {}).get("nodeName", ""):
                 self._retry(affine=True)
         elif objects.spec(pod).get("schedulerName", NAME) == NAME and self._concerns(event):
             self._enqueue(key, pod)
+
+    def _on_storage(self, event: Event) -> None:
+        if event.resource in ("persistentvolumes", "persistentvolumeclaims"):
+            self._prebinding.touched(event)
+        for key in self._waiting.helped_by(event):
+            self._again(key)
+
+    def _claims_changed(self, pod: Key) -> None:
+        self._to_check[pod] = None
+        self._wake.set()
+
+    def _drop(self, key: Key) -> None:
+        """It is placed, or gone."""
+        self._waiting.discard(key)
+        self._prebinding.forget(key)
+        if (failed := self._errors.pop(key, None)) is not None:
+            failed[1].cancel()
 
     def _concerns(self, event: Event) -> bool:
         """Whether a pending pod's event may change the decision about it; writing the condition does not."""
@@ -149,15 +192,21 @@ class Scheduler:
 
         `affine`: a pod has come, which only helps those that look for company; `room`: one has left.
         """
-        for key, hopeless in list(self._waiting.items()):
+        for key, hopeless in self._waiting.items():
             if room and hopeless:
                 continue
             pod = self.client.find("pods", *key)
             if pod is None:
-                self._waiting.pop(key, None)
+                self._waiting.discard(key)
             elif not affine or objects.spec(pod).get("affinity") or objects.spec(pod).get("topologySpreadConstraints"):
-                self._waiting.pop(key, None)
+                self._waiting.discard(key)
                 self._enqueue(key, pod)
+
+    def _again(self, key: Key) -> None:
+        self._waiting.discard(key)
+        pod = self.client.find("pods", *key)
+        if pod is not None:
+            self._enqueue(key, pod)
 
     def _enqueue(self, key: Key, pod: Obj) -> None:
         if key not in self._queued:
@@ -167,46 +216,81 @@ class Scheduler:
 
     # -- one pod
 
-    def _attempt(self, key: Key) -> None:
+    def _attempt(self, key: Key, step: Callable[[Key], None]) -> None:
         try:
-            self._schedule(key)
+            step(key)
         except Exception:  # one pod that cannot be judged must not stop the others
             log.exception("cannot schedule %s/%s", *key)
-            self._waiting[key] = False
+            pod = self.client.find("pods", *key)
+            if pod is not None:
+                self._waiting.add(pod, hopeless=False)
 
     def _schedule(self, key: Key) -> None:
         pod = self.client.find("pods", *key)
         if pod is None or objects.is_terminating(pod) or objects.spec(pod).get("nodeName"):
             return
-        if objects.spec(pod).get("schedulingGates"):
-            return  # the condition is the API server's to write
-        cycle = Cycle(pod, self._nodes)
-        missing = self._missing_claim(pod)
-        refusals = {name: self._refusal(cycle, state) for name, state in self._nodes.items()}
-        fitting = [self._nodes[name] for name, refusal in refusals.items() if refusal is None]
+        if objects.spec(pod).get("schedulingGates") or key in self._prebinding:
+            return  # the condition of a gated pod is the API server's to write
         if not self._nodes:
             self._fail(pod, NO_NODES)
-        elif missing:
-            self._fail(pod, f"0/{len(self._nodes)} nodes are available: {missing}. not found")
-        elif not fitting:
+            return
+        try:
+            volumes = look(self.client, pod, self._nodes.values())
+        except Unresolvable as refused:
+            self._fail(pod, f"0/{len(self._nodes)} nodes are available: {refused}. not found", hopeless=True)
+            return
+        cycle = Cycle(pod, self._nodes, volumes)
+        refusals = {name: self._refusal(cycle, state) for name, state in self._nodes.items()}
+        fitting = [self._nodes[name] for name, refusal in refusals.items() if refusal is None]
+        if not fitting:
             found = [r for r in refusals.values() if r is not None]
             self._fail(pod, fit_error(pod, found), hopeless=all(r.for_good for r in found))
+            return
+        node = best(cycle, fitting).name
+        plan = volumes.plans.get(node) if volumes is not None else None
+        if plan:
+            self._reserve(pod, node, plan)
         else:
-            self._bind(pod, best(cycle, fitting).name)
+            self._bind(pod, node)
+
+    def _reserve(self, pod: Obj, node: str, plan: Plan) -> None:
+        """Have the pod's claims bound; it counts as being on the node from now on."""
+        self._enter(node, pod)
+        try:
+            self._prebinding.start(pod, node, plan)
+        except StatusError as error:
+            self._unreserve(pod, error.message)
+
+    def _finish(self, key: Key) -> None:
+        """Bind a pod whose claims are bound."""
+        if key not in self._prebinding:
+            return
+        pod = self.client.find("pods", *key)
+        if pod is None or objects.is_terminating(pod):
+            self._prebinding.forget(key)
+            return
+        try:
+            done = self._prebinding.check(key)
+        except BindingFailed as failed:
+            self._unreserve(pod, f"binding volumes: {failed}")
+        else:
+            if done is not None:
+                self._bind(pod, done.node)
+
+    def _unreserve(self, pod: Obj, message: str) -> None:
+        self._leave(objects.uid(pod))
+        self._fail(pod, f'running PreBind plugin "VolumeBinding": {message}', reason=ERROR)
+        self._retry(room=True)
+        key = objects.key(pod)
+        failures, earlier = self._errors.pop(key, (0, None))
+        if earlier is not None:
+            earlier.cancel()
+        delay = min(FIRST_BACK_OFF * 2**failures, LONGEST_BACK_OFF) / self.client.clock.speed
+        timer = asyncio.get_running_loop().call_later(delay, self._again, key)
+        self._errors[key] = failures + 1, timer
 
     def _refusal(self, cycle: Cycle, state: NodeState) -> Refusal | None:
         return next((refusal for each in FILTERS if (refusal := each(cycle, state)) is not None), None)
-
-    def _missing_claim(self, pod: Obj) -> str | None:
-        for volume in objects.spec(pod).get("volumes") or ():
-            if claim := objects.dig(volume, "persistentVolumeClaim", "claimName"):
-                if self.client.find("persistentvolumeclaims", objects.namespace(pod), claim) is None:
-                    return f'persistentvolumeclaim "{claim}" not found'
-            elif "ephemeral" in volume:
-                claim = f"{objects.name(pod)}-{volume['name']}"
-                if self.client.find("persistentvolumeclaims", objects.namespace(pod), claim) is None:
-                    return f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{claim}"'
-        return None
 
     def _bind(self, pod: Obj, node: str) -> None:
         def assign(copy: Obj) -> None:
@@ -218,23 +302,22 @@ class Scheduler:
             self._fail(pod, f"binding rejected: {error.message}")
             return
         name = f"{objects.namespace(pod)}/{objects.name(pod)}"
-        self._record(pod, "Normal", "Scheduled", "Binding", f"Successfully assigned {name} to {node}")
+        self._events.record(pod, "Normal", "Scheduled", "Binding", f"Successfully assigned {name} to {node}")
 
-    def _fail(self, pod: Obj, message: str, *, hopeless: bool = False) -> None:
+    def _fail(self, pod: Obj, message: str, *, hopeless: bool = False, reason: str = UNSCHEDULABLE) -> None:
         key = objects.key(pod)
-        self._waiting[key] = hopeless
-        self._record(pod, "Warning", "FailedScheduling", "Scheduling", message)
+        self._waiting.add(pod, hopeless=hopeless)
+        self._events.record(pod, "Warning", "FailedScheduling", "Scheduling", message)
         old = objects.condition(pod, "PodScheduled")
-        if old is not None and (old["status"], old.get("reason"), old.get("message")) == _unschedulable(message):
+        if old is not None and (old["status"], old.get("reason"), old.get("message")) == ("False", reason, message):
             return
         since = self.client.clock.now()
         if old is not None and old["status"] == "False":
             since = old["lastTransitionTime"]
-        status, reason, _ = _unschedulable(message)
         condition = {
             "type": "PodScheduled",
             "observedGeneration": pod["metadata"].get("generation", 0),
-            "status": status,
+            "status": "False",
             "lastProbeTime": None,
             "lastTransitionTime": since,
             "reason": reason,
@@ -251,75 +334,8 @@ class Scheduler:
         except StatusError:
             return  # gone meanwhile
 
-    def _record(self, pod: Obj, type_: str, reason: str, action: str, message: str) -> None:
-        """An Event as events.k8s.io writes it (no source, no count); repeats of a text become a series."""
-        key = (objects.uid(pod), message)
-        now = self.client.clock.now_micro()
-        try:
-            at = self._events.get(key)
-            if at is not None and self.client.find("events", *at) is not None:
-
-                def again(copy: Obj) -> None:
-                    seen = (copy.get("series") or {}).get("count", 1)
-                    copy["series"] = {"count": seen + 1, "lastObservedTime": now}
-
-                self.client.patch("events", at, again)
-                return
-            name = f"{objects.name(pod)}.{time.time_ns():x}"
-            self.client.create("events", _event(pod, name, type_, reason, action, message, now))
-            if type_ == "Warning":
-                if len(self._events) >= REMEMBERED:
-                    self._events.pop(next(iter(self._events)))
-                self._events[key] = objects.namespace(pod), name
-        except StatusError:
-            return  # the namespace is going or gone: there is nobody left to tell
-
-
-def fit_error(pod: Obj, refusals: list[Refusal]) -> str:
-    """`0/3 nodes are available: 1 Insufficient cpu, ... . no new claims to deallocate, preemption: ...`."""
-    text = _histogram(len(refusals), (reason for refusal in refusals for reason in refusal.reasons))
-    if objects.spec(pod).get("preemptionPolicy") == "Never":
-        preemption = "not eligible due to preemptionPolicy=Never."
-    else:
-        useless, nobody = "Preemption is not helpful for scheduling", "No preemption victims found for incoming pod"
-        preemption = _histogram(len(refusals), (useless if r.for_good else nobody for r in refusals))
-    return f"{text} no new claims to deallocate, preemption: {preemption}"
-
-
-def _histogram(nodes: int, reasons: Iterable[str]) -> str:
-    counted = sorted(f"{number} {reason}" for reason, number in Counter(reasons).items())
-    return f"0/{nodes} nodes are available: {', '.join(counted)}."
-
-
-def _unschedulable(message: str) -> tuple[str, str, str]:
-    return "False", "Unschedulable", message
-
 
 def _placing(node: Obj) -> tuple[object, ...]:
     """What of a node decides about pods."""
     status = objects.status(node)
     return objects.spec(node), objects.labels(node), status.get("allocatable"), status.get("capacity")
-
-
-def _event(pod: Obj, name: str, type_: str, reason: str, action: str, message: str, now: str) -> Obj:
-    return {
-        "metadata": {"name": name, "namespace": objects.namespace(pod)},
-        "involvedObject": {
-            "kind": "Pod",
-            "namespace": objects.namespace(pod),
-            "name": objects.name(pod),
-            "uid": objects.uid(pod),
-            "apiVersion": "v1",
-            "resourceVersion": pod["metadata"]["resourceVersion"],
-        },
-        "reason": reason,
-        "message": message,
-        "source": {},
-        "firstTimestamp": None,
-        "lastTimestamp": None,
-        "type": type_,
-        "eventTime": now,
-        "action": action,
-        "reportingComponent": NAME,
-        "reportingInstance": f"{NAME}-pocket",
-    }
