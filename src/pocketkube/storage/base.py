@@ -35,6 +35,8 @@ class Program(Controller):
 
     addon: ClassVar[str]
     """The add-on (data/addons) it belongs to: without that it is not started."""
+    first_delay, longest_delay = 1.0, 300.0
+    """The sidecars' --retry-interval-start and --retry-interval-max."""
 
     def __init__(self, client: Client, backend: Backend) -> None:
         super().__init__(client)

@@ -1,0 +1,195 @@
+"""csi-snapshotter: has the driver cut, look up and delete what VolumeSnapshotContents stand for.
+
+Models external-snapshotter v8.6.0's pkg/sidecar-controller beside the hostpath driver. One snapshot is cut after the
+other. Left out: secrets for the driver (a class that names some is refused), group snapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pocketkube import objects
+from pocketkube.controllers import finalizers
+from pocketkube.controllers.base import Mapping, Retry, own_key
+from pocketkube.objects import Key, Obj
+from pocketkube.storage import driver, snapshots
+from pocketkube.storage.base import Program
+from pocketkube.storage.driver import RpcError, Snapshot
+from pocketkube.storage.snapshots import BEING_CREATED, BEING_DELETED, CLASSES, CONTENT_FINALIZER, CONTENTS, quoted
+from pocketkube.store import Event
+
+RESERVED = "csi.storage.k8s.io/"
+"""Parameters of a class that are for the sidecars, not for the driver."""
+PASSING = {"Canceled", "DeadlineExceeded", "Unavailable", "ResourceExhausted", "Aborted"}
+"""gRPC codes after which the driver may still be at it."""
+
+
+class Failed(Exception):
+    """What went wrong, for the content's status and event."""
+
+
+class CsiSnapshotter(Program):
+    name = f"csi-snapshotter {driver.NAME}"
+    addon = "snapshots"
+    every_kind = True
+
+    def watches(self) -> Iterable[tuple[str, Mapping]]:
+        for resource, _ in self.client.kinds():
+            if resource == CONTENTS:
+                yield resource, _what_others_changed
+
+    async def reconcile(self, at: Key) -> float | None:
+        content = self.client.find(CONTENTS, *at)
+        if content is None or not self._is_ours(content):
+            return None
+        if _may_go(content):
+            self._remove(content)
+        elif snapshots.volume_handle(content) is not None and not objects.status(content):
+            await self._sync(content, "SnapshotCreationFailed", "Failed to create snapshot")
+        elif snapshots.is_ready(content):
+            self._annotate(at, being_created=False)
+        else:
+            await self._sync(
+                content, "SnapshotContentCheckandUpdateFailed", "Failed to check and update snapshot content"
+            )
+        return None
+
+    def _is_ours(self, content: Obj) -> bool:
+        class_ = self.client.find(CLASSES, "", snapshots.class_name(content) or "")
+        return objects.spec(content)["driver"] == driver.NAME and (class_ is None or class_["driver"] == driver.NAME)
+
+    # -- cutting and looking up
+
+    async def _sync(self, content: Obj, reason: str, failed: str) -> None:
+        """Ask the driver, and write down what it says. Raises Retry."""
+        at = objects.key(content)
+        try:
+            if snapshots.existing_handle(content) is not None:
+                snapshot = self._look_up(content)
+            else:
+                snapshot = await self._cut(content)
+        except Failed as why:
+            self._tell(at, reason, f"{failed}: {why}")
+            raise Retry(f"{failed}: {why}") from None
+        self.client.patch(CONTENTS, at, lambda copy: _report(copy, snapshot), subresource="status")
+        self._annotate(at, being_created=False)
+        if not snapshot.ready:
+            raise Retry("the driver has not finished yet")
+
+    async def _cut(self, content: Obj) -> Snapshot:
+        """Raises Failed."""
+        name, at, handle = objects.name(content), objects.key(content), str(snapshots.volume_handle(content))
+        class_name = snapshots.class_name(content)
+        inputs = f"failed to get input parameters to create snapshot for content {name}"
+        if class_name is None:
+            raise Failed(f"{inputs}: {quoted(f'failed to take snapshot {name} without a snapshot class')}")
+        class_ = self.client.find(CLASSES, "", class_name)
+        if class_ is None:
+            missing = f'volumesnapshotclass.{snapshots.GROUP} "{class_name}" not found'
+            raise Failed(f"{inputs}: {quoted(missing)}")
+        self._annotate(at, being_created=True)
+        for parameter in class_.get("parameters") or {}:
+            if parameter.startswith(RESERVED):
+                text = f'found unknown parameter key "{parameter}" with reserved namespace {RESERVED}'
+                raise Failed(f"failed to remove CSI Parameters of prefixed keys: {text}")
+        try:
+            return await self.backend.driver.create_snapshot(f"snapshot-{snapshots.bound_uid(content)}", handle)
+        except RpcError as error:
+            if error.code not in PASSING:
+                self._annotate(at, being_created=False)
+            raise Failed(f"failed to take snapshot of the volume {handle}: {quoted(error)}") from None
+
+    def _look_up(self, content: Obj) -> Snapshot:
+        """Raises Failed."""
+        name, handle = objects.name(content), str(snapshots.existing_handle(content))
+        class_name = snapshots.class_name(content)
+        if class_name is not None and self.client.find(CLASSES, "", class_name) is None:
+            missing = f'volumesnapshotclass.{snapshots.GROUP} "{class_name}" not found'
+            raise Failed(f"failed to get snapshot class {class_name} for snapshot content {name}: {missing}")
+        snapshot = self.backend.driver.find_snapshot(handle)
+        if snapshot is None:
+            missing = f"can not find snapshot for snapshotID {handle}"
+            raise Failed(f"failed to list snapshot for content {name}: {quoted(missing)}")
+        return snapshot
+
+    def _tell(self, at: Key, reason: str, message: str) -> None:
+        """Put what went wrong into the content's status; an event follows if that is news."""
+        content = self.client.find(CONTENTS, *at)
+        if content is None or (objects.status(content).get("error") or {}).get("message") == message:
+            return
+        error = {"message": message, "time": self.clock.now()}
+
+        def fail(copy: Obj) -> None:
+            copy.setdefault("status", {}).update(error=error, readyToUse=False)
+
+        self.client.record(self.client.patch(CONTENTS, at, fail, subresource="status"), "Warning", reason, message)
+
+    def _annotate(self, at: Key, *, being_created: bool) -> None:
+        def annotate(copy: Obj) -> None:
+            kept = {**objects.annotations(copy)}
+            kept.pop(BEING_CREATED, None)
+            if being_created:
+                kept[BEING_CREATED] = "yes"
+            copy["metadata"].pop("annotations", None)
+            if kept:
+                copy["metadata"]["annotations"] = kept
+
+        self.client.patch(CONTENTS, at, annotate)
+
+    # -- deleting
+
+    def _remove(self, content: Obj) -> None:
+        """Delete what is stored, if the policy says so, and let the content go. Raises Retry."""
+        at, handle = objects.key(content), objects.status(content).get("snapshotHandle")
+        if objects.spec(content)["deletionPolicy"] == "Delete" and handle is not None:
+            try:
+                self.backend.driver.delete_snapshot(handle)
+            except RpcError as error:
+                self.client.record(content, "Warning", "SnapshotDeleteError", "Failed to delete snapshot")
+                name = objects.name(content)
+                why = f"failed to delete snapshot content {name}: {quoted(error)}"
+                raise Retry(f"failed to delete snapshot {quoted(name)}, err: {why}") from None
+            self.client.patch(CONTENTS, at, _forget, subresource="status")
+        self.client.patch(CONTENTS, at, lambda copy: finalizers.release(copy, CONTENT_FINALIZER))
+
+
+def _may_go(content: Obj) -> bool:
+    """Whether a content that is deleted may be let go: nobody's, or its VolumeSnapshot's turn has come."""
+    if not objects.is_terminating(content):
+        return False
+    if snapshots.existing_handle(content) is not None and not snapshots.bound_uid(content):
+        return True
+    annotations = objects.annotations(content)
+    return BEING_CREATED not in annotations and BEING_DELETED in annotations
+
+
+def _report(copy: Obj, snapshot: Snapshot) -> None:
+    """What the driver says; what is known once stays."""
+    status = copy.setdefault("status", {})
+    status.setdefault("snapshotHandle", snapshot.id)
+    status.setdefault("creationTime", int(snapshot.created * 10**9))
+    if snapshot.size > 0:
+        status.setdefault("restoreSize", snapshot.size)
+    status["readyToUse"] = snapshot.ready
+    if snapshot.ready:
+        status.pop("error", None)
+
+
+def _forget(copy: Obj) -> None:
+    for field in ("snapshotHandle", "readyToUse", "creationTime", "restoreSize"):
+        copy["status"].pop(field, None)
+
+
+def _what_others_changed(event: Event) -> Iterable[Key]:
+    """Not what the sidecar writes itself: its own complaint must not bring it back at once."""
+    if event.old is None or _without_own(event.object) != _without_own(event.old):
+        yield from own_key(event)
+
+
+def _without_own(content: Obj) -> Obj:
+    meta = {k: v for k, v in content["metadata"].items() if k not in ("resourceVersion", "finalizers", "annotations")}
+    annotations = {k: v for k, v in objects.annotations(content).items() if k != BEING_CREATED}
+    return {**{k: v for k, v in content.items() if k != "status"}, "metadata": {**meta, "annotations": annotations}}
+
+
+PROGRAM = CsiSnapshotter
