@@ -180,3 +180,35 @@ def volume_mode(obj: Obj) -> str:
 def attributes_class(obj: Obj) -> str:
     """The VolumeAttributesClass a claim asks for or a volume has; "" for none."""
     return str(objects.spec(obj).get("volumeAttributesClassName") or "")
+
+
+def claim_name(pod: Obj, volume: Obj) -> str | None:
+    """The claim behind one of a pod's volumes, which for an ephemeral one is made for it; None for other types."""
+    if "persistentVolumeClaim" in volume:
+        return str(volume["persistentVolumeClaim"].get("claimName", ""))
+    return f"{objects.name(pod)}-{volume['name']}" if "ephemeral" in volume else None
+
+
+def used_by(pod: Obj) -> list[str]:
+    """The names of the claims a pod mentions, in the order of its volumes."""
+    names = (claim_name(pod, volume) for volume in objects.spec(pod).get("volumes") or ())
+    return [name for name in names if name is not None]
+
+
+def not_made_for(pod: Obj, claim: Obj) -> str | None:
+    """Why the claim of an ephemeral volume's name is not the pod's own; None when it is."""
+    owner = objects.controller_ref(claim)
+    if objects.namespace(claim) == objects.namespace(pod) and owner is not None and owner["uid"] == objects.uid(pod):
+        return None
+    claim_text, pod_text = "/".join(objects.key(claim)), "/".join(objects.key(pod))
+    return f"PVC {claim_text} was not created for pod {pod_text} (pod is not owner)"
+
+
+def is_done(pod: Obj) -> bool:
+    """Whether a pod has stopped using its volumes: finished, or going with no container that runs."""
+    status = objects.status(pod)
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return True
+    fields = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    running = (s for field in fields for s in status.get(field) or () if "running" in (s.get("state") or {}))
+    return objects.is_terminating(pod) and not any(running)
