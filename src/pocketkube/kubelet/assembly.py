@@ -1,7 +1,7 @@
 """From a container's spec to what the runtime starts: user, files, mounts, environment, argv.
 
 Models generateContainerConfig and makeMounts of pkg/kubelet. Left out: SELinux, AppArmor, seccomp, capabilities,
-privileged mode, procMount, volumeDevices, mount propagation.
+privileged mode, procMount, mount propagation (mounts made later are nowhere to be seen: no container can mount).
 """
 
 from __future__ import annotations
@@ -109,9 +109,14 @@ def files(
         try:
             node = _node(volume, mount, config.env)
             read_only = bool(mount.get("readOnly")) or volume.read_only
-            fs.mount(_target(mount["mountPath"], config.workdir), volume.tree, node, read_only=read_only)
+            options = ",".join(filter(None, ("relatime", volume.mount_options)))
+            target = _target(mount["mountPath"], config.workdir)
+            fs.mount(target, volume.tree, node, read_only=read_only, options=options)
         except OSError as error:
             raise ConfigError(f'failed to mount volume "{mount["name"]}": {error}') from None
+    for device in container.get("volumeDevices") or ():
+        volume = volumes[device["name"]]
+        fs.mount(device["devicePath"], volume.tree, volume.root)
     if security({}, container, "readOnlyRootFilesystem"):
         fs.make_read_only("/")
     return fs

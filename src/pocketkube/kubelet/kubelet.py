@@ -20,11 +20,11 @@ from pocketkube.client import Client
 from pocketkube.errors import Conflict, NotFound, StatusError
 from pocketkube.ipam import PodAddresses
 from pocketkube.kubelet.cpu import Cpu
-from pocketkube.kubelet.filesystem import Tree
-from pocketkube.kubelet.filesystem.host import remove_folder
 from pocketkube.kubelet.node import RENEW_SECONDS, NodeAgent
+from pocketkube.kubelet.pod_volumes import remove_pod_folder
 from pocketkube.kubelet.pod_worker import PodWorker
 from pocketkube.kubelet.starting import RESYNC
+from pocketkube.kubelet.volumes.inuse import VolumesInUse
 from pocketkube.network.fabric import OUTSIDE, OUTSIDE_IPV6
 from pocketkube.objects import Key, Obj
 from pocketkube.resources.base import DeleteOptions
@@ -37,10 +37,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 300
+FOLLOWED = (
+    "configmaps",
+    "secrets",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "volumeattachments",
+    "csidrivers",
+    "csinodes",
+    "nodes",
+)
+"""What pods show, are configured by, or wait for."""
 
 
 class Kubelet:
-    """`services`: what the cluster lends: `tokens` (issues service account tokens), `dns` and the like for images."""
+    """`services`: what the cluster lends: `tokens` (issues service account tokens), `csi` (the drivers of the node, by
+    name), `dns` and the like for images."""
 
     def __init__(
         self,
@@ -70,7 +82,7 @@ class Kubelet:
         self.upstream_dns = OUTSIDE_IPV6 if ":" in node_ips[0] else OUTSIDE
         self.addresses = [PodAddresses(cidr) for cidr in pod_cidrs]
         self.cpu = Cpu()
-        self.host_trees: dict[Path, Tree] = {}
+        self.in_use = VolumesInUse(client, node_name)
         self.node = NodeAgent(
             client,
             node_name,
@@ -80,6 +92,7 @@ class Kubelet:
             roles=roles,
             capacity=capacity or {},
             catalogue=catalogue,
+            drivers=self.services.get("csi"),
         )
         self.net: PodNetwork = fabric.attach(node_ips[0], node_name, also=node_ips[1:])
         self._workers: dict[str, PodWorker] = {}
@@ -99,10 +112,11 @@ class Kubelet:
         self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         stops = [
             self.client.subscribe("pods", self._pod_event),
-            *(self.client.subscribe(kind, self._object_event) for kind in ("configmaps", "secrets")),
+            *(self.client.subscribe(kind, self._object_event) for kind in FOLLOWED),
         ]
         try:
             self.register()
+            self.in_use.write()
             existing = [pod for pod in self.client.list("pods") if self._is_mine(pod)]
             self._clean({objects.uid(pod) for pod in existing})
             async with asyncio.TaskGroup() as self._tasks:
@@ -209,6 +223,7 @@ class Kubelet:
             try:
                 if self.client.find("nodes", "", self.node_name) is None:
                     self.node.register()  # somebody deleted the Node: a kubelet registers again
+                    self.in_use.write()
                 self.node.renew()
                 if self.clock.monotonic() - last >= HEARTBEAT_SECONDS:
                     last = self.clock.monotonic()
@@ -221,7 +236,7 @@ class Kubelet:
         folder = self.state_dir / "pods"
         for left in folder.iterdir() if folder.is_dir() else ():
             if left.name not in known:
-                remove_folder(left)
+                remove_pod_folder(left, self.services)
 
 
 async def _logged(work: Coroutine[Any, Any, None], name: str) -> None:

@@ -2,17 +2,18 @@
 
 Models pkg/kubelet/kubelet_node_status.go, nodestatus/setters.go and the node lease. A pocketkube node is imaginary:
 its size is what it is told to be, and its kernel and system name say what it is. Left out: pressure conditions (never
-true), volumesAttached, runtime handlers.
+true), runtime handlers.
 """
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pocketkube import objects
 from pocketkube.client import Client
+from pocketkube.kubelet import csinode
 from pocketkube.objects import Obj
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _CONDITIONS = (
 
 
 class NodeAgent:
-    """Writes one Node and its Lease."""
+    """Writes one Node, its Lease and its CSINode. `drivers`: the CSI drivers that run there (see csinode)."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class NodeAgent:
         roles: tuple[str, ...],
         capacity: Mapping[str, str],
         catalogue: Mapping[str, type[Image]],
+        drivers: Mapping[str, Any] | None = None,
     ) -> None:
         self.client = client
         self.name = name
@@ -56,6 +58,7 @@ class NodeAgent:
         self.roles = roles
         self.capacity = {**CAPACITY, **capacity}
         self._catalogue = catalogue
+        self._drivers = drivers or {}
         self._uid = objects.new_uid()
 
     @property
@@ -79,9 +82,10 @@ class NodeAgent:
                 },
                 "spec": spec,
             }
-            self.client.create("nodes", node)
+            found = self.client.create("nodes", node)
         elif not self._labels().items() <= objects.labels(found).items():
             self.client.patch("nodes", ("", self.name), self._relabel)
+        csinode.register(self.client, found, self._drivers)
         return self.post(fresh=True)
 
     def _relabel(self, node: Obj) -> None:

@@ -118,7 +118,7 @@ class PodWorker:
         self._wake.set()
 
     def depends_on(self) -> Iterable[tuple[str, Key]]:
-        """(resource, key) of the ConfigMaps and Secrets this pod shows or is configured by."""
+        """(resource, key) of the objects this pod shows, is configured by, or whose volumes wait for."""
         space, spec = objects.namespace(self.pod), objects.spec(self.pod)
         yield from (found for found in self.volumes.depends_on() if found[0] != "pods")
         for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
@@ -308,7 +308,6 @@ class PodWorker:
         await self._stop_all(grace_of(self.pod))
         await self._tear_down()
         self.kubelet.forget_objects(self)
-        self.volumes.drop()
         self.publish()
 
     async def _terminate(self) -> None:
@@ -330,6 +329,7 @@ class PodWorker:
         if not self._gone:
             await self.clock.sleep(TEAR_DOWN)
         self.sandbox.drop()
+        self.volumes.drop()
         self.finished = True
 
     async def _abandon(self) -> None:

@@ -4,8 +4,10 @@ Every operation walks from the folder's own descriptor, one openat(O_NOFOLLOW) p
 not follow links: whatever links a container (or anybody else, at any moment) puts there, nothing outside the folder is
 touched. Links are read and resolved inside the container's name space (walk.py), never by the host.
 
-Files belong to the user who runs pocketkube; the owner and the permissions a container sets are remembered beside them
-while the cluster runs, and not across its restarts. Left out: devices, FIFOs and sockets (refused), Windows.
+Files belong to the user who runs pocketkube. Owner and permissions as a container sets them are kept in the extended
+attribute `user.pocketkube` (`<mode, octal> <uid> <gid>`), so they outlive the cluster and travel with copies; where the
+host has no such attributes, and for symbolic links, they are remembered while the cluster runs. Left out: devices,
+FIFOs and sockets (refused), Windows.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import stat as bits
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakValueDictionary
 
 from pocketkube.kubelet.filesystem.tree import DEVICE, DIRECTORY, FILE, SYMLINK, Stat, Tree, Usage, failure
 
@@ -26,7 +29,12 @@ if TYPE_CHECKING:
 
 Node = tuple[str, ...]
 """The names from the folder down; () is the folder itself."""
+Owner = tuple[int, int, int]
+"""(permission bits, uid, gid)"""
+ATTRIBUTE = "user.pocketkube"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""O_NONBLOCK: opening what turned out to be a FIFO must not stop the world."""
 
 
 class HostFile:
@@ -59,16 +67,26 @@ class HostFile:
 
 
 class HostTree(Tree):
-    """`folder` must exist. Containers that share a volume share its HostTree, so they agree on owners and modes."""
+    """`folder` must exist. `of` gives the one tree of a folder: all who share it, on any node, see one file system."""
 
     fstype = "ext4"
+    _trees: ClassVar[WeakValueDictionary[Path, HostTree]] = WeakValueDictionary()
+    _unwritten: ClassVar[dict[Path, dict[int, Owner]]] = {}
+    """Of each folder, what could not be written to attributes: inode -> owner. Kept when nobody has the folder open."""
+
+    @classmethod
+    def of(cls, folder: Path) -> HostTree:
+        """The tree of a folder, shared by all who ask while somebody has it."""
+        found = cls._trees.get(folder)
+        if found is None:
+            found = cls._trees[folder] = cls(folder)
+        return found
 
     def __init__(self, folder: Path, source: str = "/dev/vda1") -> None:
         super().__init__()
         self.folder = folder
         self.source = source
-        self._set: dict[int, tuple[int, int, int]] = {}
-        """inode -> (mode, uid, gid) as containers set them."""
+        self._memory = self._unwritten.setdefault(folder, {})
 
     @property
     def root(self) -> Node:
@@ -110,8 +128,7 @@ class HostTree(Tree):
             return os.listdir(fd)
 
     def stat(self, node: Node, seer: Seer) -> Stat:
-        found = self._lstat(node)
-        mode, uid, gid = self._set.get(found.st_ino, (found.st_mode & 0o7777, 0, 0))
+        found, (mode, uid, gid) = self._owned(node)
         return Stat(
             _kind(found.st_mode),
             mode,
@@ -132,13 +149,11 @@ class HostTree(Tree):
             return os.readlink(node[-1], dir_fd=fd)
 
     def open(self, node: Node, seer: Seer) -> HostFile:
-        # O_NONBLOCK: opening what turned out to be a FIFO must not stop the world
         with self._at(node[:-1]) as folder:
-            flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             try:
-                fd = os.open(node[-1], flags | os.O_RDWR, dir_fd=folder)
+                fd = os.open(node[-1], _FILE | os.O_RDWR, dir_fd=folder)
             except PermissionError:  # a file this user was given to read only
-                fd = os.open(node[-1], flags | os.O_RDONLY, dir_fd=folder)
+                fd = os.open(node[-1], _FILE, dir_fd=folder)
         if not bits.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise failure(errno.ENXIO)
@@ -198,34 +213,63 @@ class HostTree(Tree):
         atime: float | None = None,
         mtime: float | None = None,
     ) -> None:
-        found = self._lstat(node)
-        has = self._set.get(found.st_ino, (found.st_mode & 0o7777, 0, 0))
+        found, has = self._owned(node)
         wants = (has[0] if mode is None else mode, has[1] if uid is None else uid, has[2] if gid is None else gid)
-        if wants == (found.st_mode & 0o7777, 0, 0):
-            self._set.pop(found.st_ino, None)
-        else:
-            self._set[found.st_ino] = wants
-        if bits.S_ISLNK(found.st_mode) or not node:
+        if bits.S_ISLNK(found.st_mode):
+            self._memory[found.st_ino] = wants
             return
-        with self._at(node[:-1]) as fd:
+        with self._opened(node) as fd:
             if mode is not None:
                 # the host's user keeps access whatever the container chose: its root would too
-                self._chmod(fd, node[-1], (mode & 0o777) | (0o700 if bits.S_ISDIR(found.st_mode) else 0o600))
+                os.fchmod(fd, (mode & 0o777) | (0o700 if bits.S_ISDIR(found.st_mode) else 0o600))
+            if wants != has:
+                self._write(fd, wants)
             if atime is not None or mtime is not None:
                 times = (found.st_atime if atime is None else atime, found.st_mtime if mtime is None else mtime)
-                os.utime(node[-1], times, dir_fd=fd, follow_symlinks=False)
+                os.utime(fd, times)
 
-    def _chmod(self, folder: int, name: str, mode: int) -> None:
-        # Linux has no chmod that refuses to follow links: open without following, then change what is open
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    # -- owners
+
+    @contextmanager
+    def _opened(self, node: Node) -> Iterator[int]:
+        """A file or directory, for reading what belongs to it: no link is followed."""
+        with self._at(node[:-1]) as folder:
+            fd = os.open(node[-1] if node else ".", _FILE, dir_fd=folder)
         try:
-            os.fchmod(fd, mode)
+            yield fd
         finally:
             os.close(fd)
 
+    def _owned(self, node: Node) -> tuple[os.stat_result, Owner]:
+        """A node and whom it belongs to."""
+        found = self._lstat(node)
+        owner = None
+        if bits.S_ISREG(found.st_mode) or bits.S_ISDIR(found.st_mode):
+            with suppress(PermissionError), self._opened(node) as fd:
+                found = os.fstat(fd)  # what is asked for its attributes is what is told about
+                owner = _read(fd)
+        owner = self._memory.get(found.st_ino, owner)
+        return found, owner or (found.st_mode & 0o7777, 0, 0)
+
+    def _write(self, fd: int, owner: Owner) -> None:
+        found = os.fstat(fd)
+        self._memory.pop(found.st_ino, None)
+        try:
+            os.setxattr(fd, ATTRIBUTE, "{:o} {} {}".format(*owner).encode())
+        except (AttributeError, OSError):  # this system, or this file system, has none: the memory must do
+            self._memory[found.st_ino] = owner
+
     def _forget(self, found: os.stat_result) -> None:
         if bits.S_ISDIR(found.st_mode) or found.st_nlink <= 1:
-            self._set.pop(found.st_ino, None)
+            self._memory.pop(found.st_ino, None)
+
+
+def _read(fd: int) -> Owner | None:
+    try:
+        mode, uid, gid = os.getxattr(fd, ATTRIBUTE).split()
+        return int(mode, 8) & 0o7777, int(uid), int(gid)
+    except (AttributeError, OSError, ValueError):  # none there, or none of ours
+        return None
 
 
 def _kind(mode: int) -> str:
@@ -238,4 +282,5 @@ def _kind(mode: int) -> str:
 
 def remove_folder(folder: Path) -> None:
     """Delete a folder and all in it without following any link; what is not there is fine."""
+    HostTree._unwritten.pop(folder, None)
     shutil.rmtree(folder, ignore_errors=True)

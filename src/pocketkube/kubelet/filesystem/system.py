@@ -68,10 +68,11 @@ class FileSystem(Names):
                 mount.read_only = True
 
     def mounts(self) -> list[tuple[str, str, str, str]]:
-        """(source, target, file system type, options) in the order they were mounted."""
+        """(source, target, file system type, options) in the order they were mounted. A device is none of them."""
         return [
             (m.source or m.tree.source, m.target, m.tree.fstype, f"{'ro' if m.read_only else 'rw'},{m.options}")
             for m in self._table
+            if m.tree.fstype
         ]
 
     def _make_target(self, target: str, *, folder: bool) -> str:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from pocketkube.kubelet.filesystem.walk import Entry, Seer
 
-FILE, DIRECTORY, SYMLINK, DEVICE = "file", "directory", "symlink", "device"
+FILE, DIRECTORY, SYMLINK, DEVICE, BLOCK_DEVICE = "file", "directory", "symlink", "device", "block"
+"""DEVICE is a character device."""
 BLOCK: Final = 512
 """The unit of Stat.blocks, as stat(2) counts."""
-_FORMAT: Final = {FILE: 0o100000, DIRECTORY: 0o040000, SYMLINK: 0o120000, DEVICE: 0o020000}
+_FORMAT: Final = {FILE: 0o100000, DIRECTORY: 0o040000, SYMLINK: 0o120000, DEVICE: 0o020000, BLOCK_DEVICE: 0o060000}
 
 inode_numbers = count(1000)
 device_numbers = count(40)

@@ -12,14 +12,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.clock import Clock
-from pocketkube.kubelet.filesystem import MemoryTree, Tree
+from pocketkube.kubelet.filesystem import HostTree, MemoryTree, Tree
+from pocketkube.kubelet.volumes.inuse import VolumesInUse
 from pocketkube.objects import Key, Obj
+
+SET_UP = "MountVolume.SetUp failed"
 
 
 class MountError(Exception):
-    """The volume cannot be mounted (yet): `MountVolume.SetUp failed for volume "v" : <text>`."""
+    """The volume cannot be mounted (yet): the event `<step> for volume "v" : <text>`."""
+
+    def __init__(self, text: str, step: str = SET_UP, reason: str = "FailedMount") -> None:
+        super().__init__(text)
+        self.step = step
+        self.reason = reason
+
+
+class NotProcessed(Exception):
+    """What the volume is cannot be told (yet): its claim is missing, not bound, or of another mode."""
+
+
+class NotAttached(Exception):
+    """The volume is not attached to this node yet: nothing to say but to wait."""
 
 
 @dataclass
@@ -32,13 +49,26 @@ class Context:
     folder: Path
     node_folder: Path
     """The node's simulated disk, for hostPath."""
-    host_trees: dict[Path, Tree]
-    """One tree per host folder and node, so that those who share a folder share its owners and modes."""
+    node_name: str
+    in_use: VolumesInUse
     field_status: Callable[[], Mapping[str, str]]
     """podIP, podIPs, hostIP, hostIPs of the pod."""
     allocatable: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, Any] = field(default_factory=dict)
     fs_group: int | None = None
+    mounted: bool = True
+    """A container mounts it (volumeMounts)."""
+    mapped: bool = False
+    """A container has it as a device (volumeDevices)."""
+    persistent: Obj | None = None
+    """The PersistentVolume behind a claim."""
+    read_only: bool = False
+    """What the claim's entry in the pod asks for."""
+
+    def disk(self) -> HostTree:
+        """The node's disk."""
+        self.node_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return HostTree.of(self.node_folder)
 
 
 class Payload(NamedTuple):
@@ -47,7 +77,10 @@ class Payload(NamedTuple):
 
 
 class Volume:
-    """Subclass once per volume type, name the class `VOLUME` in the module, set `type` to the field in the pod spec."""
+    """Subclass once per volume type, name the class `VOLUME` in the module, set `type` to the field in the pod spec.
+
+    A class named `PERSISTENT` (it may be the same) is the plugin of PersistentVolumes with that source.
+    """
 
     type: ClassVar[str]
 
@@ -56,8 +89,14 @@ class Volume:
         self.name = name
         self.source = source
 
+    @property
+    def spec_name(self) -> str:
+        """How events name it: a PersistentVolume's name, else the name in the pod."""
+        volume = self.context.persistent
+        return self.name if volume is None else objects.name(volume)
+
     def set_up(self) -> None:
-        """Make the volume. Raises MountError; then it is called again later."""
+        """Make the volume. Raises MountError, NotProcessed, NotAttached; then it is called again later."""
         raise NotImplementedError
 
     @property
@@ -72,16 +111,19 @@ class Volume:
 
     read_only: bool = False
     """Whether containers can never write to it."""
+    mount_options: str = ""
+    """Beyond the usual ones, as `mount` shows them."""
 
     def depends_on(self) -> Iterable[tuple[str, Key]]:
-        """(resource, key) of the objects it shows; `refresh` is called when one changes."""
+        """(resource, key) of the objects it shows or waits for; `refresh` (or, as long as it is not mounted, `set_up`)
+        is called when one changes."""
         return ()
 
     def refresh(self) -> None:
         """Show what the objects say now. Raises MountError; then the volume stays as it was."""
 
     def tear_down(self) -> None:
-        """The pod is gone."""
+        """The pod needs it no more; also called when it never came to be mounted."""
 
 
 class ObjectVolume(Volume):

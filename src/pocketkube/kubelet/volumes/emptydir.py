@@ -9,6 +9,7 @@ from pocketkube import quantity
 from pocketkube.kubelet.filesystem import HostTree, MemoryTree, Tree
 from pocketkube.kubelet.filesystem.host import remove_folder
 from pocketkube.kubelet.volumes.base import MountError, Volume
+from pocketkube.kubelet.volumes.ownership import give_to_group
 
 _MEMORY_DEFAULT = 64 * 2**20
 
@@ -25,17 +26,19 @@ class VOLUME(Volume):
     def set_up(self) -> None:
         context, limit = self.context, self.source.get("sizeLimit")
         medium = self.source.get("medium") or ""
+        fresh = True
         if medium == "Memory":
             capacity = quantity.value(limit) if limit and quantity.value(limit) else _MEMORY_DEFAULT
             self._tree = MemoryTree(now=context.clock.time, mode=0o777, capacity=capacity)
         elif medium:
             raise MountError(f'unknown storage medium "{medium}"')
         else:
+            fresh = not context.folder.exists()
             context.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._tree = context.host_trees.setdefault(context.folder, HostTree(context.folder))
-        mode = 0o777 if context.fs_group is None else 0o2777
-        self._tree.change(self._tree.root, mode=mode, gid=context.fs_group)
+            self._tree = HostTree.of(context.folder)
+        if fresh:  # else it is the pod's since before the node was started again
+            self.tree.change(self.root, mode=0o777)
+        give_to_group(self.tree, self.root, context.pod)
 
     def tear_down(self) -> None:
-        self.context.host_trees.pop(self.context.folder, None)
         remove_folder(self.context.folder)

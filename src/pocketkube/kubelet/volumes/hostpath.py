@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketkube.kubelet.filesystem import DIRECTORY, FILE, FileSystem, HostTree, Tree
+from pocketkube.kubelet.filesystem import DIRECTORY, FILE, FileSystem, Tree
 from pocketkube.kubelet.volumes.base import MountError, Volume
+from pocketkube.kubelet.volumes.persistentvolumeclaim import check
 
 
 class VOLUME(Volume):
@@ -26,9 +27,13 @@ class VOLUME(Volume):
         return self._root
 
     def set_up(self) -> None:
-        folder = self.context.node_folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        tree = self.context.host_trees.setdefault(folder, HostTree(folder, source="/dev/vda1"))
+        if self.context.persistent is not None:
+            check(self)
+        if self.context.mapped:
+            text = "hostPath volumes cannot be used as devices"
+            raise MountError(text, "MapVolume.FindMapperPluginBySpec failed", "FailedMapVolume")
+        self.read_only = self.context.read_only
+        tree = self.context.disk()
         disk = FileSystem(tree, now=self.context.clock.time)
         path, kind = self.source["path"], self.source.get("type") or ""
         try:
@@ -54,3 +59,6 @@ class VOLUME(Volume):
             raise MountError(f"hostPath type check failed: {path} is not {what}")
         if disk.stat(path).kind not in (DIRECTORY, FILE):
             raise MountError(f"hostPath {path} is neither a file nor a directory")
+
+
+PERSISTENT = VOLUME

@@ -216,8 +216,9 @@ async def test_object_volumes_follow_their_objects(node: Any) -> None:
 
 
 async def test_volumes_that_cannot_be_mounted(node: Any) -> None:
-    node.create("cm", {}, volumes=[{"name": "v", "configMap": {"name": "late"}}])
-    node.create("nfs", {}, volumes=[{"name": "v", "nfs": {"server": "s", "path": "/"}}])
+    mount = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    node.create("cm", {**mount}, volumes=[{"name": "v", "configMap": {"name": "late"}}])
+    node.create("nfs", {**mount}, volumes=[{"name": "v", "nfs": {"server": "s", "path": "/"}}])
     text = await node.until(lambda: next((m for _, r, m in node.events("nfs") if r == "FailedMount"), None))
     assert text == 'MountVolume.SetUp failed for volume "v" : pocketkube: volumes of type nfs are not supported'
     text = await node.until(lambda: next((m for _, r, m in node.events("cm") if r == "FailedMount"), None))
@@ -237,7 +238,7 @@ async def test_host_path_is_the_nodes_own_disk(node: Any) -> None:
     await node.exec("one", "put", "/h/f", "hi")
     assert await node.exec("two", "cat", "/h/f") == (0, "hi\n")
     assert (node.kubelet.state_dir / "disk/var/shared/f").read_text() == "hi\n"
-    node.create("typed", {}, volumes=[{"name": "h", "hostPath": {"path": "/nope", "type": "Directory"}}])
+    node.create("typed", {**mount}, volumes=[{"name": "h", "hostPath": {"path": "/nope", "type": "Directory"}}])
     text = await node.until(lambda: next((m for _, r, m in node.events("typed") if r == "FailedMount"), None))
     assert text == 'MountVolume.SetUp failed for volume "h" : hostPath type check failed: /nope is not a directory'
 

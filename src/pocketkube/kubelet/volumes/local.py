@@ -1,0 +1,52 @@
+"""local: a PersistentVolume that is a folder, or a file taken as a device, of one node's disk.
+
+Models pkg/volume/local.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketkube.kubelet.filesystem import DIRECTORY, FILE, DeviceTree, FileSystem, Tree
+from pocketkube.kubelet.volumes.base import MountError, Volume
+from pocketkube.kubelet.volumes.ownership import give_to_group
+from pocketkube.kubelet.volumes.persistentvolumeclaim import check
+
+
+class PERSISTENT(Volume):
+    type = "local"
+    _tree: Tree | None = None
+    _root: Any = None
+
+    @property
+    def tree(self) -> Tree:
+        assert self._tree is not None, "set_up comes first"
+        return self._tree
+
+    @property
+    def root(self) -> Any:
+        return self._root
+
+    def set_up(self) -> None:
+        context, path = self.context, str(self.source["path"])
+        check(self)
+        self.read_only = context.read_only
+        disk = context.disk()
+        files = FileSystem(disk, now=context.clock.time)
+        step, reason = "MountVolume.NewMounter initialization failed", "FailedMount"
+        if context.mapped:
+            step, reason = "MapVolume.EvalHostSymlinks failed", "FailedMapVolume"
+        try:
+            node, kind = files.node(path), files.stat(path).kind
+        except OSError:
+            text = f"lstat {path}: no such file or directory" if context.mapped else f'path "{path}" does not exist'
+            raise MountError(text, step, reason) from None
+        if kind != (FILE if context.mapped else DIRECTORY):
+            raise MountError("only directory and block device are supported", step, reason)
+        if context.mapped:
+            self._tree = DeviceTree(disk, node, read_only=self.read_only)
+            self._root = self._tree.root
+            return
+        self._tree, self._root = disk, node
+        if not self.read_only:
+            give_to_group(disk, node, context.pod)

@@ -1,0 +1,261 @@
+"""Pods that use claims: what they wait for, what they say meanwhile, what they find when it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.pocketkube.kubelet.world import NODE
+
+from pocketkube import objects
+from pocketkube.errors import NotFound
+from pocketkube.kubelet.volumes.csi import attachment_name, unique_name
+from pocketkube.objects import Obj
+
+DRIVER = "hostpath.csi.k8s.io"
+MOUNT = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+DEVICE = {"volumeDevices": [{"name": "data", "devicePath": "/dev/data"}]}
+
+
+class Driver:
+    """The node's side of a CSI driver: folders, or files for blocks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.expanded: list[tuple[str, int]] = []
+
+    def node_publish(self, volume_id: str) -> Path:
+        if not (self.folder / volume_id).exists():
+            raise RuntimeError(
+                f"rpc error: code = NotFound desc = volume id {volume_id} does not exist in the volumes list"
+            )
+        return self.folder / volume_id
+
+    def node_publish_ephemeral(self, volume_id: str, attributes: Any) -> Path:
+        (self.folder / volume_id).mkdir(parents=True)
+        return self.folder / volume_id
+
+    def node_unpublish_ephemeral(self, volume_id: str) -> None:
+        (self.folder / volume_id).rmdir()
+
+
+def claimed(name: str, **more: Any) -> list[Obj]:
+    return [{"name": "data", "persistentVolumeClaim": {"claimName": name, **more}}]
+
+
+def bind(node: Any, name: str, source: Obj, **spec: Any) -> None:
+    """A claim and its volume `pv-<name>`, as the binder leaves them."""
+    pv: Obj = {
+        "metadata": {"name": f"pv-{name}"},
+        "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], **spec, **source},
+    }
+    mode = spec.get("volumeMode", "Filesystem")
+    claim = node.client.find("persistentvolumeclaims", "default", name) or node.client.create(
+        "persistentvolumeclaims",
+        {
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {
+                "accessModes": pv["spec"]["accessModes"],
+                "resources": {"requests": {"storage": "1Gi"}},
+                "storageClassName": "",
+                "volumeMode": mode,
+            },
+        },
+    )
+    pv["spec"]["claimRef"] = {"namespace": "default", "name": name, "uid": objects.uid(claim)}
+    node.client.create("persistentvolumes", pv)
+
+    def bound(copy: Obj) -> None:
+        copy["spec"]["volumeName"] = f"pv-{name}"
+
+    def status(copy: Obj) -> None:
+        copy["status"] = {"phase": "Bound", "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"]}
+
+    node.client.patch("persistentvolumeclaims", ("default", name), bound)
+    node.client.patch("persistentvolumeclaims", ("default", name), status, subresource="status")
+
+
+def affinity(*nodes: str) -> Obj:
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [*nodes]}]}
+    return {"required": {"nodeSelectorTerms": [term]}}
+
+
+def csi(handle: str, **more: Any) -> Obj:
+    return {"csi": {"driver": DRIVER, "volumeHandle": handle, **more}}
+
+
+@pytest.fixture
+def driver(node: Any, tmp_path: Path) -> Driver:
+    """A driver that serves the node."""
+    made = Driver(tmp_path / "csi")
+    made.folder.mkdir()
+    node.kubelet.services = {**node.kubelet.services, "csi": {DRIVER: made}}
+    serve(node, DRIVER)
+    return made
+
+
+def serve(node: Any, *drivers: str) -> None:
+    spec = {"drivers": [{"name": name, "nodeID": NODE, "topologyKeys": None} for name in drivers]}
+    try:
+        node.client.patch("csinodes", ("", NODE), lambda copy: copy.update(spec=spec))
+    except NotFound:
+        node.client.create("csinodes", {"metadata": {"name": NODE}, "spec": spec})
+
+
+def attach(node: Any, handle: str, name: str) -> None:
+    """What the attach-detach controller and the attacher do."""
+    attachment = attachment_name(DRIVER, handle, NODE)
+    spec = {"attacher": DRIVER, "nodeName": NODE, "source": {"persistentVolumeName": name}}
+    node.client.create("volumeattachments", {"metadata": {"name": attachment}, "spec": spec})
+    done = {"attached": True}
+    node.client.patch(
+        "volumeattachments", ("", attachment), lambda copy: copy.update(status=done), subresource="status"
+    )
+
+    def tell(copy: Obj) -> None:
+        copy["status"]["volumesAttached"] = [{"name": unique_name(DRIVER, handle), "devicePath": ""}]
+
+    node.client.patch("nodes", ("", NODE), tell, subresource="status")
+
+
+async def failed(node: Any, pod: str, reason: str = "FailedMount") -> str:
+    return str(await node.until(lambda: next((m for _, r, m in node.events(pod) if r == reason), None)))
+
+
+UNMOUNTED = "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process volumes=[data]: "
+
+
+async def test_a_claim_that_is_missing_or_not_bound_is_waited_for(node: Any) -> None:
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+    why = 'failed to fetch PVC from API server: persistentvolumeclaims "c" not found'
+    assert await failed(node, "p") == f"{UNMOUNTED}error processing PVC default/c: {why}"
+    assert node.container("p")["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    bind(node, "c", {"hostPath": {"path": "/srv/c"}})
+    await node.ready("p")
+    await node.exec("p", "put", "/data/f", "kept")
+    assert (node.kubelet.state_dir / "disk/srv/c/f").read_text() == "kept\n"
+
+
+async def test_a_local_volume_needs_its_node_and_its_path(node: Any) -> None:
+    bind(node, "gone", {"local": {"path": "/nonexistent/disk"}}, nodeAffinity=affinity(NODE))
+    node.create("gone", {**MOUNT}, volumes=claimed("gone"))
+    text = 'MountVolume.NewMounter initialization failed for volume "pv-gone" : path "/nonexistent/disk" does not exist'
+    assert await failed(node, "gone") == text
+    bind(node, "far", {"local": {"path": "/disk"}}, nodeAffinity=affinity("elsewhere"))
+    node.create("far", {**MOUNT}, volumes=claimed("far"))
+    text = 'MountVolume.NodeAffinity check failed for volume "pv-far" : no matching NodeSelectorTerms'
+    assert await failed(node, "far") == text
+    (node.kubelet.state_dir / "disk/disk").mkdir(parents=True)
+    bind(node, "near", {"local": {"path": "/disk"}}, nodeAffinity=affinity(NODE))
+    node.create("near", {**MOUNT}, volumes=claimed("near"))
+    await node.ready("near")
+    await node.exec("near", "put", "/data/f", "x")
+    assert (node.kubelet.state_dir / "disk/disk/f").exists()
+
+
+async def test_storage_pocketkube_does_not_have_is_named(node: Any) -> None:
+    bind(node, "c", {"nfs": {"server": "s", "path": "/"}})
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+    assert (await failed(node, "p")).startswith(
+        'MountVolume.FindPluginBySpec failed for volume "pv-c" : pocketkube has no nfs storage'
+    )
+
+
+async def test_a_csi_volume_is_mounted_when_it_is_attached(node: Any, driver: Driver) -> None:
+    (driver.folder / "v1").mkdir()
+    bind(node, "c", csi("v1"))
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+
+    def in_use() -> Any:
+        return objects.status(node.client.get("nodes", "", NODE)).get("volumesInUse")
+
+    await node.until(in_use)
+    assert in_use() == [unique_name(DRIVER, "v1")]
+    assert not [reason for _, reason, _ in node.events("p") if reason.startswith("Failed")]
+    attach(node, "v1", "pv-c")
+    await node.ready("p")
+    await node.exec("p", "put", "/data/f", "x")
+    assert (driver.folder / "v1/f").read_text() == "x\n"
+    node.client.delete("pods", ("default", "p"))
+    await node.gone("p")
+    assert in_use() is None
+    assert (driver.folder / "v1/f").exists()
+
+
+async def test_a_driver_that_does_not_serve_the_node(node: Any, driver: Driver) -> None:
+    serve(node)
+    (driver.folder / "v1").mkdir()
+    bind(node, "c", csi("v1"))
+    attach(node, "v1", "pv-c")
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+    assert await failed(node, "p") == (
+        'MountVolume.MountDevice failed for volume "pv-c" : kubernetes.io/csi: attacher.MountDevice failed to create '
+        "newCsiDriverClient: driver name hostpath.csi.k8s.io not found in the list of registered CSI drivers"
+    )
+    serve(node, DRIVER)
+    await node.ready("p")
+
+
+async def test_volume_mode_and_use_must_agree(node: Any) -> None:
+    bind(node, "blk", csi("b"), volumeMode="Block")
+    bind(node, "fs", csi("f"))
+    node.create("blk", {**MOUNT}, volumes=claimed("blk"))
+    node.create("fs", {**DEVICE}, volumes=claimed("fs"))
+    assert await failed(node, "blk") == f"{UNMOUNTED}volume data has volumeMode Block, but is specified in volumeMounts"
+    assert await failed(node, "fs") == (
+        f"{UNMOUNTED}volume data has volumeMode Filesystem, but is specified in volumeDevices"
+    )
+
+
+async def test_a_block_volume_is_a_device(node: Any, driver: Driver) -> None:
+    (driver.folder / "b").write_bytes(bytes(1024))
+    bind(node, "c", csi("b"), volumeMode="Block")
+    attach(node, "b", "pv-c")
+    node.create("p", {**DEVICE}, volumes=claimed("c"))
+    await node.ready("p")
+    fs = node.kubelet.worker("default", "p").slots["c"].current.init.fs
+    assert fs.stat("/dev/data").kind == "block"
+    fs.write_bytes("/dev/data", b"raw")
+    assert fs.read_bytes("/dev/data")[:4] == b"raw\0"
+    assert (driver.folder / "b").stat().st_size == 1024
+    with pytest.raises(OSError, match="No space left"):
+        fs.append_bytes("/dev/data", b"more")
+    mapped = [message for _, reason, message in node.events("p") if reason == "SuccessfulMountVolume"]
+    assert mapped[0] == (
+        'MapVolume.MapPodDevice succeeded for volume "pv-c" globalMapPath '
+        '"/var/lib/kubelet/plugins/kubernetes.io/csi/volumeDevices/pv-c/dev"'
+    )
+
+
+async def test_an_inline_volume_goes_with_its_pod(node: Any, driver: Driver) -> None:
+    inline = [{"name": "data", "csi": {"driver": DRIVER}}]
+    node.create("p", {**MOUNT}, volumes=inline)
+    assert "(no CSIDriver object)" in await failed(node, "p")
+    spec = {"volumeLifecycleModes": ["Persistent", "Ephemeral"]}
+    node.client.create("csidrivers", {"metadata": {"name": DRIVER}, "spec": spec})
+    await node.ready("p")
+    assert len(list(driver.folder.iterdir())) == 1
+    node.client.delete("pods", ("default", "p"))
+    await node.gone("p")
+    assert not list(driver.folder.iterdir())
+    node.create("other", {**MOUNT}, volumes=[{"name": "data", "csi": {"driver": "nope.example.com"}}])
+    assert await failed(node, "other") == (
+        'MountVolume.SetUp failed for volume "data" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: '
+        "driver name nope.example.com not found in the list of registered CSI drivers"
+    )
+
+
+async def test_an_ephemeral_volume_is_the_pods_own_claim(node: Any) -> None:
+    template = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}
+    bind(node, "p-data", {"hostPath": {"path": "/srv/c"}})
+    pod = node.create("p", {**MOUNT}, volumes=[{"name": "data", "ephemeral": {"volumeClaimTemplate": template}}])
+    assert await failed(node, "p") == (
+        f"{UNMOUNTED}PVC default/p-data was not created for pod default/p (pod is not owner)"
+    )
+
+    def own(copy: Obj) -> None:
+        copy["metadata"]["ownerReferences"] = [objects.owner_reference({**pod, "apiVersion": "v1", "kind": "Pod"})]
+
+    node.client.patch("persistentvolumeclaims", ("default", "p-data"), own)
+    await node.ready("p")
