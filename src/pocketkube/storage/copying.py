@@ -96,31 +96,34 @@ def measure(source: Path, most_steps: int, most_bytes: int | None = None) -> tup
     return None if most_bytes is not None and size > most_bytes else (steps, size)
 
 
-def remove(path: Path) -> None:
-    """Delete a folder and all in it, or a file, following no link; what is not there is fine. Raises OSError."""
+def remove(path: Path, names: Names = ()) -> None:
+    """Delete a folder and all in it, or a file, following no link; what is not there is fine. Raises OSError.
+
+    `names`: what is deleted is that deep below `path`, and none of these names is followed either."""
+    if not names:
+        path, names = path.parent, (path.name,)
     try:
-        if not stat.S_ISDIR(os.lstat(path).st_mode):
-            os.unlink(path)
-            return
+        with opened(path, names[:-1]) as fd:
+            if not stat.S_ISDIR(os.stat(names[-1], dir_fd=fd, follow_symlinks=False).st_mode):
+                os.unlink(names[-1], dir_fd=fd)
+                return
     except FileNotFoundError:
         return
     emptied: list[Names] = []
-    for folder, fd in _folders(path, writable=True):
+    for folder, fd in _folders(path, names, writable=True):
         emptied.append(folder)
         for name in os.listdir(fd):
             with suppress(FileNotFoundError):
                 if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
                     os.unlink(name, dir_fd=fd)
     for folder in reversed(emptied):  # what is inside another comes later in the list
-        if folder:
-            with suppress(FileNotFoundError), _opened(path, folder[:-1]) as fd:
-                os.rmdir(folder[-1], dir_fd=fd)
-    os.rmdir(path)
+        with suppress(FileNotFoundError), opened(path, (*names, *folder)[:-1]) as fd:
+            os.rmdir((*names, *folder)[-1], dir_fd=fd)
 
 
 @dataclass
 class Copier:
-    """One copy. `hold`: files are hard-linked instead, which keeps their bytes in reach whatever becomes of the names."""
+    """One copy. `hold`: files are hard-linked instead, which keeps their bytes whatever becomes of the names."""
 
     hold: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
@@ -131,14 +134,14 @@ class Copier:
         """Raises OSError, Stopped."""
         found = os.lstat(source)
         if stat.S_ISREG(found.st_mode):
-            with _opened(source.parent) as old, _opened(target.parent) as new:
+            with opened(source.parent) as old, opened(target.parent) as new:
                 self._file(old, source.name, new, target.name)
             return
         os.mkdir(target, 0o700)
         made: list[Names] = []
         for folder, old in _folders(source):
             # a folder that has come since its parent was listed has no counterpart: it is of a later moment
-            with suppress(FileNotFoundError), _opened(target, folder) as new:
+            with suppress(FileNotFoundError), opened(target, folder) as new:
                 made.append(folder)
                 for name in os.listdir(old):
                     if self.stop.is_set():
@@ -147,7 +150,7 @@ class Copier:
                         self._entry(old, new, folder, name, target)
         for folder in reversed(made):  # last, for what was made inside changed the times
             try:
-                with _opened(source, folder) as old, _opened(target, folder) as new:
+                with opened(source, folder) as old, opened(target, folder) as new:
                     _describe(old, new)
             except OSError as error:
                 if error.errno not in _GONE:
@@ -170,7 +173,7 @@ class Copier:
                 if found.st_nlink > 1:
                     self._linked[inode] = (*folder, name)
             else:
-                with _opened(target, first[:-1]) as at:
+                with opened(target, first[:-1]) as at:
                     os.link(first[-1], name, src_dir_fd=at, dst_dir_fd=new, follow_symlinks=False)
         else:
             raise NotAFile(errno.EINVAL, "not a file, a folder or a link", name)
@@ -213,7 +216,8 @@ def _bytes(found: os.stat_result) -> int:
 
 
 @contextmanager
-def _opened(path: Path, names: Names = ()) -> Iterator[int]:
+def opened(path: Path, names: Names = ()) -> Iterator[int]:
+    """A descriptor of the folder at these names below `path`; none of the names is followed if it is a link."""
     fd = os.open(path, _FOLDER)
     try:
         for name in names:
@@ -225,15 +229,15 @@ def _opened(path: Path, names: Names = ()) -> Iterator[int]:
         os.close(fd)
 
 
-def _folders(path: Path, writable: bool = False) -> Iterator[tuple[Names, int]]:
-    """(names from `path` down, descriptor) of every folder of the tree, an outer one before those inside it.
+def _folders(path: Path, base: Names = (), *, writable: bool = False) -> Iterator[tuple[Names, int]]:
+    """(names from there down, descriptor) of every folder of the tree at `path`/`base`, an outer one before its inner.
 
     However deep the tree is, one descriptor is open at a time. `writable`: first made so, as far as they are not."""
     ahead: list[Names] = [()]
     while ahead:
         folder = ahead.pop()
         try:
-            with _opened(path, folder) as fd:
+            with opened(path, (*base, *folder)) as fd:
                 if writable:
                     os.fchmod(fd, 0o700)
                 yield folder, fd
