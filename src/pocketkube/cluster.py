@@ -44,6 +44,8 @@ from pocketkube.store import Store
 
 log = logging.getLogger(__name__)
 
+CSI_HOSTPATH_ADDON = "csi-hostpath"
+
 
 @dataclass(frozen=True)
 class Node:
@@ -152,8 +154,12 @@ class Cluster:
         fabric = self.fabric = Fabric(clock, proxy=proxy, policy=policy, pod_cidr=addressing.pod_cidr)
         driver = HostPathDriver(config.state_dir / "storage", config.max_volumes_per_node)
         driver.recover()
-        lent = Lazily(lambda: _lent(registry, pki, driver))
-        kubelets = [self._kubelet(registry, node, fabric, lent) for node in nodes]
+        lent = Lazily(lambda: _lent(registry, pki))
+        drivers = {} if CSI_HOSTPATH_ADDON in config.no_addons else {CSI_HOSTPATH: driver}
+        kubelets = [
+            self._kubelet(registry, node, fabric, Lazily(lambda: lent, {"csi": {} if node.roles else drivers}))
+            for node in nodes
+        ]
         self._step("starting the API server")
         dialer = Dialer(fabric.node(nodes[0].name))
         api = ApiServer(
@@ -248,19 +254,22 @@ def _takes_pods(node: Obj) -> bool:
 
 
 class Lazily(Mapping[str, Any]):
-    """A mapping made when it is first looked into: what only pods need is not loaded before the nodes are Ready."""
+    """A mapping made when it is first looked into: what only pods need is not loaded before the nodes are Ready.
 
-    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
+    `at_hand`: what is in it without that."""
+
+    def __init__(self, make: Callable[[], Mapping[str, Any]], at_hand: Mapping[str, Any] | None = None) -> None:
         self._make = make
+        self._at_hand = at_hand or {}
         self._made: Mapping[str, Any] | None = None
 
     def _all(self) -> Mapping[str, Any]:
         if self._made is None:
-            self._made = self._make()
+            self._made = {**self._make(), **self._at_hand}
         return self._made
 
     def __getitem__(self, key: str) -> Any:
-        return self._all()[key]
+        return self._at_hand[key] if key in self._at_hand else self._all()[key]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._all())
@@ -269,13 +278,12 @@ class Lazily(Mapping[str, Any]):
         return len(self._all())
 
 
-def _lent(registry: Registry, pki: Pki, driver: HostPathDriver) -> Mapping[str, Any]:
-    """What the cluster lends to its nodes: tokens for service accounts, CSI drivers by name; to CoreDNS and to the
-    ingress controller, in their namespaces only, the DNS zone and a client."""
+def _lent(registry: Registry, pki: Pki) -> Mapping[str, Any]:
+    """What the cluster lends to every node: tokens for service accounts; to CoreDNS and to the ingress controller, in
+    their namespaces only, the DNS zone and a client."""
     from pocketkube.network.dns import Zone
 
     return {
-        "csi": {CSI_HOSTPATH: driver},
         "dns": Zone(Client(registry, "coredns"), registry.zone),
         "ingress": Client(registry, "traefik"),
         "tokens": Tokens(registry, pki),

@@ -72,6 +72,15 @@ class Snapshot:
     block: bool = False
 
 
+@dataclass(frozen=True)
+class NodeInfo:
+    """NodeGetInfo: the driver's name for a node, how many volumes the node takes (0: no limit) and where it is."""
+
+    id: str
+    max_volumes: int
+    topology: Mapping[str, str]
+
+
 class HostPathDriver:
     """`folder` is made when needed. Creating calls can be repeated: same name, same result (as CSI asks)."""
 
@@ -191,6 +200,9 @@ class HostPathDriver:
             raise _wrapped(_no_volume(volume_id))
 
     # -- what a node's kubelet asks
+
+    def node_info(self, node: str) -> NodeInfo:
+        return NodeInfo(node, self.max_volumes_per_node, {TOPOLOGY_KEY: node})
 
     def node_publish(self, volume_id: str) -> Path:
         """The folder of the volume's files, or the file that is its blocks. Raises RpcError (NotFound)."""
