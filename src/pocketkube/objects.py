@@ -119,5 +119,10 @@ def random_suffix(length: int = 5, rng: random.Random | None = None) -> str:
     return "".join((rng or random).choices(_SUFFIX_LETTERS, k=length))
 
 
+def safe_encoded(digits: str) -> str:
+    """Digits as letters of upstream's alphabet (apimachinery/pkg/util/rand, SafeEncodeString)."""
+    return "".join(_SUFFIX_LETTERS[ord(digit) % len(_SUFFIX_LETTERS)] for digit in digits)
+
+
 def by_name(items: Iterable[Obj]) -> dict[str, Obj]:
     return {item["name"]: item for item in items}

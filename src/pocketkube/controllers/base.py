@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from pocketkube.client import Client
 from pocketkube.errors import Conflict, StatusError
-from pocketkube.objects import Key, Obj, controller_ref, dig, key, namespace
+from pocketkube.objects import Key, Obj, dig, key
 from pocketkube.resources.base import DeleteOptions
 from pocketkube.store import Event
 
@@ -36,18 +36,6 @@ Mapping = Callable[[Event], Iterable[Key]]
 def own_key(event: Event) -> Iterable[Key]:
     """Maps an event to its object."""
     yield key(event.object)
-
-
-def owner_key(kind: str) -> Mapping:
-    """Maps an event to the object's controlling owner of that kind (before and after the write)."""
-
-    def owners(event: Event) -> Iterable[Key]:
-        for obj in (event.object, event.old):
-            ref = controller_ref(obj) if obj is not None else None
-            if obj is not None and ref is not None and ref["kind"] == kind:
-                yield namespace(obj), ref["name"]
-
-    return owners
 
 
 def namespace_is_terminating(error: StatusError) -> bool:

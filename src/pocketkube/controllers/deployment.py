@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pocketkube import objects
-from pocketkube.controllers import pods, rollout
-from pocketkube.controllers.base import Controller, Mapping, namespace_is_terminating, own_key, owner_key
+from pocketkube.controllers import ownership, pods, rollout
+from pocketkube.controllers.base import Controller, Mapping, namespace_is_terminating, own_key
 from pocketkube.controllers.deployment_status import StatusWriter
 from pocketkube.controllers.rollout import HASH_LABEL, ROLLBACK_TO, replicas
 from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
-from pocketkube.selectors import from_label_selector
 from pocketkube.store import Event
 
 
@@ -24,18 +23,8 @@ class DeploymentController(Controller):
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         yield "deployments", own_key
-        yield "replicasets", owner_key("Deployment")
-        yield "replicasets", self._adopters
+        yield "replicasets", ownership.controllers_of(self.client, "deployments", "Deployment")
         yield "pods", self._recreating
-
-    def _adopters(self, event: Event) -> Iterable[Key]:
-        """Deployments that could adopt a ReplicaSet without controller."""
-        found = event.object
-        if event.type == "DELETED" or objects.controller_ref(found) is not None or not objects.labels(found):
-            return
-        for deployment in self.client.list("deployments", objects.namespace(found)):
-            if from_label_selector(deployment["spec"]["selector"])(objects.labels(found)):
-                yield objects.key(deployment)
 
     def _recreating(self, event: Event) -> Iterable[Key]:
         """The Recreate Deployment that waits for its old pods to be gone."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pocketkube import objects
-from pocketkube.controllers import rollout
+from pocketkube.controllers import ownership, rollout
 from pocketkube.controllers.base import BACKGROUND, Controller, namespace_is_terminating
 from pocketkube.controllers.rollout import HASH_LABEL, REVISION, replicas
 from pocketkube.errors import AlreadyExists, NotFound, StatusError
@@ -32,32 +32,10 @@ class OwnedSets:
     def _claim(self) -> list[Obj]:
         """The Deployment's ReplicaSets, after adopting orphans that match and releasing what does not."""
         selector = from_label_selector(self.deployment["spec"]["selector"])
-        uid = objects.uid(self.deployment)
-        claimed = []
-        for found in self.client.list("replicasets", objects.namespace(self.deployment)):
-            ref = objects.controller_ref(found)
-            if ref is not None and ref["uid"] != uid:
-                continue
-            matches = selector(objects.labels(found))
-            if ref is not None and matches:
-                claimed.append(found)
-            elif objects.is_terminating(self.deployment) or (ref is None and objects.is_terminating(found)):
-                continue
-            elif ref is not None:
-                self.client.patch("replicasets", objects.key(found), self._release)
-            elif matches:
-                claimed.append(self.client.patch("replicasets", objects.key(found), self._adopt))
-        return claimed
-
-    def _adopt(self, copy: Obj) -> None:
-        copy["metadata"].setdefault("ownerReferences", []).append(objects.owner_reference(self.deployment))
-
-    def _release(self, copy: Obj) -> None:
-        kept = [r for r in copy["metadata"]["ownerReferences"] if r["uid"] != objects.uid(self.deployment)]
-        if kept:
-            copy["metadata"]["ownerReferences"] = kept
-        else:
-            del copy["metadata"]["ownerReferences"]
+        there = self.client.list("replicasets", objects.namespace(self.deployment))
+        return ownership.claim(
+            self.client, "replicasets", self.deployment, there, lambda found: selector(objects.labels(found))
+        )
 
     @property
     def new(self) -> Obj | None:

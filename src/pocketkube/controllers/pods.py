@@ -5,6 +5,7 @@ Models pkg/api/v1/pod/util.go and the pod parts of pkg/controller/controller_uti
 
 from __future__ import annotations
 
+from pocketkube import objects
 from pocketkube.duration import parse_time
 from pocketkube.objects import Obj, condition, condition_status, is_terminating, status
 
@@ -42,6 +43,17 @@ def available_in(pod: Obj, min_ready_seconds: int, now: float) -> float | None:
     if not since:
         return float(min_ready_seconds)
     return max(0.0, parse_time(since).timestamp() + min_ready_seconds - now)
+
+
+def from_template(owner: Obj, template: Obj) -> Obj:
+    """A pod of `owner` from a pod template, without a name yet."""
+    made: Obj = objects.copy(template)
+    given = made.get("metadata") or {}
+    meta = {field: given[field] for field in ("labels", "annotations", "finalizers") if given.get(field)}
+    meta["generateName"] = f"{objects.name(owner)}-"
+    meta["namespace"] = objects.namespace(owner)
+    meta["ownerReferences"] = [objects.owner_reference(owner)]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": made["spec"]}
 
 
 def restarts(pod: Obj) -> int:

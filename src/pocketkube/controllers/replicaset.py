@@ -12,12 +12,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 from pocketkube import objects
-from pocketkube.controllers import pods
+from pocketkube.controllers import ownership, pods
 from pocketkube.controllers.base import Controller, Mapping, namespace_is_terminating, own_key
 from pocketkube.errors import NotFound, StatusError
 from pocketkube.objects import Key, Obj
 from pocketkube.selectors import from_label_selector
-from pocketkube.store import Event
 
 BATCH = 10
 """Pods created or deleted before the event loop gets its turn."""
@@ -32,21 +31,7 @@ class ReplicaSetController(Controller):
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         yield "replicasets", own_key
-        yield "pods", self._sets_of_pod
-
-    def _sets_of_pod(self, event: Event) -> Iterable[Key]:
-        """The controlling set before and after; for a pod without controller every set that could adopt it."""
-        for pod in (event.object, event.old):
-            if pod is None:
-                continue
-            ref = objects.controller_ref(pod)
-            if ref is not None:
-                if ref["kind"] == "ReplicaSet":
-                    yield objects.namespace(pod), ref["name"]
-            elif event.type != "DELETED" and objects.labels(pod):
-                for found in self.client.list("replicasets", objects.namespace(pod)):
-                    if from_label_selector(found["spec"]["selector"])(objects.labels(pod)):
-                        yield objects.key(found)
+        yield "pods", ownership.controllers_of(self.client, "replicasets", "ReplicaSet")
 
     async def reconcile(self, at: Key) -> float | None:
         replicaset = self.client.find("replicasets", *at)
@@ -74,40 +59,18 @@ class ReplicaSetController(Controller):
     def _claim(self, replicaset: Obj) -> tuple[list[Obj], list[Obj]]:
         """(active pods, terminating pods) of the set, after adopting orphans that match and releasing what does not."""
         selector = from_label_selector(replicaset["spec"]["selector"])
-        namespace, uid = objects.namespace(replicaset), objects.uid(replicaset)
-        going = objects.is_terminating(replicaset)
-        active, terminating = [], []
-        for pod in self.client.list("pods", namespace):
-            ref = objects.controller_ref(pod)
-            if ref is not None and ref["uid"] != uid:
-                continue
-            matches = selector(objects.labels(pod))
-            if not pods.is_active(pod):
-                if ref is not None and matches and not pods.is_terminal(pod):
-                    terminating.append(pod)
-            elif matches and ref is not None:
-                active.append(pod)
-            elif ref is not None:
-                if not going:
-                    self._release(pod, uid)
-            elif matches and not going and not selector.empty:
-                active.append(self._adopt(pod, replicaset))
+        there = self.client.list("pods", objects.namespace(replicaset))
+        terminating = [
+            pod
+            for pod in there
+            if objects.is_terminating(pod)
+            and not pods.is_terminal(pod)
+            and ownership.is_controlled_by(pod, replicaset)
+            and selector(objects.labels(pod))
+        ]
+        candidates = filter(pods.is_active, there)
+        active = ownership.claim(self.client, "pods", replicaset, candidates, lambda pod: selector(objects.labels(pod)))
         return active, terminating
-
-    def _adopt(self, pod: Obj, replicaset: Obj) -> Obj:
-        def add(copy: Obj) -> None:
-            copy["metadata"].setdefault("ownerReferences", []).append(objects.owner_reference(replicaset))
-
-        return self.client.patch("pods", objects.key(pod), add)
-
-    def _release(self, pod: Obj, uid: str) -> None:
-        def remove(copy: Obj) -> None:
-            meta = copy["metadata"]
-            meta["ownerReferences"] = [ref for ref in meta["ownerReferences"] if ref["uid"] != uid]
-            if not meta["ownerReferences"]:
-                del meta["ownerReferences"]
-
-        self.client.patch("pods", objects.key(pod), remove)
 
     # -- how many pods
 
@@ -137,14 +100,8 @@ class ReplicaSetController(Controller):
 
     def _create_pod(self, replicaset: Obj) -> bool:
         """One pod from the template; False when the namespace is going."""
-        template = objects.copy(replicaset["spec"]["template"])
-        given = template.get("metadata") or {}
-        meta = {field: given[field] for field in ("labels", "annotations", "finalizers") if given.get(field)}
-        meta["generateName"] = f"{objects.name(replicaset)}-"
-        meta["namespace"] = objects.namespace(replicaset)
-        meta["ownerReferences"] = [objects.owner_reference(replicaset)]
         try:
-            pod = self.client.create("pods", {"metadata": meta, "spec": template["spec"]})
+            pod = self.client.create("pods", pods.from_template(replicaset, replicaset["spec"]["template"]))
         except StatusError as error:
             if namespace_is_terminating(error):
                 return False

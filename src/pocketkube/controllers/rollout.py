@@ -28,7 +28,6 @@ NOT_COPIED = frozenset((LAST_APPLIED, REVISION, REVISION_HISTORY, DESIRED_REPLIC
 HISTORY_LENGTH = 2000
 """Characters the revision history of one ReplicaSet may take."""
 UNLIMITED = 2**31 - 1
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def replicas(obj: Obj) -> int:
@@ -165,7 +164,7 @@ def template_hash(template: Obj, collisions: int | None) -> str:
     """The pod-template-hash: the same for the same template and collision count, whatever the order of its fields."""
     text = json.dumps([template, collisions], sort_keys=True, separators=(",", ":"))
     number = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest())
-    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(number))
+    return objects.safe_encoded(str(number))
 
 
 def revision(obj: Obj) -> int:

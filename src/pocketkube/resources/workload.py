@@ -1,4 +1,4 @@
-"""What Deployments and ReplicaSets have in common: replicas, a selector, a pod template.
+"""What Deployments, ReplicaSets and StatefulSets have in common: replicas, a selector, a pod template.
 
 Models ValidateReplicaSetSpec and ValidatePodTemplateSpecForReplicaSet (pkg/apis/apps/validation) and the warnings of
 their strategies.
@@ -21,14 +21,14 @@ def not_negative(path: str, value: int | None) -> Iterator[Cause]:
         yield fields.invalid(path, value, formats.NOT_NEGATIVE)
 
 
-def selector(path: str, found: Obj | None) -> Iterator[Cause]:
-    """Field errors of a selector, which must be there and say something."""
+def selector(path: str, found: Obj | None, kind: str = "deployment") -> Iterator[Cause]:
+    """Field errors of a selector, which must be there and say something. `kind`: as the text names it."""
     if found is None:
         yield fields.required(path)
         return
     yield from metadata.label_selector(path, found)
     if not found.get("matchLabels") and not found.get("matchExpressions"):
-        yield fields.invalid(path, found, "empty selector is invalid for deployment")
+        yield fields.invalid(path, found, f"empty selector is invalid for {kind}")
 
 
 def template(path: str, spec: Obj) -> Iterator[Cause]:
@@ -39,21 +39,31 @@ def template(path: str, spec: Obj) -> Iterator[Cause]:
     except BadRequest:
         yield fields.invalid("spec.selector", spec.get("selector"), "invalid label selector")
         return
+    yield from selected(path, found, matches)
+    yield from validation.template(path, found)
+    yield from restarting(path, found, "ReplicaSet")
+
+
+def selected(path: str, found: Obj, matches: selectors.LabelSelector) -> Iterator[Cause]:
+    """The field error of a template whose labels the selector does not select."""
     held = objects.labels(found)
     if not matches.empty and not matches(held):
         shown = dict(sorted(held.items())) if held else None
         yield fields.invalid(f"{path}.metadata.labels", shown, "`selector` does not match template `labels`")
-    yield from validation.template(path, found)
+
+
+def restarting(path: str, found: Obj, kind: str) -> Iterator[Cause]:
+    """Field errors of a template whose pods would end for good."""
     pod = objects.spec(found)
     if pod.get("restartPolicy") != "Always":
         yield fields.not_supported(f"{path}.spec.restartPolicy", pod.get("restartPolicy", ""), ("Always",))
     if pod.get("activeDeadlineSeconds") is not None:
-        why = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        why = f"activeDeadlineSeconds in {kind} is not Supported"
         yield fields.forbidden(f"{path}.spec.activeDeadlineSeconds", why)
 
 
-def status(found: Obj, *counts: str) -> Iterator[Cause]:
-    """Field errors of a status: the counts named must not exceed its replicas."""
+def status(found: Obj, *counts: str, ready: str = "readyReplicas") -> Iterator[Cause]:
+    """Field errors of a status: the counts named must not exceed its replicas. `ready`: that count in the text."""
     for name, value in found.items():
         if isinstance(value, int):
             yield from not_negative(f"status.{name}", value)
@@ -63,7 +73,7 @@ def status(found: Obj, *counts: str) -> Iterator[Cause]:
             yield fields.invalid(f"status.{name}", found[name], "cannot be greater than status.replicas")
     available = found.get("availableReplicas", 0)
     if available > found.get("readyReplicas", 0):
-        yield fields.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas")
+        yield fields.invalid("status.availableReplicas", available, f"cannot be greater than {ready}")
 
 
 def warned(new: Obj, old: Obj | None) -> Iterable[str]:
