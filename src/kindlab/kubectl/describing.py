@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kindlab.api import Obj
-from kindlab.kubectl import describing_network, describing_policy, printers
+from kindlab.kubectl import describing_fields, describing_network, describing_policy, describing_storage, printers
 
 BRIEF = {"Pod", "Node", "Namespace", "ConfigMap", "Secret", "ServiceAccount", "Endpoints", "Event", "Deployment"}
-BRIEF |= {"ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "PersistentVolume"}
-BRIEF |= {"PersistentVolumeClaim", "StorageClass", "IPAddress", "ServiceCIDR"}
+BRIEF |= {"ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "IPAddress"}
+BRIEF |= {"ServiceCIDR"}
 """Kinds kubectl has more to say about. All others are described as it does."""
 
 Rows = list[tuple[str, str]]
 
+_OF_FIELDS: dict[str, Callable[[Obj], Iterable[str]]] = {
+    "IngressClass": describing_network.ingress_class,
+    "PersistentVolume": describing_storage.volume,
+    "StorageClass": describing_storage.storage_class,
+    "VolumeAttributesClass": describing_storage.attributes_class,
+    "CSINode": describing_storage.csi_node,
+}
+"""Kinds whose own fields are all there is to tell."""
 
-def describe(obj: Obj, asked: describing_network.Asked) -> str:
+
+def describe(obj: Obj, asked: describing_network.Asked, pods: describing_storage.Pods) -> str:
     """The text for one object, without its events; columns that events are to be in line with still have their tabs."""
     kind, group = obj["kind"], obj["apiVersion"].rpartition("/")[0]
     if "." in group and not group.endswith(".k8s.io"):
@@ -25,10 +34,12 @@ def describe(obj: Obj, asked: describing_network.Asked) -> str:
         return "\n".join(describing_network.service(obj, asked(obj["metadata"]["name"])[1]))
     if kind == "Ingress":
         return "\n".join(describing_network.ingress(obj, asked))
-    if kind == "IngressClass":
-        return "\n".join(describing_network.ingress_class(obj))
+    if kind == "PersistentVolumeClaim":
+        return "\n".join(describing_storage.claim(obj, pods))
+    if kind in _OF_FIELDS:
+        return "\n".join(_OF_FIELDS[kind](obj))
     if kind not in (*BRIEF, "EndpointSlice", "NetworkPolicy"):
-        return "\n".join(describing_network.anything(obj))
+        return "\n".join(describing_fields.anything(obj))
     if obj["kind"] == "EndpointSlice":
         return _slice(obj)
     if obj["kind"] == "NetworkPolicy":
@@ -46,7 +57,7 @@ def describe(obj: Obj, asked: describing_network.Asked) -> str:
         ("Created", meta.get("creationTimestamp", "")),
     ]
     sections = [
-        f"{describing_network.words(key)}:\n{_indented(value)}"
+        f"{describing_fields.words(key)}:\n{_indented(value)}"
         for key, value in fields.items()
         if value not in ({}, [], None)
     ]
@@ -64,7 +75,7 @@ def no_events(obj: Obj) -> str:
 
 def _head(obj: Obj) -> Rows:
     meta = obj["metadata"]
-    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k != describing_network.LAST_APPLIED}
+    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k != describing_fields.LAST_APPLIED}
     rows = [("Name", meta["name"])]
     if meta.get("namespace"):
         rows.append(("Namespace", meta["namespace"]))

@@ -1,15 +1,14 @@
 """`kubectl describe`: an object for people, and its events.
 
-The kinds of the network and custom resources are described as kubectl does it, Pods in its words but shorter, other
-kinds as sections of their own fields; the last line says so. Left out: what kubectl computes for nodes and the like.
+The kinds of the network, those of storage and custom resources are described as kubectl does it, Pods in its words but
+shorter, other kinds as sections of their own fields; the last line says so. Left out: what kubectl computes for nodes
+and the like.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from kindlab.api import ApiError, Obj
-from kindlab.kubectl import describing, describing_network, options, printers, targets
+from kindlab.kubectl import ages, describing, describing_network, options, printers, targets
 from kindlab.kubectl.session import Session
 from kindlab.kubectl.targets import Target
 
@@ -45,7 +44,7 @@ def COMMAND(session: Session, words: tuple[str, ...], labels: str) -> None:
 
 def _described(session: Session, target: Target) -> str:
     obj = session.get(target.served, target.name)
-    text = describing.describe(obj, _asked(session))
+    text = describing.describe(obj, _asked(session), lambda: session.list(session.served("v1/pod")))
     return printers.tabbed(f"{text}\n{_events(session, obj)}".split("\n"))
 
 
@@ -96,36 +95,8 @@ def when(event: Obj) -> str:
 def age(event: Obj) -> str:
     """How long ago, and how often since when."""
     count = (event.get("series") or {}).get("count") or event.get("count") or 1
-    last, first = _since(when(event)), _since(event.get("firstTimestamp") or event.get("eventTime") or when(event))
+    last, first = (
+        ages.since(when(event)),
+        ages.since(event.get("firstTimestamp") or event.get("eventTime") or when(event)),
+    )
     return f"{last} (x{count} over {first})" if count > 1 else last
-
-
-def _since(stamp: str) -> str:
-    if not stamp:
-        return "<unknown>"
-    then = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
-    return duration(max(0, int((datetime.now(UTC) - then).total_seconds())))
-
-
-def duration(seconds: int) -> str:
-    """As kubectl says an age: 5s, 90s, 3m10s, 12m, 5h3m, 26h, 3d4h, 40d, 2y10d."""
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 120:
-        return f"{seconds}s"
-    if minutes < 10:
-        return _two(minutes, "m", seconds % 60, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return _two(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if days < 8:
-        return _two(days, "d", hours % 24, "h")
-    if days < 730:
-        return f"{days}d"
-    return _two(days // 365, "y", days % 365, "d") if days < 8 * 365 else f"{days // 365}y"
-
-
-def _two(big: int, unit: str, small: int, small_unit: str) -> str:
-    return f"{big}{unit}{small}{small_unit}" if small else f"{big}{unit}"

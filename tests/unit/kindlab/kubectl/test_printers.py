@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kindlab.kubectl import describing, describing_network, describing_policy, jsonpath, printers
+from kindlab.kubectl import describing, describing_fields, describing_network, describing_policy, jsonpath, printers
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "kubectl"
 
@@ -175,7 +175,7 @@ def test_a_service_is_described_as_kubectl_does() -> None:
     service["metadata"] = {**service["metadata"], "namespace": "golden-kubectl-describe-01"}
     service["spec"] = {**service["spec"], "clusterIP": "<clusterIP.1>", "clusterIPs": ["<clusterIP.1>"]}
     slice_ = {"ports": [{"name": "http", "port": 8080}], "endpoints": [{"addresses": [f"<podIP.{n}>"]} for n in (1, 2)]}
-    text = describing.describe(service, lambda name: (service, [slice_])) + "\n" + describing.no_events(service)
+    text = describing.describe(service, lambda name: (service, [slice_]), list) + "\n" + describing.no_events(service)
     assert printers.tabbed(text.split("\n")) == step["stdout"]
 
 
@@ -184,7 +184,7 @@ def test_a_network_policy_is_described_as_kubectl_does() -> None:
     found = {step["id"]: step for step in scenario["steps"]}
     policy = found["full"]["response"]["body"]
     policy["metadata"]["creationTimestamp"] = "2026-11-21T13:10:07Z"
-    text = describing.describe(policy, nobody) + "\n"
+    text = describing.describe(policy, nobody, list) + "\n"
     assert text == found["kubectl-describe"]["stdout"].replace("<time>", "2026-11-21 13:10:07 +0000 UTC")
 
 
@@ -249,7 +249,7 @@ def test_columns_end_where_a_line_has_none() -> None:
     ],
 )
 def test_names_of_fields_in_words(field: str, words: str) -> None:
-    assert describing_network.words(field) == words
+    assert describing_fields.words(field) == words
 
 
 def test_endpoints_are_the_first_three_ready_ones() -> None:

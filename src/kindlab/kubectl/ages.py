@@ -1,0 +1,37 @@
+"""How long ago something was, in kubectl's words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def since(stamp: str) -> str:
+    """How long ago a time stamp of the API was; `<unknown>` for none."""
+    if not stamp:
+        return "<unknown>"
+    then = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
+    return duration(max(0, int((datetime.now(UTC) - then).total_seconds())))
+
+
+def duration(seconds: int) -> str:
+    """As kubectl says an age: 5s, 90s, 3m10s, 12m, 5h3m, 26h, 3d4h, 40d, 2y10d."""
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if seconds < 120:
+        return f"{seconds}s"
+    if minutes < 10:
+        return _two(minutes, "m", seconds % 60, "s")
+    if minutes < 180:
+        return f"{minutes}m"
+    if hours < 8:
+        return _two(hours, "h", minutes % 60, "m")
+    if hours < 48:
+        return f"{hours}h"
+    if days < 8:
+        return _two(days, "d", hours % 24, "h")
+    if days < 730:
+        return f"{days}d"
+    return _two(days // 365, "y", days % 365, "d") if days < 8 * 365 else f"{days // 365}y"
+
+
+def _two(big: int, unit: str, small: int, small_unit: str) -> str:
+    return f"{big}{unit}{small}{small_unit}" if small else f"{big}{unit}"
