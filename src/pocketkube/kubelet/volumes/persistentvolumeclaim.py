@@ -14,6 +14,7 @@ from pocketkube import claims, objects
 from pocketkube.errors import NotFound
 from pocketkube.kubelet.filesystem import Tree
 from pocketkube.kubelet.volumes.base import SET_UP, MountError, NotProcessed, Volume
+from pocketkube.kubelet.volumes.expansion import expand
 from pocketkube.objects import Key, Obj
 
 _PROTECTION = "kubernetes.io/pvc-protection"
@@ -171,7 +172,8 @@ class VOLUME(Volume):
         return self._inner
 
     def _expand(self, claim: Obj, volume: Obj) -> None:
-        pass
+        context, read_only = self.context, bool(self.source.get("readOnly"))
+        expand(context.client, context.pod, claim, volume, node=context.node_name, read_only=read_only)
 
 
 def check(volume: Volume) -> None:

@@ -123,7 +123,10 @@ async def failed(node: Any, pod: str, reason: str = "FailedMount") -> str:
     return str(await node.until(lambda: next((m for _, r, m in node.events(pod) if r == reason), None)))
 
 
-UNMOUNTED = "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process volumes=[data]: "
+UNMOUNTED = (
+    "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], "
+    "failed to process volumes=[data]: "
+)
 
 
 async def test_a_claim_that_is_missing_or_not_bound_is_waited_for(node: Any) -> None:
@@ -259,3 +262,28 @@ async def test_an_ephemeral_volume_is_the_pods_own_claim(node: Any) -> None:
 
     node.client.patch("persistentvolumeclaims", ("default", "p-data"), own)
     await node.ready("p")
+
+
+async def test_an_expansion_is_finished_where_the_volume_is_used(node: Any, driver: Driver) -> None:
+    (driver.folder / "v1").mkdir()
+    bind(node, "c", csi("v1"))
+    attach(node, "v1", "pv-c")
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+    await node.ready("p")
+
+    def pending(copy: Obj) -> None:
+        copy["status"] |= {
+            "allocatedResources": {"storage": "2Gi"},
+            "allocatedResourceStatuses": {"storage": "NodeResizePending"},
+            "conditions": [{"type": "FileSystemResizePending", "status": "True"}],
+        }
+
+    node.client.patch("persistentvolumes", ("", "pv-c"), lambda copy: copy["spec"].update(capacity={"storage": "2Gi"}))
+    node.client.patch("persistentvolumeclaims", ("default", "c"), pending, subresource="status")
+    text = f'MountVolume.NodeExpandVolume succeeded for volume "pv-c" {NODE}'
+    assert await failed(node, "p", "FileSystemResizeSuccessful") == text
+    assert await failed(node, "c", "FileSystemResizeSuccessful") == text
+    status = objects.status(node.client.get("persistentvolumeclaims", "default", "c"))
+    assert status["capacity"] == {"storage": "2Gi"} == status["allocatedResources"]
+    assert "allocatedResourceStatuses" not in status
+    assert "conditions" not in status
