@@ -82,6 +82,17 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
             ),
         ),
     ),
+    ("dns-03-statefulset", "peer-from-inside"): (
+        _printed(
+            "in the named agnhost image `sh` finds BIND's nslookup, which searches a name with dots, too; the stand-in's "
+            "has BusyBox's, which asks for it as it is",
+            "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\n"
+            "** server can't find db-1.db: NXDOMAIN\n\n** server can't find db-1.db: NXDOMAIN\n\n",
+            ";; Got recursion not available from 10.96.0.10\nServer:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\n"
+            "Name:\tdb-1.db.golden-dns-03.svc.cluster.local\nAddress: <podIP.2>\n"
+            ";; Got recursion not available from 10.96.0.10\n\n",
+        ),
+    ),
     ("dns-06-pod-config", "alias-wins"): (
         _printed(
             "in the named agnhost image `sh` finds BIND's nslookup, which names what was asked for; the stand-in's has "
