@@ -10,6 +10,7 @@ use `text_of` with the format wanted).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_UP, Context, Decimal
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
@@ -69,6 +70,18 @@ def milli(text: str | int | float) -> int:
 def value(text: str | int | float) -> int:
     """Whole units, rounded up (memory in bytes)."""
     return scaled(parse(text), 0)
+
+
+def resource_list(amounts: Mapping[str, str | int | float]) -> dict[str, str]:
+    """Amounts by resource as objects hold them: counted in thousandths at the finest (SetDefaults_ResourceList)."""
+    return {name: _thousandths(amount) for name, amount in amounts.items()}
+
+
+def _thousandths(text: str | int | float) -> str:
+    amount = parse(text) * 1000
+    if amount == amount.to_integral_value():
+        return canonical(text)
+    return text_of(amount.to_integral_value(ROUND_CEILING) / 1000, format_of(text))
 
 
 def format_of(text: str | int | float) -> Format:

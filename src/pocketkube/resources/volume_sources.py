@@ -1,7 +1,8 @@
 """The kinds of storage that a pod's volume or a PersistentVolume can name, and what each of them asks for.
 
-Models the validate*VolumeSource and validate*PersistentVolumeSource functions of pkg/apis/core/validation, for the
-types that both know and for those of PersistentVolumes. What only pods have (emptyDir, projected, ...) is in pod_spec.
+Models the validate*VolumeSource and validate*PersistentVolumeSource functions of pkg/apis/core/validation, and the
+defaults of pkg/apis/core/v1, for the types that both know and for those of PersistentVolumes. What only pods have
+(emptyDir, projected, ...) is in pod_spec.
 """
 
 from __future__ import annotations
@@ -41,6 +42,15 @@ _REQUIRED: Final = {
     "portworxVolume": ("volumeID",),
     "scaleIO": ("gateway", "system", "volumeName"),
 }
+_DEFAULTS: Final[dict[str, Obj]] = {
+    "hostPath": {"type": ""},
+    "rbd": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},
+    "iscsi": {"iscsiInterface": "default"},
+    "azureDisk": {"cachingMode": "ReadWrite", "fsType": "ext4", "readOnly": False, "kind": "Shared"},
+    "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
+}
+_KEEPS_EMPTY: Final = ("azureDisk", "hostPath")
+"""The types where an empty text is something else than none."""
 _SHOWN: Final = {"gcePersistentDisk": "persistentDisk"}
 """What error texts call a type, where that is not its field's name."""
 _QUALIFIED_NAMES: Final = {
@@ -57,6 +67,17 @@ _TOO_LONG: Final = (
     "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters "
     "if iscsi.initiatorName is specified."
 )
+
+
+def default(holder: Obj) -> None:
+    """Fill in, in place, the sources that a pod's volume or the spec of a PersistentVolume holds."""
+    for type_, filled in _DEFAULTS.items():
+        source = holder.get(type_)
+        if source is None:
+            continue
+        for name, value in filled.items():
+            if source.get(name) is None or (source[name] == "" and type_ not in _KEEPS_EMPTY):
+                source[name] = value
 
 
 def validate(path: str, type_: str, source: Obj, *, volume: str | None = None) -> Iterator[Cause]:

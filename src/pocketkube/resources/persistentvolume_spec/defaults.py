@@ -1,22 +1,13 @@
-"""What is filled in of volumes and claims, and how their amounts are rounded.
+"""What is filled in of volumes and claims.
 
-Models SetDefaults_PersistentVolume*, SetDefaults_ResourceList and the volume sources' defaults (pkg/apis/core/v1).
+Models SetDefaults_PersistentVolume* (pkg/apis/core/v1).
 """
 
 from __future__ import annotations
 
-from typing import Final
-
+from pocketkube import quantity
 from pocketkube.objects import Obj
-from pocketkube.resources.pod_spec.defaults import resource_list
-
-_SOURCES: Final[dict[str, Obj]] = {
-    "hostPath": {"type": ""},
-    "rbd": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},
-    "iscsi": {"iscsiInterface": "default"},
-    "azureDisk": {"cachingMode": "ReadWrite", "fsType": "ext4", "readOnly": False, "kind": "Shared"},
-    "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
-}
+from pocketkube.resources import volume_sources
 
 
 def volume(obj: Obj) -> None:
@@ -26,12 +17,8 @@ def volume(obj: Obj) -> None:
     if spec.get("volumeMode") is None:
         spec["volumeMode"] = "Filesystem"
     if spec.get("capacity"):
-        spec["capacity"] = resource_list(spec["capacity"])
-    for name, filled in _SOURCES.items():
-        if spec.get(name) is not None:
-            for field, value in filled.items():
-                if spec[name].get(field) is None or (spec[name][field] == "" and name != "azureDisk"):
-                    spec[name][field] = value
+        spec["capacity"] = quantity.resource_list(spec["capacity"])
+    volume_sources.default(spec)
 
 
 def claim_spec(spec: Obj) -> None:
@@ -41,4 +28,4 @@ def claim_spec(spec: Obj) -> None:
     resources = spec.setdefault("resources", {})
     for name in ("limits", "requests"):
         if resources.get(name):
-            resources[name] = resource_list(resources[name])
+            resources[name] = quantity.resource_list(resources[name])

@@ -2,20 +2,23 @@
 
 Models SetDefaults_Pod*, SetDefaults_Container, SetDefaults_Volume and the like (pkg/apis/core/v1/defaults.go). Fields
 that the Go types always write (`resources: {}`) are filled in too, for objects that components build. Left out: pod-
-level resources, and volume types that no node here can mount (their defaults).
+level resources.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
 from pocketkube import quantity
 from pocketkube.objects import Obj
+from pocketkube.resources import volume_sources
+from pocketkube.resources.persistentvolume_spec import defaults
 
 PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe")
 _MODE: Final = 0o644
+_GATED_PROJECTIONS: Final = ("clusterTrustBundle", "podCertificate")
+"""v1.36 drops these unless it is told otherwise."""
 _PROBE: Final = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
 
 
@@ -98,27 +101,13 @@ def _container(container: Obj) -> None:
     resources = container.setdefault("resources", {})
     for name in ("limits", "requests"):
         if resources.get(name):
-            resources[name] = resource_list(resources[name])
+            resources[name] = quantity.resource_list(resources[name])
     for name in PROBES:
         if container.get(name) is not None:
             _probe(container[name])
     for hook in (container.get("lifecycle") or {}).values():
         if isinstance(hook, dict) and hook.get("httpGet") is not None:
             _http(hook["httpGet"])
-
-
-def resource_list(amounts: Obj) -> Obj:
-    """Resources are counted in thousandths at the finest (SetDefaults_ResourceList)."""
-    return {name: _round_up(amount) for name, amount in amounts.items()}
-
-
-def _round_up(text: Any) -> str:
-    amount = quantity.parse(text)
-    thousandths = amount * 1000
-    if thousandths == thousandths.to_integral_value():
-        return quantity.canonical(text)
-    rounded = thousandths.to_integral_value(ROUND_CEILING) / Decimal(1000)
-    return quantity.text_of(rounded, quantity.format_of(text))
 
 
 def _probe(probe: Obj) -> None:
@@ -141,15 +130,14 @@ def _volume(volume: Obj) -> None:
     for name in ("secret", "configMap", "downwardAPI", "projected"):
         if volume.get(name) is not None:
             volume[name].setdefault("defaultMode", _MODE)
-    if volume.get("hostPath") is not None:
-        volume["hostPath"].setdefault("type", "")
+    volume_sources.default(volume)
     if volume.get("image") is not None:
         _fill(volume["image"], "pullPolicy", pull_policy(volume["image"].get("reference", "")))
     if volume.get("ephemeral") is not None:
         claim = volume["ephemeral"].get("volumeClaimTemplate")
         if claim is not None:
             claim.setdefault("metadata", {})
-            claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+            defaults.claim_spec(claim.setdefault("spec", {}))
     if volume.get("downwardAPI") is not None:
         _downward(volume["downwardAPI"])
     for source in (volume.get("projected") or {}).get("sources") or ():
@@ -157,6 +145,8 @@ def _volume(volume: Obj) -> None:
             _downward(source["downwardAPI"])
         if source.get("serviceAccountToken") is not None:
             source["serviceAccountToken"].setdefault("expirationSeconds", 3600)
+        for name in _GATED_PROJECTIONS:
+            source.pop(name, None)
 
 
 def _downward(volume: Obj) -> None:

@@ -1,7 +1,6 @@
 """A pod's volumes, and how containers mount them.
 
-Models ValidateVolumes, ValidateVolumeMounts and ValidateVolumeDevices (pkg/apis/core/validation). Left out: the
-inside of volume types that no node here can mount (their presence and number is checked), and of claim templates.
+Models ValidateVolumes, ValidateVolumeMounts and ValidateVolumeDevices (pkg/apis/core/validation).
 """
 
 from __future__ import annotations
@@ -9,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pocketkube import fields
+from pocketkube import fields, quantity
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
-from pocketkube.resources import formats
-from pocketkube.resources.pod_spec.environment import field_ref, resource_ref
+from pocketkube.resources import formats, metadata, volume_sources
+from pocketkube.resources.persistentvolume_spec import claims
+from pocketkube.resources.pod_spec import files
 
 # In upstream's order: the first type found counts, each further one is an error.
 _TYPES: Final = (
@@ -49,18 +49,24 @@ _TYPES: Final = (
     "image",
 )
 _MISSPELT: Final = {"downwardAPI": "downwarAPI", "cephfs": "cephFS"}  # upstream's slips, which clients see
-_HOST_PATH_TYPES: Final = (
-    "",
-    "BlockDevice",
-    "CharDevice",
-    "Directory",
-    "DirectoryOrCreate",
-    "File",
-    "FileOrCreate",
-    "Socket",
+_PULL: Final = ("Always", "IfNotPresent", "Never")
+# A claim's template takes labels and annotations only; in the order, and where it differs the spelling, of ObjectMeta.
+_TEMPLATE_METADATA: Final = (
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
 )
-_FIELDS: Final = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
-_MODE: Final = "must be a number between 0 and 0777 (octal), both inclusive"
+_SPELT: Final = {"uid": "uID"}
 _PROPAGATION: Final = ("Bidirectional", "HostToContainer", "None")
 _RECURSIVE: Final = ("Disabled", "Enabled", "IfPossible")
 
@@ -76,7 +82,7 @@ class Volumes:
         created = {f"{pod_name}-{v.get('name', '')}" for v in volumes if v.get("ephemeral") is not None and pod_name}
         for index, volume in enumerate(volumes):
             at, name = f"{path}[{index}]", volume.get("name", "")
-            found = list(_source(at, volume, is_pod=is_pod))
+            found = list(_source(at, volume, pod_name, is_pod=is_pod))
             if not name:
                 found.append(fields.required(f"{at}.name"))
             found += [fields.invalid(f"{at}.name", name, p) for p in (formats.dns1123_label(name) if name else ())]
@@ -91,159 +97,75 @@ class Volumes:
                 yield fields.invalid(f"{at}.persistentVolumeClaim.claimName", claim, why)
 
 
-def _source(at: str, volume: Obj, *, is_pod: bool) -> Iterator[Cause]:
+def _source(at: str, volume: Obj, pod_name: str, *, is_pod: bool) -> Iterator[Cause]:
     first = True
     for name in _TYPES:
         source = volume.get(name)
         if source is None:
             continue
-        if not first:
+        if first:
+            yield from _inside(at, name, source, is_pod=is_pod)
+            if name == "ephemeral":
+                yield from _claim_name(at, pod_name, volume.get("name", ""))
+        else:
             yield fields.forbidden(f"{at}.{_MISSPELT.get(name, name)}", "may not specify more than 1 volume type")
-            continue
         first = False
-        yield from _inside(f"{at}.{name}", name, source, is_pod=is_pod)
+        if name == "iscsi":
+            yield from volume_sources.too_long_for_iscsi(at, volume.get("name", ""), source)
     if first:
         yield fields.required(at, "must specify a volume type")
 
 
-def _inside(at: str, name: str, source: Obj, *, is_pod: bool) -> Iterator[Cause]:
-    match name:
+def _inside(path: str, type_: str, source: Obj, *, is_pod: bool) -> Iterator[Cause]:
+    at = f"{path}.{type_}"
+    match type_:
         case "emptyDir":
-            if str(source.get("sizeLimit", "")).startswith("-"):
+            if quantity.parse(source.get("sizeLimit") or "0") < 0:
                 yield fields.forbidden(f"{at}.sizeLimit", "SizeLimit field must be a valid resource quantity")
-        case "hostPath":
-            if not source.get("path"):
-                yield fields.required(f"{at}.path")
-                return
-            yield from no_backsteps(f"{at}.path", source["path"])
-            if source.get("type", "") not in _HOST_PATH_TYPES:
-                yield fields.not_supported(f"{at}.type", source["type"], _HOST_PATH_TYPES)
-        case "secret":
-            yield from _keyed(at, source, "secretName")
-        case "configMap":
-            yield from _keyed(at, source, "name")
-        case "nfs":
-            for key in ("server", "path"):
-                if not source.get(key):
-                    yield fields.required(f"{at}.{key}")
-            if not source.get("path", "").startswith("/"):
-                yield fields.invalid(f"{at}.path", source.get("path", ""), "must be an absolute path")
+        case "secret" | "configMap" | "downwardAPI" | "projected":
+            yield from files.validate(at, type_, source)
+        case "gitRepo":
+            if not source.get("repository"):
+                yield fields.required(f"{at}.repository")
+            yield from files.descending(f"{at}.directory", source.get("directory", ""))
         case "persistentVolumeClaim":
             if not source.get("claimName"):
                 yield fields.required(f"{at}.claimName")
-        case "downwardAPI":
-            yield from _mode(f"{at}.defaultMode", source.get("defaultMode"))
-            for item in source.get("items") or ():
-                yield from _downward_file(at, item)
-        case "projected":
-            yield from _projected(at, source)
-        case "csi":
-            if not source.get("driver"):
-                yield fields.required(f"{at}.driver")
         case "ephemeral":
-            if source.get("volumeClaimTemplate") is None:
-                yield fields.required(f"{at}.volumeClaimTemplate")
+            yield from _ephemeral(f"{at}.volumeClaimTemplate", source.get("volumeClaimTemplate"))
         case "image":
             if is_pod and not source.get("reference"):
                 yield fields.required(f"{at}.reference")
+            yield from _pull_policy(f"{at}.pullPolicy", source.get("pullPolicy", ""))
+        case _:
+            yield from volume_sources.validate(path, type_, source)
 
 
-def _mode(path: str, mode: int | None) -> Iterator[Cause]:
-    if mode is not None and not 0 <= mode <= 0o777:
-        yield fields.invalid(path, mode, _MODE)
+def _pull_policy(path: str, policy: str) -> Iterator[Cause]:
+    if not policy:
+        yield fields.required(path)
+    elif policy not in _PULL:
+        yield fields.not_supported(path, policy, _PULL)
 
 
-def _keyed(at: str, source: Obj, name: str) -> Iterator[Cause]:
-    if not source.get(name):
-        yield fields.required(f"{at}.{name}")
-    yield from _mode(f"{at}.defaultMode", source.get("defaultMode"))
-    for index, item in enumerate(source.get("items") or ()):
-        yield from _item(f"{at}.items[{index}]", item)
+def _ephemeral(at: str, template: Obj | None) -> Iterator[Cause]:
+    if template is None:
+        yield fields.required(at)
+        return
+    meta = template.get("metadata") or {}
+    yield from metadata.annotation_map(f"{at}.metadata.annotations", meta.get("annotations"))
+    yield from metadata.labels(f"{at}.metadata.labels", meta.get("labels"))
+    for name in _TEMPLATE_METADATA:
+        if meta.get(name):
+            yield fields.forbidden(f"{at}.metadata.{_SPELT.get(name, name)}", "cannot be set")
+    yield from claims.validate(template.get("spec") or {}, f"{at}.spec")
 
 
-def _item(at: str, item: Obj) -> Iterator[Cause]:
-    for name in ("key", "path"):
-        if not item.get(name):
-            yield fields.required(f"{at}.{name}")
-    yield from _inner_path(f"{at}.path", item.get("path", ""))
-    yield from _mode(f"{at}.mode", item.get("mode"))
-
-
-def _downward_file(at: str, item: Obj) -> Iterator[Cause]:
-    if not item.get("path"):
-        yield fields.required(f"{at}.path")
-    yield from _inner_path(f"{at}.path", item.get("path", ""))
-    field, resource = item.get("fieldRef"), item.get("resourceFieldRef")
-    if field is not None:
-        yield from field_ref(f"{at}.fieldRef", field, _FIELDS)
-        if resource is not None:
-            yield fields.invalid(at, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously")
-    elif resource is not None:
-        yield from resource_ref(f"{at}.resourceFieldRef", resource, volume=True)
-    else:
-        yield fields.required(at, "one of fieldRef and resourceFieldRef is required")
-    yield from _mode(f"{at}.mode", item.get("mode"))
-
-
-def _projected(path: str, projected: Obj) -> Iterator[Cause]:
-    yield from _mode(f"{path}.defaultMode", projected.get("defaultMode"))
-    taken: set[str] = set()
-
-    def claim(target: str, shown: str) -> Iterator[Cause]:
-        if target in taken:
-            yield fields.invalid(path, shown, "conflicting duplicate paths")
-        elif target:
-            taken.add(target)
-
-    for index, source in enumerate(projected.get("sources") or ()):
-        at = f"{path}.sources[{index}]"
-        for name in ("secret", "configMap"):
-            found = source.get(name)
-            if found is None:
-                continue
-            if not found.get("name"):
-                yield fields.required(f"{at}.{name}.name")
-            for position, item in enumerate(found.get("items") or ()):
-                yield from _item(f"{at}.{name}.items[{position}]", item)
-                yield from claim(item.get("path", ""), found.get("name", ""))
-        for item in (source.get("downwardAPI") or {}).get("items") or ():
-            yield from _downward_file(f"{at}.downwardAPI", item)
-            yield from claim(item.get("path", ""), item.get("path", ""))
-        if source.get("serviceAccountToken") is not None:
-            yield from _token(path, f"{at}.serviceAccountToken", source["serviceAccountToken"])
-        if sum(value is not None for value in source.values()) > 1:
-            yield fields.forbidden(at, "may not specify more than 1 volume type per source")
-
-
-def _token(path: str, at: str, token: Obj) -> Iterator[Cause]:
-    seconds = token.get("expirationSeconds", 0)
-    if seconds < 600:
-        yield fields.invalid(f"{at}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
-    if seconds > 2**32:
-        why = "may not specify a duration larger than 2^32 seconds"
-        yield fields.invalid(f"{at}.expirationSeconds", seconds, why)
-    if not token.get("path"):
-        yield fields.required(f"{path}.path")
-    else:
-        yield from _inner_path(f"{path}.path", token["path"])
-
-
-def no_backsteps(path: str, target: str) -> Iterator[Cause]:
-    """Field error of a path with `..` in it."""
-    if ".." in target.split("/"):
-        yield fields.invalid(path, target, "must not contain '..'")
-
-
-def _descending(path: str, target: str) -> Iterator[Cause]:
-    if target.startswith("/"):
-        yield fields.invalid(path, target, "must be a relative path")
-    yield from no_backsteps(path, target)
-
-
-def _inner_path(path: str, target: str) -> Iterator[Cause]:
-    yield from _descending(path, target)
-    if target.startswith("..") and not target.startswith("../"):
-        yield fields.invalid(path, target, "must not start with '..'")
+def _claim_name(path: str, pod: str, volume: str) -> Iterator[Cause]:
+    """The claim of an ephemeral volume is called after pod and volume, and that must be a name."""
+    name = f"{pod}-{volume}"
+    for problem in formats.dns1123_subdomain(name) if pod and volume else ():
+        yield fields.invalid(f"{path}.name", volume, f"PVC name {fields.show(name)}: {problem}")
 
 
 def mounts(path: str, container: Obj, volumes: Mapping[str, Any]) -> Iterator[Cause]:
@@ -266,11 +188,11 @@ def mounts(path: str, container: Obj, volumes: Mapping[str, Any]) -> Iterator[Ca
         if target in devices.values():
             yield fields.invalid(f"{at}.mountPath", target, "must not already exist as a path in volumeDevices")
         if sub := mount.get("subPath"):
-            yield from _descending(f"{path}.subPath", sub)
+            yield from files.descending(f"{path}.subPath", sub)
         if expression := mount.get("subPathExpr"):
             if sub:
                 yield fields.invalid(f"{at}.subPathExpr", expression, "subPathExpr and subPath are mutually exclusive")
-            yield from _descending(f"{path}.subPathExpr", expression)
+            yield from files.descending(f"{path}.subPathExpr", expression)
         yield from _propagation(path, mount, container)
 
 

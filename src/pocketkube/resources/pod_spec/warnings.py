@@ -1,7 +1,6 @@
 """What pods and templates are warned about.
 
-Models warningsForPodSpecAndMeta (pkg/api/pod/warnings.go). Left out: overlapping paths inside volumes,
-AppArmor annotations.
+Models warningsForPodSpecAndMeta (pkg/api/pod/warnings.go). Left out: AppArmor annotations.
 """
 
 from __future__ import annotations
@@ -12,22 +11,12 @@ from typing import Final
 from pocketkube import objects, quantity
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, nodelabels
+from pocketkube.resources.pod_spec import volume_warnings
 
 _ANNOTATIONS: Final = {
     "scheduler.alpha.kubernetes.io/critical-pod": 'non-functional in v1.16+; use the "priorityClassName" field instead',
     "security.alpha.kubernetes.io/sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
     "security.alpha.kubernetes.io/unsafe-sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
-}
-_VOLUMES: Final = {
-    "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
-    "gitRepo": "deprecated in v1.11, and disabled by default in v1.33+",
-    "scaleIO": "deprecated in v1.16, non-functional in v1.22+",
-    "flocker": "deprecated in v1.22, non-functional in v1.25+",
-    "storageos": "deprecated in v1.22, non-functional in v1.25+",
-    "quobyte": "deprecated in v1.22, non-functional in v1.25+",
-    "glusterfs": "deprecated in v1.25, non-functional in v1.26+",
-    "cephfs": "deprecated in v1.28, non-functional in v1.31+",
-    "rbd": "deprecated in v1.28, non-functional in v1.31+",
 }
 _NO_SELECTOR: Final = "a null labelSelector results in matching no pod"
 
@@ -72,11 +61,7 @@ def _warnings(path: str, obj: Obj) -> Iterator[str]:
     for key, text in _ANNOTATIONS.items():
         if key in objects.annotations(obj):
             yield f"{path}metadata.annotations[{key}]: {text}"
-    for index, volume in enumerate(spec.get("volumes") or ()):
-        for name, text in _VOLUMES.items():
-            if volume.get(name) is not None:
-                shown = "storageOS" if name == "storageos" else name
-                yield f"{path}spec.volumes[{index}].{shown}: {text}"
+    yield from volume_warnings.of_volumes(f"{path}spec.volumes", spec.get("volumes") or ())
     yield from _duplicates(f"{path}spec.hostAliases", spec.get("hostAliases") or (), "ip")
     yield from _duplicates(f"{path}spec.imagePullSecrets", spec.get("imagePullSecrets") or (), "name")
     for index, secret in enumerate(spec.get("imagePullSecrets") or ()):
