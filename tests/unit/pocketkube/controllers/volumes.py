@@ -40,8 +40,9 @@ def claim(world: World, name: str = "data", size: str = "1Gi", **spec: Any) -> O
         "storageClassName": "manual",
         **spec,
     }
+    metadata = {"name": name, "ownerReferences": body.pop("owners", [])}
     body = {k: v for k, v in body.items() if v is not None}
-    return world.create("persistentvolumeclaims", {"metadata": {"name": name}, "spec": body})
+    return world.create("persistentvolumeclaims", {"metadata": metadata, "spec": body})
 
 
 def made_for(wanted: Obj, name: str = "", **spec: Any) -> dict[str, Any]:
