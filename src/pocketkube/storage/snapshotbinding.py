@@ -233,7 +233,8 @@ class Binding:
         return made
 
     def _follow(self, content: Obj) -> None:
-        """Take over what the content says."""
+        """Take over what the content says, once it is safe from being deleted."""
+        protect(self.client, content)
         before = objects.status(self.snapshot)
         after = snapshots.status_from_content(self.snapshot, content)
         if "creationTime" in after and "creationTime" not in before:
@@ -243,6 +244,13 @@ class Binding:
             text = f"Snapshot {title(self.snapshot)} is ready to use."
             self.client.record(self.snapshot, "Normal", "SnapshotReady", text)
         self.change(lambda copy: copy.update(status=after), "status")
+
+
+def protect(client: Client, content: Obj) -> None:
+    """A content that belongs to a snapshot is not to go before it."""
+    if not objects.is_terminating(content) and not finalizers.is_held(content, snapshots.CONTENT_FINALIZER):
+        at = objects.key(content)
+        client.patch(CONTENTS, at, lambda copy: finalizers.hold(copy, snapshots.CONTENT_FINALIZER))
 
 
 def _reference(snapshot: Obj) -> Obj:

@@ -17,7 +17,7 @@ from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
 from pocketkube.storage import snapshots
 from pocketkube.storage.base import Program
-from pocketkube.storage.snapshotbinding import CLAIMS, CLASS_MISSING, Binding, Refused
+from pocketkube.storage.snapshotbinding import CLAIMS, CLASS_MISSING, Binding, Refused, protect
 from pocketkube.storage.snapshots import BOUND_FINALIZER, CLASSES, CONTENTS, SNAPSHOTS, SOURCE_FINALIZER, title
 from pocketkube.store import DELETED, Event
 
@@ -68,10 +68,7 @@ class SnapshotController(Program):
         """Protect a content that belongs to a snapshot; tell it when that goes."""
         if not snapshots.bound_uid(content):
             return
-        if not objects.is_terminating(content) and not finalizers.is_held(content, snapshots.CONTENT_FINALIZER):
-            at = objects.key(content)
-            self.client.patch(CONTENTS, at, lambda c: finalizers.hold(c, snapshots.CONTENT_FINALIZER))
-            return
+        protect(self.client, content)
         snapshot = self.client.find(SNAPSHOTS, *snapshots.snapshot_of(content))
         if snapshot is not None and snapshots.belongs_to(content, snapshot) and _may_go(snapshot):
             self._mark_being_deleted(content)
