@@ -37,15 +37,18 @@ class _Failure:
 
 
 class PodVolumes:
-    """`addresses` gives what fieldRefs to the pod's status see."""
+    """`addresses` gives what fieldRefs to the pod's status see; `wake` is called when the pod should be looked at."""
 
-    def __init__(self, kubelet: Kubelet, uid: str, addresses: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self, kubelet: Kubelet, uid: str, addresses: Callable[[], Mapping[str, str]], wake: Callable[[], None]
+    ) -> None:
         self.mounted: dict[str, Volume] = {}
         self._known: dict[str, Volume] = {}
         """These, and those that are still waited for."""
         self._kubelet = kubelet
         self._folder: Path = kubelet.state_dir / "pods" / uid
         self._addresses = addresses
+        self._wake = wake
         self._failures: dict[str, _Failure] = {}
         self._waiting_since: float | None = None
         self._told: tuple[str, float] = "", 0.0
@@ -137,6 +140,7 @@ class PodVolumes:
             node_folder=kubelet.state_dir / "disk",
             node_name=kubelet.node_name,
             in_use=kubelet.in_use,
+            wake=self._wake,
             field_status=self._addresses,
             allocatable=kubelet.node.allocatable,
             services=kubelet.services,
@@ -146,6 +150,11 @@ class PodVolumes:
         )
         self._known[source["name"]] = volume = plugin(context, source["name"], source.get(kind) or {})
         return volume
+
+    @property
+    def excess(self) -> str:
+        """Why the pod has to be evicted; "" when it has not."""
+        return next(filter(None, (volume.excess for volume in self.mounted.values())), "")
 
     def follow(self, pod: Obj) -> None:
         """The stored pod changed."""

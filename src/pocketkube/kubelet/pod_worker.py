@@ -3,7 +3,7 @@
 Models pkg/kubelet/pod_workers.go, kuberuntime_manager.go (SyncPod, computePodActions) and the status manager. One task
 per pod looks at the pod when something happened (an exit, a probe's verdict, a change of the pod or of an object it
 shows) or is due (a back-off); a deletion interrupts whatever it is doing. Left out: ephemeral containers, in-place
-resize, eviction, restart rules of single containers.
+resize, eviction for what a node runs out of, restart rules of single containers.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 TEAR_DOWN = 0.02
 """Seconds it takes to end a sandbox (a container runtime needs more): others hear that the containers have stopped
 before they hear that the pod is over."""
+_EVICTION_GRACE = 1.0
 _DEADLINE = "Pod was active on the node longer than the specified deadline"
 
 
@@ -49,7 +50,8 @@ class PodWorker:
         self.pod = pod
         self.uid = objects.uid(pod)
         self.sandbox = Sandbox(kubelet)
-        self.volumes = PodVolumes(kubelet, self.uid, self.addresses)
+        self._wake = asyncio.Event()
+        self.volumes = PodVolumes(kubelet, self.uid, self.addresses, self._wake.set)
         self.slots = slots_of(pod, self.clock.now())
         self.finished = False
         """Nothing of it runs or can run: the phase is final."""
@@ -60,7 +62,6 @@ class PodWorker:
         self._task: asyncio.Task[None] | None = None
         self._killings: list[asyncio.TimerHandle] = []
         """The ends of shortened grace periods."""
-        self._wake = asyncio.Event()
         self._ending = asyncio.Event()
         self._starter = Starter(
             kubelet, self.sandbox, self.volumes, addresses=self.addresses, record=self._record, wake=self._wake.set
@@ -204,7 +205,11 @@ class PodWorker:
         """One look at everything; returns when to look again without news."""
         late = self._past_deadline()
         if late is True:
-            await self._fail("DeadlineExceeded", _DEADLINE)
+            await self._fail("DeadlineExceeded", _DEADLINE, grace_of(self.pod))
+            return None
+        if excess := self.volumes.excess:
+            self.client.record(self.pod, "Warning", "Evicted", excess)
+            await self._fail("Evicted", excess, _EVICTION_GRACE)
             return None
         due = [] if late is False else [late]
         delay = self.volumes.refresh(self.pod, self._touched)
@@ -297,11 +302,11 @@ class PodWorker:
     def _is_over(self) -> bool:
         return self._phase() in ("Succeeded", "Failed")
 
-    async def _fail(self, reason: str, message: str) -> None:
+    async def _fail(self, reason: str, message: str, grace: float) -> None:
         """End the pod from the kubelet's side."""
         self.failure = (reason, message)
         self.publish()
-        await self._stop_all(grace_of(self.pod))
+        await self._stop_all(grace)
 
     async def _finish(self) -> None:
         """All containers are done for good: stop the sidecars, give up address and volumes, keep the logs."""

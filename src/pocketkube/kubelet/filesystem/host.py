@@ -16,13 +16,13 @@ import errno
 import os
 import shutil
 import stat as bits
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakValueDictionary
 
-from pocketkube.kubelet.filesystem.tree import DEVICE, DIRECTORY, FILE, SYMLINK, Stat, Tree, Usage, failure
+from pocketkube.kubelet.filesystem.tree import BLOCK, DEVICE, DIRECTORY, FILE, SYMLINK, Stat, Tree, Usage, failure
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.filesystem.walk import Seer
@@ -37,19 +37,65 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """O_NONBLOCK: opening what turned out to be a FIFO must not stop the world."""
 
 
+class Meter:
+    """Tells `over` once when a folder may hold more than `limit` bytes: what is written is counted, what is overwritten
+    or removed is not, so that nothing has to be looked through before it is worth it. `measure` looks."""
+
+    def __init__(self, folder: Path, limit: int, over: Callable[[], None]) -> None:
+        self.limit = limit
+        self._folder = folder
+        self._over = over
+        self._counted = 0
+        self._told = False
+        self.measure()
+
+    def count(self, more: int) -> None:
+        self._counted += more
+        if self._counted > self.limit and not self._told:
+            self._told = True
+            self._over()
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether there is a reason to measure."""
+        return self._counted > self.limit
+
+    def measure(self) -> int:
+        """Bytes on the disk, as du counts them."""
+        seen: set[int] = set()
+        total = 0
+        for _, _, names, fd in os.fwalk(self._folder):
+            for found in [os.fstat(fd), *_stats(names, fd)]:
+                if found.st_ino not in seen:
+                    seen.add(found.st_ino)
+                    total += getattr(found, "st_blocks", -(-found.st_size // BLOCK)) * BLOCK
+        self._counted, self._told = total, False
+        return total
+
+
+def _stats(names: Iterable[str], folder: int) -> Iterator[os.stat_result]:
+    for name in names:
+        with suppress(FileNotFoundError):
+            yield os.stat(name, dir_fd=folder, follow_symlinks=False)
+
+
 class HostFile:
     """The content of a file of the host, by descriptor."""
 
-    __slots__ = ("_fd",)
+    __slots__ = ("_fd", "_meter")
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, meter: Meter | None = None) -> None:
         self._fd = fd
+        self._meter = meter
 
     def read_at(self, offset: int, most: int) -> bytes:
         return os.pread(self._fd, most, offset)
 
     def write_at(self, offset: int, data: bytes) -> int:
-        return os.pwrite(self._fd, data, offset)
+        written = os.pwrite(self._fd, data, offset)
+        if self._meter is not None:
+            self._meter.count(written)
+        return written
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._fd, size)
@@ -86,6 +132,7 @@ class HostTree(Tree):
         super().__init__()
         self.folder = folder
         self.source = source
+        self.meter: Meter | None = None
         self._memory = self._unwritten.setdefault(folder, {})
 
     @property
@@ -157,7 +204,7 @@ class HostTree(Tree):
         if not bits.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise failure(errno.ENXIO)
-        return HostFile(fd)
+        return HostFile(fd, self.meter)
 
     def usage(self) -> Usage:
         found = os.statvfs(self.folder)
@@ -169,6 +216,8 @@ class HostTree(Tree):
         with self._at(parent) as fd:
             if kind == DIRECTORY:
                 os.mkdir(name, mode | 0o700, dir_fd=fd)
+                if self.meter is not None:
+                    self.meter.count(8 * BLOCK)
             elif kind == SYMLINK:
                 os.symlink(target, name, dir_fd=fd)
             elif kind == FILE:

@@ -51,6 +51,8 @@ class Context:
     """The node's simulated disk, for hostPath."""
     node_name: str
     in_use: VolumesInUse
+    wake: Callable[[], None]
+    """Asks for a look at the pod."""
     field_status: Callable[[], Mapping[str, str]]
     """podIP, podIPs, hostIP, hostIPs of the pod."""
     allocatable: Mapping[str, str] = field(default_factory=dict)
@@ -121,6 +123,11 @@ class Volume:
 
     def refresh(self) -> None:
         """Show what the objects say now. Raises MountError; then the volume stays as it was."""
+
+    @property
+    def excess(self) -> str:
+        """Why its pod has to be evicted; "" when it has not."""
+        return ""
 
     def tear_down(self) -> None:
         """The pod needs it no more; also called when it never came to be mounted."""

@@ -1,13 +1,14 @@
 """emptyDir: a folder that lives as long as its pod; on the node's disk, or in memory with `medium: Memory`.
 
-Left out: eviction of pods that outgrow sizeLimit on disk (in memory sizeLimit is the size, as with tmpfs).
+On disk a pod that outgrows sizeLimit is evicted (pkg/kubelet/eviction), right after the write that crosses it; in
+memory sizeLimit is the size, as with tmpfs. Left out: huge pages.
 """
 
 from __future__ import annotations
 
 from pocketkube import quantity
 from pocketkube.kubelet.filesystem import HostTree, MemoryTree, Tree
-from pocketkube.kubelet.filesystem.host import remove_folder
+from pocketkube.kubelet.filesystem.host import Meter, remove_folder
 from pocketkube.kubelet.volumes.base import MountError, Volume
 from pocketkube.kubelet.volumes.ownership import give_to_group
 
@@ -35,10 +36,19 @@ class VOLUME(Volume):
         else:
             fresh = not context.folder.exists()
             context.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._tree = HostTree.of(context.folder)
+            self._tree = tree = HostTree.of(context.folder)
+            if limit and quantity.value(limit) > 0:
+                tree.meter = Meter(context.folder, quantity.value(limit), context.wake)
         if fresh:  # else it is the pod's since before the node was started again
             self.tree.change(self.root, mode=0o777)
         give_to_group(self.tree, self.root, context.pod)
+
+    @property
+    def excess(self) -> str:
+        meter = self._tree.meter if isinstance(self._tree, HostTree) else None
+        if meter is None or not meter.suspicious or meter.measure() <= meter.limit:
+            return ""
+        return f'Usage of EmptyDir volume "{self.name}" exceeds the limit "{self.source["sizeLimit"]}". '
 
     def tear_down(self) -> None:
         remove_folder(self.context.folder)
