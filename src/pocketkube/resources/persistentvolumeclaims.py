@@ -5,7 +5,7 @@ Models pkg/registry/core/persistentvolumeclaim, its defaults, ValidatePersistent
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pocketkube import objects
@@ -50,9 +50,6 @@ class RESOURCE(Resource):
             age(self.world.clock, obj),
             spec.get("volumeMode", printing.UNSET),
         ]
-
-    def fields(self, obj: Obj) -> Mapping[str, str]:
-        return {**super().fields(obj), "name": objects.name(obj)}
 
     def default(self, obj: Obj) -> None:
         defaults.claim_spec(obj.setdefault("spec", {}))

@@ -330,6 +330,5 @@ def test_what_the_table_shows(held: Registry) -> None:
     made = create(held, claim(storageClassName="fast"))
     assert kind.row(made) == ["c", "Pending", "", "", "", "fast", "<unset>", "0s", "Filesystem"]
     assert kind.row(bind(held))[1:5] == ["Bound", "v", "1Gi", "RWO"]
-    assert kind.fields(made) == {"metadata.name": "c", "metadata.namespace": "ns", "name": "c"}
     held.delete("persistentvolumeclaims", "ns", "c")
     assert kind.row(held.get("persistentvolumeclaims", "ns", "c"))[1] == "Terminating"

@@ -385,6 +385,5 @@ def test_what_the_table_shows() -> None:
     made = held.create("persistentvolumes", hostpath(accessModes=modes, claimRef=ref, storageClassName="fast"))
     row = ["v", "1Gi", "RWO,RWX", "Retain", "Pending", "ns/c", "fast", "<unset>", "", "0s", "Filesystem"]
     assert kind.row(made) == row
-    assert kind.fields(made) == {"metadata.name": "v", "name": "v"}
     held.delete("persistentvolumes", "", "v")
     assert kind.row(held.get("persistentvolumes", "", "v"))[4] == "Terminating"
