@@ -6,6 +6,7 @@ Pure: objects in, answers out.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Final
@@ -212,3 +213,13 @@ def is_done(pod: Obj) -> bool:
     fields = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
     running = (s for field in fields for s in status.get(field) or () if "running" in (s.get("state") or {}))
     return objects.is_terminating(pod) and not any(running)
+
+
+def attached_name(driver: str, handle: str) -> str:
+    """How a node's status names a CSI volume, in volumesAttached and volumesInUse."""
+    return f"kubernetes.io/csi/{driver}^{handle}"
+
+
+def attachment_name(driver: str, handle: str, node: str) -> str:
+    """The name of the VolumeAttachment of a CSI volume and a node."""
+    return "csi-" + hashlib.sha256(f"{handle}{driver}{node}".encode()).hexdigest()

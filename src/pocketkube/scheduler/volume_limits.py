@@ -15,7 +15,6 @@ from pocketkube.client import Client
 from pocketkube.objects import Obj
 from pocketkube.scheduler.filters import Cycle, Refusal
 from pocketkube.scheduler.nodes import NodeState
-from pocketkube.scheduler.volumes import claim_names, is_owned
 
 Counted = tuple[str, str]
 """(driver, what tells its volumes apart)."""
@@ -62,9 +61,10 @@ def counted(client: Client, claim: Obj) -> Counted | None:
 
 
 def _of_pod(client: Client, pod: Obj) -> Iterator[Counted]:
-    for name, ephemeral in claim_names(pod):
-        claim = client.find("persistentvolumeclaims", objects.namespace(pod), name)
-        if claim is None or (ephemeral and not is_owned(claim, pod)):
+    for volume in objects.spec(pod)["volumes"]:
+        name = claims.claim_name(pod, volume)
+        claim = client.find("persistentvolumeclaims", objects.namespace(pod), name) if name is not None else None
+        if claim is None or ("ephemeral" in volume and claims.not_made_for(pod, claim)):
             continue
         if (at := counted(client, claim)) is not None:
             yield at

@@ -6,7 +6,7 @@ of the default profile. Left out: in-tree volumes that upstream translates to CS
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -72,38 +72,27 @@ class PodVolumes:
         return self.client.find("persistentvolumes", "", objects.spec(claim).get("volumeName") or "")
 
 
-def claim_names(pod: Obj) -> Iterator[tuple[str, bool]]:
-    """Names of the claims a pod uses; True: made for it alone (an ephemeral volume)."""
-    for volume in objects.spec(pod).get("volumes") or ():
-        if source := volume.get("persistentVolumeClaim"):
-            yield source.get("claimName", ""), False
-        elif volume.get("ephemeral") is not None:
-            yield f"{objects.name(pod)}-{volume['name']}", True
-
-
 def claim_keys(pod: Obj) -> set[Key]:
-    return {(objects.namespace(pod), name) for name, _ in claim_names(pod)}
+    """Of the claims a pod uses."""
+    return {(objects.namespace(pod), name) for name in claims.used_by(pod)}
 
 
 def look(client: Client, pod: Obj, nodes: Iterable[NodeState]) -> PodVolumes | None:
     """The pod's volumes; None when it has none that count. Raises Unresolvable."""
-    names = list(claim_names(pod))
-    if not names:
+    storing = [
+        volume for volume in objects.spec(pod).get("volumes") or () if claims.claim_name(pod, volume) is not None
+    ]
+    if not storing:
         volumes = PodVolumes(client, pod, [], [], contended=False)
         return volumes if volumes.disks else None
-    found = [_claim(client, pod, name, ephemeral=False) for name, ephemeral in names if not ephemeral]
-    single = {objects.key(c) for c in found if "ReadWriteOncePod" in (objects.spec(c).get("accessModes") or ())}
+    named = [_claim(client, pod, volume) for volume in storing if "ephemeral" not in volume]
+    single = {objects.key(c) for c in named if "ReadWriteOncePod" in (objects.spec(c).get("accessModes") or ())}
     contended = bool(single) and any(
-        (objects.namespace(other), name) in single
-        for state in nodes
-        for other in state.storing.values()
-        for name, ephemeral in claim_names(other)
-        if not ephemeral
+        not single.isdisjoint(claim_keys(other)) for state in nodes for other in state.storing.values()
     )
     bound: list[Obj] = []
     delayed: list[Obj] = []
-    every = [_usable(client, pod, name, ephemeral=ephemeral) for name, ephemeral in names]
-    for claim in every:
+    for claim in [_usable(client, pod, volume) for volume in storing]:
         if claims.is_bound(claim):
             bound.append(claim)
         elif not objects.spec(claim).get("volumeName") and claims.is_delayed(_class(client, claim)):
@@ -111,38 +100,33 @@ def look(client: Client, pod: Obj, nodes: Iterable[NodeState]) -> PodVolumes | N
         else:
             raise Unresolvable(UNBOUND)
     volumes = PodVolumes(client, pod, bound, delayed, contended=contended)
-    for claim in found:
+    for claim in named:
         if claims.is_bound(claim) and volumes.volume_of(claim) is None:
             raise Unresolvable(f'persistentvolume "{objects.spec(claim)["volumeName"]}" not found')
     return volumes
 
 
-def _claim(client: Client, pod: Obj, name: str, *, ephemeral: bool) -> Obj:
+def _claim(client: Client, pod: Obj, volume: Obj) -> Obj:
+    name = claims.claim_name(pod, volume) or ""
     claim = client.find("persistentvolumeclaims", objects.namespace(pod), name)
     if claim is not None:
         return claim
-    if ephemeral:
+    if "ephemeral" in volume:
         raise Unresolvable(f'waiting for ephemeral volume controller to create the persistentvolumeclaim "{name}"')
     raise Unresolvable(f'persistentvolumeclaim "{name}" not found')
 
 
-def _usable(client: Client, pod: Obj, name: str, *, ephemeral: bool) -> Obj:
-    claim = _claim(client, pod, name, ephemeral=ephemeral)
+def _usable(client: Client, pod: Obj, volume: Obj) -> Obj:
+    claim = _claim(client, pod, volume)
+    name = objects.name(claim)
     if objects.status(claim).get("phase") == "Lost":
-        volume = objects.spec(claim).get("volumeName", "")
-        raise Unresolvable(f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume "{volume}"')
+        lost = objects.spec(claim).get("volumeName", "")
+        raise Unresolvable(f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume "{lost}"')
     if objects.is_terminating(claim):
         raise Unresolvable(f'persistentvolumeclaim "{name}" is being deleted')
-    if ephemeral and not is_owned(claim, pod):
-        at, of = "/".join(objects.key(claim)), "/".join(objects.key(pod))
-        raise Unresolvable(f"PVC {at} was not created for pod {of} (pod is not owner)")
+    if "ephemeral" in volume and (foreign := claims.not_made_for(pod, claim)) is not None:
+        raise Unresolvable(foreign)
     return claim
-
-
-def is_owned(claim: Obj, pod: Obj) -> bool:
-    """Whether the claim was made for an ephemeral volume of this pod."""
-    ref = objects.controller_ref(claim)
-    return ref is not None and ref.get("uid") == objects.uid(pod)
 
 
 def _class(client: Client, claim: Obj) -> Obj | None:

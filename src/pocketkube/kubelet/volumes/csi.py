@@ -8,11 +8,12 @@ asks to be told about the pod (podInfoOnMount, tokenRequests), SELinux, republis
 from __future__ import annotations
 
 import hashlib
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pocketkube import objects
+from pocketkube import claims, objects
 from pocketkube.kubelet.filesystem import DeviceTree, HostTree, Tree
 from pocketkube.kubelet.volumes.base import SET_UP, MountError, NotAttached, Volume
 from pocketkube.kubelet.volumes.ownership import give_to_group
@@ -21,16 +22,6 @@ from pocketkube.objects import Key, Obj
 
 _INLINE = "csi-inline"
 """The file in a volume's folder that says which driver made an inline volume, and its id."""
-
-
-def unique_name(driver: str, handle: str) -> str:
-    """How nodes' statuses name a volume."""
-    return f"kubernetes.io/csi/{driver}^{handle}"
-
-
-def attachment_name(driver: str, handle: str, node: str) -> str:
-    """The VolumeAttachment of a volume and a node."""
-    return "csi-" + hashlib.sha256(f"{handle}{driver}{node}".encode()).hexdigest()
 
 
 class _Csi(Volume):
@@ -85,7 +76,7 @@ class PERSISTENT(_Csi):
 
     @property
     def unique_name(self) -> str:
-        return unique_name(self.driver_name, self._handle)
+        return claims.attached_name(self.driver_name, self._handle)
 
     def depends_on(self) -> Iterable[tuple[str, Key]]:
         yield from super().depends_on()
@@ -94,7 +85,7 @@ class PERSISTENT(_Csi):
 
     @property
     def _attachment(self) -> str:
-        return attachment_name(self.driver_name, self._handle, self.context.node_name)
+        return claims.attachment_name(self.driver_name, self._handle, self.context.node_name)
 
     def set_up(self) -> None:
         context = self.context

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.pocketkube.kubelet.world import NODE
 
 from pocketkube import objects
+from pocketkube.claims import attached_name, attachment_name
 from pocketkube.errors import NotFound
-from pocketkube.kubelet.volumes.csi import attachment_name, unique_name
 from pocketkube.objects import Obj
 
 DRIVER = "hostpath.csi.k8s.io"
@@ -114,7 +114,7 @@ def attach(node: Any, handle: str, name: str) -> None:
     )
 
     def tell(copy: Obj) -> None:
-        copy["status"]["volumesAttached"] = [{"name": unique_name(DRIVER, handle), "devicePath": ""}]
+        copy["status"]["volumesAttached"] = [{"name": attached_name(DRIVER, handle), "devicePath": ""}]
 
     node.client.patch("nodes", ("", NODE), tell, subresource="status")
 
@@ -174,7 +174,7 @@ async def test_a_csi_volume_is_mounted_when_it_is_attached(node: Any, driver: Dr
         return objects.status(node.client.get("nodes", "", NODE)).get("volumesInUse")
 
     await node.until(in_use)
-    assert in_use() == [unique_name(DRIVER, "v1")]
+    assert in_use() == [attached_name(DRIVER, "v1")]
     assert not [reason for _, reason, _ in node.events("p") if reason.startswith("Failed")]
     attach(node, "v1", "pv-c")
     await node.ready("p")
