@@ -27,17 +27,20 @@ def affinity(node: str) -> Obj:
 
 def choose(client: Client, nodes: Sequence[str], storage_class: Obj, selected: str, near: str) -> str:
     """The node; `selected` by the scheduler or "", `near` what is best. Raises ProvisioningFailed, RpcError."""
-    allowed = storage_class.get("allowedTopologies") or ()
     if selected:
-        _check_selected(client, selected, allowed)
+        _check_selected(client, selected, storage_class.get("allowedTopologies") or ())
         return selected
-    running = [node for node in nodes if _topology_keys(client, node)]
-    if not running:
+    if not (running := [node for node in nodes if _topology_keys(client, node)]):
         raise ProvisioningFailed(f"{GENERATING}no available topology found")
-    fitting = [node for node in running if _fits(_labels(client, node), allowed)]
-    if not fitting:
+    if not (fitting := allowed(client, nodes, storage_class)):
         raise RpcError("ResourceExhausted", f"no node of the driver is in the allowed topologies: {', '.join(running)}")
     return near if near in fitting else fitting[0]
+
+
+def allowed(client: Client, nodes: Sequence[str], storage_class: Obj) -> list[str]:
+    """Of the nodes, those that the driver runs on and the class allows."""
+    terms = storage_class.get("allowedTopologies") or ()
+    return [node for node in nodes if _topology_keys(client, node) and _fits(_labels(client, node), terms)]
 
 
 def _check_selected(client: Client, selected: str, allowed: Sequence[Obj]) -> None:
