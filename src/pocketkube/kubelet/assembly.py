@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pocketkube import objects
+from pocketkube.kubelet import subpath
 from pocketkube.kubelet.container import Config
 from pocketkube.kubelet.environment import ConfigError, arguments, expand
-from pocketkube.kubelet.filesystem import DIRECTORY, FileSystem, MemoryTree, root_of
+from pocketkube.kubelet.filesystem import FileSystem, MemoryTree, root_of
 from pocketkube.kubelet.volumes.base import Volume
 from pocketkube.objects import Obj
 
@@ -107,7 +108,9 @@ def files(
     for mount in sorted(container.get("volumeMounts") or (), key=lambda mount: mount["mountPath"].count("/")):
         volume = volumes[mount["name"]]
         try:
-            node = _node(volume, mount, config.env)
+            node = volume.root
+            if path := mount.get("subPath") or expand(mount.get("subPathExpr") or "", config.env):
+                node = subpath.find(volume, path, mount["name"], container["name"])
             read_only = bool(mount.get("readOnly")) or volume.read_only
             options = ",".join(filter(None, ("relatime", volume.mount_options)))
             target = _target(mount["mountPath"], config.workdir)
@@ -124,14 +127,3 @@ def files(
 
 def _target(path: str, workdir: str) -> str:
     return path if path.startswith("/") else f"{workdir.rstrip('/')}/{path}"
-
-
-def _node(volume: Volume, mount: Obj, env: Mapping[str, str]) -> Any:
-    """The volume's root, or what subPath names in it; looked up inside the volume, so links cannot lead out of it."""
-    sub_path = mount.get("subPath") or expand(mount.get("subPathExpr") or "", env)
-    if not sub_path:
-        return volume.root
-    inside = FileSystem(volume.tree, node=volume.root)
-    if volume.tree.kind(volume.root) == DIRECTORY and not inside.exists(f"/{sub_path}"):
-        inside.mkdir(f"/{sub_path}", 0o777, parents=True)
-    return inside.node(f"/{sub_path}")

@@ -154,7 +154,8 @@ class Slot:
 def _mount_status(mount: Obj) -> Obj:
     status = {"name": mount["name"], "mountPath": mount["mountPath"]}
     if mount.get("readOnly"):
-        status |= {"readOnly": True, "recursiveReadOnly": "Disabled"}
+        asked = mount.get("recursiveReadOnly") in ("Enabled", "IfPossible")
+        status |= {"readOnly": True, "recursiveReadOnly": "Enabled" if asked else "Disabled"}
     return status
 
 

@@ -8,7 +8,6 @@ asks to be told about the pod (podInfoOnMount, tokenRequests), SELinux, republis
 from __future__ import annotations
 
 import hashlib
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any

@@ -31,6 +31,7 @@ class VOLUME(Volume):
         if medium == "Memory":
             capacity = quantity.value(limit) if limit and quantity.value(limit) else _MEMORY_DEFAULT
             self._tree = MemoryTree(now=context.clock.time, mode=0o777, capacity=capacity)
+            self.mount_options = f"size={capacity // 1024}k"
         elif medium:
             raise MountError(f'unknown storage medium "{medium}"')
         else:
