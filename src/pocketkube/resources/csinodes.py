@@ -14,6 +14,7 @@ from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata
 from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
+from pocketkube.resources.volume_sources import csi_driver_name
 
 _LONGEST_NODE_ID: Final = 256
 
@@ -63,21 +64,10 @@ def _identity(driver: Obj) -> Obj:
     }
 
 
-def driver_name(at: str, name: str) -> Iterator[Cause]:
-    """Field errors of a CSI driver's name where one is referred to."""
-    if not name:
-        yield fields.required(at)
-        return
-    if len(name.encode()) > 63:
-        yield fields.too_long(at, 63)
-    for problem in formats.dns1123_subdomain(name.lower()):
-        yield fields.invalid(at, name, problem)
-
-
 def _driver(at: str, driver: Obj, names: set[str]) -> Iterator[Cause]:
     """Field errors of a driver on a node; `names`: those of the drivers before it, to which its own is added."""
     name, node = driver.get("name", ""), driver.get("nodeID", "")
-    yield from driver_name(f"{at}.name", name)
+    yield from csi_driver_name(f"{at}.name", name)
     if not node:
         yield fields.required(f"{at}.nodeID")
     if len(node.encode()) > _LONGEST_NODE_ID:

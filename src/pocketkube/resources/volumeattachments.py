@@ -15,7 +15,7 @@ from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata
 from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
-from pocketkube.resources.csinodes import driver_name
+from pocketkube.resources.volume_sources import csi_driver_name
 
 _LONGEST_METADATA: Final = 256 * 1024
 _LONGEST_MESSAGE: Final = 1024
@@ -69,7 +69,7 @@ class RESOURCE(Resource):
 
     def validate(self, obj: Obj) -> Iterator[Cause]:
         spec = obj["spec"]
-        yield from driver_name("spec.attacher", spec["attacher"])
+        yield from csi_driver_name("spec.attacher", spec["attacher"])
         yield from _source("spec.source", spec["source"])
         for problem in formats.dns1123_subdomain(spec["nodeName"]):
             yield fields.invalid("spec.nodeName", spec["nodeName"], problem)
