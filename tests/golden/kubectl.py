@@ -291,6 +291,31 @@ OLDER_EXTRAS: tuple[OlderExtra, ...] = (
 )
 
 
+@dataclass(frozen=True)
+class OlderFailure:
+    """A command that kubectl up to the version `until` cannot do against this server: exit code 1, and `stderr`."""
+
+    reason: str
+    command: str
+    stderr: str
+    until: tuple[int, int] = (1, 33)
+
+
+OLDER_FAILURES: tuple[OlderFailure, ...] = (
+    OlderFailure(
+        "describe asked for VolumeAttributesClasses of a version that is served no longer",
+        r"^describe (?:vac|volumeattributesclass(?:es)?)\b",
+        "Error from server (NotFound): the server could not find the requested resource\n",
+    ),
+)
+
+
+def older_failure(kubectl: Kubectl, args: list[str]) -> OlderFailure | None:
+    """How `kubectl` fails where the recorded version does not, if it does."""
+    words = " ".join(args)
+    return next((f for f in OLDER_FAILURES if kubectl.minor <= f.until and re.search(f.command, words)), None)
+
+
 def without_extras(kubectl: Kubectl, args: list[str], recorded: str, seen: str) -> tuple[str, list[str]]:
     """What `kubectl` printed without what the recorded version no longer prints, and the reasons."""
     reasons = []

@@ -22,7 +22,7 @@ from tests.golden.alternatives import readings
 from tests.golden.compare import Worlds, best, compare, compare_body
 from tests.golden.conditions import find, holds
 from tests.golden.connection import Answer, Connection
-from tests.golden.kubectl import RECORDED, Kubectl, Ran, Session, explained, older_texts, without_extras
+from tests.golden.kubectl import RECORDED, Kubectl, Ran, Session, explained, older_failure, older_texts, without_extras
 from tests.golden.placeholders import Diff, Unbound
 from tests.golden.repeat import repeated
 from tests.golden.scenario import Scenario, Step, kind_of, seconds, title
@@ -285,6 +285,9 @@ class Replay:
 
     def _as_printed_by_an_older(self, step: Step, ran: Ran) -> tuple[tuple[str, dict[str, Any], Ran], list[str]]:
         assert self._kubectl is not None
+        if failure := older_failure(self._kubectl, step["args"]):
+            failed = {**step, "stdout": "", "stderr": failure.stderr, "exit": 1}
+            return ("", failed, ran), [failure.reason]
         stdout, first = older_texts(self._kubectl, step["args"], step["stdout"])
         stderr, second = older_texts(self._kubectl, step["args"], step["stderr"])
         seen, third = without_extras(self._kubectl, step["args"], step["stdout"], ran.stdout)

@@ -1,6 +1,6 @@
 import pytest
 from tests.golden.compare import ABSENT
-from tests.golden.kubectl import Kubectl, explained, find_kubectl, older_texts, without_extras
+from tests.golden.kubectl import Kubectl, explained, find_kubectl, older_failure, older_texts, without_extras
 from tests.golden.placeholders import Diff
 
 DRY_RUN = ["create", "deployment", "d", "--dry-run=client", "-o", "yaml"]
@@ -54,6 +54,17 @@ def test_an_older_kubectl_adds_only_what_the_recording_has_nothing_of() -> None:
     seen = "Name: a\nEvents:\n  Type  Reason\n"
     assert without_extras(older, ["describe", "pod"], "Name: a\n", seen)[0] == "Name: a\n"
     assert without_extras(older, ["describe", "pod"], seen, seen) == (seen, [])
+
+
+def test_an_older_kubectl_asks_for_a_version_that_is_gone() -> None:
+    older, recorded = Kubectl("kubectl", "v1.33.1"), Kubectl("kubectl", "v1.36.2")
+    asked = ["describe", "vac", "fast"]
+    found = older_failure(older, asked)
+    assert found is not None
+    assert found.stderr.endswith("the server could not find the requested resource\n")
+    assert older_failure(recorded, asked) is None
+    assert older_failure(older, ["get", "vac", "fast"]) is None
+    assert older_failure(older, ["describe", "pvc", "vac"]) is None
 
 
 RACE = "E1121 15:08:39.894933    6366 websocket.go:296] Unknown stream id 1, discarding message\n"
