@@ -39,6 +39,7 @@ class RESOURCE(Resource):
     group = "storage.k8s.io"
     kind = "CSIDriver"
     plural = "csidrivers"
+    returns_deleted = True
     namespaced = False
     unconditional_update = False
     columns = described(

@@ -23,6 +23,7 @@ class RESOURCE(Resource):
     group = "storage.k8s.io"
     kind = "CSINode"
     plural = "csinodes"
+    returns_deleted = True
     namespaced = False
     unconditional_update = False
     revalidates_metadata = True

@@ -22,6 +22,7 @@ class RESOURCE(Resource):
     plural = "persistentvolumeclaims"
     short_names = ("pvc",)
     has_status = True
+    returns_deleted = True
     revalidates_metadata = True
     columns = described(
         "persistentvolumeclaims",

@@ -22,6 +22,7 @@ class RESOURCE(Resource):
     short_names = ("pv",)
     namespaced = False
     has_status = True
+    returns_deleted = True
     revalidates_metadata = True
     columns = described(
         "persistentvolumes",

@@ -19,6 +19,7 @@ _ENFORCE: Final = "kubernetes.io/enforce-mountable-secrets"
 class RESOURCE(Resource):
     kind = "ServiceAccount"
     plural = "serviceaccounts"
+    returns_deleted = True
     short_names = ("sa",)
     revalidates_metadata = True
     subresources: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {"token": ("TokenRequest", ("create",))}

@@ -27,6 +27,7 @@ class RESOURCE(Resource):
     group = "storage.k8s.io"
     kind = "StorageClass"
     plural = "storageclasses"
+    returns_deleted = True
     short_names = ("sc",)
     namespaced = False
     revalidates_metadata = True

@@ -27,6 +27,7 @@ class RESOURCE(Resource):
     group = "storage.k8s.io"
     kind = "VolumeAttachment"
     plural = "volumeattachments"
+    returns_deleted = True
     namespaced = False
     has_status = True
     unconditional_update = False

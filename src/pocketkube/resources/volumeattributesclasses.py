@@ -24,6 +24,7 @@ class RESOURCE(Resource):
     group = "storage.k8s.io"
     kind = "VolumeAttributesClass"
     plural = "volumeattributesclasses"
+    returns_deleted = True
     short_names = ("vac",)
     namespaced = False
     revalidates_metadata = True

@@ -216,3 +216,21 @@ def test_changed_metadata_is_looked_at_as_often_as_upstream_does(held: Registry)
 
     assert causes("services", "s") == 3
     assert causes("configmaps", "c") == 4  # validates the whole new object, too
+
+
+def test_which_kinds_answer_a_delete_with_the_object(held: Registry) -> None:
+    """ReturnDeletedObject in upstream's storages; the others answer with a Status. (storage-*: claims and volumes.)"""
+    answering = {name for name, kind in held.resources.items() if kind.returns_deleted}
+    assert answering == {
+        "csidrivers",
+        "csinodes",
+        "namespaces",
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "pods",
+        "serviceaccounts",
+        "services",
+        "storageclasses",
+        "volumeattachments",
+        "volumeattributesclasses",
+    }
