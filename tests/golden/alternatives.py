@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tests.golden.compare import ABSENT
 from tests.golden.scenario import Step
 
 Place = tuple[str | int, ...]
@@ -19,7 +20,7 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Change:
-    """`instead` for `recorded` at a place of the step: a part of a text, or a whole value."""
+    """`instead` for `recorded` at a place of the step: a part of a text, or a whole value (ABSENT: there is none)."""
 
     place: Place
     recorded: Any
@@ -31,8 +32,8 @@ class Change:
         try:
             for key in self.place[:-1]:
                 holder = holder[key]
-            value = holder[self.place[-1]]
-        except (KeyError, IndexError, TypeError):
+            value = holder.get(self.place[-1], ABSENT) if self.recorded is ABSENT else holder[self.place[-1]]
+        except (AttributeError, KeyError, IndexError, TypeError):
             raise ValueError(f"{step.get('id')}: there is nothing at {self.place}") from None
         if isinstance(value, str) and isinstance(self.recorded, str) and self.recorded and self.recorded in value:
             holder[self.place[-1]] = value.replace(self.recorded, self.instead)
@@ -68,6 +69,20 @@ _APPLIED = (
     '{"name":"metrics","port":9153,"protocol":"TCP","targetPort":9153}],"selector":{"k8s-app":"kube-dns"}}}\n'
 )
 
+_BODY: Place = ("response", "body")
+_FINALIZERS = "snapshot.storage.kubernetes.io/volumesnapshot"
+_UNTOUCHED = "seconds later the recorded controllers had not got further with it; this is what they write next"
+_NO_HANDLE = {
+    "error": {
+        "message": "Failed to check and update snapshot content: failed to list snapshot for content "
+        'golden-csi06-ghost: "can not find snapshot for snapshotID no-such-handle"',
+        "time": "<time>",
+    },
+    "readyToUse": False,
+}
+_NO_CONTENT = "VolumeSnapshotContent is missing"
+
+
 _IPV6_SLICE: Place = ("response", "body", "items", 0)
 _GREEN_SLICE: Place = ("response", "body", "items", 1)
 
@@ -91,6 +106,98 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
             ";; Got recursion not available from 10.96.0.10\nServer:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\n"
             "Name:\tdb-1.db.golden-dns-03.svc.cluster.local\nAddress: <podIP.2>\n"
             ";; Got recursion not available from 10.96.0.10\n\n",
+        ),
+    ),
+    ("csi-06-snapshot-policies", "snapshot-wrong-handle"): (
+        Alternative(
+            _UNTOUCHED,
+            (
+                Change(
+                    (*_BODY, "status"),
+                    ABSENT,
+                    {"boundVolumeSnapshotContentName": "golden-csi06-ghost", **_NO_HANDLE},
+                ),
+            ),
+        ),
+    ),
+    ("csi-06-snapshot-policies", "content-wrong-handle"): (
+        Alternative(
+            _UNTOUCHED,
+            (
+                Change((*_BODY, "metadata", "generation"), 1, 2),
+                Change((*_BODY, "metadata", "finalizers"), ABSENT, [f"{_FINALIZERS}content-bound-protection"]),
+                Change((*_BODY, "spec", "volumeSnapshotRef", "uid"), ABSENT, "<uid>"),
+                Change((*_BODY, "status"), ABSENT, _NO_HANDLE),
+            ),
+        ),
+    ),
+    ("csi-06-snapshot-policies", "nocontent-state"): (
+        Alternative(
+            _UNTOUCHED,
+            (
+                Change(
+                    (*_BODY, "status"),
+                    ABSENT,
+                    {"error": {"message": _NO_CONTENT, "time": "<time>"}, "readyToUse": False},
+                ),
+            ),
+        ),
+    ),
+    ("csi-06-snapshot-policies", "nocontent-events"): (
+        Alternative(
+            _UNTOUCHED,
+            (
+                Change(
+                    (*_BODY, "items"),
+                    [],
+                    [{"type": "Warning", "reason": "SnapshotContentMissing", "message": _NO_CONTENT}],
+                ),
+            ),
+        ),
+    ),
+    ("csi-06-snapshot-policies", "delete-pre"): (
+        Alternative(
+            "the snapshot controller had already seen the policy of the content, changed one request before",
+            (
+                Change(
+                    (*_BODY, "metadata", "finalizers"),
+                    [f"{_FINALIZERS}-as-source-protection"],
+                    [f"{_FINALIZERS}-as-source-protection", f"{_FINALIZERS}-bound-protection"],
+                ),
+            ),
+        ),
+    ),
+    ("csi-07-snapshot-invalid", "label"): (
+        Alternative(
+            "the snapshot controller had already seen that the class, changed one request before, is not there",
+            (
+                Change(
+                    (*_BODY, "status", "error"),
+                    ABSENT,
+                    {
+                        "message": "Failed to get snapshot class with error "
+                        'volumesnapshotclass.snapshot.storage.k8s.io "other" not found',
+                        "time": "<time>",
+                    },
+                ),
+            ),
+        ),
+    ),
+    ("csi-07-snapshot-invalid", "other-driver-state"): (
+        Alternative(
+            _UNTOUCHED,
+            (
+                Change(
+                    (*_BODY, "metadata", "finalizers"),
+                    [f"{_FINALIZERS}-as-source-protection"],
+                    [f"{_FINALIZERS}-as-source-protection", f"{_FINALIZERS}-bound-protection"],
+                ),
+                Change(
+                    (*_BODY, "status"),
+                    ABSENT,
+                    {"boundVolumeSnapshotContentName": "snapcontent-<uid>", "readyToUse": False},
+                ),
+            ),
         ),
     ),
     ("dns-06-pod-config", "alias-wins"): (
@@ -119,6 +226,12 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
             "kubeadm 1.36 deploys CoreDNS 1.14.2, the recorder's was 1.13.1 built without a commit",
             "CoreDNS-1.13.1\nlinux/amd64, go<version>\n",
             "CoreDNS-1.14.2\nlinux/amd64, go<version>, <id>\n",
+        ),
+    ),
+    ("storage-06-default-class", "nil-class-two-defaults-newest-wins"): (
+        Alternative(
+            "both classes were made within one second: then neither is newer, and the first by name is taken",
+            (Change(("response", "body", "spec", "storageClassName"), "golden-st06-b", "golden-st06-a"),),
         ),
     ),
     ("traffic-02-selection", "named-slices"): (

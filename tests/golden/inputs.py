@@ -61,6 +61,13 @@ POD_ADDRESSES = {
     ("traffic-02-selection", "<podIP.4>"): "web-1",
 }
 
+# a `<uid>` that is a snapshot's handle: (scenario, step) -> placeholder -> where an answer showed it
+_RETAINED = {"<uid>": "content-retained .status.snapshotHandle"}
+POINTED_AT = {
+    ("csi-06-snapshot-policies", "create-preprovisioned-content"): _RETAINED,
+    ("csi-06-snapshot-policies", "create-content-for-another"): _RETAINED,
+}
+
 # "from a known resourceVersion": that of the list an earlier watch started from
 RV_OF_EARLIER_WATCH = {("mechanics-10-watchlist", "changes"): "initial-events-rv-now"}
 

@@ -30,6 +30,7 @@ _TIME = "|".join(
         rf"\d{{4}}-\d\d-\d\d {_CLOCK} [+-]\d{{4}} [A-Z]{{3,4}} m=[+-][\d.]+",  # Go's
         rf"{_DAY},? \d\d? {_MONTH} \d{{4}} {_CLOCK} (?:[A-Z]{{3,4}}|[+-]\d{{4}})",  # RFC 1123
         rf"{_DAY} {_MONTH} +\d\d? {_CLOCK} (?:[A-Z]{{3,4}} )?\d{{4}}",  # date, dig
+        r"1\d{18}",  # nanoseconds since 1970
     ]
 )
 
@@ -74,7 +75,7 @@ _KINDS: Mapping[str, str] = {
 
 _LOOSE_RAND = "[0-9a-z]+"  # unnumbered: event names, temporary folders and the like
 _CONSISTENT = frozenset({"hash", "rand", "podIP", "clusterIP", "nodePort"})
-_INTEGERS = frozenset({"nodePort", "port", "n"})
+_INTEGERS = frozenset({"nodePort", "port", "n", "time"})
 _WORD = re.compile(r"[^\s\"',;()\[\]{}=]+")
 
 

@@ -37,7 +37,8 @@ class Values:
 
     def filled(self, step: Step, value: Any) -> Any:
         """`value` with its placeholders filled in. Worlds in which something else would be sent are dropped."""
-        given = {name: self._pointed_at(source) for name, source in (step.get("subst") or {}).items()}
+        pointers = inputs.POINTED_AT.get((self._scenario.name, step.get("id", "")), {}) | (step.get("subst") or {})
+        given = {name: self._pointed_at(source) for name, source in pointers.items()}
         fixed = inputs.made_up(self._scenario.name, step, self._oldest_rv) | given
         if (self._scenario.name, step.get("id")) in inputs.SERVICE_ACCOUNT_TOKEN:
             fixed["<token>"] = self._token()

@@ -1,5 +1,6 @@
 """What is accepted in place of a recorded answer is one other answer, and nothing near it."""
 
+import json
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -148,6 +149,23 @@ def test_the_time_of_a_change_may_be_told_and_nothing_else(at, path, value, take
     assert holder.get(path[-1]) != value
     holder[path[-1]] = value
     assert is_explained("traffic-02-selection", golden, seen) is taken
+
+
+SNAPSHOT_ERRORS = [
+    ("csi-06-snapshot-policies", "snapshot-wrong-handle"),
+    ("csi-06-snapshot-policies", "nocontent-state"),
+    ("csi-07-snapshot-invalid", "label"),
+]
+
+
+@pytest.mark.parametrize("at", SNAPSHOT_ERRORS)
+def test_a_status_the_recording_has_not_is_that_one_or_none(at):
+    golden = step_of(*at)
+    for reading, _ in readings(at[0], golden):
+        seen = json.loads(printed(json.dumps(reading["response"]["body"])))
+        assert is_explained(at[0], golden, seen)
+    seen["status"]["error"]["message"] += "!"
+    assert not is_explained(at[0], golden, seen)
 
 
 @pytest.mark.parametrize("place", [("stdout",), ("stderr",), ("response", 0)])
