@@ -1,12 +1,12 @@
-"""What a real API server said about custom kinds: the refusals of csi-07, replayed against kinds with the same rules.
+"""What a real API server said about custom kinds: the refusals of csi-07, replayed against the snapshot add-on's kinds.
 
-The definitions are written down here as far as the recording needs them; the kinds' own work is the snapshot
-controller's.
+Nothing runs beside the API server; what the kinds' controllers do is held by the recording itself (tests/golden).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,71 +16,12 @@ import yaml
 from tests.unit.pocketkube.apiserver.world import World, serving
 from tests.unit.pocketkube.resources.custom.definitions import install
 
-from pocketkube.objects import Obj
+from pocketkube.objects import Obj, copy
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "api" / "csi-07-snapshot-invalid.yaml"
+ADDON = files("pocketkube") / "data" / "addons" / "snapshots.yaml"
 NAMESPACE = "golden-csi-07"
 GROUP = "snapshot.storage.k8s.io"
-APPROVED = {"api-approved.kubernetes.io": "https://github.com/kubernetes-csi/external-snapshotter/pull/814"}
-TEXT: Obj = {"type": "string"}
-POLICY: Obj = {"type": "string", "enum": ["Delete", "Retain"]}
-
-
-def _object(properties: Obj, *required: str, rules: tuple[tuple[str, str], ...] = ()) -> Obj:
-    found: Obj = {"type": "object", "properties": properties}
-    if required:
-        found["required"] = list(required)
-    if rules:
-        found["x-kubernetes-validations"] = [{"rule": rule, "message": message} for rule, message in rules]
-    return found
-
-
-def _immutable(name: str) -> Obj:
-    return {**TEXT, "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": f"{name} is immutable"}]}
-
-
-def _source(first: str, second: str) -> Obj:
-    """Exactly one of two, which stays."""
-    kept = [(f"!has(oldSelf.{name}) || has(self.{name})", f"{name} is required once set") for name in (first, second)]
-    exactly = (f"has(self.{first}) != has(self.{second})", f"exactly one of {first} and {second} must be set")
-    return _object({first: _immutable(first), second: _immutable(second)}, rules=(*kept, exactly))
-
-
-_EMPTY = "volumeSnapshotClassName must not be the empty string when set"
-_CLASS: Obj = {**TEXT, "x-kubernetes-validations": [{"rule": "size(self) > 0", "message": _EMPTY}]}
-_BOTH = "both spec.volumeSnapshotRef.name and spec.volumeSnapshotRef.namespace must be set"
-_REF = _object({"name": TEXT, "namespace": TEXT}, rules=(("has(self.name) && has(self.__namespace__)", _BOTH),))
-KINDS: dict[str, Obj] = {
-    "VolumeSnapshot": _object(
-        {
-            "spec": _object(
-                {
-                    "source": _source("volumeSnapshotContentName", "persistentVolumeClaimName"),
-                    "volumeSnapshotClassName": _CLASS,
-                },
-                "source",
-            ),
-            "status": _object({"readyToUse": {"type": "boolean"}}),
-        },
-        "spec",
-    ),
-    "VolumeSnapshotClass": _object({"driver": TEXT, "deletionPolicy": POLICY}, "deletionPolicy", "driver"),
-    "VolumeSnapshotContent": _object(
-        {
-            "spec": _object(
-                {
-                    "deletionPolicy": POLICY,
-                    "driver": TEXT,
-                    "source": _source("volumeHandle", "snapshotHandle"),
-                    "sourceVolumeMode": _immutable("sourceVolumeMode"),
-                    "volumeSnapshotRef": _REF,
-                },
-                *("deletionPolicy", "driver", "source", "volumeSnapshotRef"),
-            )
-        },
-        "spec",
-    ),
-}
 
 
 def recorded() -> list[Obj]:
@@ -101,26 +42,13 @@ def _is_refusal(step: Obj) -> bool:
     return isinstance(body, dict) and body.get("status") == "Failure"
 
 
-def _definition(kind: str, schema: Obj) -> Obj:
-    plural = f"{kind.lower()}{'es' if kind.endswith('s') else 's'}"
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    if "status" in schema["properties"]:
-        version["subresources"] = {"status": {}}
-    spec = {
-        "group": GROUP,
-        "scope": "Namespaced" if kind == "VolumeSnapshot" else "Cluster",
-        "names": {"kind": kind, "plural": plural},
-        "versions": [version],
-    }
-    return {"metadata": {"name": f"{plural}.{GROUP}", "annotations": APPROVED}, "spec": spec}
-
-
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with serving(tmp_path) as it:
         it.registry.create("namespaces", {"metadata": {"name": NAMESPACE}})
-        for kind, schema in KINDS.items():
-            install(it.registry, _definition(kind, schema))
+        for obj in yaml.safe_load_all(ADDON.read_text()):
+            if obj["kind"] == "CustomResourceDefinition":
+                install(it.registry, copy(obj))  # what YAML anchors share is shared no more
         yield it
 
 
