@@ -1,7 +1,8 @@
 """The `csi.storage.k8s.io/` parameters of a class: the file system and the Secrets that calls to the driver carry.
 
-Models external-provisioner's getSecretReference and removePrefixedParameters, with their errors. The hostpath driver
-asks for no credentials; a Secret for the provisioner must exist all the same. Pure but for that.
+Models getSecretReference and removePrefixedParameters of external-provisioner and external-snapshotter, with their
+errors. The hostpath driver asks for no credentials; a Secret for the provisioner must exist all the same. Pure but for
+that.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ FIELDS: Final = {
 }
 """What calls a Secret is for -> the field of CSIPersistentVolumeSource."""
 CALLS: Final = ("provisioner", *FIELDS, "controller-modify")
+SNAPSHOT_CALLS: Final = ("snapshotter", "snapshotter-list", "group-snapshotter", "group-snapshotter-get")
+_KNOWN_OF_SNAPSHOTS = {f"{PREFIX}{call}-secret-{kind}" for call in SNAPSHOT_CALLS for kind in ("name", "namespace")}
 _KNOWN = {FSTYPE, *(f"{PREFIX}{c}secret-{k}" for c in ("", *(f"{c}-" for c in CALLS)) for k in ("name", "namespace"))}
 _TOKEN = re.compile(r"\$\{([^}]*)\}|\$(\w+)")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
@@ -51,6 +54,14 @@ def driver_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in parameters.items() if not key.startswith(PREFIX)}
 
 
+def check_snapshot_parameters(parameters: Mapping[str, str]) -> None:
+    """Raises InvalidParameters for one that is reserved and means nothing."""
+    for key in parameters:
+        if key.startswith(PREFIX) and key not in _KNOWN_OF_SNAPSHOTS:
+            text = f'found unknown parameter key "{key}" with reserved namespace {PREFIX}'
+            raise InvalidParameters(f"failed to remove CSI Parameters of prefixed keys: {text}")
+
+
 def fstype(parameters: Mapping[str, str]) -> str:
     """The file system that is asked for; "" for none. Raises InvalidParameters."""
     found = [value for key, value in parameters.items() if key.lower() == "fstype" or key == FSTYPE]
@@ -66,15 +77,23 @@ def reference(call: str, parameters: Mapping[str, str], volume: str, claim: Obj)
         templates = _templates("", parameters, "failed to get default name and namespace template from params")
     if templates is None:
         return None
-    name, namespace = templates
     known = {"pv.name": volume, "pvc.namespace": objects.namespace(claim)}
-    resolved_namespace = _resolve(namespace, known)
-    _check(_LABEL, namespace, resolved_namespace, "namespace")
-    known["pvc.name"] = objects.name(claim)
-    known |= {f"pvc.annotations['{key}']": value for key, value in objects.annotations(claim).items()}
-    resolved_name = _resolve(name, known)
-    _check(_SUBDOMAIN, name, resolved_name, "secret")
-    return {"name": resolved_name, "namespace": resolved_namespace}
+    more = {f"pvc.annotations['{key}']": value for key, value in objects.annotations(claim).items()}
+    return _resolved(templates, known, {**known, "pvc.name": objects.name(claim), **more})
+
+
+def snapshot_reference(call: str, parameters: Mapping[str, str], content: str, snapshot: Obj | None) -> Obj | None:
+    """{name, namespace} of the Secret for "snapshotter" or "snapshotter-list" calls, or None. `content`: its name.
+
+    Raises InvalidParameters."""
+    templates = _templates(call, parameters, "failed to get name and namespace template from params")
+    if templates is None:
+        return None
+    known = names = {"volumesnapshotcontent.name": content}
+    if snapshot is not None:
+        known = {**known, "volumesnapshot.namespace": objects.namespace(snapshot)}
+        names = {**known, "volumesnapshot.name": objects.name(snapshot)}
+    return _resolved(templates, known, names)
 
 
 def check_exists(client: Client, secret: Obj | None) -> None:
@@ -83,6 +102,15 @@ def check_exists(client: Client, secret: Obj | None) -> None:
         name, namespace = secret["name"], secret["namespace"]
         text = f'error getting secret {name} in namespace {namespace}: secrets "{name}" not found'
         raise InvalidParameters(text)
+
+
+def _resolved(templates: tuple[str, str], in_namespace: Mapping[str, str], in_name: Mapping[str, str]) -> Obj:
+    name, namespace = templates
+    resolved_namespace = _resolve(namespace, in_namespace)
+    _check(_LABEL, namespace, resolved_namespace, "namespace")
+    resolved_name = _resolve(name, in_name)
+    _check(_SUBDOMAIN, name, resolved_name, "secret")
+    return {"name": resolved_name, "namespace": resolved_namespace}
 
 
 def _templates(call: str, parameters: Mapping[str, str], wrong: str) -> tuple[str, str] | None:

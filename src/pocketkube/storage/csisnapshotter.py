@@ -1,7 +1,8 @@
 """csi-snapshotter: has the driver cut, look up and delete what VolumeSnapshotContents stand for.
 
 Models external-snapshotter v8.6.0's pkg/sidecar-controller beside the hostpath driver. One snapshot is cut after the
-other. Left out: secrets for the driver (a class that names some is refused), group snapshots.
+other. The hostpath driver asks for no credentials; a Secret that a class names must exist all the same. Left out: group
+snapshots.
 """
 
 from __future__ import annotations
@@ -12,14 +13,21 @@ from pocketkube import objects
 from pocketkube.controllers import finalizers
 from pocketkube.controllers.base import Mapping, Retry, own_key
 from pocketkube.objects import Key, Obj
-from pocketkube.storage import driver, snapshots
+from pocketkube.storage import csisecrets, driver, snapshots
 from pocketkube.storage.base import Program
 from pocketkube.storage.driver import RpcError, Snapshot
-from pocketkube.storage.snapshots import BEING_CREATED, BEING_DELETED, CLASSES, CONTENT_FINALIZER, CONTENTS, quoted
+from pocketkube.storage.snapshots import (
+    BEING_CREATED,
+    BEING_DELETED,
+    CLASSES,
+    CONTENT_FINALIZER,
+    CONTENTS,
+    SECRET_NAME,
+    SECRET_NAMESPACE,
+    quoted,
+)
 from pocketkube.store import Event
 
-RESERVED = "csi.storage.k8s.io/"
-"""Parameters of a class that are for the sidecars, not for the driver."""
 PASSING = {"Canceled", "DeadlineExceeded", "Unavailable", "ResourceExhausted", "Aborted"}
 """gRPC codes after which the driver may still be at it."""
 
@@ -87,13 +95,14 @@ class CsiSnapshotter(Program):
         if class_ is None:
             missing = f'volumesnapshotclass.{snapshots.GROUP} "{class_name}" not found'
             raise Failed(f"{inputs}: {quoted(missing)}")
-        self._annotate(at, being_created=True)
-        for parameter in class_.get("parameters") or {}:
-            if parameter.startswith(RESERVED):
-                text = f'found unknown parameter key "{parameter}" with reserved namespace {RESERVED}'
-                raise Failed(f"failed to remove CSI Parameters of prefixed keys: {text}")
+        if not self._has_credentials(content):
+            raise Failed(f"{inputs}: {quoted(f'cannot get credentials for snapshot content {quoted(name)}')}")
         try:
+            csisecrets.check_snapshot_parameters(class_.get("parameters") or {})
+            self._annotate(at, being_created=True)  # upstream before the check: such a snapshot could never be deleted
             return await self.backend.driver.create_snapshot(f"snapshot-{snapshots.bound_uid(content)}", handle)
+        except csisecrets.InvalidParameters as why:
+            raise Failed(str(why)) from None
         except RpcError as error:
             if error.code not in PASSING:
                 self._annotate(at, being_created=False)
@@ -102,15 +111,34 @@ class CsiSnapshotter(Program):
     def _look_up(self, content: Obj) -> Snapshot:
         """Raises Failed."""
         name, handle = objects.name(content), str(snapshots.existing_handle(content))
-        class_name = snapshots.class_name(content)
-        if class_name is not None and self.client.find(CLASSES, "", class_name) is None:
-            missing = f'volumesnapshotclass.{snapshots.GROUP} "{class_name}" not found'
-            raise Failed(f"failed to get snapshot class {class_name} for snapshot content {name}: {missing}")
+        if (class_name := snapshots.class_name(content)) is not None:
+            class_ = self.client.find(CLASSES, "", class_name)
+            if class_ is None:
+                missing = f'volumesnapshotclass.{snapshots.GROUP} "{class_name}" not found'
+                raise Failed(f"failed to get snapshot class {class_name} for snapshot content {name}: {missing}")
+            self._check_list_secret(name, class_)
         snapshot = self.backend.driver.find_snapshot(handle)
         if snapshot is None:
             missing = f"can not find snapshot for snapshotID {handle}"
             raise Failed(f"failed to list snapshot for content {name}: {quoted(missing)}")
         return snapshot
+
+    def _check_list_secret(self, name: str, class_: Obj) -> None:
+        """Raises Failed."""
+        what = "secret reference"
+        try:
+            secret = csisecrets.snapshot_reference("snapshotter-list", class_.get("parameters") or {}, name, None)
+            what = "credentials"
+            csisecrets.check_exists(self.client, secret)
+        except csisecrets.InvalidParameters as why:
+            raise Failed(f"failed to get {what} for snapshot content {name}: {why}") from None
+
+    def _has_credentials(self, content: Obj) -> bool:
+        """Whether the Secret is there that the content names, if any."""
+        annotations = objects.annotations(content)
+        if SECRET_NAME not in annotations or SECRET_NAMESPACE not in annotations:
+            return True
+        return self.client.find("secrets", annotations[SECRET_NAMESPACE], annotations[SECRET_NAME]) is not None
 
     def _tell(self, at: Key, reason: str, message: str) -> None:
         """Put what went wrong into the content's status; an event follows if that is news."""
@@ -142,6 +170,9 @@ class CsiSnapshotter(Program):
         """Delete what is stored, if the policy says so, and let the content go. Raises Retry."""
         at, handle = objects.key(content), objects.status(content).get("snapshotHandle")
         if objects.spec(content)["deletionPolicy"] == "Delete" and handle is not None:
+            if not self._has_credentials(content):
+                self.client.record(content, "Warning", "SnapshotDeleteError", "Failed to get snapshot credentials")
+                raise Retry(f"cannot get credentials for snapshot content {quoted(objects.name(content))}")
             try:
                 self.backend.driver.delete_snapshot(handle)
             except RpcError as error:

@@ -13,7 +13,7 @@ from pocketkube.client import Client
 from pocketkube.controllers import finalizers
 from pocketkube.errors import StatusError
 from pocketkube.objects import Obj
-from pocketkube.storage import snapshots
+from pocketkube.storage import csisecrets, snapshots
 from pocketkube.storage.snapshots import CLASSES, CONTENTS, SNAPSHOTS, quoted, title
 
 CLAIMS, VOLUMES = "persistentvolumeclaims", "persistentvolumes"
@@ -204,14 +204,18 @@ class Binding:
         """Raises Unusable."""
         snapshot = self.snapshot
         self._hold_claim()
+        class_ = self.client.get(CLASSES, "", str(snapshots.class_name(snapshot)))
+        content_name = snapshots.new_content_name(snapshot)
         try:
             volume = self._volume()
-        except Unusable as why:
+            secret = csisecrets.snapshot_reference(
+                "snapshotter", class_.get("parameters") or {}, content_name, snapshot
+            )
+        except (Unusable, csisecrets.InvalidParameters) as why:
             name = objects.name(snapshot)
             raise Unusable(f"failed to get input parameters to create snapshot {name}: {quoted(why)}") from None
         if (csi := objects.spec(volume).get("csi")) is None:
             raise Unusable(f"cannot find CSI PersistentVolumeSource for volume {objects.name(volume)}")
-        class_ = self.client.get(CLASSES, "", str(snapshots.class_name(snapshot)))
         spec: dict[str, Any] = {
             "volumeSnapshotRef": _reference(snapshot),
             "source": {"volumeHandle": csi["volumeHandle"]},
@@ -221,9 +225,12 @@ class Binding:
         }
         if (mode := objects.spec(volume).get("volumeMode")) is not None:
             spec["sourceVolumeMode"] = mode
-        content = {"metadata": {"name": snapshots.new_content_name(snapshot)}, "spec": spec}
+        metadata: dict[str, Any] = {"name": content_name}
+        if secret is not None:
+            names = {snapshots.SECRET_NAME: secret["name"], snapshots.SECRET_NAMESPACE: secret["namespace"]}
+            metadata["annotations"] = names
         try:
-            made = self.client.create(CONTENTS, content)
+            made = self.client.create(CONTENTS, {"metadata": metadata, "spec": spec})
         except StatusError as error:
             text = f"Error creating volume snapshot content object for snapshot {title(snapshot)}: {error}."
             self.client.record(snapshot, "Warning", "CreateSnapshotContentFailed", text)

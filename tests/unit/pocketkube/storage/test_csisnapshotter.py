@@ -10,8 +10,8 @@ import pytest
 from tests.unit.pocketkube.storage.snapshot_world import SnapshotWorld, running
 
 from pocketkube import objects
-from pocketkube.storage.driver import HostPathDriver, RpcError, Snapshot
-from pocketkube.storage.snapshots import BEING_CREATED, CLASSES, CONTENTS, SNAPSHOTS
+from pocketkube.storage.driver import NAME, HostPathDriver, RpcError, Snapshot
+from pocketkube.storage.snapshots import BEING_CREATED, CLASSES, CONTENTS, SECRET_NAME, SECRET_NAMESPACE, SNAPSHOTS
 
 
 class MoodyDriver(HostPathDriver):
@@ -142,3 +142,53 @@ async def test_parameters_for_the_sidecar_that_it_does_not_know(world: SnapshotW
         "Failed to create snapshot: failed to remove CSI Parameters of prefixed keys: found unknown parameter key "
         '"csi.storage.k8s.io/colour" with reserved namespace csi.storage.k8s.io/'
     )
+    world.delete(SNAPSHOTS, "snap")
+    await world.until(lambda: world.find(SNAPSHOTS, "snap") is None)
+    world.delete(SNAPSHOTS, "snap")
+    await world.until(lambda: world.find(SNAPSHOTS, "snap") is None)
+
+
+def secret_class(world: SnapshotWorld, name: str, **parameters: str) -> None:
+    named = {f"csi.storage.k8s.io/{key.replace('_', '-')}": value for key, value in parameters.items()}
+    world.create(
+        CLASSES,
+        {"metadata": {"name": name}, "driver": NAME, "deletionPolicy": "Delete", "parameters": named},
+    )
+
+
+async def test_the_secret_a_class_names_must_be_there_to_cut_and_to_delete(world: SnapshotWorld) -> None:
+    names = {
+        "snapshotter_secret_name": "${volumesnapshot.name}-key",
+        "snapshotter_secret_namespace": "${volumesnapshot.namespace}",
+    }
+    secret_class(world, "locked", **names)
+    world.snapshot(class_="locked")
+    message = await world.fails("snap")
+    name = objects.name(world.content())
+    assert message == (
+        f"Failed to create snapshot: failed to get input parameters to create snapshot for content {name}: "
+        f'"cannot get credentials for snapshot content \\"{name}\\""'
+    )
+    world.create("secrets", {"metadata": {"name": "snap-key"}})
+    await world.ready()
+    assert objects.annotations(world.content()) == {SECRET_NAME: "snap-key", SECRET_NAMESPACE: "test"}
+    world.delete("secrets", "snap-key")
+    world.delete(SNAPSHOTS, "snap")
+    await world.until(lambda: bool(world.events(name, reason="SnapshotDeleteError")))
+    assert world.events(name, reason="SnapshotDeleteError") == ["Failed to get snapshot credentials"]
+    world.create("secrets", {"metadata": {"name": "snap-key"}})
+    await world.until(lambda: world.find(SNAPSHOTS, "snap") is None)
+
+
+async def test_secrets_that_are_named_badly(world: SnapshotWorld) -> None:
+    secret_class(world, "half", snapshotter_secret_name="key")
+    secret_class(world, "token", snapshotter_secret_name="${pvc.name}", snapshotter_secret_namespace="test")
+    world.snapshot("half", class_="half")
+    world.snapshot("token", class_="token")
+    failed = "Failed to create snapshot content with error failed to get input parameters to create snapshot"
+    half = "either name and namespace for Snapshotter secrets specified, Both must be specified"
+    assert await world.fails("half") == (
+        f'{failed} half: "failed to get name and namespace template from params: {half}"'
+    )
+    token = r"error resolving value \"${pvc.name}\": invalid tokens: [\"pvc.name\"]"
+    assert await world.fails("token") == f'{failed} token: "{token}"'
