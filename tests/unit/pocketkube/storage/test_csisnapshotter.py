@@ -144,8 +144,6 @@ async def test_parameters_for_the_sidecar_that_it_does_not_know(world: SnapshotW
     )
     world.delete(SNAPSHOTS, "snap")
     await world.until(lambda: world.find(SNAPSHOTS, "snap") is None)
-    world.delete(SNAPSHOTS, "snap")
-    await world.until(lambda: world.find(SNAPSHOTS, "snap") is None)
 
 
 def secret_class(world: SnapshotWorld, name: str, **parameters: str) -> None:
