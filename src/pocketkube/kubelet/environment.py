@@ -185,10 +185,16 @@ class Environment:
         """None when it is missing and optional."""
         try:
             return self._client.get(resource, objects.namespace(self._pod), ref.get("name", ""))
-        except NotFound as missing:
+        except NotFound:
             if ref.get("optional"):
                 return None
-            raise ConfigError(missing.message) from None
+            raise ConfigError(missing_object(resource, ref.get("name", ""))) from None
+
+
+def missing_object(resource: str, name: str) -> str:
+    """What the kubelet's cache of ConfigMaps and Secrets says of one that is not there: `configmap "x" not found`
+    (the API server says `configmaps "x"`)."""
+    return f'{resource.removesuffix("s")} "{name}" not found'
 
 
 def sources(container: Obj) -> Iterable[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pocketkube import objects
 from pocketkube.errors import NotFound
-from pocketkube.kubelet.environment import bytes_of
+from pocketkube.kubelet.environment import bytes_of, missing_object
 from pocketkube.kubelet.volumes.base import Context, MountError, ObjectVolume, Payload, select
 from pocketkube.objects import Key, Obj
 
@@ -29,9 +29,9 @@ def read(context: Context, resource: str, name: str, source: Obj, mode: int) -> 
     optional = bool(source.get("optional"))
     try:
         values = bytes_of(context.client.get(resource, objects.namespace(context.pod), name))
-    except NotFound as missing:
+    except NotFound:
         if optional:
             return {}
-        raise MountError(missing.message) from None
+        raise MountError(missing_object(resource, name)) from None
     text = MISSING_KEY if resource == "configmaps" else "references non-existent secret key"
     return select(values, source.get("items"), mode, optional=optional, missing=text)

@@ -115,7 +115,7 @@ async def test_missing_configuration_is_told_and_awaited(node: Any) -> None:
     source = {"configMapKeyRef": {"name": "late", "key": "k"}}
     node.create("waits", {"env": [{"name": "A", "valueFrom": source}]})
     await node.until(lambda: node.container("waits").get("state", {}).get("waiting", {}).get("message"))
-    wait = {"reason": "CreateContainerConfigError", "message": 'configmaps "late" not found'}
+    wait = {"reason": "CreateContainerConfigError", "message": 'configmap "late" not found'}
     assert node.container("waits")["state"]["waiting"] in (wait, {**wait, "message": 'configmap "late" not found'})
     node.client.create("configmaps", {"metadata": {"name": "late", "namespace": "default"}, "data": {"x": "1"}})
     text = "couldn't find key k in ConfigMap default/late"
