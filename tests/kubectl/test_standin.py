@@ -86,6 +86,51 @@ def test_a_deployment_s_day(kubectl: Kubectl) -> None:
     assert kubectl("get", "deploy", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}").out == IMAGE
 
 
+STATEFUL = f"""
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {{name: db}}
+spec:
+  replicas: 2
+  serviceName: db
+  selector: {{matchLabels: {{app: db}}}}
+  template:
+    metadata: {{labels: {{app: db}}}}
+    spec: {{terminationGracePeriodSeconds: 1, containers: [{{name: c, image: "{IMAGE}", args: [pause]}}]}}
+"""
+
+
+def test_a_statefulset_s_day(kubectl: Kubectl) -> None:
+    assert kubectl("apply", "-f", "-", stdin=STATEFUL).out == "statefulset.apps/db created\n"
+    status = ("rollout", "status", "sts/db", "--timeout=60s")
+    assert kubectl(*status).out.splitlines()[-1] == "partitioned roll out complete: 2 new pods have been updated..."
+    assert kubectl("get", "sts").out.splitlines()[1].split()[:2] == ["db", "2/2"]
+    assert kubectl("rollout", "undo", "sts/db") == Completed(
+        1,
+        "",
+        "Warning: resource statefulsets/db was previously managed with 'kubectl apply'. Rolling back will not update "
+        "the kubectl.kubernetes.io/last-applied-configuration annotation, which may cause unexpected behavior on "
+        "future 'kubectl apply' operations. Consider using 'kubectl apply' with your previous configuration file "
+        "instead.\nerror: no last revision to roll back to\n",
+    )
+    assert kubectl("set", "env", "sts/db", "A=b").out == "statefulset.apps/db env updated\n"
+    assert kubectl(*status).exit == 0
+    assert kubectl("rollout", "history", "sts/db").out == (
+        "statefulset.apps/db \nREVISION  CHANGE-CAUSE\n1         <none>\n2         <none>\n\n"
+    )
+    assert kubectl("rollout", "undo", "sts/db").out == "statefulset.apps/db rolled back\n"
+    assert kubectl(*status).exit == 0
+    assert kubectl("get", "sts", "db", "-o", "jsonpath={.spec.template.spec.containers[0].env}").out == ""
+    assert kubectl("rollout", "undo", "sts/db", "--to-revision=3").out == (
+        "statefulset.apps/db skipped rollback (current template already matches revision 3)\n"
+    )
+    assert kubectl("rollout", "pause", "sts/db").err == 'error: statefulsets.apps "db" pausing is not supported\n'
+    assert kubectl("rollout", "restart", "sts/db").out == "statefulset.apps/db restarted\n"
+    assert kubectl(*status).exit == 0
+    assert "Create Pod db-0 in StatefulSet db successful" in kubectl("describe", "sts", "db").out
+    assert kubectl("delete", "sts", "db").exit == 0
+
+
 def test_inside_a_pod(kubectl: Kubectl) -> None:
     assert kubectl("run", "one", f"--image={IMAGE}", "--", "netexec").out == "pod/one created\n"
     assert kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=60s").out == "pod/one condition met\n"
