@@ -7,10 +7,9 @@ containers (`user.*`). Refused: anything but files, folders and links.
 What a copy is of: a small tree is copied in one step, so it is the tree of one moment. Of a larger one the names are
 taken in one step (hard links to the files, `hold`), then the bytes are copied in a thread: every write acknowledged
 before the call is in, none made after it has returned is, and one made meanwhile may be, each by itself. Only of a tree
-of more than MOST_AT_ONCE steps the names too are read while others may change them.
+of more than MOST_AT_ONCE the names too are read while others may change them.
 
-Every name is opened below the folder's own descriptor and without following links, so that nobody who changes the tree
-meanwhile can lead the copier out of it.
+Nobody who changes the tree meanwhile can lead the copier out of it (descent.py).
 """
 
 from __future__ import annotations
@@ -22,24 +21,22 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pocketkube.storage.descent import Descent, Names, folders, measure, opened, remove
+
 SMALL_BYTES: Final = 4 << 20
-SMALL_STEPS: Final = 250
-"""Up to so many bytes and opened names, a copy is made at once: some 20 ms."""
+SMALL_NAMES: Final = 250
+"""Up to so many bytes and names, a copy is made at once: some 20 ms."""
 MOST_AT_ONCE: Final = 10_000
 """Names that are held in one step: some 150 ms."""
 CHUNK: Final = 8 << 20
 _FICLONE: Final = 0x40049409
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_GONE: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
-"""What opening a folder says that is no longer one."""
-Names = tuple[str, ...]
 
 
 class Stopped(Exception):
@@ -56,7 +53,7 @@ async def copy(source: Path, target: Path) -> None:
     On the same file system as `source`. Raises OSError; what was made until then is left to the caller, and so it is
     when cancelled.
     """
-    if measure(source, SMALL_STEPS, SMALL_BYTES) is not None:
+    if measure(source, SMALL_NAMES, SMALL_BYTES) is not None:
         Copier().copy(source, target)
         return
     held = target.with_name(f"{target.name}.held")
@@ -79,48 +76,6 @@ async def copy(source: Path, target: Path) -> None:
         await asyncio.get_running_loop().run_in_executor(None, remove, held)
 
 
-def measure(source: Path, most_steps: int, most_bytes: int | None = None) -> tuple[int, int] | None:
-    """(names opened on the way, bytes that take room), or None when there are more."""
-    found = os.lstat(source)
-    steps, size = 0, 0 if stat.S_ISDIR(found.st_mode) else _bytes(found)
-    if stat.S_ISDIR(found.st_mode):
-        for folder, fd in _folders(source):
-            steps += len(folder)
-            with os.scandir(fd) as entries:
-                for entry in entries:
-                    steps += 1
-                    with suppress(FileNotFoundError):
-                        size += _bytes(entry.stat(follow_symlinks=False))
-                    if steps > most_steps or (most_bytes is not None and size > most_bytes):
-                        return None
-    return None if most_bytes is not None and size > most_bytes else (steps, size)
-
-
-def remove(path: Path, names: Names = ()) -> None:
-    """Delete a folder and all in it, or a file, following no link; what is not there is fine. Raises OSError.
-
-    `names`: what is deleted is that deep below `path`, and none of these names is followed either."""
-    if not names:
-        path, names = path.parent, (path.name,)
-    try:
-        with opened(path, names[:-1]) as fd:
-            if not stat.S_ISDIR(os.stat(names[-1], dir_fd=fd, follow_symlinks=False).st_mode):
-                os.unlink(names[-1], dir_fd=fd)
-                return
-    except FileNotFoundError:
-        return
-    emptied: list[Names] = []
-    for folder, fd in _folders(path, names, writable=True):
-        emptied.append(folder)
-        for name in os.listdir(fd):
-            with suppress(FileNotFoundError):
-                if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-                    os.unlink(name, dir_fd=fd)
-    for folder in reversed(emptied):  # what is inside another comes later in the list
-        with suppress(FileNotFoundError), opened(path, (*names, *folder)[:-1]) as fd:
-            os.rmdir((*names, *folder)[-1], dir_fd=fd)
-
-
 @dataclass
 class Copier:
     """One copy. `hold`: files are hard-linked instead, which keeps their bytes whatever becomes of the names."""
@@ -139,22 +94,21 @@ class Copier:
             return
         os.mkdir(target, 0o700)
         made: list[Names] = []
-        for folder, old in _folders(source):
-            # a folder that has come since its parent was listed has no counterpart: it is of a later moment
-            with suppress(FileNotFoundError), opened(target, folder) as new:
-                made.append(folder)
-                for name in os.listdir(old):
-                    if self.stop.is_set():
-                        raise Stopped
-                    with suppress(FileNotFoundError):  # removed since it was listed
-                        self._entry(old, new, folder, name, target)
-        for folder in reversed(made):  # last, for what was made inside changed the times
-            try:
-                with opened(source, folder) as old, opened(target, folder) as new:
-                    _describe(old, new)
-            except OSError as error:
-                if error.errno not in _GONE:
-                    raise
+        with Descent(target) as targets:
+            for folder, old in folders(source):
+                # a folder that has come since its parent was listed has no counterpart: it is of a later moment
+                with suppress(FileNotFoundError):
+                    new = targets.at(folder)
+                    made.append(folder)
+                    for name in os.listdir(old):
+                        if self.stop.is_set():
+                            raise Stopped
+                        with suppress(FileNotFoundError):  # removed since it was listed
+                            self._entry(old, new, folder, name, target)
+            with Descent(source) as sources:
+                for folder in reversed(made):  # last, for what was made inside changed the times
+                    with suppress(FileNotFoundError, NotADirectoryError):
+                        _describe(sources.at(folder), targets.at(folder))
 
     def _entry(self, old: int, new: int, folder: Names, name: str, target: Path) -> None:
         found = os.stat(name, dir_fd=old, follow_symlinks=False)
@@ -209,43 +163,6 @@ class Copier:
                 if not (done := _some(source, target, min(CHUNK, end - start))):
                     return  # it has become shorter
                 start += done
-
-
-def _bytes(found: os.stat_result) -> int:
-    return min(found.st_size, getattr(found, "st_blocks", sys.maxsize) * 512) if stat.S_ISREG(found.st_mode) else 0
-
-
-@contextmanager
-def opened(path: Path, names: Names = ()) -> Iterator[int]:
-    """A descriptor of the folder at these names below `path`; none of the names is followed if it is a link."""
-    fd = os.open(path, _FOLDER)
-    try:
-        for name in names:
-            deeper = os.open(name, _FOLDER, dir_fd=fd)
-            os.close(fd)
-            fd = deeper
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _folders(path: Path, base: Names = (), *, writable: bool = False) -> Iterator[tuple[Names, int]]:
-    """(names from there down, descriptor) of every folder of the tree at `path`/`base`, an outer one before its inner.
-
-    However deep the tree is, one descriptor is open at a time. `writable`: first made so, as far as they are not."""
-    ahead: list[Names] = [()]
-    while ahead:
-        folder = ahead.pop()
-        try:
-            with opened(path, (*base, *folder)) as fd:
-                if writable:
-                    os.fchmod(fd, 0o700)
-                yield folder, fd
-                with os.scandir(fd) as entries:
-                    ahead += [(*folder, entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError as error:
-            if not folder or error.errno not in _GONE:
-                raise
 
 
 def _describe(source: int, target: int) -> None:

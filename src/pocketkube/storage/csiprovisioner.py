@@ -1,7 +1,8 @@
 """external-provisioner for the hostpath driver: claims become CSI volumes, empty, cloned or restored.
 
 Models external-provisioner v6.3.0 as the driver's deployment starts it (topology on, no strict topology, no extra
-metadata, no default file system): the volume's fields and annotations, the class's parameters, events and errors.
+metadata, no default file system): the volume's fields and annotations, the class's parameters, events and errors. As
+the driver attaches nothing itself, a volume is deleted whether or not its VolumeAttachment is gone, as recorded.
 Left out: volumes that drivers make smaller than asked, sources in other namespaces, migration of in-tree volumes.
 """
 
@@ -43,7 +44,6 @@ class CsiProvisioner(Provisioner):
 
     def watches(self) -> Iterable[tuple[str, EventMapping]]:
         yield from super().watches()
-        yield "volumeattachments", _detached
         yield "csinodes", self.retried_when(lambda event, claim: True)
         yield "secrets", self.retried_when(lambda event, claim: event.type == "ADDED")
         yield (
@@ -108,10 +108,6 @@ class CsiProvisioner(Provisioner):
     async def remove(self, volume: Obj) -> None:
         if (csi := objects.spec(volume).get("csi")) is None:
             raise ProvisioningFailed("invalid CSI PV")
-        for attachment in self.client.list("volumeattachments"):
-            if objects.dig(attachment, "spec", "source", "persistentVolumeName") == objects.name(volume):
-                node = objects.spec(attachment).get("nodeName")
-                raise ProvisioningFailed(f"persistentvolume {objects.name(volume)} is still attached to node {node}")
         with _telling():
             self.backend.driver.delete_volume(csi.get("volumeHandle", ""))
 
@@ -203,12 +199,6 @@ def _mark(client: Client, resource: str, at: Key, finalizer: str) -> None:
 
     if finalizer not in (client.get(resource, *at)["metadata"].get("finalizers") or ()):
         client.patch(resource, at, add)
-
-
-def _detached(event: Event) -> Iterable[Key]:
-    volume = objects.dig(event.object, "spec", "source", "persistentVolumeName")
-    if event.type == "DELETED" and volume:
-        yield "", volume
 
 
 def _source_is_bound(event: Event, claim: Obj) -> bool:

@@ -19,8 +19,8 @@ from pocketkube import objects, quantity
 from pocketkube.client import Client
 from pocketkube.objects import Obj
 from pocketkube.storage.base import Backend
-from pocketkube.storage.copying import opened, remove
 from pocketkube.storage.csisources import node_of
+from pocketkube.storage.descent import opened, remove
 from pocketkube.storage.provisioning import Provisioner, ProvisioningFailed, volume_name
 
 NAME: Final = "rancher.io/local-path"

@@ -14,11 +14,11 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from pocketkube.storage.copying import measure, remove
+from pocketkube.storage.descent import measure, remove
 
 log = logging.getLogger(__name__)
 RECORD, DATA = "record.json", "data"
@@ -93,13 +93,11 @@ class Records(Generic[R]):
         (self.folder / record.id).rename(gone)
         del self._by_id[record.id]
         self._by_name.pop(record.name, None)
-        try:
+        loop = None
+        with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
-        except RuntimeError:
-            remove(gone)
-            return
-        if measure(gone, QUICK) is not None:
-            remove(gone)
+        if loop is None or measure(gone, QUICK) is not None:
+            _remove_in_time(gone)
         else:
             loop.run_in_executor(None, _remove_in_time, gone)
 
