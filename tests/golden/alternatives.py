@@ -20,7 +20,10 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Change:
-    """`instead` for `recorded` at a place of the step: a part of a text, or a whole value (ABSENT: there is none)."""
+    """`instead` for `recorded` at a place of the step: a part of a text, or a whole value.
+
+    ABSENT: there is none; in a list, `instead` comes at its end, and the place is the index after the last.
+    """
 
     place: Place
     recorded: Any
@@ -32,8 +35,10 @@ class Change:
         try:
             for key in self.place[:-1]:
                 holder = holder[key]
-            value = holder.get(self.place[-1], ABSENT) if self.recorded is ABSENT else holder[self.place[-1]]
-        except (AttributeError, KeyError, IndexError, TypeError):
+            if self.recorded is ABSENT and isinstance(holder, list) and self.place[-1] == len(holder):
+                holder.append(ABSENT)
+            value = holder.get(self.place[-1], ABSENT) if isinstance(holder, dict) else holder[self.place[-1]]
+        except (KeyError, IndexError, TypeError):
             raise ValueError(f"{step.get('id')}: there is nothing at {self.place}") from None
         if isinstance(value, str) and isinstance(self.recorded, str) and self.recorded and self.recorded in value:
             holder[self.place[-1]] = value.replace(self.recorded, self.instead)
@@ -83,6 +88,21 @@ _NO_HANDLE = {
 _NO_CONTENT = "VolumeSnapshotContent is missing"
 
 
+_STARTED = {"type": "Normal", "reason": "Started", "message": "Container started"}
+_MIGRATED_PLUGINS = (
+    "kubernetes.io/aws-ebs,kubernetes.io/azure-disk,kubernetes.io/azure-file,kubernetes.io/cinder,kubernetes.io/gce-pd,"
+    "kubernetes.io/portworx-volume,kubernetes.io/vsphere-volume"
+)
+_ATTACHMENT = {
+    "metadata": {"name": "csi-<id>", "uid": "<uid>", "resourceVersion": "<rv>", "creationTimestamp": "<time>"},
+    "spec": {
+        "attacher": "hostpath.csi.k8s.io",
+        "source": {"persistentVolumeName": "pvc-<uid>"},
+        "nodeName": "node-1",
+    },
+    "status": {"attached": True},
+}
+
 _IPV6_SLICE: Place = ("response", "body", "items", 0)
 _GREEN_SLICE: Place = ("response", "body", "items", 1)
 
@@ -99,8 +119,8 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
     ),
     ("dns-03-statefulset", "peer-from-inside"): (
         _printed(
-            "in the named agnhost image `sh` finds BIND's nslookup, which searches a name with dots, too; the stand-in's "
-            "has BusyBox's, which asks for it as it is",
+            "in the named agnhost image `sh` finds BIND's nslookup, which searches a name with dots, too; the "
+            "stand-in's has BusyBox's, which asks for it as it is",
             "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\n"
             "** server can't find db-1.db: NXDOMAIN\n\n** server can't find db-1.db: NXDOMAIN\n\n",
             ";; Got recursion not available from 10.96.0.10\nServer:\t\t10.96.0.10\nAddress:\t10.96.0.10#53\n\n"
@@ -232,6 +252,36 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
         Alternative(
             "both classes were made within one second: then neither is newer, and the first by name is taken",
             (Change(("response", "body", "spec", "storageClassName"), "golden-st06-b", "golden-st06-a"),),
+        ),
+    ),
+    ("storage-09-volume-limits", "patch-fake-node-status"): (
+        Alternative(
+            "the ttl controller had already seen the new node",
+            (Change((*_BODY, "metadata", "annotations"), ABSENT, {"node.alpha.kubernetes.io/ttl": "0"}),),
+        ),
+    ),
+    ("storage-09-volume-limits", "rwop-1-events"): (
+        Alternative(
+            "the container that had been created had already been started",
+            (Change((*_BODY, "items", 3), ABSENT, _STARTED),),
+        ),
+    ),
+    ("csi-01-provision-immediate", "csinode"): (
+        Alternative(
+            "the recorded object was shown without an annotation that every kubelet writes (csi-12 describes it)",
+            (
+                Change(
+                    (*_BODY, "metadata", "annotations"),
+                    ABSENT,
+                    {"storage.alpha.kubernetes.io/migrated-plugins": _MIGRATED_PLUGINS},
+                ),
+            ),
+        ),
+    ),
+    ("csi-01-provision-immediate", "attachment-after-pod-and-volume"): (
+        Alternative(
+            "the kubelet had already told that the volume is not in use any more; upstream's tells every ten seconds",
+            (Change((*_BODY, "items"), [_ATTACHMENT], []),),
         ),
     ),
     ("traffic-02-selection", "named-slices"): (

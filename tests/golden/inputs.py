@@ -79,8 +79,19 @@ KEPT: dict[str, tuple[str, ...]] = {
     ),
 }
 
+
+def _drivers(*found: dict[str, Any]) -> Call:
+    body = {"spec": {"drivers": list(found)}}
+    return Call("PATCH", "/apis/storage.k8s.io/v1/csinodes/node-1", "application/merge-patch+json", body)
+
+
 # notes that name an act the API can do; after any other note the steps up to the next note are skipped
 ACTS: dict[str, Call] = {
+    # drivers have no Pods on pocket: a kubelet uses those of its CSINode
+    "the node plugin and its registrar were stopped and the registration socket removed": _drivers(),
+    "they were started again": _drivers(
+        {"name": "hostpath.csi.k8s.io", "nodeID": "node-1", "topologyKeys": ["topology.hostpath.csi/node"]}
+    ),
     "args of container c were set to [sleep, 3600] here by a strategic merge patch": Call(
         "PATCH",
         "/apis/apps/v1/namespaces/{namespace}/deployments/web",

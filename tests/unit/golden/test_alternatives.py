@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.golden.alternatives import ALTERNATIVES, Change, readings
-from tests.golden.compare import compare_body
+from tests.golden.compare import ABSENT, compare_body
 from tests.golden.placeholders import World
 from tests.golden.scenario import load
 from tests.golden.text import compare_text
@@ -166,6 +166,15 @@ def test_a_status_the_recording_has_not_is_that_one_or_none(at):
         assert is_explained(at[0], golden, seen)
     seen["status"]["error"]["message"] += "!"
     assert not is_explained(at[0], golden, seen)
+
+
+def test_what_a_list_has_not_comes_at_its_end():
+    step = {"id": "x", "items": ["a"]}
+    Change(("items", 1), ABSENT, "b").apply(step)
+    assert step["items"] == ["a", "b"]
+    for index in (0, 3):
+        with pytest.raises(ValueError, match=r"is not at|there is nothing at"):
+            Change(("items", index), ABSENT, "c").apply(step)
 
 
 @pytest.mark.parametrize("place", [("stdout",), ("stderr",), ("response", 0)])
