@@ -15,6 +15,7 @@ from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata, workload
 from pocketkube.resources.base import Column, Resource, Scale
 from pocketkube.resources.columns import AGE, NAME, age, containers, described
+from pocketkube.resources.persistentvolume_spec import claims
 from pocketkube.resources.persistentvolume_spec import defaults as volume_defaults
 from pocketkube.resources.pod_spec import defaults, validation, warnings
 
@@ -123,6 +124,9 @@ class RESOURCE(Resource):
         spec = objects.spec(new)
         if old is None or new["metadata"].get("generation") != old["metadata"].get("generation"):
             yield from warnings.of_template("spec.template", spec.get("template") or {})
+        for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+            name = "spec" if old is None else "Spec"  # upstream's slip, which clients see
+            yield from claims.spec_warnings(f"spec.volumeClaimTemplates[{index}].{name}", objects.spec(claim))
         if spec.get("revisionHistoryLimit", 0) < 0:
             yield (
                 "spec.revisionHistoryLimit: a negative value retains all historical revisions; "
@@ -161,6 +165,9 @@ def _spec(spec: Obj, *, new: bool = False, template: bool = True) -> Iterator[Ca
         if value not in RETENTION:
             path = f"spec.persistentVolumeClaimRetentionPolicy.{moment}"
             yield fields.not_supported(path, value, RETENTION, in_order=True)
+    if new:
+        for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+            yield from claims.validate(objects.spec(claim), f"spec.volumeClaimTemplates[{index}].spec")
     yield from workload.not_negative("spec.replicas", spec.get("replicas"))
     yield from workload.not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
     yield from workload.not_negative("spec.ordinals.start", objects.dig(spec, "ordinals", "start"))
@@ -208,9 +215,8 @@ def _template(spec: Obj, *, pods: bool) -> Iterator[Cause]:
 def _as_made(spec: Obj, template: Obj) -> Obj:
     """The template as its pods are made from it: the controller names them and gives them their claims."""
     pod = {name: value for name, value in objects.spec(template).items() if name not in ("hostname", "subdomain")}
-    claims = {objects.name(claim): claim for claim in spec.get("volumeClaimTemplates") or ()}
-    if claims:
-        own = [volume for volume in pod.get("volumes") or () if volume.get("name") not in claims]
-        made = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claims]
-        pod["volumes"] = made + own
+    names = list(dict.fromkeys(objects.name(claim) for claim in spec.get("volumeClaimTemplates") or ()))
+    if names:
+        own = [volume for volume in pod.get("volumes") or () if volume.get("name") not in names]
+        pod["volumes"] = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names] + own
     return {**template, "spec": pod}
