@@ -210,7 +210,7 @@ def test_a_claim_whose_volume_is_gone(live: LiveLab, clusterwide: Callable[[Obj]
     put(live, claim(storageClassName=own))
     bound(live, "data")
     live.api.delete("PersistentVolume", name)
-    live.api.patch("PersistentVolume", name, {"metadata": {"finalizers": None}})
+    live.api.patch("PersistentVolume", name, None, {"metadata": {"finalizers": None}})
     told(live, "ClaimLost")
     hop, evidence = broken(why(live, "pvc/data"))
     assert hop == "Volume"
