@@ -288,6 +288,11 @@ class OlderExtra:
 
 OLDER_EXTRAS: tuple[OlderExtra, ...] = (
     OlderExtra("describe showed the events of several objects too", r"^Events:\n(?:  .*\n)+", r"^describe "),
+    OlderExtra(
+        "a watch that a time-out ended was logged",
+        r'^E\d{4} [\d:.]+ +\d+ reflector\.go:\d+\] "Failed to watch" err="context deadline exceeded" .*\n',
+        r"^(?:delete|wait) .*--timeout=",
+    ),
 )
 
 

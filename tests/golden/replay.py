@@ -290,9 +290,10 @@ class Replay:
             return ("", failed, ran), [failure.reason]
         stdout, first = older_texts(self._kubectl, step["args"], step["stdout"])
         stderr, second = older_texts(self._kubectl, step["args"], step["stderr"])
-        seen, third = without_extras(self._kubectl, step["args"], step["stdout"], ran.stdout)
-        changed = "", {**step, "stdout": stdout, "stderr": stderr}, replace(ran, stdout=seen)
-        return changed, list(dict.fromkeys(first + second + third))
+        out, third = without_extras(self._kubectl, step["args"], step["stdout"], ran.stdout)
+        err, fourth = without_extras(self._kubectl, step["args"], step["stderr"], ran.stderr)
+        changed = "", {**step, "stdout": stdout, "stderr": stderr}, replace(ran, stdout=out, stderr=err)
+        return changed, list(dict.fromkeys(first + second + third + fourth))
 
     def _compared(self, worlds: Worlds, streams: list[tuple[str, dict[str, Any], Ran]], args: list[str]) -> Worlds:
         for prefix, golden, seen in streams:

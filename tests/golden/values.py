@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,8 +56,11 @@ class Values:
         return first
 
     def _pointed_at(self, source: str) -> str:
-        """The value `subst` names: `<step id> <path>`, or `<Kind> <name> <path>` of a live object."""
+        """The value `subst` names: `<step id> <path>`, `<Kind> <name> <path>` of a live object, or the name of the live
+        object of a `<Kind> whose <path> is that of claim <name>`: the claim's volume."""
         words = source.split(" ")
+        if found := re.fullmatch(r"(\w+) whose (\S+) is that of claim (\S+)", source):
+            return self._of_claim(*found.groups())
         if words[0] in self._answers and len(words) > 1:
             value = find(self._answers[words[0]], words[1])
         elif len(words) == 3 and words[0][:1].isupper():
@@ -67,14 +71,22 @@ class Values:
             raise CannotSend(f"subst {source!r} leads to {value!r}")
         return value
 
-    def _live(self, kind: str, name: str) -> Any:
+    def _of_claim(self, kind: str, path: str, claim: str) -> str:
+        volume = find(self._live("PersistentVolumeClaim", claim), ".spec.volumeName")
+        for item in self._live(kind)["items"]:
+            if volume and find(item, path) == volume:
+                return str(item["metadata"]["name"])
+        raise CannotSend(f"no {kind} is about claim {claim}")
+
+    def _live(self, kind: str, name: str = "") -> Any:
+        """A live object, or the list of all in the scenario's namespace."""
         groups = self._api.request("GET", "/apis").body
         versions = [group["preferredVersion"]["groupVersion"] for group in groups.get("groups", [])]
         for prefix in ["/api/v1", *(f"/apis/{version}" for version in versions)]:
             for resource in self._api.request("GET", prefix).body.get("resources", []):
                 if resource["kind"] == kind and "/" not in resource["name"]:
                     scope = f"/namespaces/{self._scenario.namespace}" if resource["namespaced"] else ""
-                    return self._api.request("GET", f"{prefix}{scope}/{resource['name']}/{name}").body
+                    return self._api.request("GET", f"{prefix}{scope}/{resource['name']}/{name}".rstrip("/")).body
         raise CannotSend(f"the cluster has no kind {kind}")
 
     def _pod_addresses(self, text: str) -> dict[str, str]:

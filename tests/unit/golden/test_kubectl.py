@@ -56,6 +56,16 @@ def test_an_older_kubectl_adds_only_what_the_recording_has_nothing_of() -> None:
     assert without_extras(older, ["describe", "pod"], seen, seen) == (seen, [])
 
 
+def test_an_older_kubectl_logs_that_its_watch_has_timed_out() -> None:
+    older, error = Kubectl("kubectl", "v1.33.1"), "error: timed out waiting for the condition\n"
+    line = 'E1121 16:04:52.908515   16675 reflector.go:200] "Failed to watch" err="context deadline exceeded" type=""\n'
+    args = ["delete", "pvc", "data", "--timeout=2s"]
+    assert without_extras(older, args, error, line + error)[0] == error
+    assert without_extras(older, args[:3], error, line + error)[0] == line + error
+    other = line.replace("context deadline exceeded", "forbidden")
+    assert without_extras(older, args, error, other + error)[0] == other + error
+
+
 def test_an_older_kubectl_asks_for_a_version_that_is_gone() -> None:
     older, recorded = Kubectl("kubectl", "v1.33.1"), Kubectl("kubectl", "v1.36.2")
     asked = ["describe", "vac", "fast"]
