@@ -21,7 +21,7 @@ from typing import Generic, Protocol, TypeVar
 from pocketkube.storage.descent import measure, remove
 
 log = logging.getLogger(__name__)
-RECORD, DATA = "record.json", "data"
+RECORD, DATA, _NEW_RECORD = "record.json", "data", ".record.json"
 QUICK = 1000
 """Up to so many names, what is deleted is removed at once."""
 
@@ -78,7 +78,7 @@ class Records(Generic[R]):
 
     def replace(self, record: R) -> None:
         """Put another record in the place of the one with its id. Raises OSError, and then nothing has changed."""
-        new = self.folder / record.id / f".{RECORD}"
+        new = self.folder / record.id / _NEW_RECORD
         try:
             _write(new, record)
             new.rename(self.folder / record.id / RECORD)
@@ -93,13 +93,14 @@ class Records(Generic[R]):
         (self.folder / record.id).rename(gone)
         del self._by_id[record.id]
         self._by_name.pop(record.name, None)
-        loop = None
-        with suppress(RuntimeError):
-            loop = asyncio.get_running_loop()
-        if loop is None or measure(gone, QUICK) is not None:
-            _remove_in_time(gone)
-        else:
-            loop.run_in_executor(None, _remove_in_time, gone)
+        with _not_in_the_way(gone):
+            loop = None
+            with suppress(RuntimeError):
+                loop = asyncio.get_running_loop()
+            if loop is None or measure(gone, QUICK) is not None:
+                remove(gone)
+            else:
+                loop.run_in_executor(None, _remove_in_time, gone)
 
     def recover(self) -> None:
         """Remove what is half made and half deleted."""
@@ -107,6 +108,8 @@ class Records(Generic[R]):
             for entry in self.folder.iterdir():
                 if entry.name.startswith("."):
                     remove(entry)
+                else:
+                    remove(entry / _NEW_RECORD)
 
     def _read(self) -> None:
         if not self.folder.is_dir():
@@ -135,7 +138,14 @@ def _write(path: Path, record: Record) -> None:
 
 
 def _remove_in_time(path: Path) -> None:
-    try:
+    with _not_in_the_way(path):
         remove(path)
+
+
+@contextmanager
+def _not_in_the_way(path: Path) -> Iterator[None]:
+    """What is gone for everybody else need not be gone from the disk yet."""
+    try:
+        yield
     except OSError as error:
         log.warning("%s is not removed yet (%s): the next start of the cluster tries again", os.fspath(path), error)
