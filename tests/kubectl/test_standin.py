@@ -46,6 +46,14 @@ spec:
     - port: %s
       targetPort: %s
 """
+CLAIM = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec:
+  accessModes: [ReadWriteOnce]
+  resources: {requests: {storage: 1Gi}}
+"""
 
 
 @pytest.fixture
@@ -181,6 +189,35 @@ def test_a_service_that_is_put_right(kubectl: Kubectl) -> None:
         'Error from server (NotFound): services "ghost" not found\n',
     )
     assert kubectl("get", "svc") == Completed(0, "", f"No resources found in {NAMESPACE} namespace.\n")
+
+
+def test_a_claim_s_day(kubectl: Kubectl) -> None:
+    assert kubectl("apply", "-f", "-", stdin=CLAIM).out == "persistentvolumeclaim/data created\n"
+    header, row = kubectl("get", "pvc").out.splitlines()
+    assert " ".join(header.split()) == "NAME STATUS VOLUME CAPACITY ACCESS MODES STORAGECLASS VOLUMEATTRIBUTESCLASS AGE"
+    assert row.split()[:4] == ["data", "Pending", "standard", "<unset>"]
+    grow = '{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}'
+    refused = kubectl("patch", "pvc", "data", "-p", grow)
+    assert refused.err.startswith('The PersistentVolumeClaim "data" is invalid: spec: Forbidden: spec is immutable')
+    assert '-   "storage": "1Gi"\n+   "storage": "2Gi"\n' in refused.err
+    deleted = f'persistentvolumeclaim "data" deleted from {NAMESPACE} namespace'
+    assert kubectl("delete", "pvc", "data", "--dry-run=client").out == f"{deleted} (dry run)\n"
+    assert kubectl("delete", "pvc", "data", "--dry-run=server").out == f"{deleted} (server dry run)\n"
+    hold = '{"metadata":{"finalizers":["example.com/hold"]}}'
+    assert kubectl("patch", "pvc", "data", "--type=merge", "-p", hold).exit == 0
+    assert kubectl("delete", "pvc", "data", "--timeout=100ms") == Completed(
+        1, f"{deleted}\n", "error: timed out waiting for the condition on persistentvolumeclaims/data\n"
+    )
+    assert kubectl("get", "pvc", "--no-headers").out.split()[1] == "Terminating"
+    assert kubectl("patch", "pvc", "data", "--type=merge", "-p", '{"metadata":{"finalizers":null}}').exit == 0
+    assert kubectl("wait", "--for=delete", "pvc/data").exit == 0
+
+
+def test_what_belongs_to_no_namespace_is_warned_about_when_one_is_named(kubectl: Kubectl) -> None:
+    warning = "Warning: deleting cluster-scoped resources, not scoped to the provided namespace\n"
+    assert kubectl("delete", "sc", "standard", "--dry-run=server").err == ""
+    assert kubectl("delete", "sc", "standard", "--dry-run=server", "-n", NAMESPACE).err == warning
+    assert kubectl("delete", "sc", "ghost", "-n", NAMESPACE, "--ignore-not-found").err == ""
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,91 @@ spec:
     - {name: Size, type: integer, jsonPath: .spec.size}
     - {name: Deep, type: string, jsonPath: .spec.deep.a, priority: 1}
 """ % ("a" * 150)
+STORAGE = """
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: compared}
+provisioner: kubernetes.io/no-provisioner
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: compared-hostpath, labels: {tier: fast}}
+spec:
+  capacity: {storage: 2Gi}
+  accessModes: [ReadWriteOnce, ReadOnlyMany]
+  storageClassName: compared
+  hostPath: {path: /srv/a}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: compared-local}
+spec:
+  capacity: {storage: 5Gi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: compared-none
+  volumeMode: Block
+  persistentVolumeReclaimPolicy: Delete
+  local: {path: /dev/x}
+  nodeAffinity:
+    required:
+      nodeSelectorTerms:
+      - matchExpressions: [{key: a, operator: In, values: [b, c]}, {key: d, operator: Exists}]
+      - matchExpressions: [{key: e, operator: DoesNotExist}]
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: compared-nfs}
+spec:
+  capacity: {storage: 100Mi}
+  accessModes: [ReadWriteMany]
+  storageClassName: compared-none
+  nfs: {server: s, path: /x, readOnly: true}
+  claimRef: {namespace: elsewhere, name: later}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: compared-csi}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOncePod]
+  storageClassName: compared-none
+  volumeAttributesClassName: gold
+  csi: {driver: example.com, volumeHandle: h, fsType: ext4, volumeAttributes: {b: "2", a: "1"}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: bound, labels: {a: b}}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, storageClassName: compared}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: waiting}
+spec:
+  accessModes: [ReadWriteOnce]
+  resources: {requests: {storage: 1Gi}}
+  storageClassName: compared-nowhere
+  dataSource: {apiGroup: snapshot.storage.k8s.io, kind: VolumeSnapshot, name: s}
+"""
+VOLUMES = "pv/compared-hostpath pv/compared-local pv/compared-nfs pv/compared-csi"
+STORAGE_WORDS = f"""
+get {VOLUMES}
+get pv -l tier=fast -o wide
+get pvc -o wide
+get pvc bound -o jsonpath={{.status.capacity.storage}}
+get pvc waiting -o custom-columns=N:.metadata.name,C:.spec.storageClassName,V:.spec.volumeName
+get pvc nope
+describe {VOLUMES}
+describe pvc bound
+describe pvc waiting
+describe sc compared
+patch pvc waiting -p '{{"spec":{{"resources":{{"requests":{{"storage":"9Gi"}}}}}}}}'
+patch pvc bound -p '{{"spec":{{"accessModes":["ReadWriteMany"]}}}}'
+patch pvc bound -p '{{"spec":{{"resources":{{"requests":{{"storage":"5Gi"}}}}}}}}'
+patch pv compared-hostpath -p '{{"spec":{{"hostPath":{{"path":"/other"}}}}}}'
+wait --for=jsonpath={{.status.phase}}=Bound pvc/waiting --timeout=1s
+delete pv compared-nfs --dry-run=server
+delete pvc nope
+""".strip().splitlines()
 WIDGET = """
 apiVersion: shop.example.com/v1
 kind: Widget
@@ -168,14 +253,30 @@ def test_they_print_the_same(kubectl: Kubectl, pocket: Status) -> None:
     try:
         kubectl.ok("wait", "--for=jsonpath={.status.loadBalancer.ingress}", "svc/web")
         for line in WORDS:
-            real = kubectl.run(*shlex.split(line))
-            out, err = io.StringIO(), io.StringIO()
-            words = ["-n", kubectl.namespace, *shlex.split(line)]
-            code = run(pocket.api(), "default", words, stdin=io.StringIO(), out=out, err=err)
-            ours = (code, plain(out.getvalue()), plain(err.getvalue()))
-            assert ours == (real.returncode, plain(real.stdout), plain(real.stderr)), line
+            same(kubectl, pocket, line)
     finally:
         kubectl.ok("delete", "crd/widgets.shop.example.com", "ingressclass/compared")
+
+
+def test_they_print_the_same_of_storage(kubectl: Kubectl, pocket: Status) -> None:
+    kubectl.ok("apply", "-f", "-", stdin=STORAGE)
+    try:
+        kubectl.ok("wait", "--for=jsonpath={.status.phase}=Bound", "pvc/bound")
+        for line in STORAGE_WORDS:
+            same(kubectl, pocket, line)
+    finally:
+        kubectl.ok("delete", "--wait=false", "pvc", "--all")
+        kubectl.ok("delete", "sc/compared", *VOLUMES.split())
+
+
+def same(kubectl: Kubectl, pocket: Status, line: str) -> None:
+    """Both say it, one after the other."""
+    real = kubectl.run(*shlex.split(line))
+    out, err = io.StringIO(), io.StringIO()
+    words = ["-n", kubectl.namespace, *shlex.split(line)]
+    code = run(pocket.api(), "default", words, stdin=io.StringIO(), out=out, err=err)
+    ours = (code, plain(out.getvalue()), plain(err.getvalue()))
+    assert ours == (real.returncode, plain(real.stdout), plain(real.stderr)), line
 
 
 def plain(text: str) -> str:

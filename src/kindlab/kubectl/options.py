@@ -55,6 +55,8 @@ dry_run = click.option(
     type=click.Choice(["none", "client", "server"]),
     help="client: only print what would be sent; server: let the server check it.",
 )
+DRY_RUN = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
+"""What is added to what was done."""
 
 
 def seconds(text: str, flag: str = "--timeout") -> float:
@@ -81,7 +83,7 @@ def finish(session: Session, served: Served, obj: Obj, done: str, *, output: str
             "allowed formats are: json,name,yaml"
         )
     else:
-        how = {"client": " (dry run)", "server": " (server dry run)"}.get(dry_run, "")
+        how = DRY_RUN[dry_run]
         session.say(f"{label(served, obj['metadata']['name'])} {done}{how}")
 
 
