@@ -54,7 +54,7 @@ class AttachDetachController(Controller):
         yield "pods", self._wishes.of_pod
         yield "persistentvolumeclaims", self._wishes.of_claim
         yield "persistentvolumes", self._wishes.of_volume
-        yield "csidrivers", self._wishes.every_node
+        yield "csidrivers", self._wishes.of_driver
 
     def _of_attachment(self, event: Event) -> Iterable[Key]:
         node = objects.spec(event.object)["nodeName"]
@@ -72,7 +72,8 @@ class AttachDetachController(Controller):
         wanted = self._wishes.of_node(name) if node is not None and is_managed(node) else {}
         self._told = {volume for volume in self._told if volume.node != name or volume in wanted}
         later = [self._detach(volume, node) for volume in self._present(name, node) if volume not in wanted]
-        later += [self._attach(volume, wish) for volume, wish in wanted.items()]
+        reported = {v["name"] for v in objects.status(node or {}).get("volumesAttached") or ()}
+        later += [self._attach(volume, wish, volume.reported in reported) for volume, wish in wanted.items()]
         return min((seconds for seconds in later if seconds is not None), default=None)
 
     def _present(self, name: str, node: Obj | None) -> list[Attachable]:
@@ -116,8 +117,8 @@ class AttachDetachController(Controller):
 
     # -- here
 
-    def _attach(self, volume: Attachable, wish: Wanted) -> float | None:
-        """Seconds after which to look again."""
+    def _attach(self, volume: Attachable, wish: Wanted, reported: bool) -> float | None:
+        """Seconds after which to look again. `reported`: the node's status has it."""
         self._unwanted.pop(volume, None)
         attachment = self.client.find("volumeattachments", "", volume.attachment)
         if attachment is None:
@@ -126,7 +127,8 @@ class AttachDetachController(Controller):
             return self._fail(volume, wish, "volume attachment is being deleted")
         status = objects.status(attachment)
         if status.get("attached"):
-            self._succeed(volume, wish)
+            if not reported:
+                self._succeed(volume, wish)
             return None
         if (error := status.get("attachError")) is not None:
             return self._fail(volume, wish, error.get("message", ""))
@@ -173,9 +175,6 @@ class AttachDetachController(Controller):
     def _succeed(self, volume: Attachable, wish: Wanted) -> None:
         for memory in (self._asked, self._errors):
             memory.pop(volume, None)
-        node = self.client.get("nodes", "", volume.node)
-        if any(v["name"] == volume.reported for v in objects.status(node).get("volumesAttached") or ()):
-            return
         for pod in wish.pods:
             text = f'AttachVolume.Attach succeeded for volume "{wish.name}" '
             self.client.record(pod, "Normal", "SuccessfulAttachVolume", text)

@@ -6,8 +6,9 @@ Models pkg/controller/volume/attachdetach/{cache,util}: the desired state of the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from pocketkube import claims, objects
@@ -39,11 +40,11 @@ class Attachable:
         driver, separator, handle = reported.removeprefix(_PREFIX).partition("^")
         return cls(driver, handle, node) if separator and reported.startswith(_PREFIX) else None
 
-    @property
+    @cached_property
     def reported(self) -> str:
         return claims.attached_name(self.driver, self.handle)
 
-    @property
+    @cached_property
     def attachment(self) -> str:
         return claims.attachment_name(self.driver, self.handle, self.node)
 
@@ -70,6 +71,8 @@ class Wishes:
         """Pods with claims, by node and uid."""
         self._unready: defaultdict[Key, set[str]] = defaultdict(set)
         """Nodes whose pods wait for the claim to be bound."""
+        self._settled: dict[str, list[tuple[Attachable, str, bool]]] = {}
+        """What pods want, by uid, once all their claims are bound: that does not change any more."""
 
     def of_pod(self, event: Event) -> Iterable[Key]:
         pod, node = event.object, objects.spec(event.object).get("nodeName")
@@ -79,6 +82,7 @@ class Wishes:
         known = objects.uid(pod) in self._pods[node]
         if gone:
             self._pods[node].pop(objects.uid(pod), None)
+            self._settled.pop(objects.uid(pod), None)
         else:
             self._pods[node][objects.uid(pod)] = pod
         if known is gone:
@@ -92,21 +96,15 @@ class Wishes:
         at = (ref.get("namespace", ""), ref.get("name", ""))
         return [("", node) for node in self._unready.pop(at, ())]
 
-    def every_node(self, event: Event) -> Iterable[Key]:
+    def of_driver(self, event: Event) -> Iterable[Key]:
         return [("", node) for node in self._pods]
 
     def of_node(self, node: str) -> dict[Attachable, Wanted]:
         found: dict[Attachable, Wanted] = {}
         for pod in self._pods.get(node, {}).values():
-            for volume in self._volumes(pod, node):
-                attachable = Attachable.of(volume, node)
-                if attachable is None or not self._is_to_be_attached(attachable.driver):
-                    continue
-                modes = objects.spec(volume).get("accessModes") or ()
-                shared = not modes or not _SHARED.isdisjoint(modes)
-                wish = found.setdefault(attachable, Wanted(objects.name(volume), shared))
-                if not wish.pods or wish.pods[-1] is not pod:
-                    wish.pods.append(pod)
+            for attachable, name, shared in self._of(pod, node):
+                if self._is_to_be_attached(attachable.driver):
+                    found.setdefault(attachable, Wanted(name, shared)).pods.append(pod)
         return found
 
     def users(self, volume: Attachable) -> list[Obj]:
@@ -114,19 +112,30 @@ class Wishes:
         wish = self.of_node(volume.node).get(volume)
         return wish.pods if wish is not None else []
 
-    def _volumes(self, pod: Obj, node: str) -> Iterator[Obj]:
-        """The PersistentVolumes behind a pod's claims, as far as they are bound."""
+    def _of(self, pod: Obj, node: str) -> list[tuple[Attachable, str, bool]]:
+        """The CSI volumes behind a pod's claims, as far as these are bound: each with its name and whether it is shared."""
+        if (settled := self._settled.get(objects.uid(pod))) is not None:
+            return settled
+        found: dict[str, tuple[Attachable, str, bool]] = {}
+        all_bound = True
         for source in objects.spec(pod)["volumes"]:
             name = claims.claim_name(pod, source)
             if name is None:
                 continue
             at = (objects.namespace(pod), name)
             claim = self.client.find("persistentvolumeclaims", *at)
-            volume = self._behind(claim) if claim is not None else None
-            if claim is None or volume is None:
+            foreign = claim is not None and "ephemeral" in source and claims.not_made_for(pod, claim) is not None
+            volume = self._behind(claim) if claim is not None and not foreign else None
+            if volume is None:
                 self._unready[at].add(node)
-            elif "ephemeral" not in source or claims.not_made_for(pod, claim) is None:
-                yield volume
+                all_bound = False
+            elif (attachable := Attachable.of(volume, node)) is not None:
+                modes = objects.spec(volume).get("accessModes") or ()
+                shared = not modes or not _SHARED.isdisjoint(modes)
+                found[attachable.reported] = attachable, objects.name(volume), shared
+        if all_bound:
+            self._settled[objects.uid(pod)] = list(found.values())
+        return list(found.values())
 
     def _behind(self, claim: Obj) -> Obj | None:
         if objects.status(claim).get("phase") != "Bound":
