@@ -39,7 +39,7 @@ ALLOWED = {
     "apiserver": ACCESS | {"apiserver"},
     "controllers": ACCESS | {"controllers"},
     "scheduler": ACCESS | {"scheduler"},
-    "storage": ACCESS | {"storage", "controllers.base"},
+    "storage": ACCESS | {"storage", "controllers.base", "controllers.finalizers"},
     "network": ACCESS | {"network"},
     "kubelet": ACCESS | {"network", "kubelet", "images.base", "images.references"},
     "images": PURE | {"network", "kubelet", "images"},
