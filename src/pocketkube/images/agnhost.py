@@ -13,6 +13,7 @@ from pocketkube.images.linux import ALPINE_FILES, programs
 from pocketkube.images.multicall import busybox
 from pocketkube.images.net import nc_openbsd, nslookup
 from pocketkube.images.programs.agnhost import servers, tools
+from pocketkube.images.programs.agnhost.mounttest import mounttest
 from pocketkube.images.programs.agnhost.netexec import netexec
 from pocketkube.images.programs.agnhost.portforwardtester import port_forward_tester
 from pocketkube.kubelet.process import Process
@@ -25,6 +26,7 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
     "etc-hosts": tools.etc_hosts,
     "liveness": servers.liveness,
     "logs-generator": tools.logs_generator,
+    "mounttest": mounttest,
     "netexec": netexec,
     "pause": tools.pause,
     "port-forward-tester": port_forward_tester,
@@ -35,7 +37,7 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
 }
 UNSUPPORTED = frozenset(
     {"audit-proxy", "crd-conversion-webhook", "external-metrics", "fake-gitserver", "fake-registry-server",
-     "grpc-health-checking", "guestbook", "inclusterclient", "mounttest", "mtlsclient", "mtlsserver", "net", "nettest",
+     "grpc-health-checking", "guestbook", "inclusterclient", "mtlsclient", "mtlsserver", "net", "nettest",
      "no-snat-test", "no-snat-test-proxy", "nonewprivs", "openidmetadata", "podcertificatesigner",
      "resource-consumer-controller", "stress", 
      "test-service-account-issuer-discovery",

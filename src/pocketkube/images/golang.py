@@ -25,6 +25,11 @@ _HTML = re.compile(
 )
 
 
+def errno_text(error: OSError) -> str:
+    """syscall.Errno's text: the C library's in lower case."""
+    return os.strerror(error.errno or 0).lower()
+
+
 def http_date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
 
@@ -137,7 +142,7 @@ def dial_error(network: str, address: str, failure: OSError) -> str:
         errno.ETIMEDOUT: "connection timed out",
         errno.EHOSTUNREACH: "no route to host",
         errno.ENETUNREACH: "network is unreachable",
-    }.get(failure.errno or 0, os.strerror(failure.errno or 0).lower())
+    }.get(failure.errno or 0, errno_text(failure))
     return f"dial {network} {address}: connect: {text}"
 
 

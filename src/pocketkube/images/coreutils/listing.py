@@ -151,10 +151,15 @@ async def stat(process: Process) -> int:
     return status
 
 
+def fstype_of(process: Process, path: str) -> str:
+    """The type of the file system that `path` is on."""
+    where = _mount_point(process, path)
+    return next((fstype for _, target, fstype, _ in process.fs.mounts() if target == where), "overlay")
+
+
 async def _stat_filesystem(process: Process, path: str, form: str | None) -> None:
     usage = process.fs.statvfs(path)
-    where = _mount_point(process, path)
-    kind = next((fstype for _, target, fstype, _ in process.fs.mounts() if target == where), "overlay")
+    kind = fstype_of(process, path)
     values = {
         "n": path, "T": kind, "S": str(usage.bsize), "s": str(usage.bsize), "b": str(usage.blocks),
         "f": str(usage.bfree),

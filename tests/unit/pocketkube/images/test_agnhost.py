@@ -308,3 +308,34 @@ async def test_tcp_reset_resets(pod):
         await stream.read()
     running.process.signal(signal.SIGTERM)
     assert (await running.ended()).status == 0
+
+
+async def test_mounttest_makes_files_whatever_the_umask_and_tells_of_them(pod):
+    own = pod(AGNHOST)
+    own.fs.mkdir("/v")
+    own.fs.chmod("/v", 0o1777)
+    words = ("--new_file_0660=/v/f", "--file_perm=/v/f", "--file_mode=/v", "--file_owner=/v/f", "--fs_type=/v")
+    result = await own.run("/agnhost", "mounttest", *words)
+    assert result.status == 0, result.err
+    assert result.out.splitlines() == [
+        'mount type of "/v": 2035054128',
+        'content of file "/v/f": mount-tester new file',
+        "",
+        'mode of file "/v": dtrwxrwxrwx',
+        'perms of file "/v/f": -rw-rw----',
+        'owner UID of "/v/f": 0',
+        'owner GID of "/v/f": 0',
+    ]
+    result = await own.run("/agnhost", "mounttest", "--file_content=/none", "--file_mode=/v")
+    assert result.status == 1
+    assert 'error reading file content for "/none": open /none: no such file or directory' in result.out
+    assert 'mode of file "/v": dtrwxrwxrwx' in result.out
+
+
+async def test_mounttest_loops_until_it_finds_what_it_wrote(pod):
+    own = pod(AGNHOST)
+    looping = own.start("/agnhost", "mounttest", "--file_content_in_loop=/tmp/f", "--retry_time=30")
+    await looping.says("Error reading file /tmp/f: open /tmp/f: no such file or directory, retrying")
+    own.fs.write_bytes("/tmp/f", b"mount-tester new file\n")
+    await looping.says('content of file "/tmp/f": mount-tester new file')
+    assert (await looping.ended()).status == 0
