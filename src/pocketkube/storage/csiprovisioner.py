@@ -20,9 +20,10 @@ from pocketkube.errors import NotFound
 from pocketkube.objects import Key, Obj
 from pocketkube.storage import csisecrets, csisources, csitopology
 from pocketkube.storage.base import Backend
-from pocketkube.storage.csisources import CLONED, RESTORED, SNAPSHOT_GROUP, SNAPSHOTS, Source
+from pocketkube.storage.csisources import CLONED, RESTORED, Source
 from pocketkube.storage.driver import NAME, RpcError
 from pocketkube.storage.provisioning import Ignored, Provisioner, ProvisioningFailed, volume_name
+from pocketkube.storage.snapshots import GROUP, SNAPSHOTS
 from pocketkube.store import Event
 
 IDENTITY = "storage.kubernetes.io/csiProvisionerIdentity"
@@ -117,8 +118,8 @@ class CsiProvisioner(Provisioner):
         if not named["name"]:
             raise ProvisioningFailed(f"the PVC source not found for PVC {objects.name(claim)}")
         if named["kind"] == "VolumeSnapshot":
-            if named["group"] != SNAPSHOT_GROUP:
-                text = f"Expected {SNAPSHOT_GROUP}, Got {named['group']}"
+            if named["group"] != GROUP:
+                text = f"Expected {GROUP}, Got {named['group']}"
                 raise ProvisioningFailed(f"the PVC source does not belong to the right APIGroup. {text}")
         elif named["kind"] != "PersistentVolumeClaim":
             text = "Assuming an external populator will provision the volume"

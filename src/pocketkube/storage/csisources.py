@@ -13,11 +13,10 @@ from typing import Final
 from pocketkube import objects, quantity
 from pocketkube.client import Client
 from pocketkube.objects import Key, Obj
+from pocketkube.storage import snapshots
 from pocketkube.storage.driver import NAME
+from pocketkube.storage.snapshots import CONTENTS, SNAPSHOTS
 
-SNAPSHOT_GROUP: Final = "snapshot.storage.k8s.io"
-SNAPSHOTS: Final = f"volumesnapshots.{SNAPSHOT_GROUP}"
-CONTENTS: Final = f"volumesnapshotcontents.{SNAPSHOT_GROUP}"
 CLONED: Final = "provisioner.storage.kubernetes.io/cloning-protection"
 """Finalizer of a claim that has been a source."""
 RESTORED: Final = "provisioner.storage.kubernetes.io/volumesnapshot-as-source-protection"
@@ -56,7 +55,7 @@ def snapshot_of(claim: Obj) -> Key | None:
     """The snapshot a claim is to be made of."""
     for field in ("dataSource", "dataSourceRef"):
         found = objects.spec(claim).get(field)
-        if found and found.get("kind") == "VolumeSnapshot" and found.get("apiGroup") in (None, SNAPSHOT_GROUP):
+        if found and found.get("kind") == "VolumeSnapshot" and found.get("apiGroup") in (None, snapshots.GROUP):
             return objects.namespace(claim), str(found.get("name", ""))
     return None
 

@@ -12,7 +12,8 @@ from pocketkube import objects
 from pocketkube.controllers.base import Mapping, own_key
 from pocketkube.objects import Key
 from pocketkube.storage.base import Program
-from pocketkube.storage.csisources import RESTORED, SNAPSHOTS, snapshot_of
+from pocketkube.storage.csisources import RESTORED, snapshot_of
+from pocketkube.storage.snapshots import SNAPSHOTS
 from pocketkube.store import Event
 
 
