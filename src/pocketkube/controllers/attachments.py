@@ -113,7 +113,7 @@ class Wishes:
         return wish.pods if wish is not None else []
 
     def _of(self, pod: Obj, node: str) -> list[tuple[Attachable, str, bool]]:
-        """The CSI volumes behind a pod's claims, as far as these are bound: each with its name and whether it is shared."""
+        """The CSI volumes behind a pod's bound claims: each with its name and whether it is shared."""
         if (settled := self._settled.get(objects.uid(pod))) is not None:
             return settled
         found: dict[str, tuple[Attachable, str, bool]] = {}

@@ -123,6 +123,15 @@ async def test_immediate_claims_are_waited_for(bare: World) -> None:
         assert node_of(bare, "classless") == ""
 
 
+async def test_a_class_that_comes_later(bare: World) -> None:
+    claim(bare, "data")
+    async with scheduling(bare):
+        user(bare, "p", "data")
+        await bare.until(lambda: said(bare, "p") == never("pod has unbound immediate PersistentVolumeClaims"))
+        storage_class(bare)
+        await bare.until(lambda: selected(bare, "data") != "")
+
+
 async def test_a_bound_claim_whose_volume_is_gone(bare: World) -> None:
     claim(bare, "data")
 
