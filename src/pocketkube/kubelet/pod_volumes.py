@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketkube import objects
-from pocketkube.kubelet.filesystem.host import remove_folder
+from pocketkube.kubelet.filesystem.folders import remove_folder
 from pocketkube.kubelet.volumes import plugins
 from pocketkube.kubelet.volumes.base import Context, MountError, NotAttached, NotProcessed, Volume
 from pocketkube.kubelet.volumes.csi import unpublish

@@ -1,8 +1,9 @@
 """A folder of the host as a tree: what volumes that outlive a container are made of.
 
-Every operation walks from the folder's own descriptor, one openat(O_NOFOLLOW) per name, and ends in a call that does
-not follow links: whatever links a container (or anybody else, at any moment) puts there, nothing outside the folder is
-touched. Links are read and resolved inside the container's name space (walk.py), never by the host.
+Every operation walks from the folder's own descriptor, following no link (openat2, or one openat for each name), and
+ends in a call that follows none either: whatever links a container (or anybody else, at any moment) puts there, nothing
+outside the folder is touched. Links are read and resolved inside the container's name space (walk.py), never by the
+host.
 
 Files belong to the user who runs pocketkube. Owner and permissions as a container sets them are kept in the extended
 attribute `user.pocketkube` (`<mode, octal> <uid> <gid>`), so they outlive the cluster and travel with copies; where the
@@ -14,17 +15,18 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat as bits
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakValueDictionary
 
+from pocketkube.kubelet.filesystem.beneath import open_beneath
 from pocketkube.kubelet.filesystem.tree import BLOCK, DEVICE, DIRECTORY, FILE, SYMLINK, Stat, Tree, Usage, failure
 
 if TYPE_CHECKING:
+    from pocketkube.kubelet.filesystem.folders import Meter
     from pocketkube.kubelet.filesystem.walk import Seer
 
 Node = tuple[str, ...]
@@ -32,51 +34,10 @@ Node = tuple[str, ...]
 Owner = tuple[int, int, int]
 """(permission bits, uid, gid)"""
 ATTRIBUTE = "user.pocketkube"
+PATH_MAX = 4096
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """O_NONBLOCK: opening what turned out to be a FIFO must not stop the world."""
-
-
-class Meter:
-    """Tells `over` once when a folder may hold more than `limit` bytes: what is written is counted, what is overwritten
-    or removed is not, so that nothing has to be looked through before it is worth it. `measure` looks."""
-
-    def __init__(self, folder: Path, limit: int, over: Callable[[], None]) -> None:
-        self.limit = limit
-        self._folder = folder
-        self._over = over
-        self._counted = 0
-        self._told = False
-        self.measure()
-
-    def count(self, more: int) -> None:
-        self._counted += more
-        if self._counted > self.limit and not self._told:
-            self._told = True
-            self._over()
-
-    @property
-    def suspicious(self) -> bool:
-        """Whether there is a reason to measure."""
-        return self._counted > self.limit
-
-    def measure(self) -> int:
-        """Bytes on the disk, as du counts them."""
-        seen: set[int] = set()
-        total = 0
-        for _, _, names, fd in os.fwalk(self._folder):
-            for found in [os.fstat(fd), *_stats(names, fd)]:
-                if found.st_ino not in seen:
-                    seen.add(found.st_ino)
-                    total += getattr(found, "st_blocks", -(-found.st_size // BLOCK)) * BLOCK
-        self._counted, self._told = total, False
-        return total
-
-
-def _stats(names: Iterable[str], folder: int) -> Iterator[os.stat_result]:
-    for name in names:
-        with suppress(FileNotFoundError):
-            yield os.stat(name, dir_fd=folder, follow_symlinks=False)
 
 
 class HostFile:
@@ -121,6 +82,12 @@ class HostTree(Tree):
     """Of each folder, what could not be written to attributes: inode -> owner. Kept when nobody has the folder open."""
 
     @classmethod
+    def forget(cls, folder: Path) -> None:
+        """The folder is gone for good."""
+        cls._unwritten.pop(folder, None)
+        cls._trees.pop(folder, None)
+
+    @classmethod
     def of(cls, folder: Path) -> HostTree:
         """The tree of a folder, shared by all who ask while somebody has it."""
         found = cls._trees.get(folder)
@@ -140,11 +107,14 @@ class HostTree(Tree):
         return ()
 
     @contextmanager
-    def _at(self, node: Node) -> Iterator[int]:
+    def at(self, node: Node) -> Iterator[int]:
+        """A descriptor of a directory, for a while."""
         fd = os.open(self.folder, _FOLDER)
         try:
-            for name in node:
-                deeper = os.open(name, _FOLDER, dir_fd=fd)
+            path = "/".join(node)
+            together = open_beneath is not None and len(os.fsencode(path)) < PATH_MAX
+            for step in (path,) * bool(node) if together else node:
+                deeper = open_beneath(fd, step, _FOLDER) if open_beneath else os.open(step, _FOLDER, dir_fd=fd)
                 os.close(fd)
                 fd = deeper
             yield fd
@@ -154,7 +124,7 @@ class HostTree(Tree):
     def _lstat(self, node: Node) -> os.stat_result:
         if not node:
             return os.stat(self.folder, follow_symlinks=False)
-        with self._at(node[:-1]) as fd:
+        with self.at(node[:-1]) as fd:
             return os.stat(node[-1], dir_fd=fd, follow_symlinks=False)
 
     # -- looking
@@ -171,7 +141,7 @@ class HostTree(Tree):
         return child
 
     def names(self, node: Node, seer: Seer) -> Iterable[str]:
-        with self._at(node) as fd:
+        with self.at(node) as fd:
             return os.listdir(fd)
 
     def stat(self, node: Node, seer: Seer) -> Stat:
@@ -192,11 +162,11 @@ class HostTree(Tree):
         )
 
     def readlink(self, node: Node, seer: Seer) -> str:
-        with self._at(node[:-1]) as fd:
+        with self.at(node[:-1]) as fd:
             return os.readlink(node[-1], dir_fd=fd)
 
     def open(self, node: Node, seer: Seer) -> HostFile:
-        with self._at(node[:-1]) as folder:
+        with self.at(node[:-1]) as folder:
             try:
                 fd = os.open(node[-1], _FILE | os.O_RDWR, dir_fd=folder)
             except PermissionError:  # a file this user was given to read only
@@ -213,7 +183,7 @@ class HostTree(Tree):
     # -- changing
 
     def create(self, parent: Node, name: str, kind: str, mode: int, uid: int, gid: int, target: str = "") -> Node:
-        with self._at(parent) as fd:
+        with self.at(parent) as fd:
             if kind == DIRECTORY:
                 os.mkdir(name, mode | 0o700, dir_fd=fd)
                 if self.meter is not None:
@@ -231,7 +201,7 @@ class HostTree(Tree):
         return node
 
     def remove(self, parent: Node, name: str) -> None:
-        with self._at(parent) as fd:
+        with self.at(parent) as fd:
             found = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if bits.S_ISDIR(found.st_mode):
                 os.rmdir(name, dir_fd=fd)
@@ -240,7 +210,7 @@ class HostTree(Tree):
         self._forget(found)
 
     def rename(self, old_parent: Node, old_name: str, new_parent: Node, new_name: str) -> None:
-        with self._at(old_parent) as old, self._at(new_parent) as new:
+        with self.at(old_parent) as old, self.at(new_parent) as new:
             replaced = None
             with suppress(FileNotFoundError):
                 replaced = os.stat(new_name, dir_fd=new, follow_symlinks=False)
@@ -249,7 +219,7 @@ class HostTree(Tree):
             self._forget(replaced)
 
     def link(self, node: Node, parent: Node, name: str) -> None:
-        with self._at(node[:-1]) as old, self._at(parent) as new:
+        with self.at(node[:-1]) as old, self.at(parent) as new:
             os.link(node[-1], name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
 
     def change(
@@ -282,7 +252,7 @@ class HostTree(Tree):
     @contextmanager
     def _opened(self, node: Node) -> Iterator[int]:
         """A file or directory, for reading what belongs to it: no link is followed."""
-        with self._at(node[:-1]) as folder:
+        with self.at(node[:-1]) as folder:
             fd = os.open(node[-1] if node else ".", _FILE, dir_fd=folder)
         try:
             yield fd
@@ -327,9 +297,3 @@ def _kind(mode: int) -> str:
     if bits.S_ISREG(mode):
         return FILE
     return SYMLINK if bits.S_ISLNK(mode) else DEVICE
-
-
-def remove_folder(folder: Path) -> None:
-    """Delete a folder and all in it without following any link; what is not there is fine."""
-    HostTree._unwritten.pop(folder, None)
-    shutil.rmtree(folder, ignore_errors=True)

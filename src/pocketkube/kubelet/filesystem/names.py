@@ -7,7 +7,7 @@ import os
 
 from pocketkube.kubelet.filesystem.tree import DIRECTORY, SYMLINK, failure
 from pocketkube.kubelet.filesystem.view import View, about
-from pocketkube.kubelet.filesystem.walk import SEARCH, WRITE, Entry
+from pocketkube.kubelet.filesystem.walk import NAME_MAX, PATH_MAX, SEARCH, WRITE, Entry
 
 
 class Names(View):
@@ -18,12 +18,38 @@ class Names(View):
         if parents:
             if self.is_dir(path):
                 return
-            above = os.path.dirname(path.rstrip("/"))
-            if above and not self.is_dir(above):
-                self.mkdir(above, parents=True)
+            self._make_parents(path)
         with about(path):
             entry, name = self._free(path)
             self._create(entry, name, DIRECTORY, mode & ~self.umask & 0o1777)
+
+    def _make_parents(self, path: str) -> None:
+        """Make what is missing above a path. Long paths must not cost the square of their length."""
+        with about(path):
+            if "\0" in path:
+                raise failure(errno.EINVAL)
+            start = "/" if path.startswith("/") else ""
+            names = [name for name in path.split("/") if name][:-1]
+            if len(path) >= PATH_MAX or any(len(os.fsencode(name)) > NAME_MAX for name in names):
+                raise failure(errno.ENAMETOOLONG)
+            known, most = 0, len(names)
+            while known < most:  # how many of them are there already
+                middle = (known + most + 1) // 2
+                if self.is_dir(start + "/".join(names[:middle])):
+                    known = middle
+                else:
+                    most = middle - 1
+            at = self._find(start + "/".join(names[:known]) or ".")
+            for name in names[known:]:
+                if name == ".":
+                    continue
+                if name == "..":
+                    at = at.parent or at
+                    continue
+                found = self._table.child(at, name, self._seer)
+                at = found or self._create(at, name, DIRECTORY, 0o777 & ~self.umask & 0o1777)
+                if at.kind != DIRECTORY:
+                    raise failure(errno.ENOTDIR)
 
     def symlink(self, target: str, path: str) -> None:
         """Make `path` a link to `target`, which is not looked at."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pocketkube import quantity
 from pocketkube.kubelet.filesystem import HostTree, MemoryTree, Tree
-from pocketkube.kubelet.filesystem.host import Meter, remove_folder
+from pocketkube.kubelet.filesystem.folders import Meter, remove_folder
 from pocketkube.kubelet.volumes.base import MountError, Volume
 from pocketkube.kubelet.volumes.ownership import give_to_group
 
@@ -39,7 +39,7 @@ class VOLUME(Volume):
             context.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._tree = tree = HostTree.of(context.folder)
             if limit and quantity.value(limit) > 0:
-                tree.meter = Meter(context.folder, quantity.value(limit), context.wake)
+                tree.meter = Meter(tree, quantity.value(limit), context.wake)
         if fresh:  # else it is the pod's since before the node was started again
             self.tree.change(self.root, mode=0o777)
         give_to_group(self.tree, self.root, context.pod)

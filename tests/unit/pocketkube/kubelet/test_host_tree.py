@@ -1,0 +1,104 @@
+"""A folder of the host as a tree: one for all who share it, with what containers set kept where it outlives them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pocketkube.kubelet.filesystem import FileSystem, HostTree, host
+from pocketkube.kubelet.filesystem.folders import remove_folder, usage
+
+
+def seen(fs: FileSystem, path: str) -> tuple[int, int, int]:
+    found = fs.stat(path)
+    return found.mode, found.uid, found.gid
+
+
+def test_nodes_that_share_a_folder_share_its_tree(tmp_path: Path) -> None:
+    one, two = FileSystem(HostTree.of(tmp_path)), FileSystem(HostTree.of(tmp_path))
+    one.write_bytes("/f", b"x")
+    one.link("/f", "/g")
+    one.chown("/f", 1000, 2000)
+    one.chmod("/f", 0o6750)
+    assert seen(two, "/g") == (0o6750, 1000, 2000)
+    assert two.stat("/f").nlink == 2
+    assert (one.stat("/f").dev, one.stat("/f").ino) == (two.stat("/g").dev, two.stat("/g").ino)
+
+
+@pytest.mark.parametrize("attributes", [True, False])
+def test_owners_and_modes_outlive_the_tree(tmp_path: Path, attributes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not attributes:
+        monkeypatch.delattr(os, "setxattr", raising=False)
+    folder = tmp_path / "v"
+    folder.mkdir()
+    fs = FileSystem(HostTree.of(folder))
+    fs.mkdir("/d")
+    fs.chmod("/d", 0o2775)
+    fs.chown("/d", 1, 2)
+    fs.write_bytes("/d/f", b"x")
+    fs.chmod("/d/f", 0)
+    del fs
+    fs = FileSystem(HostTree.of(folder))
+    assert seen(fs, "/d") == (0o2775, 1, 2)
+    assert seen(fs, "/d/f") == (0, 0, 2)
+    assert fs.read_bytes("/d/f") == b"x"  # the host's user keeps access
+    remove_folder(folder)
+    folder.mkdir()
+    (folder / "d").mkdir()
+    assert seen(FileSystem(HostTree.of(folder)), "/d")[1:] == (0, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="this system has no extended attributes")
+def test_a_copy_takes_them_along(tmp_path: Path) -> None:
+    folder, copied = tmp_path / "v", tmp_path / "copy"
+    folder.mkdir()
+    fs = FileSystem(HostTree.of(folder))
+    fs.write_bytes("/f", b"x")
+    fs.chown("/f", 7, 8)
+    fs.chmod("/", 0o2770)
+    shutil.copytree(folder, copied)
+    fs = FileSystem(HostTree.of(copied))
+    assert seen(fs, "/f")[1:] == (7, 8)
+    assert seen(fs, "/")[0] == 0o2770
+
+
+def test_without_openat2_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "open_beneath", None)
+    fs = FileSystem(HostTree.of(tmp_path))
+    fs.mkdir("/a/b/c", parents=True)
+    fs.write_bytes("/a/b/c/f", b"x")
+    os.rename(tmp_path / "a/b", tmp_path / "real")
+    os.symlink(tmp_path / "real", tmp_path / "a/b")
+    tree = HostTree.of(tmp_path)
+    with pytest.raises(OSError, match=r"Not a directory|symbolic links"):
+        tree.names(("a", "b", "c"), None)  # type: ignore[arg-type]
+    assert fs.read_bytes("/real/c/f") == b"x"
+
+
+def test_folders_of_any_depth(tmp_path: Path) -> None:
+    fs = FileSystem(HostTree.of(tmp_path))
+    path = "/d" * 600
+    fs.mkdir(path, parents=True)
+    fs.mkdir(path, parents=True)
+    assert fs.is_dir(path)
+    with pytest.raises(OSError, match="File name too long"):
+        fs.mkdir("/d" * 2100, parents=True)
+    tree = HostTree.of(tmp_path)
+    fs.write_bytes(f"{path}/f", bytes(100_000))
+    assert usage(tree) > 100_000
+    remove_folder(tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
+def test_removing_takes_what_it_can(tmp_path: Path) -> None:
+    remove_folder(tmp_path / "missing")
+    (tmp_path / "v/a/b").mkdir(parents=True)
+    (tmp_path / "v/a/.pocketkube-removed-0").mkdir()
+    (tmp_path / "v/.pocketkube-removed-1").write_text("x")
+    (tmp_path / "v/a/b/f").write_text("x")
+    os.symlink(tmp_path, tmp_path / "v/a/up")
+    remove_folder(tmp_path / "v")
+    assert list(tmp_path.iterdir()) == []
