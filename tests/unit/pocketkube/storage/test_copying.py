@@ -108,10 +108,12 @@ def test_trees_deeper_than_descriptors_and_recursion_go(tmp_path: Path) -> None:
         os.close(fd)
         fd = deeper
     os.close(fd)
-    Copier().copy(source, tmp_path / "copy")
-    assert measure(tmp_path / "copy", 10_000_000) == measure(source, 10_000_000)
-    remove(source)
-    remove(tmp_path / "copy")
+    try:
+        Copier().copy(source, tmp_path / "copy")
+        assert measure(tmp_path / "copy", 10_000_000) == measure(source, 10_000_000)
+    finally:  # pytest itself could not
+        remove(source)
+        remove(tmp_path / "copy")
     assert list(tmp_path.iterdir()) == []
 
 
