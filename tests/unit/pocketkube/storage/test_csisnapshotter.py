@@ -85,8 +85,7 @@ async def test_after_an_answer_that_is_not_final_the_content_stays_until_there_i
     await world.fails("snap")
     assert objects.annotations(world.content()) == {BEING_CREATED: "yes"}
     await world.ready()
-    await world.settle()
-    assert objects.annotations(world.content()) == {}
+    await world.until(lambda: objects.annotations(world.content()) == {})
 
 
 async def test_a_snapshot_deleted_while_it_is_cut_is_cut_and_then_deleted(world: SnapshotWorld) -> None:

@@ -80,7 +80,6 @@ async def test_a_snapshot_is_restored_though_its_source_is_gone(world: Provision
     (data / "f").write_bytes(b"kept")
     world.snapshot()
     await world.ready()
-    await world.settle()
     world.delete(CLAIMS, "data")
     await world.until(lambda: world.find(CLAIMS, "data") is None and world.list("persistentvolumes") == [])
     assert not data.exists()

@@ -60,7 +60,7 @@ async def test_every_state_of_a_snapshot_and_of_its_content(world: SnapshotWorld
     world.client.subscribe(SNAPSHOTS, note)
     snapshot = world.snapshot()
     await world.ready()
-    await world.settle()
+    await world.until(lambda: CLAIM_FINALIZER not in finalizers(world.get(CLAIMS, "data")))
     name = f"snapcontent-{objects.uid(snapshot)}"
     assert seen == [
         ([], (None, None)),
@@ -100,7 +100,6 @@ async def test_every_state_of_a_snapshot_and_of_its_content(world: SnapshotWorld
         "Snapshot test/snap is ready to use.",
     ]
     assert world.events(name) == []
-    assert CLAIM_FINALIZER not in finalizers(world.get(CLAIMS, "data"))
 
 
 async def test_a_snapshot_has_the_bytes_of_its_moment(world: SnapshotWorld) -> None:
@@ -119,7 +118,7 @@ async def test_a_snapshot_outlives_its_claim_and_volume(world: SnapshotWorld) ->
     (folder / "f").write_text("kept")
     world.snapshot()
     await world.ready()
-    await world.settle()
+    await world.until(lambda: CLAIM_FINALIZER not in finalizers(world.get(CLAIMS, "data")))
     world.patch(CLAIMS, "data", lambda copy: copy["metadata"].update(finalizers=[]))
     world.delete(CLAIMS, "data")
     assert world.find(CLAIMS, "data") is None
@@ -301,13 +300,11 @@ async def test_a_snapshot_that_is_being_restored_stays(world: SnapshotWorld) -> 
     await world.bound_claim()
     world.snapshot()
     await world.ready()
-    await world.settle()
     world.claim("restored", source="snap")
     world.delete(SNAPSHOTS, "snap")
     await world.until(lambda: bool(world.events("snap", reason="SnapshotDeletePending")))
     assert world.events("snap", reason="SnapshotDeletePending") == ["Snapshot is being used to restore a PVC"]
     assert saved(world).is_dir()
-    assert BEING_DELETED not in objects.annotations(world.content())
     await world.bind("restored")
     await world.until(lambda: world.find(SNAPSHOTS, "snap") is None)
 
@@ -339,7 +336,6 @@ async def test_a_snapshot_made_elsewhere(world: SnapshotWorld) -> None:
     world.existing("pre", "pre")
     snapshot = await world.ready("pre")
     assert finalizers(snapshot) == [SOURCE_FINALIZER]
-    await world.settle()
     content = world.get(CONTENTS, "pre")
     assert content["spec"]["volumeSnapshotRef"]["uid"] == objects.uid(snapshot)
     assert (finalizers(content), content["metadata"]["generation"]) == ([CONTENT_FINALIZER], 2)
@@ -361,7 +357,7 @@ async def test_a_handle_nobody_knows(world: SnapshotWorld) -> None:
     )
     assert world.status("ghost")["boundVolumeSnapshotContentName"] == "ghost-content"
     assert world.events("ghost") == []
-    await world.settle()
+    await world.until(lambda: bool(world.events("ghost-content")))
     assert len(world.events("ghost-content", reason="SnapshotContentCheckandUpdateFailed")) == 1
 
 
@@ -382,8 +378,8 @@ async def test_contents_that_are_not_the_snapshots(world: SnapshotWorld) -> None
     dynamic = "VolumeSnapshotContent is dynamically provisioned while expecting a pre-provisioned one"
     assert await world.fails("again") == dynamic
     assert world.events("again", reason="SnapshotFinalizerError") == [
-        f"Failed to check and update snapshot: snapshot test/again expects a pre-provisioned VolumeSnapshotContent {cut} "
-        "but gets a dynamically provisioned one"
+        "Failed to check and update snapshot: snapshot test/again expects a pre-provisioned VolumeSnapshotContent "
+        f"{cut} but gets a dynamically provisioned one"
     ]
     assert finalizers(world.get(SNAPSHOTS, "again")) == []
     assert await world.fails("nothing") == "VolumeSnapshotContent is missing"
@@ -407,7 +403,8 @@ async def test_the_kinds_may_come_late_go_and_come_again(tmp_path: Path, caplog:
         await world.until(lambda: world.find(SNAPSHOTS, "snap") is None)
         for kind in (CLASSES, CONTENTS, SNAPSHOTS):
             world.delete("customresourcedefinitions", kind)
-        await world.until(lambda: SNAPSHOTS not in world.registry.resources and CLASSES not in world.registry.resources)
+        await world.until(lambda: world.list("customresourcedefinitions") == [])
+        assert {CLASSES, CONTENTS, SNAPSHOTS}.isdisjoint(world.registry.resources)
         world.claim("meanwhile")
         await world.settle()
         await world.install()
