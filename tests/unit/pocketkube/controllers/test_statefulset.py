@@ -6,10 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.pocketkube.controllers.world import NAMESPACE, World, pod_spec
 
 from pocketkube import objects
+from pocketkube.controllers import ownership
 from pocketkube.controllers import statefulset_identity as identity
+from pocketkube.controllers.statefulset_claims import Claims
 from pocketkube.controllers.statefulset_history import data_hash
 from pocketkube.objects import Obj
 
@@ -482,3 +486,71 @@ async def test_a_namespace_goes_with_its_sets(world: World) -> None:
 )
 def test_ordinals_are_read_from_names(name: str, parent: str, ordinal: int) -> None:
     assert identity.parent_and_ordinal(name) == (parent, ordinal)
+
+
+@given(st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True), st.integers(0, 2**31 - 1))
+def test_the_name_of_a_pod_says_whose_it_is(name: str, number: int) -> None:
+    assert identity.parent_and_ordinal(f"{name}-{number}") == (name, number)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), _JSON, max_size=5), st.integers(0, 5))
+def test_a_revision_s_name_does_not_depend_on_the_order_of_fields(data: Obj, collisions: int) -> None:
+    assert data_hash(dict(reversed(data.items())), collisions) == data_hash(data, collisions)
+
+
+def quiet() -> World:
+    """Where no controller runs."""
+    world = World()
+    world.create("serviceaccounts", {"metadata": {"name": "default"}})
+    return world
+
+
+@pytest.mark.parametrize("scaled_down", [True, False])
+@pytest.mark.parametrize("deleted", ["Retain", "Delete"])
+@pytest.mark.parametrize("scaled", ["Retain", "Delete"])
+def test_who_owns_a_claim(scaled: str, deleted: str, scaled_down: bool) -> None:
+    """Whoever did before; and what is right once stays."""
+    world = quiet()
+    policy = {"whenScaled": scaled, "whenDeleted": deleted}
+    found = statefulset(world, replicas=1, **with_claim(**policy))
+    number = 1 if scaled_down else 0
+    pod = world.pod(f"web-{number}", {"app": "web"})
+    claims = Claims(world.client, found)
+    claims.create_missing(pod)
+    expected = {
+        ("Retain", "Retain"): None,
+        ("Retain", "Delete"): found,
+        ("Delete", "Retain"): pod if scaled_down else None,
+        ("Delete", "Delete"): pod if scaled_down else found,
+    }[scaled, deleted]
+    wanted = [] if expected is None else [objects.owner_reference(expected)]
+    stranger = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "x"}
+    mine = [objects.owner_reference(owner) for owner in (found, pod)]
+    not_in_charge = [objects.owner_reference(found, controller=False)]
+    for before in ([], [stranger], mine[:1], mine[1:], not_in_charge):
+        name = f"data-web-{number}"
+        world.patch("persistentvolumeclaims", name, lambda copy, refs=before: ownership.set_references(copy, refs))
+        claims.own_as_asked(pod)
+        after = world.get("persistentvolumeclaims", name)["metadata"].get("ownerReferences") or []
+        assert after == ([stranger] if stranger in before else []) + wanted
+        assert claims.are_owned_as_asked(pod)
+
+
+def test_a_claim_of_an_earlier_pod_is_left_alone() -> None:
+    world = quiet()
+    found = statefulset(world, replicas=1, **with_claim(whenScaled="Delete"))
+    pod = world.pod("web-0", {"app": "web"})
+    claims = Claims(world.client, found)
+    claims.create_missing(pod)
+    earlier = {**objects.owner_reference(pod), "uid": "earlier"}
+    world.patch("persistentvolumeclaims", "data-web-0", lambda copy: ownership.set_references(copy, [earlier]))
+    assert claims.are_stale(pod)
+    claims.own_as_asked(pod)
+    assert world.get("persistentvolumeclaims", "data-web-0")["metadata"]["ownerReferences"] == [earlier]
