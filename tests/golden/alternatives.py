@@ -42,10 +42,20 @@ class Change:
             raise ValueError(f"{step.get('id')}: there is nothing at {self.place}") from None
         if isinstance(value, str) and isinstance(self.recorded, str) and self.recorded and self.recorded in value:
             holder[self.place[-1]] = value.replace(self.recorded, self.instead)
-        elif value == self.recorded:
+        elif value == self.recorded or _are_events(value, self.recorded):
             holder[self.place[-1]] = self.instead
         else:
             raise ValueError(f"{step.get('id')}: {self.recorded!r} is not at {self.place}")
+
+
+def _are_events(value: Any, told: Any) -> bool:
+    """Whether the list is of these events, in order."""
+    lists = isinstance(value, list) and isinstance(told, list) and len(value) == len(told)
+    return lists and all(fact.items() <= event.items() for event, fact in zip(value, told, strict=True))
+
+
+def _event(reason: str, message: str, type_: str = "Normal") -> dict[str, str]:
+    return {"type": type_, "reason": reason, "message": message}
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,28 @@ _MIGRATED_PLUGINS = (
     "kubernetes.io/aws-ebs,kubernetes.io/azure-disk,kubernetes.io/azure-file,kubernetes.io/cinder,kubernetes.io/gce-pd,"
     "kubernetes.io/portworx-volume,kubernetes.io/vsphere-volume"
 )
+_PROVISIONED = Alternative(
+    "the recorded provisioner had not told yet that it had made the volume to which the claim was bound",
+    (
+        Change(
+            (*_BODY, "items", 2),
+            ABSENT,
+            {
+                "type": "Normal",
+                "reason": "ProvisioningSucceeded",
+                "message": "Successfully provisioned volume pvc-<uid>",
+            },
+        ),
+    ),
+)
+_RESIZED = "the recorded resizer was caught between its two writes; this is what both make"
+_FOR_THE_NODE = {
+    "type": "FileSystemResizePending",
+    "status": "True",
+    "lastProbeTime": None,
+    "lastTransitionTime": "<time>",
+    "message": "Waiting for user to (re-)start a pod to finish file system resize of volume on node.",
+}
 _ATTACHMENT = {
     "metadata": {"name": "csi-<id>", "uid": "<uid>", "resourceVersion": "<rv>", "creationTimestamp": "<time>"},
     "spec": {
@@ -102,6 +134,37 @@ _ATTACHMENT = {
     },
     "status": {"attached": True},
 }
+
+
+def _scheduled(pod: str) -> dict[str, str]:
+    return _event("Scheduled", f"Successfully assigned golden-csi-10/{pod} to node-1")
+
+
+_ATTACHED = _event("SuccessfulAttachVolume", 'AttachVolume.Attach succeeded for volume "pvc-<uid>" ')
+_NOT_A_DEVICE = _event(
+    "FailedMount",
+    "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process "
+    "volumes=[data]: volume data has volumeMode Filesystem, but is specified in volumeDevices",
+    "Warning",
+)
+_EPHEMERAL_STARTED = [
+    _scheduled("eph"),
+    _ATTACHED,
+    _event("Pulled", 'Container image "busybox:1.36" already present on machine and can be accessed by the pod'),
+    _event("Created", "Container created"),
+    _event("Started", "Container started"),
+]
+_NO_CLAIM_YET = _event(
+    "FailedScheduling",
+    '0/1 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim "eph-data". '
+    "not found",
+    "Warning",
+)
+_UNBOUND = _event(
+    "FailedScheduling",
+    "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found",
+    "Warning",
+)
 
 _IPV6_SLICE: Place = ("response", "body", "items", 0)
 _GREEN_SLICE: Place = ("response", "body", "items", 1)
@@ -220,6 +283,31 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
             ),
         ),
     ),
+    ("csi-10-modes-and-faults", "device-of-filesystem-events"): (
+        Alternative(
+            "seconds later the recorded controller would have attached it too: it looks at no volume's mode",
+            (
+                Change(
+                    (*_BODY, "items"),
+                    [_scheduled("fsdev"), _NOT_A_DEVICE],
+                    [_scheduled("fsdev"), _ATTACHED, _NOT_A_DEVICE],
+                ),
+            ),
+        ),
+    ),
+    ("csi-10-modes-and-faults", "generic-ephemeral-events"): tuple(
+        Alternative(
+            "how often the scheduler looked before the claim was there, and before it was bound, is chance",
+            (
+                Change(
+                    (*_BODY, "items"),
+                    [_NO_CLAIM_YET, _UNBOUND, _UNBOUND, *_EPHEMERAL_STARTED],
+                    [*waited, *_EPHEMERAL_STARTED],
+                ),
+            ),
+        )
+        for waited in ([_UNBOUND], [_NO_CLAIM_YET, _UNBOUND], [_UNBOUND, _UNBOUND], [])
+    ),
     ("dns-06-pod-config", "alias-wins"): (
         _printed(
             "in the named agnhost image `sh` finds BIND's nslookup, which names what was asked for; the stand-in's has "
@@ -284,6 +372,38 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
             (Change((*_BODY, "items"), [_ATTACHMENT], []),),
         ),
     ),
+    ("csi-03-expansion", "recovered"): (
+        Alternative(
+            _RESIZED,
+            (
+                Change((*_BODY, "status", "conditions", 1), ABSENT, _FOR_THE_NODE),
+                Change(
+                    (*_BODY, "status", "allocatedResourceStatuses", "storage"),
+                    "ControllerResizeInProgress",
+                    "NodeResizePending",
+                ),
+            ),
+        ),
+    ),
+    ("csi-03-expansion", "recovered-events"): (
+        Alternative(
+            _RESIZED,
+            (
+                Change(
+                    (*_BODY, "items", 6),
+                    ABSENT,
+                    {
+                        "type": "Normal",
+                        "reason": "FileSystemResizeRequired",
+                        "message": "Require file system resize of volume on node",
+                    },
+                ),
+            ),
+        ),
+    ),
+    ("csi-08-clone", "otherclass-events"): (_PROVISIONED,),
+    ("csi-08-clone", "byref-events"): (_PROVISIONED,),
+    ("csi-08-clone", "rox-events"): (_PROVISIONED,),
     ("traffic-02-selection", "named-slices"): (
         Alternative(
             "the second slice's Pod became ready in another second than it was first seen in: then the slice tells "
