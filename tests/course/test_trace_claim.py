@@ -260,10 +260,15 @@ def test_a_restore_into_another_drivers_class(live: LiveLab) -> None:
     put(live, snapshot())
     ready = live.eventually("VolumeSnapshot", lambda f: any((s.get("status") or {}).get("readyToUse") for s in f))
     assert ready
-    put(live, claim("copy", storageClassName="standard", dataSource=source), pod(of="copy"))
+    put(live, claim("copy", storageClassName="standard", dataSource=source))
     hop, evidence = broken(why(live, "pvc/copy"))
     assert hop == "Source"
     assert "class standard is rancher.io/local-path's" in evidence
+    put(live, pod(of="copy"))
+    running(live)
+    hop, evidence = broken(why(live, "pvc/copy"))  # local-path binds it all the same, to an empty volume
+    assert hop == "Source"
+    assert "its volume was made by rancher.io/local-path, who does not copy: it was empty at first" in evidence
 
 
 def test_a_volume_held_by_another_node(live: LiveLab, clusterwide: Callable[[Obj], str]) -> None:

@@ -32,7 +32,7 @@ def trace(api: Api, namespace: str, name: str) -> Trace:
     bound = claim["spec"].get("volumeName") if phase(claim) != "Pending" else ""
     if bound:
         volume = _volume(api, claim, bound, path)
-        if volume is not None and _size(api, claim, path):
+        if volume is not None and datasource.honoured(claim, volume, path) and _size(api, claim, path):
             mounting.follow(api, claim, volume, users, path)
         return path
     storage_class = _class(api, claim, path)

@@ -9,6 +9,7 @@ from kindlab.api import Api, Obj
 from kindlab.trace import offers
 from kindlab.trace.hops import Trace
 
+PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 SNAPSHOT = "VolumeSnapshot.snapshot.storage.k8s.io"
 
 
@@ -23,6 +24,21 @@ def in_order(api: Api, claim: Obj, storage_class: Obj | None, path: Trace) -> bo
         return _restore(api, claim, source, storage_class, path)
     path.ok("Source", f"{source['kind']} {source['name']}: a populator of that kind must fill the volume")
     return True
+
+
+def honoured(claim: Obj, volume: Obj, path: Trace) -> bool:
+    """Add the hop Source of a bound claim whose provisioner passed over it: the volume was made empty."""
+    source = claim["spec"].get("dataSourceRef") or claim["spec"].get("dataSource")
+    if not source or "csi" in volume["spec"]:
+        return True
+    maker = (volume["metadata"].get("annotations") or {}).get(PROVISIONED_BY) or "somebody, by hand"
+    path.fail(
+        "Source",
+        f"the claim names {source['kind']} {source['name']}, but its volume was made by {maker}, who does not copy: "
+        "it was empty at first",
+        "make the claim anew with a class of the CSI driver that the source has: kubectl get storageclasses",
+    )
+    return False
 
 
 def _clone(api: Api, claim: Obj, source: Obj, storage_class: Obj | None, path: Trace) -> bool:
