@@ -179,6 +179,42 @@ wait --for=jsonpath={{.status.phase}}=Bound pvc/waiting --timeout=1s
 delete pv compared-nfs --dry-run=server
 delete pvc nope
 """.strip().splitlines()
+SNAPSHOTS = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: cut}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}, storageClassName: csi-hostpath-sc}
+---
+apiVersion: snapshot.storage.k8s.io/v1
+kind: VolumeSnapshot
+metadata: {name: good, labels: {a: b}}
+spec: {volumeSnapshotClassName: csi-hostpath-snapclass, source: {persistentVolumeClaimName: cut}}
+---
+apiVersion: snapshot.storage.k8s.io/v1
+kind: VolumeSnapshot
+metadata: {name: bad}
+spec: {volumeSnapshotClassName: none, source: {persistentVolumeClaimName: cut}}
+"""
+SNAPSHOT_WORDS = """
+get vs
+get vs -o wide --show-labels
+get volumesnapshot good bad -o name
+get vs good -o jsonpath={.status.restoreSize}
+get vs,pvc
+get vs nope
+get vsclass
+get vsc -o custom-columns=P:.spec.deletionPolicy,D:.spec.driver
+describe vs good
+describe vs bad
+describe vs
+describe vsc
+describe vsclass csi-hostpath-snapclass
+wait --for=jsonpath={.status.readyToUse}=true vs/good
+wait --for=jsonpath={.status.readyToUse}=true vs/bad --timeout=1s
+api-resources --api-group=snapshot.storage.k8s.io
+patch vs good --type=merge -p '{"spec":{"source":{"persistentVolumeClaimName":"other"}}}'
+delete vs nope
+""".strip().splitlines()
 WIDGET = """
 apiVersion: shop.example.com/v1
 kind: Widget
@@ -267,6 +303,15 @@ def test_they_print_the_same_of_storage(kubectl: Kubectl, pocket: Status) -> Non
     finally:
         kubectl.ok("delete", "--wait=false", "pvc", "--all")
         kubectl.ok("delete", "sc/compared", *VOLUMES.split())
+
+
+def test_they_print_the_same_of_snapshots(kubectl: Kubectl, pocket: Status) -> None:
+    kubectl.ok("apply", "-f", "-", stdin=SNAPSHOTS)
+    kubectl.ok("wait", "--for=jsonpath={.status.readyToUse}=true", "vs/good")
+    kubectl.ok("wait", "--for=jsonpath={.status.error.message}", "vs/bad")
+    for line in SNAPSHOT_WORDS:
+        same(kubectl, pocket, line)
+    kubectl.ok("delete", "vs", "--all")
 
 
 def same(kubectl: Kubectl, pocket: Status, line: str) -> None:

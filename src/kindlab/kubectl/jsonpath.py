@@ -83,7 +83,7 @@ def _block(nodes: list[tuple[str, str]], data: Any, root: Any = None) -> Iterato
         elif text != "end":
             path = text.removeprefix("$").removeprefix("@")
             source = root if text.startswith("$") else data
-            yield " ".join(_printed(v) for v in _walk(_steps(path), source, False))
+            yield " ".join(printed(v) for v in _walk(_steps(path), source, False))
         n += 1
 
 
@@ -178,7 +178,8 @@ def _step(step: Step, value: Any, missing_ok: bool) -> Iterator[Any]:
             yield from _step(step, item, missing_ok)
 
 
-def _printed(value: Any) -> str:
+def printed(value: Any) -> str:
+    """A value as kubectl prints it: true, not True."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict | list):

@@ -63,4 +63,4 @@ def _has(obj: Obj, name: str, value: str) -> bool:
 
 def _at(obj: Obj, path: str, value: str) -> bool:
     found = jsonpath.evaluate(path.strip("'\""), obj, missing_ok=True)
-    return bool(found) and (not value or str(found[0]) == value.strip("'\""))
+    return bool(found) and (not value or jsonpath.printed(found[0]) == value.strip("'\""))
