@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.pocketkube.kubelet.world import NODE
+from tests.unit.pocketkube.kubelet.world import NODE, Node
 
 from pocketkube import objects
 from pocketkube.claims import attached_name, attachment_name
+from pocketkube.clock import Clock
 from pocketkube.errors import NotFound
 from pocketkube.objects import Obj
+from pocketkube.store import Store
 
 DRIVER = "hostpath.csi.k8s.io"
 MOUNT = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
@@ -114,7 +116,9 @@ def attach(node: Any, handle: str, name: str) -> None:
     )
 
     def tell(copy: Obj) -> None:
-        copy["status"]["volumesAttached"] = [{"name": attached_name(DRIVER, handle), "devicePath": ""}]
+        copy["status"].setdefault("volumesAttached", []).append(
+            {"name": attached_name(DRIVER, handle), "devicePath": ""}
+        )
 
     node.client.patch("nodes", ("", NODE), tell, subresource="status")
 
@@ -287,3 +291,148 @@ async def test_an_expansion_is_finished_where_the_volume_is_used(node: Any, driv
     assert status["capacity"] == {"storage": "2Gi"} == status["allocatedResources"]
     assert "allocatedResourceStatuses" not in status
     assert "conditions" not in status
+
+
+def files(node: Any, pod: str) -> Any:
+    return node.kubelet.worker("default", pod).slots["c"].current.init.fs
+
+
+async def test_a_volume_that_is_never_attached_is_told_after_its_time(tmp_path: Path) -> None:
+    node = Node(tmp_path / "node", Store(None), Clock(speed=500))
+    await node.start()
+    bind(node, "c", csi("v1"))
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+    assert await failed(node, "p") == (
+        "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[data], "
+        "failed to process volumes=[]: context deadline exceeded"
+    )
+    await node.stop()
+
+
+async def test_a_driver_that_asks_for_no_attachment(node: Any, driver: Driver) -> None:
+    node.client.create("csidrivers", {"metadata": {"name": DRIVER}, "spec": {"attachRequired": False}})
+    (driver.folder / "v1").mkdir()
+    bind(node, "c", csi("v1"))
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+    await node.ready("p")
+    assert "volumesInUse" not in objects.status(node.client.get("nodes", "", NODE))
+
+
+async def test_what_the_attacher_could_not_do_is_told(node: Any, driver: Driver) -> None:
+    (driver.folder / "v1").mkdir()
+    bind(node, "c", csi("v1"))
+    attach(node, "v1", "pv-c")
+    error = {"attached": False, "attachError": {"message": "rpc error: code = Internal desc = no"}}
+    name = attachment_name(DRIVER, "v1", NODE)
+    node.client.patch("volumeattachments", ("", name), lambda copy: copy.update(status=error), subresource="status")
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+    text = 'MountVolume.WaitForAttach failed for volume "pv-c" : rpc error: code = Internal desc = no'
+    assert await failed(node, "p") == text
+
+
+async def test_what_a_driver_refuses_is_told_and_tried_again(node: Any, driver: Driver) -> None:
+    bind(node, "c", csi("v1"))
+    attach(node, "v1", "pv-c")
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+    why = "rpc error: code = NotFound desc = volume id v1 does not exist in the volumes list"
+    assert await failed(node, "p") == f'MountVolume.SetUp failed for volume "pv-c" : {why}'
+    (driver.folder / "v1").mkdir()
+    await node.ready("p")
+
+
+async def test_one_pod_only(node: Any) -> None:
+    bind(node, "c", {"hostPath": {"path": "/srv"}}, accessModes=["ReadWriteOncePod"])
+    node.create("one", {**MOUNT}, volumes=claimed("c"))
+    await node.ready("one")
+    node.create("two", {**MOUNT}, volumes=claimed("c"))
+    why = "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
+    assert await failed(node, "two") == f'MountVolume.SetUp failed for volume "pv-c" : {why}'
+    node.client.delete("pods", ("default", "one"))
+    await node.ready("two")
+
+
+async def test_read_only_is_read_only(node: Any, driver: Driver) -> None:
+    for name, more in (("claim", {}), ("volume", {"readOnly": True}), ("mount", {}), ("both", {})):
+        (driver.folder / name).mkdir()
+        bind(node, name, csi(name, **more), mountOptions=["noatime", "nodiratime"])
+        attach(node, name, f"pv-{name}")
+    node.create("claim", {**MOUNT}, volumes=claimed("claim", readOnly=True))
+    node.create("volume", {**MOUNT}, volumes=claimed("volume"))
+    mount = {"volumeMounts": [{"name": "data", "mountPath": "/data", "readOnly": True}]}
+    writer = {"name": "writer", **MOUNT}
+    node.create("mount", mount, writer, volumes=claimed("mount"))
+    for pod in ("claim", "volume", "mount"):
+        await node.ready(pod)
+        with pytest.raises(OSError, match="Read-only file system"):
+            files(node, pod).write_bytes("/data/f", b"")
+        shown = next(found for found in files(node, pod).mounts() if found[1] == "/data")
+        assert shown == ("/dev/vda1", "/data", "ext4", "ro,relatime,noatime,nodiratime")
+    node.kubelet.worker("default", "mount").slots["writer"].current.init.fs.write_bytes("/data/f", b"x")
+    assert files(node, "mount").read_bytes("/data/f") == b"x"
+
+
+async def test_a_device_that_may_only_be_read(node: Any, driver: Driver) -> None:
+    (driver.folder / "b").write_bytes(b"data")
+    bind(node, "c", csi("b"), volumeMode="Block")
+    attach(node, "b", "pv-c")
+    node.create("p", {**DEVICE}, volumes=claimed("c", readOnly=True))
+    await node.ready("p")
+    assert files(node, "p").read_bytes("/dev/data") == b"data"
+    with pytest.raises(OSError, match="Operation not permitted"):
+        files(node, "p").write_bytes("/dev/data", b"x")
+
+
+@pytest.mark.parametrize(
+    ("policy", "source", "given"),
+    [
+        ("File", {}, True),
+        ("None", {"fsType": "ext4"}, False),
+        ("ReadWriteOnceWithFSType", {}, False),
+        ("ReadWriteOnceWithFSType", {"fsType": "ext4"}, True),
+    ],
+)
+async def test_fs_group_as_the_driver_wants_it(
+    node: Any, driver: Driver, policy: str, source: Obj, given: bool
+) -> None:
+    spec = {"attachRequired": False, "fsGroupPolicy": policy}
+    node.client.create("csidrivers", {"metadata": {"name": DRIVER}, "spec": spec})
+    (driver.folder / "v1/deep").mkdir(parents=True)
+    (driver.folder / "v1/deep/f").touch(mode=0o600)
+    bind(node, "c", csi("v1", **source))
+    node.create("p", {**MOUNT}, volumes=claimed("c"), securityContext={"fsGroup": 2000})
+    await node.ready("p")
+    fs = files(node, "p")
+    assert (fs.stat("/data").gid, fs.stat("/data/deep/f").gid) == ((2000, 2000) if given else (0, 0))
+    assert bool(fs.stat("/data").mode & 0o2000) is given
+    fs.write_bytes("/data/new", b"")
+    assert fs.stat("/data/new").gid == (2000 if given else 0)
+
+
+async def test_fs_group_is_not_given_again_where_the_root_has_it(node: Any, driver: Driver) -> None:
+    spec = {"attachRequired": False, "fsGroupPolicy": "File"}
+    node.client.create("csidrivers", {"metadata": {"name": DRIVER}, "spec": spec})
+    (driver.folder / "v1").mkdir()
+    bind(node, "c", csi("v1"))
+    for policy, group in (("Always", 2000), ("OnRootMismatch", 5), ("Always", 2000)):
+        security = {"fsGroup": 2000, "fsGroupChangePolicy": policy}
+        node.create("p", {**MOUNT}, volumes=claimed("c"), securityContext=security)
+        await node.ready("p")
+        fs = files(node, "p")
+        if fs.exists("/data/f"):
+            assert fs.stat("/data/f").gid == group
+        fs.write_bytes("/data/f", b"")
+        fs.chown("/data/f", 0, 5)
+        node.client.delete("pods", ("default", "p"))
+        await node.gone("p")
+
+
+async def test_a_claim_that_is_replaced_under_its_pod_changes_nothing(node: Any) -> None:
+    bind(node, "c", {"hostPath": {"path": "/srv"}})
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+    await node.ready("p")
+    lost = {"phase": "Lost"}
+    key = ("default", "c")
+    node.client.patch("persistentvolumeclaims", key, lambda copy: copy.update(status=lost), subresource="status")
+    files(node, "p").write_bytes("/data/f", b"still there")
+    await node.exec("p", "cat", "/data/f")
+    assert not [reason for _, reason, _ in node.events("p") if reason == "FailedMount"]
