@@ -1,7 +1,7 @@
 """VolumeAttachments: the wish that a volume be attached to a node, and what came of it.
 
-Models pkg/registry/storage/volumeattachment, ValidateVolumeAttachment* and the printer. Left out: the insides of
-inlineVolumeSpec, which only volumes of in-tree plugins have.
+Models pkg/registry/storage/volumeattachment, ValidateVolumeAttachment* and the printer. Left out: Go's spelling of an
+inlineVolumeSpec in the error about a changed one; only migrated in-tree volumes have such a spec.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata
 from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
+from pocketkube.resources.persistentvolume_spec import volumes
 from pocketkube.resources.volume_sources import csi_driver_name
 
 _LONGEST_METADATA: Final = 256 * 1024
@@ -96,6 +97,8 @@ def _source(at: str, source: Obj) -> Iterator[Cause]:
         yield fields.forbidden(at, _ONE_SOURCE)
     elif volume == "":
         yield fields.required(f"{at}.persistentVolumeName", "must specify non empty persistentVolumeName")
+    elif inline is not None:
+        yield from volumes.inline(f"{at}.inlineVolumeSpec", inline)
 
 
 def _status(at: str, status: Obj) -> Iterator[Cause]:

@@ -61,6 +61,7 @@ _MOUNTED_WITH_OPTIONS: Final = (
     "photonPersistentDisk",
 )
 _IMMUTABLE: Final = "spec.persistentvolumesource is immutable after creation"
+_RECYCLED_ROOT: Final = "may not be 'recycle' for a hostPath mount of '/'"
 _GA_LABELS: Final = {
     "beta.kubernetes.io/arch": "kubernetes.io/arch",
     "beta.kubernetes.io/os": "kubernetes.io/os",
@@ -95,10 +96,9 @@ def validate(obj: Obj) -> Iterator[Cause]:
             yield from scheduling.node_selector("spec.nodeAffinity.required", affinity["required"])
         else:
             yield fields.required("spec.nodeAffinity.required", "must specify required node constraints")
-    yield from _source(obj, spec)
+    yield from _source("spec", objects.name(obj), spec)
     if spec.get("hostPath") is not None and policy == "Recycle" and _is_root(spec["hostPath"].get("path", "")):
-        why = "may not be 'recycle' for a hostPath mount of '/'"
-        yield fields.forbidden("spec.persistentVolumeReclaimPolicy", why)
+        yield fields.forbidden("spec.persistentVolumeReclaimPolicy", _RECYCLED_ROOT)
     if spec.get("storageClassName"):
         yield from class_name("spec.storageClassName", spec["storageClassName"])
     yield from volume_mode("spec.volumeMode", spec.get("volumeMode"))
@@ -195,21 +195,47 @@ def _capacity(path: str, capacity: Obj) -> Iterator[Cause]:
         yield from positive(f"{path}[{name}]", amount)
 
 
-def _source(obj: Obj, spec: Obj) -> Iterator[Cause]:
+def inline(path: str, spec: Obj) -> Iterator[Cause]:
+    """Field errors of a volume that stands in an attachment, which only CSI volumes can."""
+    why = "may not be specified in the context of inline volumes"
+    for name in ("claimRef", "capacity"):
+        if spec.get(name):
+            yield fields.forbidden(f"{path}.{name}", why)
+    if spec.get("csi") is None:
+        yield fields.required(f"{path}.csi", "has to be specified in the context of inline volumes")
+    yield from access_modes(f"{path}.accessModes", spec.get("accessModes") or (), "")
+    policy, mode = spec.get("persistentVolumeReclaimPolicy", ""), spec.get("volumeMode")
+    if policy not in ("", "Retain"):
+        text = "may only be Retain in the context of inline volumes"
+        yield fields.forbidden(f"{path}.persistentVolumeReclaimPolicy", text)
+    if spec.get("nodeAffinity") is not None:
+        yield fields.forbidden(f"{path}.nodeAffinity", why)
+    yield from _source(path, "", {**spec, "nodeAffinity": None})
+    if spec.get("hostPath") is not None and policy == "Recycle" and _is_root(spec["hostPath"].get("path", "")):
+        yield fields.forbidden(f"{path}.persistentVolumeReclaimPolicy", _RECYCLED_ROOT)
+    if spec.get("storageClassName"):
+        yield fields.forbidden(f"{path}.storageClassName", why)
+    if mode not in (None, "Filesystem"):
+        text = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        yield fields.forbidden(f"{path}.volumeMode", text)
+
+
+def _source(path: str, volume: str, spec: Obj) -> Iterator[Cause]:
+    """Field errors of the sources in a spec at `path`; `volume`: its name, "" for none."""
     first = True
     for name in _SOURCES:
         source = spec.get(name)
         if source is None:
             continue
         if not first and name != "flexVolume":  # upstream forgot that one
-            yield fields.forbidden(f"spec.{_MISSPELT.get(name, name)}", "may not specify more than 1 volume type")
+            yield fields.forbidden(f"{path}.{_MISSPELT.get(name, name)}", "may not specify more than 1 volume type")
             continue
         first = False
-        yield from volume_sources.validate("spec", name, source, volume=objects.name(obj))
+        yield from volume_sources.validate(path, name, source, volume=volume)
         if name == "local" and spec.get("nodeAffinity") is None:
-            yield fields.required("spec.nodeAffinity", "Local volume requires node affinity")
+            yield fields.required(f"{path}.nodeAffinity", "Local volume requires node affinity")
     if first:
-        yield fields.required("spec", "must specify a volume type")
+        yield fields.required(path, "must specify a volume type")
 
 
 def _is_root(path: str) -> bool:

@@ -64,6 +64,41 @@ def test_what_an_attachment_is_refused_for(held: Registry, fields: Obj, problems
     assert refused(held, "volumeattachments", attachment(**fields)) == problems
 
 
+def test_a_volume_may_stand_in_an_attachment(held: Registry) -> None:
+    inline = {"accessModes": ["ReadWriteOnce"], "csi": {"driver": "csi.example.com", "volumeHandle": "h"}}
+    made = held.create("volumeattachments", attachment(source={"inlineVolumeSpec": inline}))
+    assert row(held, "volumeattachments", made)[2] == ""
+
+
+def test_what_a_volume_in_an_attachment_is_refused_for(held: Registry) -> None:
+    inline = {
+        "capacity": {"storage": "1Gi"},
+        "claimRef": {"name": "c"},
+        "persistentVolumeReclaimPolicy": "Delete",
+        "nodeAffinity": {"required": {"nodeSelectorTerms": []}},
+        "storageClassName": "s",
+        "volumeMode": "Block",
+        "hostPath": {"path": "/x", "type": ""},
+    }
+    at, no = "spec.source.inlineVolumeSpec", "may not be specified in the context of inline volumes"
+    assert refused(held, "volumeattachments", attachment(source={"inlineVolumeSpec": inline})) == [
+        f"{at}.claimRef: Forbidden: {no}",
+        f"{at}.capacity: Forbidden: {no}",
+        f"{at}.csi: Required value: has to be specified in the context of inline volumes",
+        f"{at}.accessModes: Required value",
+        f"{at}.persistentVolumeReclaimPolicy: Forbidden: may only be Retain in the context of inline volumes",
+        f"{at}.nodeAffinity: Forbidden: {no}",
+        f"{at}.storageClassName: Forbidden: {no}",
+        f"{at}.volumeMode: Forbidden: "
+        "may not specify volumeMode other than Filesystem in the context of inline volumes",
+    ]
+    missing = attachment(source={"inlineVolumeSpec": {"accessModes": ["ReadWriteOnce"]}})
+    assert refused(held, "volumeattachments", missing) == [
+        f"{at}.csi: Required value: has to be specified in the context of inline volumes",
+        f"{at}: Required value: must specify a volume type",
+    ]
+
+
 def test_names_must_be_names(held: Registry) -> None:
     fields: Obj = {"nodeName": "", "source": {"persistentVolumeName": ""}}
     problems = refused(held, "volumeattachments", attachment(**fields))
