@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pocketkube import objects
+from pocketkube.client import Client
 from pocketkube.controllers import ownership
 from pocketkube.controllers import statefulset_identity as identity
 from pocketkube.controllers.base import Controller, Mapping, namespace_is_terminating, own_key
 from pocketkube.controllers.statefulset_claims import CLAIMS
 from pocketkube.controllers.statefulset_history import History
-from pocketkube.controllers.statefulset_steps import Step
+from pocketkube.controllers.statefulset_steps import Replacements, Step
 from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
 from pocketkube.selectors import from_label_selector
@@ -26,6 +27,10 @@ from pocketkube.store import Event
 
 class StatefulSetController(Controller):
     name = "statefulset-controller"
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self._replacements = Replacements()
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         yield "statefulsets", own_key
@@ -63,7 +68,7 @@ class StatefulSetController(Controller):
             self.client.list("pods", objects.namespace(found)),
             lambda pod: identity.is_member(found, pod) and selector(objects.labels(pod)),
         )
-        step = Step(self.client, found, history, members)
+        step = Step(self.client, found, history, members, self._replacements)
         try:
             if not objects.is_terminating(found):
                 step.take()

@@ -1,8 +1,8 @@
 """What follows from one look at a StatefulSet and its pods: which are made, given up or replaced, and what it counts.
 
 Models pkg/controller/statefulset/stateful_set_control.go. Of our own: pods made all at once are made BATCH at a time,
-and the first that is refused ends the step. Left out: rollingUpdate.maxUnavailable, whose feature gate is off by
-default.
+the first that is refused ends the step, and a pod that ends at once is replaced once a second at most (upstream does it
+as fast as its requests go). Left out: rollingUpdate.maxUnavailable, whose feature gate is off by default.
 """
 
 from __future__ import annotations
@@ -13,22 +13,46 @@ from pocketkube.controllers import pods
 from pocketkube.controllers import statefulset_identity as identity
 from pocketkube.controllers.statefulset_history import History
 from pocketkube.controllers.statefulset_pods import StatefulPods
-from pocketkube.objects import Obj
+from pocketkube.objects import Key, Obj
 
 BATCH = 10
 """Pods created by one reconcile at most, so that the event loop gets its turn."""
 
 
+REST = 1.0
+"""Seconds between two replacements of the same pod that had ended: one a node refuses would keep everybody busy."""
+
+
+class Replacements:
+    """When each pod was last replaced because it had ended, by its key."""
+
+    def __init__(self) -> None:
+        self._last: dict[Key, float] = {}
+
+    def wait(self, pod: Obj, now: float) -> float:
+        """Seconds until the pod may be replaced; 0: now."""
+        return max(0.0, self._last.get(objects.key(pod), 0.0) + REST - now)
+
+    def note(self, pod: Obj, now: float) -> None:
+        self._last = {key: then for key, then in self._last.items() if then + REST > now}
+        self._last[objects.key(pod)] = now
+
+
 class Step:
     """One look at a set and its pods. `members`: the pods it has, from a claim of ownership."""
 
-    def __init__(self, client: Client, found: Obj, history: History, members: list[Obj]) -> None:
+    def __init__(
+        self, client: Client, found: Obj, history: History, members: list[Obj], replacements: Replacements
+    ) -> None:
         self.client = client
         self.found = found
         self.spec = found["spec"]
         self.history = history
         self.members = members
         self.now = client.clock.time()
+        self.replacements = replacements
+        self.rests: list[float] = []
+        """Seconds until pods that have ended may be replaced."""
         self.writes = StatefulPods(client, found)
         self.in_order = self.spec["podManagementPolicy"] != "Parallel"
         self.there = {identity.ordinal(pod): pod for pod in members}
@@ -84,7 +108,7 @@ class Step:
             return True
         if pods.is_terminal(pod):
             if not objects.is_terminating(pod):
-                self.writes.delete(pod)
+                self._replace(pod)
             return True
         if objects.status(pod).get("phase") == "Pending":
             self.writes.complete_claims(pod)
@@ -93,6 +117,14 @@ class Step:
         if not self.writes.is_right(pod):
             self.writes.correct(pod)
         return False
+
+    def _replace(self, pod: Obj) -> None:
+        """Delete a pod that has ended; once it is gone it is made again."""
+        if wait := self.replacements.wait(pod, self.now):
+            self.rests.append(wait)
+            return
+        self.replacements.note(pod, self.now)
+        self.writes.delete(pod)
 
     def _remove(self, pod: Obj) -> bool:
         """Delete one pod that is not wanted any more. True when the next one has to wait for it."""
@@ -166,7 +198,7 @@ class Step:
         if self.created == BATCH:
             return 0.0
         waits = (pods.available_in(pod, self.spec.get("minReadySeconds", 0), self.now) for pod in self.members)
-        return min((wait for wait in waits if wait), default=None)
+        return min((wait for wait in (*waits, *self.rests) if wait), default=None)
 
 
 def _is_running(pod: Obj) -> bool:

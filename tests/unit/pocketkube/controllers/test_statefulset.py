@@ -194,6 +194,24 @@ async def test_a_finished_pod_is_made_again(world: World, phase: str) -> None:
     )
 
 
+async def test_a_pod_that_always_ends_does_not_keep_everybody_busy(world: World) -> None:
+    statefulset(world, replicas=1)
+    await world.until(lambda: ready(world, 1))
+    seen = {objects.uid(world.get("pods", "web-0"))}
+    finish(world, "web-0", "Failed")
+    await world.until(lambda: world.find("pods", "web-0") is not None and ready(world, 1) and another(world, seen))
+    seen.add(objects.uid(world.get("pods", "web-0")))
+    finish(world, "web-0", "Failed")
+    await world.settle()
+    assert not another(world, seen)
+    await world.until(lambda: another(world, seen))
+
+
+def another(world: World, seen: set[str]) -> bool:
+    pod = world.find("pods", "web-0")
+    return pod is not None and objects.uid(pod) not in seen
+
+
 async def test_ordinals_may_start_elsewhere(world: World) -> None:
     statefulset(world, replicas=2, ordinals={"start": 5})
     await world.until(lambda: ready(world, 2))
