@@ -167,7 +167,7 @@ get pvc -o wide
 get pvc bound -o jsonpath={{.status.capacity.storage}}
 get pvc waiting -o custom-columns=N:.metadata.name,C:.spec.storageClassName,V:.spec.volumeName
 get pvc nope
-describe {VOLUMES}
+describe {VOLUMES} --show-events=true
 describe pvc bound
 describe pvc waiting
 describe sc compared
@@ -206,14 +206,96 @@ get vsclass
 get vsc -o custom-columns=P:.spec.deletionPolicy,D:.spec.driver
 describe vs good
 describe vs bad
-describe vs
-describe vsc
+describe vs --show-events=true
+describe vsc --show-events=true
 describe vsclass csi-hostpath-snapclass
 wait --for=jsonpath={.status.readyToUse}=true vs/good
 wait --for=jsonpath={.status.readyToUse}=true vs/bad --timeout=1s
 api-resources --api-group=snapshot.storage.k8s.io
 patch vs good --type=merge -p '{"spec":{"source":{"persistentVolumeClaimName":"other"}}}'
 delete vs nope
+""".strip().splitlines()
+PODS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: rich, labels: {b: c, a: b}, annotations: {note: x}}
+spec:
+  nodeSelector: {kubernetes.io/os: linux, no: where}
+  tolerations: [{key: x, operator: Equal, value: "1", effect: NoSchedule}, {operator: Exists}]
+  topologySpreadConstraints:
+  - {maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {a: b}}}
+  - {maxSkew: 2, topologyKey: host, whenUnsatisfiable: DoNotSchedule, labelSelector: {}}
+  readinessGates: [{conditionType: example.com/gate}]
+  initContainers: [{name: i, image: "a:1", command: [sh, -c, "echo a\necho b"]}]
+  containers:
+  - name: c
+    image: a:1
+    args: [netexec, --http-port=8080]
+    ports: [{containerPort: 8080}, {containerPort: 53, protocol: UDP, hostPort: 5353}]
+    resources: {limits: {cpu: 1500m, memory: 64Mi}, requests: {cpu: 100m, memory: 32Mi}}
+    livenessProbe: {httpGet: {path: /a, port: 8080}}
+    readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 3}
+    startupProbe: {exec: {command: [sh, -c, "true x"]}, failureThreshold: 9}
+    envFrom: [{configMapRef: {name: cm}}, {prefix: P_, secretRef: {name: se, optional: true}}]
+    env:
+    - {name: A, value: "x\ny"}
+    - {name: EMPTY}
+    - {name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+    - {name: LABEL, valueFrom: {fieldRef: {fieldPath: "metadata.labels['a']"}}}
+    - {name: ADDRESS, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+    - {name: CPU, valueFrom: {resourceFieldRef: {resource: limits.cpu}}}
+    - {name: MEMORY, valueFrom: {resourceFieldRef: {resource: requests.memory, divisor: 1Mi}}}
+    - {name: SECRET, valueFrom: {secretKeyRef: {name: se, key: a}}}
+    - {name: MAP, valueFrom: {configMapKeyRef: {name: cm, key: a, optional: true}}}
+    volumeMounts:
+    - {name: memory, mountPath: /e, subPath: s}
+    - {name: map, mountPath: /c, readOnly: true}
+    - {name: claim, mountPath: /v}
+    volumeDevices: [{name: ephemeral, devicePath: /dev/g}]
+  volumes:
+  - {name: memory, emptyDir: {medium: Memory, sizeLimit: 1Mi}}
+  - {name: disk, emptyDir: {}}
+  - {name: map, configMap: {name: cm}}
+  - {name: secret, secret: {secretName: se, optional: true}}
+  - {name: folder, hostPath: {path: /x, type: DirectoryOrCreate}}
+  - {name: any, hostPath: {path: /x}}
+  - {name: claim, persistentVolumeClaim: {claimName: data, readOnly: true}}
+  - name: downward
+    downwardAPI:
+      items:
+      - {path: l, fieldRef: {fieldPath: metadata.labels}}
+      - {path: r, resourceFieldRef: {containerName: c, resource: limits.cpu}}
+  - name: projected
+    projected:
+      sources:
+      - secret: {name: se}
+      - configMap: {name: cm, optional: true}
+      - downwardAPI: {items: []}
+      - serviceAccountToken: {path: t}
+  - {name: nfs, nfs: {server: s, path: /p}}
+  - {name: csi, csi: {driver: d.example.com, volumeAttributes: {b: "2", a: "1"}}}
+  - name: ephemeral
+    ephemeral:
+      volumeClaimTemplate:
+        metadata: {labels: {t: u, r: s}, annotations: {q: w}}
+        spec:
+          accessModes: [ReadWriteOnce]
+          volumeMode: Block
+          storageClassName: fast
+          resources: {requests: {storage: 1Gi}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: plain}
+spec:
+  automountServiceAccountToken: false
+  containers: [{name: c, image: "registry.k8s.io/e2e-test-images/agnhost:2.63.0", args: [pause]}]
+"""
+POD_WORDS = """
+describe pod rich
+describe pod plain --show-events=false
+describe pods --show-events=false
+describe pod pla --show-events=false
 """.strip().splitlines()
 WIDGET = """
 apiVersion: shop.example.com/v1
@@ -226,15 +308,15 @@ spec:
 WORDS = """
 describe ing front
 describe ing default
-describe ing
-describe ing fro
+describe ing --show-events=true
+describe ing fro --show-events=true
 describe ing nope
 describe ingressclass compared
-describe svc
+describe svc --show-events=true
 describe svc web
 describe svc ext
 describe endpointslice web-made
-describe netpol
+describe netpol --show-events=true
 describe wd one
 describe widgets.shop.example.com
 describe crd widgets.shop.example.com
@@ -312,6 +394,15 @@ def test_they_print_the_same_of_snapshots(kubectl: Kubectl, pocket: Status) -> N
     for line in SNAPSHOT_WORDS:
         same(kubectl, pocket, line)
     kubectl.ok("delete", "vs", "--all")
+
+
+def test_they_print_the_same_of_pods(kubectl: Kubectl, pocket: Status) -> None:
+    """Events of containers apart, which 1.36 tells with the container's place and older ones without."""
+    kubectl.ok("apply", "-f", "-", stdin=PODS)
+    kubectl.ok("wait", "--for=condition=Ready", "pod/plain")
+    kubectl.ok("wait", "--for=condition=PodScheduled=False", "pod/rich")
+    for line in POD_WORDS:
+        same(kubectl, pocket, line)
 
 
 def same(kubectl: Kubectl, pocket: Status, line: str) -> None:
