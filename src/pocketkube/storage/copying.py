@@ -21,7 +21,7 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -176,10 +176,21 @@ def _describe(source: int, target: int) -> None:
             names = []
         for name in names:
             if name.startswith("user."):
-                os.setxattr(target, name, os.getxattr(source, name))
+                with _but_gone():
+                    os.setxattr(target, name, os.getxattr(source, name))
     found = os.fstat(source)
     os.fchmod(target, stat.S_IMODE(found.st_mode))
     os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+@contextmanager
+def _but_gone() -> Iterator[None]:
+    """An attribute that has been removed since it was listed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != getattr(errno, "ENODATA", None):
+            raise
 
 
 def _share(source: int, target: int) -> bool:

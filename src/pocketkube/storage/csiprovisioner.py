@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from pocketkube import objects, quantity
+from pocketkube import claims, objects, quantity
 from pocketkube.client import Client
 from pocketkube.controllers.base import Mapping as EventMapping
 from pocketkube.errors import NotFound
@@ -46,7 +46,7 @@ class CsiProvisioner(Provisioner):
     def watches(self) -> Iterable[tuple[str, EventMapping]]:
         yield from super().watches()
         yield "csinodes", self.retried_when(lambda event, claim: True)
-        yield "secrets", self.retried_when(lambda event, claim: event.type == "ADDED")
+        yield "secrets", self.retried_when(self._secret_is_there)
         yield (
             "volumeattributesclasses",
             self.retried_when(
@@ -163,6 +163,18 @@ class CsiProvisioner(Provisioner):
             if reference is not None:
                 found[call] = reference
         return found
+
+    def _secret_is_there(self, event: Event, claim: Obj) -> bool:
+        storage_class = self.client.find("storageclasses", "", claims.class_of(claim))
+        if event.type != "ADDED" or storage_class is None:
+            return False
+        try:
+            named = csisecrets.reference(
+                "provisioner", storage_class.get("parameters") or {}, volume_name(claim), claim
+            )
+        except csisecrets.InvalidParameters:
+            return False
+        return named is not None and (named["namespace"], named["name"]) == objects.key(event.object)
 
     def _mutable(self, claim: Obj) -> Mapping[str, str]:
         name = objects.spec(claim).get("volumeAttributesClassName")

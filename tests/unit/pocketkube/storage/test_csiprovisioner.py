@@ -264,6 +264,26 @@ async def test_what_a_claim_waits_for_is_noticed_when_it_comes(world: StorageWor
     )
 
 
+async def test_a_secret_that_comes_is_noticed_by_those_who_wait_for_it_only(world: StorageWorld) -> None:
+    name, namespace = SECRETS + "provisioner-secret-name", SECRETS + "provisioner-secret-namespace"
+    world.storage_class("c", parameters={name: "${pvc.name}-key", namespace: "test"})
+    world.claim(class_="c")
+    world.claim("huge", size="2Ti")
+    await world.told("data", "ProvisioningFailed")
+    await world.told("huge", "ProvisioningFailed")
+    before = world.reasons("huge")["ProvisioningFailed"]
+    for i in range(50):
+        world.create("secrets", {"metadata": {"name": f"other-{i}"}})
+        await asyncio.sleep(0)
+    await world.settle()
+    world.create("secrets", {"metadata": {"name": "data-key"}})
+    volume = await world.bound()
+    annotations = objects.annotations(volume)
+    assert annotations["volume.kubernetes.io/provisioner-deletion-secret-name"] == "data-key"
+    assert annotations["volume.kubernetes.io/provisioner-deletion-secret-namespace"] == "test"
+    assert world.reasons("huge")["ProvisioningFailed"] < before + 25, "it was tried again for every Secret"
+
+
 async def test_failures_come_again_each_time_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[float] = []
     world = StorageWorld(tmp_path, speed=200.0)
