@@ -16,7 +16,7 @@ from pocketkube import claims, objects
 from pocketkube.kubelet.filesystem import DeviceTree, HostTree, Tree
 from pocketkube.kubelet.volumes.base import SET_UP, MountError, NotAttached, Volume
 from pocketkube.kubelet.volumes.ownership import give_to_group
-from pocketkube.kubelet.volumes.persistentvolumeclaim import check
+from pocketkube.kubelet.volumes.persistentvolumeclaim import check, mount_options
 from pocketkube.objects import Key, Obj
 
 _INLINE = "csi-inline"
@@ -93,7 +93,7 @@ class PERSISTENT(_Csi):
             self._check_attached()
         check(self)
         self.read_only = context.read_only or bool(self.source.get("readOnly"))
-        self.mount_options = ",".join(objects.spec(context.persistent or {}).get("mountOptions") or ())
+        self.mount_options = ",".join(mount_options(context.persistent or {}))
         if context.mapped:
             self._map()
         else:

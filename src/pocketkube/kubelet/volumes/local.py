@@ -10,7 +10,7 @@ from typing import Any
 from pocketkube.kubelet.filesystem import DIRECTORY, FILE, DeviceTree, FileSystem, Tree
 from pocketkube.kubelet.volumes.base import MountError, Volume
 from pocketkube.kubelet.volumes.ownership import give_to_group
-from pocketkube.kubelet.volumes.persistentvolumeclaim import check
+from pocketkube.kubelet.volumes.persistentvolumeclaim import check, mount_options
 
 
 class PERSISTENT(Volume):
@@ -31,6 +31,7 @@ class PERSISTENT(Volume):
         context, path = self.context, str(self.source["path"])
         check(self)
         self.read_only = context.read_only
+        self.mount_options = ",".join(mount_options(context.persistent or {}))
         disk = context.disk()
         files = FileSystem(disk, now=context.clock.time)
         step, reason = "MountVolume.NewMounter initialization failed", "FailedMount"

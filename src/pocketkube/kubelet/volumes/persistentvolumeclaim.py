@@ -18,6 +18,7 @@ from pocketkube.kubelet.volumes.expansion import expand
 from pocketkube.objects import Key, Obj
 
 _PROTECTION = "kubernetes.io/pvc-protection"
+_OPTIONS = "volume.beta.kubernetes.io/mount-options"
 _NOT_SOURCES = {
     "accessModes",
     "capacity",
@@ -176,7 +177,13 @@ class VOLUME(Volume):
         expand(context.client, context.pod, claim, volume, node=context.node_name, read_only=read_only)
 
 
-def check(volume: Volume) -> None:
+def mount_options(volume: Obj) -> list[str]:
+    """Of a PersistentVolume."""
+    annotated = objects.annotations(volume).get(_OPTIONS)
+    return annotated.split(",") if annotated else list(objects.spec(volume).get("mountOptions") or ())
+
+
+def check(volume: Volume, *, takes_options: bool = True) -> None:
     """What is checked before any PersistentVolume is mounted. Raises MountError."""
     context, persistent = volume.context, volume.context.persistent
     assert persistent is not None
@@ -184,6 +191,9 @@ def check(volume: Volume) -> None:
     node = context.client.find("nodes", "", context.node_name)
     if node is None or not claims.node_matches(persistent, node):
         raise MountError("no matching NodeSelectorTerms", f"{kind}.NodeAffinity check failed", reason)
+    if mount_options(persistent) and not takes_options:
+        text = "mount options are not supported for this volume type"
+        raise MountError(text, f"{kind}.MountOptionSupport check failed", reason)
     alone = objects.spec(persistent).get("accessModes") == ["ReadWriteOncePod"]
     if alone and context.in_use.mounted_elsewhere(volume.spec_name, objects.uid(context.pod)):
         raise MountError(_SHARED, "MapVolume.SetUpDevice failed" if context.mapped else SET_UP, reason)

@@ -436,3 +436,43 @@ async def test_a_claim_that_is_replaced_under_its_pod_changes_nothing(node: Any)
     files(node, "p").write_bytes("/data/f", b"still there")
     await node.exec("p", "cat", "/data/f")
     assert not [reason for _, reason, _ in node.events("p") if reason == "FailedMount"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "path", "why"),
+    [
+        ("Socket", "/run/docker.sock", "hostPath type check failed: /run/docker.sock is not a socket file"),
+        ("CharDevice", "/dev/kvm", "hostPath type check failed: /dev/kvm is not a character device"),
+        ("BlockDevice", "/dev/Sda", "hostPath type check failed: /dev/Sda is not a block device"),
+        ("File", "/etc", "hostPath type check failed: /etc is not a file"),
+        ("DirectoryOrCreate", "/File", "hostPath type check failed: /File is not a directory"),
+        ("FileOrCreate", "/no/Such/file", "open /no/Such/file: no such file or directory"),
+        ("", "/File/below", "mkdir /File/below: not a directory"),
+    ],
+)
+async def test_types_of_host_paths(node: Any, type_: str, path: str, why: str) -> None:
+    disk = node.kubelet.state_dir / "disk"
+    (disk / "etc").mkdir(parents=True)
+    (disk / "File").touch()
+    node.create("p", {**MOUNT}, volumes=[{"name": "data", "hostPath": {"path": path, "type": type_}}])
+    assert await failed(node, "p") == f'MountVolume.SetUp failed for volume "data" : {why}'
+
+
+async def test_a_host_path_takes_no_mount_options(node: Any) -> None:
+    bind(node, "c", {"hostPath": {"path": "/srv"}}, mountOptions=["noatime"])
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+    why = "mount options are not supported for this volume type"
+    assert await failed(node, "p") == f'MountVolume.MountOptionSupport check failed for volume "pv-c" : {why}'
+
+
+async def test_a_local_file_is_a_device(node: Any) -> None:
+    disk = node.kubelet.state_dir / "disk"
+    disk.mkdir()
+    bind(node, "c", {"local": {"path": "/disk.img"}}, nodeAffinity=affinity(NODE), volumeMode="Block")
+    node.create("p", {**DEVICE}, volumes=claimed("c"))
+    assert await failed(node, "p", "FailedMapVolume") == (
+        'MapVolume.EvalHostSymlinks failed for volume "pv-c" : lstat /disk.img: no such file or directory'
+    )
+    (disk / "disk.img").write_bytes(b"blocks")
+    await node.ready("p")
+    assert files(node, "p").read_bytes("/dev/data") == b"blocks"
