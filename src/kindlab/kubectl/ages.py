@@ -1,8 +1,18 @@
-"""How long ago something was, in kubectl's words."""
+"""When and how long ago something was, in kubectl's words."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import format_datetime
+
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def moment(stamp: str | None) -> str:
+    """As kubectl describes a moment, in the local time zone: `Sat, 21 Nov 2026 13:10:07 +0000`."""
+    if not stamp:
+        return format_datetime(_NEVER)
+    return format_datetime(datetime.fromisoformat(stamp.replace("Z", "+00:00")).astimezone())
 
 
 def since(stamp: str) -> str:

@@ -5,8 +5,6 @@ there as they are."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Any
 
 from kindlab.api import Obj
@@ -22,19 +20,49 @@ DEFAULT_ANNOTATIONS = (
     "storageclass.beta.kubernetes.io/is-default-class",
 )
 _MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
-_NEVER = datetime(1, 1, 1, tzinfo=UTC)
 _NO_TYPE = "<none>"
 
 
 def claim(obj: Obj, pods: Pods) -> Iterator[str]:
     spec, status = obj["spec"], obj.get("status") or {}
-    bound = bool(spec.get("volumeName"))
     yield f"Name:\t{obj['metadata']['name']}"
     yield f"Namespace:\t{obj['metadata'].get('namespace', '')}"
     yield f"StorageClass:\t{_class_of(obj)}"
     yield _state(obj)
     yield f"Volume:\t{spec.get('volumeName', '')}"
     yield from _head(obj)
+    yield from _asked(spec, status)
+    yield from column("Used By", sorted(_users(obj, pods())))
+    conditions = status.get("conditions") or []
+    if conditions:
+        yield "Conditions:"
+        yield "  Type\tStatus\tLastProbeTime\tLastTransitionTime\tReason\tMessage"
+        yield "  ----\t------\t-----------------\t------------------\t------\t-------"
+    for found in conditions:
+        moments = [ages.moment(found.get(name)) for name in ("lastProbeTime", "lastTransitionTime")]
+        words = [found["type"], found["status"], *moments, found.get("reason", "")]
+        yield "  " + " \t".join([*words, found.get("message", "")])
+
+
+def template(obj: Obj) -> Iterator[str]:
+    """The claim that an ephemeral volume of a Pod makes."""
+    spec = obj.get("spec") or {}
+    whole: Obj = {"metadata": obj.get("metadata") or {}, "spec": spec}
+    yield f"StorageClass:\t{_class_of(whole)}"
+    yield f"Volume:\t{spec.get('volumeName', '')}"
+    for line in (*labels(whole), *notes(whole)):
+        title, _, value = line.partition("\t")
+        yield line if value == "<none>" else _nested(title, value)
+    yield from _asked(spec, {})
+
+
+def _nested(title: str, value: str) -> str:
+    """Where kubectl indents once more for each part of a line that it writes."""
+    return f"{title}\t    {value}" if title else f"    \t    {value}"
+
+
+def _asked(spec: Obj, status: Obj) -> Iterator[str]:
+    bound = bool(spec.get("volumeName"))
     yield f"Capacity:\t{(status.get('capacity') or {}).get('storage', '0') if bound else ''}"
     yield f"Access Modes:\t{_modes(status.get('accessModes')) if bound else ''}"
     if spec.get("volumeMode"):
@@ -45,16 +73,6 @@ def claim(obj: Obj, pods: Pods) -> Iterator[str]:
             yield f"  APIGroup:\t{source['apiGroup']}"
         yield f"  Kind:\t{source['kind']}"
         yield f"  Name:\t{source['name']}"
-    yield from column("Used By", sorted(_users(obj, pods())))
-    conditions = status.get("conditions") or []
-    if conditions:
-        yield "Conditions:"
-        yield "  Type\tStatus\tLastProbeTime\tLastTransitionTime\tReason\tMessage"
-        yield "  ----\t------\t-----------------\t------------------\t------\t-------"
-    for found in conditions:
-        moments = [_moment(found.get(name)) for name in ("lastProbeTime", "lastTransitionTime")]
-        words = [found["type"], found["status"], *moments, found.get("reason", "")]
-        yield "  " + " \t".join([*words, found.get("message", "")])
 
 
 def _users(obj: Obj, pods: Iterable[Obj]) -> Iterator[str]:
@@ -85,7 +103,7 @@ def volume(obj: Obj) -> Iterator[str]:
     yield from _node_affinity((spec.get("nodeAffinity") or {}).get("required"))
     yield f"Message:\t{status.get('message', '')}"
     yield "Source:"
-    yield from (f"    {line}" for line in _source(spec))
+    yield from (f"    {line}" for line in source(spec))
 
 
 def _node_affinity(required: Obj | None) -> Iterator[str]:
@@ -109,17 +127,22 @@ def _term(title: str, expressions: list[Obj]) -> Iterator[str]:
     yield from (f"{indent}\t{text}" for text in texts[1:])
 
 
-def _source(spec: Obj) -> Iterator[str]:
+def attributes(csi: Obj) -> Iterator[str]:
+    """What a CSI volume's driver is told about it."""
+    pairs = [f"{key}={value}" for key, value in sorted((csi.get("volumeAttributes") or {}).items())]
+    short = [pair if len(pair) <= LONGEST else pair[:LONGEST] + "..." for pair in pairs]
+    yield _nested("VolumeAttributes:", short[0]) if short else "VolumeAttributes:\t<none>"
+    yield from (_nested("", pair) for pair in short[1:])
+
+
+def source(spec: Obj) -> Iterator[str]:
     if found := spec.get("csi"):
         yield "Type:\tCSI (a Container Storage Interface (CSI) volume source)"
         yield f"Driver:\t{found.get('driver', '')}"
         yield f"FSType:\t{found.get('fsType', '')}"
         yield f"VolumeHandle:\t{found.get('volumeHandle', '')}"
         yield f"ReadOnly:\t{_bool(found.get('readOnly'))}"
-        pairs = [f"{key}={value}" for key, value in sorted((found.get("volumeAttributes") or {}).items())]
-        short = [f"    {pair if len(pair) <= LONGEST else pair[:LONGEST] + '...'}" for pair in pairs]
-        yield f"VolumeAttributes:\t{short[0] if short else '<none>'}"
-        yield from (f"    \t{pair}" for pair in short[1:])
+        yield from attributes(found)
     elif found := spec.get("hostPath"):
         yield "Type:\tHostPath (bare host directory volume)"
         yield f"Path:\t{found.get('path', '')}"
@@ -181,7 +204,7 @@ def csi_node(obj: Obj) -> Iterator[str]:
     yield f"Name:\t{obj['metadata']['name']}"
     yield from labels(obj)
     yield from notes(obj)
-    yield f"CreationTimestamp:\t{_moment(obj['metadata'].get('creationTimestamp'))}"
+    yield f"CreationTimestamp:\t{ages.moment(obj['metadata'].get('creationTimestamp'))}"
     yield "Spec:"
     if drivers is not None:
         yield "  Drivers:"
@@ -228,10 +251,3 @@ def _list(found: list[str] | None) -> str:
 
 def _bool(value: Any) -> str:
     return str(bool(value)).lower()
-
-
-def _moment(stamp: str | None) -> str:
-    """A moment as kubectl writes it here, in the local time zone: `Sat, 21 Nov 2026 13:10:07 +0000`."""
-    if not stamp:
-        return format_datetime(_NEVER)
-    return format_datetime(datetime.fromisoformat(stamp.replace("Z", "+00:00")).astimezone())

@@ -21,7 +21,7 @@ def command(**attributes: Any) -> Callable[[Command], click.Command]:
 
     def decorate(function: Command) -> click.Command:
         @click.command(context_settings={"help_option_names": ["-h", "--help"]}, **attributes)
-        @click.option("-n", "--namespace", callback=_value, help="The namespace to look in.")
+        @click.option("-n", "--namespace", callback=value, help="The namespace to look in.")
         @functools.wraps(function)
         def run(namespace: str | None, **options: Any) -> Any:
             session: Session = click.get_current_context().obj
@@ -34,21 +34,21 @@ def command(**attributes: Any) -> Callable[[Command], click.Command]:
     return decorate
 
 
-def _value(_: click.Context, __: click.Parameter, value: Any) -> Any:
+def value(_: click.Context, __: click.Parameter, given: Any) -> Any:
     """`-o=wide` is how kubectl's users write `-o wide`."""
-    if isinstance(value, tuple):
-        return tuple(_value(_, __, v) for v in value)
-    return value.removeprefix("=") if isinstance(value, str) else value
+    if isinstance(given, tuple):
+        return tuple(value(_, __, each) for each in given)
+    return given.removeprefix("=") if isinstance(given, str) else given
 
 
 words = click.argument("words", nargs=-1)
 output = click.option(
-    "-o", "--output", default="", callback=_value, help="wide, yaml, json, name, jsonpath=..., custom-columns=..."
+    "-o", "--output", default="", callback=value, help="wide, yaml, json, name, jsonpath=..., custom-columns=..."
 )
-labels = click.option("-l", "--selector", "labels", default="", callback=_value, help="Label selector.")
-files = click.option("-f", "--filename", "files", multiple=True, callback=_value, help="File, folder, or - for stdin.")
-container = click.option("-c", "--container", default="", callback=_value, help="Which container.")
-timeout = click.option("--timeout", default="0s", callback=_value, help="Give up after this long (for example 30s).")
+labels = click.option("-l", "--selector", "labels", default="", callback=value, help="Label selector.")
+files = click.option("-f", "--filename", "files", multiple=True, callback=value, help="File, folder, or - for stdin.")
+container = click.option("-c", "--container", default="", callback=value, help="Which container.")
+timeout = click.option("--timeout", default="0s", callback=value, help="Give up after this long (for example 30s).")
 dry_run = click.option(
     "--dry-run",
     default="none",

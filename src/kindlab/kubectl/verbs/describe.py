@@ -1,11 +1,12 @@
 """`kubectl describe`: an object for people, and its events.
 
-The kinds of the network, those of storage and custom resources are described as kubectl does it, Pods in its words but
-shorter, other kinds as sections of their own fields; the last line says so. Left out: what kubectl computes for nodes
-and the like.
+Pods, the kinds of the network, those of storage and custom resources are described as kubectl does it, other kinds as
+sections of their own fields; the last line says so. Left out: what kubectl computes for nodes and the like.
 """
 
 from __future__ import annotations
+
+import click
 
 from kindlab.api import ApiError, Obj
 from kindlab.kubectl import ages, describing, describing_network, options, printers, targets
@@ -18,7 +19,8 @@ BRIEF = "(described by kindlab's stand-in for kubectl, which is shorter than kub
 @options.command()
 @options.words
 @options.labels
-def COMMAND(session: Session, words: tuple[str, ...], labels: str) -> None:
+@click.option("--show-events", default="", callback=options.value, help="true or false; else with a single object.")
+def COMMAND(session: Session, words: tuple[str, ...], labels: str, show_events: str) -> None:
     """Show an object in detail, with its events: describe TYPE [NAME...]"""
     wanted: list[Target] = []
     begun: list[Target] = []
@@ -33,19 +35,20 @@ def COMMAND(session: Session, words: tuple[str, ...], labels: str) -> None:
     if not wanted and not begun:
         session.err.write(f"No resources found in {session.namespace} namespace.\n")
         return
+    events = show_events.lower() == "true" if show_events else len(wanted) == 1 and not begun
     for n, target in enumerate(wanted):
         session.out.write("\n\n" if n else "")
-        session.out.write(_described(session, target))
+        session.out.write(_described(session, target, events=events))
     for target in begun:
-        session.say(_described(session, target))
+        session.say(_described(session, target, events=events))
     if any(t.served.kind in describing.BRIEF for t in (*wanted, *begun)):
         session.err.write(BRIEF + "\n")
 
 
-def _described(session: Session, target: Target) -> str:
+def _described(session: Session, target: Target, *, events: bool) -> str:
     obj = session.get(target.served, target.name)
     text = describing.describe(obj, _asked(session), lambda: session.list(session.served("v1/pod")))
-    return printers.tabbed(f"{text}\n{_events(session, obj)}".split("\n"))
+    return printers.tabbed(f"{text}\n{_events(session, obj) if events else ''}".split("\n"))
 
 
 def _matching(session: Session, target: Target) -> tuple[list[Target], list[Target]]:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
-from kindlab.kubectl import describing, describing_fields, describing_network, describing_policy, jsonpath, printers
+from kindlab.kubectl import (
+    describing,
+    describing_containers,
+    describing_fields,
+    describing_network,
+    describing_policy,
+    jsonpath,
+    printers,
+)
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "kubectl"
 
@@ -228,7 +236,7 @@ def test_selectors_in_words() -> None:
     ],
 )
 def test_probes(probe: dict[str, Any], text: str) -> None:
-    assert describing.probe(probe) == text
+    assert describing_containers.probe(probe) == text
 
 
 def test_columns_end_where_a_line_has_none() -> None:
