@@ -99,6 +99,8 @@ class Kubelet:
         """By pod uid: a pod may be made again under its name while the old one still ends."""
         self._by_key: dict[Key, PodWorker] = {}
         self._watched: dict[tuple[str, Key], set[PodWorker]] = defaultdict(set)
+        self._watching: dict[PodWorker, set[tuple[str, Key]]] = {}
+        """The same the other way round."""
         self._tasks: asyncio.TaskGroup | None = None
         self._news: asyncio.Queue[Obj] = asyncio.Queue()
 
@@ -169,12 +171,18 @@ class Kubelet:
             worker.touched(*at)
 
     def watch_objects(self, worker: PodWorker) -> None:
-        """Tell `worker` of changes to the objects it depends on."""
-        for at in worker.depends_on():
+        """Tell `worker` of changes to the objects it depends on now."""
+        wanted, watched = set(worker.depends_on()), self._watching.get(worker, set())
+        for at in wanted - watched:
             self._watched[at].add(worker)
+        for at in watched - wanted:
+            self._watched[at].discard(worker)
+            if not self._watched[at]:
+                del self._watched[at]
+        self._watching[worker] = wanted
 
     def forget_objects(self, worker: PodWorker) -> None:
-        for at in [at for at, workers in self._watched.items() if worker in workers]:
+        for at in self._watching.pop(worker, ()):
             self._watched[at].discard(worker)
             if not self._watched[at]:
                 del self._watched[at]

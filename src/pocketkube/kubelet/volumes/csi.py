@@ -39,8 +39,10 @@ class _Csi(Volume):
         return self._tree
 
     def depends_on(self) -> Iterable[tuple[str, Key]]:
-        yield "csinodes", ("", self.context.node_name)
-        yield "csidrivers", ("", self.driver_name)
+        """What it waits for; mounted, it waits for nothing."""
+        if self._tree is None:
+            yield "csinodes", ("", self.context.node_name)
+            yield "csidrivers", ("", self.driver_name)
 
     def _driver(self, step: str, where: str, reason: str = "FailedMount") -> Any:
         """The driver, when it serves this node. Raises MountError."""
@@ -79,8 +81,9 @@ class PERSISTENT(_Csi):
 
     def depends_on(self) -> Iterable[tuple[str, Key]]:
         yield from super().depends_on()
-        yield "nodes", ("", self.context.node_name)
-        yield "volumeattachments", ("", self._attachment)
+        if self._tree is None:
+            yield "nodes", ("", self.context.node_name)
+            yield "volumeattachments", ("", self._attachment)
 
     @property
     def _attachment(self) -> str:

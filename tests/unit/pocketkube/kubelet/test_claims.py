@@ -476,3 +476,18 @@ async def test_a_local_file_is_a_device(node: Any) -> None:
     (disk / "disk.img").write_bytes(b"blocks")
     await node.ready("p")
     assert files(node, "p").read_bytes("/dev/data") == b"blocks"
+
+
+async def test_a_mounted_volume_waits_for_nothing_any_more(node: Any, driver: Driver) -> None:
+    (driver.folder / "v1").mkdir()
+    bind(node, "c", csi("v1"))
+    node.create("p", {**MOUNT}, volumes=claimed("c"))
+    await node.until(lambda: objects.status(node.client.get("nodes", "", NODE)).get("volumesInUse"))
+    worker = node.kubelet.worker("default", "p")
+    await node.until(lambda: ("nodes", ("", NODE)) in set(worker.depends_on()))
+    attach(node, "v1", "pv-c")
+    await node.ready("p")
+    assert set(worker.depends_on()) == {
+        ("persistentvolumeclaims", ("default", "c")),
+        ("persistentvolumes", ("", "pv-c")),
+    }
