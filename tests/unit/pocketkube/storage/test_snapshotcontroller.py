@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.pocketkube.controllers.world import NAMESPACE
 from tests.unit.pocketkube.storage.snapshot_world import CLAIMS, CLASS, SnapshotWorld, running
 
 from pocketkube import objects
@@ -431,3 +432,24 @@ async def test_what_was_left_half_done_is_finished_after_a_restart(tmp_path: Pat
     async with running(world):
         await world.until(lambda: world.find(SNAPSHOTS, "snap") is None)
     assert world.list(CONTENTS) == []
+
+
+async def test_a_namespace_goes_with_its_snapshots(tmp_path: Path) -> None:
+    world = SnapshotWorld(tmp_path / "storage", speed=50)
+    protection = "persistentvolumeclaim-protection-controller"
+    async with running(world, controllers=("namespace-controller", protection)):
+        await world.install()
+        await world.bound_claim()
+        world.class_("keep", policy="Retain")
+        world.snapshot("dropped")
+        world.snapshot("kept", class_="keep")
+        world.snapshot("failed", of="ghost")
+        await world.ready("dropped")
+        await world.ready("kept")
+        await world.fails("failed")
+        kept = objects.name(world.content("kept"))
+        world.claim("pending", source="dropped")
+        world.delete("namespaces", NAMESPACE)
+        await world.until(lambda: world.find("namespaces", NAMESPACE) is None)
+        assert [objects.name(content) for content in world.list(CONTENTS)] == [kept]
+        assert len(list(world.driver.folder.glob("snapshots/*"))) == 1
