@@ -168,3 +168,21 @@ def test_a_descent_goes_anywhere_in_any_order_and_leaves_nothing_open(tmp_path: 
             descent.at((*chain[:150], "missing", *chain))
         assert len(os.listdir("/proc/self/fd")) - before <= 70
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_where_the_file_system_shares_blocks_nothing_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def clone(target: int, request: int, source: int) -> int:
+        asked.append((request, source))
+        os.write(target, b"shared")  # what FICLONE does: the target has the source's blocks
+        return 0
+
+    monkeypatch.setattr("fcntl.ioctl", clone)
+    monkeypatch.setattr(copying, "_some", lambda *_: pytest.fail("copied by hand"))
+    (tmp_path / "a").write_bytes(b"source")
+    (tmp_path / "a").chmod(0o640)
+    Copier().copy(tmp_path / "a", tmp_path / "b")
+    assert [request for request, _ in asked] == [0x40049409]
+    assert (tmp_path / "b").read_bytes() == b"shared"
+    assert (tmp_path / "b").stat().st_mode & 0o777 == 0o640
