@@ -276,3 +276,44 @@ async def test_a_node_that_is_not_ready_is_waited_for_six_minutes() -> None:
         world.delete("pods", "p", grace=0)
         await world.until(lambda: asked(world) == set())
         assert world.registry.clock.time() - before >= 360
+
+
+async def test_a_node_that_is_gone_is_waited_for_as_well() -> None:
+    world = made(speed=1000)
+    bound(world, "data", source=csi("data"))
+    async with controlling(world):
+        await attached(world)
+        before = world.registry.clock.time()
+        world.delete("nodes", "a")
+        world.delete("pods", "p", grace=0)
+        user(world, "q", "b")
+        await world.until(lambda: asked(world) == {("v-data", "b")})
+        assert world.registry.clock.time() - before >= 360
+
+
+async def test_an_attachment_somebody_deletes_is_asked_for_again(bare: World) -> None:
+    bound(bare, "data", source=csi("data"))
+    async with controlling(bare):
+        await attached(bare)
+        first = objects.uid(bare.get("volumeattachments", attachment_name("data", "a")))
+        bare.delete("volumeattachments", attachment_name("data", "a"))
+        await bare.until(lambda: asked(bare) == {("v-data", "a")})
+        assert objects.uid(bare.get("volumeattachments", attachment_name("data", "a"))) != first
+
+
+async def test_an_attacher_with_finalizers_is_waited_for(bare: World) -> None:
+    """As drivers with a controller do it: the attachment stays until the volume is really away."""
+    bound(bare, "data", source=csi("data"))
+    async with controlling(bare):
+        await attached(bare)
+        name = attachment_name("data", "a")
+        bare.patch("volumeattachments", name, lambda a: a["metadata"].update(finalizers=["external-attacher/csi"]))
+        user(bare, "q", "b")
+        await bare.until(lambda: bare.events("q", reason="FailedAttachVolume") != [])
+        bare.delete("pods", "p", grace=0)
+        await bare.until(lambda: objects.is_terminating(bare.get("volumeattachments", name)))
+        await bare.settle()
+        assert asked(bare) == {("v-data", "a")}
+        assert reported(bare, "a") == []
+        bare.patch("volumeattachments", name, lambda a: a["metadata"].update(finalizers=[]))
+        await bare.until(lambda: asked(bare) == {("v-data", "b")})
