@@ -46,3 +46,24 @@ async def test_a_node_that_comes_back_keeps_its_pods() -> None:
         while world.registry.clock.monotonic() < until:
             await world.settle()
         assert world.find("pods", "p") is not None
+
+
+async def test_terminating_pods_of_a_node_out_of_service_go_when_it_is_not_ready() -> None:
+    world = World()
+    world.node("n")
+    async with running(world):
+        await world.until(lambda: world.find("serviceaccounts", "default") is not None)
+        world.stubborn = True
+        world.pod("p", nodeName="n")
+        world.pod("stays", nodeName="n")
+        await world.until(lambda: all(objects.status(p).get("phase") == "Running" for p in world.list("pods")))
+        world.delete("pods", "p")
+        taint = {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}
+        world.patch("nodes", "n", lambda n: n["spec"].update(taints=[taint]))
+        await world.settle()
+        assert world.find("pods", "p") is not None
+        conditions = [{"type": "Ready", "status": "Unknown", "lastTransitionTime": world.registry.clock.now()}]
+        world.patch("nodes", "n", lambda n: n["status"].update(conditions=conditions), subresource="status")
+        await world.until(lambda: world.find("pods", "p") is None)
+        world.delete("pods", "stays")
+        await world.until(lambda: world.find("pods", "stays") is None)
