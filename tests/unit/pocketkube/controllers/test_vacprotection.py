@@ -104,7 +104,9 @@ async def test_a_class_stays_while_a_volume_has_it(world: World) -> None:
 )
 async def test_a_class_stays_while_a_claim_has_it_or_is_changed_to_it(world: World, status: Obj) -> None:
     vac(world)
+    volume(world)
     claim(world)
+    await world.until(lambda: world.get("persistentvolumeclaims", "data")["status"]["phase"] == "Bound")
 
     def name_it(copy: Obj) -> None:
         copy["status"].update(status)
