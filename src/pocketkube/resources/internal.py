@@ -24,7 +24,8 @@ _MOVED: Final = ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "
 
 
 @cache
-def _types() -> dict[str, list[tuple[str, str, Any]]]:
+def types() -> dict[str, list[tuple[str, str, Any]]]:
+    """The internal types, as the module's text says."""
     text = resources.files("pocketkube").joinpath("data/internal-types.json").read_text("utf-8")
     found: dict[str, list[tuple[str, str, Any]]] = json.loads(text)
     return found
@@ -52,7 +53,7 @@ def _worth(kind: Any, value: Any) -> Any:
     if isinstance(kind, str):
         if kind in _ZERO or kind.startswith("raw:"):
             return _value(kind, value)
-        return [_worth(field, (value or {}).get(name)) for _, name, field in _types()[kind]]
+        return [_worth(field, (value or {}).get(name)) for _, name, field in types()[kind]]
     if value is None or (not value and "p" not in kind):
         return None
     if "p" in kind:
@@ -83,7 +84,7 @@ def _with_moved(spec: Obj) -> Obj:
 
 
 def _struct(type_: str, value: Obj) -> Obj:
-    return {go: _value(kind, value.get(name)) for go, name, kind in _types()[type_]}
+    return {go: _value(kind, value.get(name)) for go, name, kind in types()[type_]}
 
 
 def _value(kind: Any, value: Any) -> Any:
