@@ -8,7 +8,7 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pocketkube.kubelet.filesystem.tree import Content, Stat, failure
+from pocketkube.kubelet.filesystem.tree import Content, Stat, failure, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +62,10 @@ class File:
         await self._turn(self._writable)
         if self._append:
             self._position = self._content.size()
-        written = self._content.write_at(self._position, bytes(data))
+        written = write_all(self._content, self._position, bytes(data))
         self._position += written
+        if written < len(data):
+            raise failure(errno.ENOSPC)
         return written
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

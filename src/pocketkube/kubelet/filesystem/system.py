@@ -17,7 +17,7 @@ from typing import Any
 
 from pocketkube.kubelet.filesystem.file import File, StreamFile
 from pocketkube.kubelet.filesystem.names import Names
-from pocketkube.kubelet.filesystem.tree import DEVICE, DIRECTORY, FILE, SYMLINK, Tree, failure
+from pocketkube.kubelet.filesystem.tree import DEVICE, DIRECTORY, FILE, SYMLINK, Content, Tree, failure, write_all
 from pocketkube.kubelet.filesystem.view import about
 from pocketkube.kubelet.filesystem.walk import READ, WRITE, Entry, Mount
 
@@ -132,11 +132,15 @@ class FileSystem(Names):
     def write_bytes(self, path: str, data: bytes) -> None:
         """Make or replace the content of a file."""
         with self._content(path, "w") as content:
-            content.write_at(0, data)
+            self._put(content, 0, data)
 
     def append_bytes(self, path: str, data: bytes) -> None:
         with self._content(path, "a") as content:
-            content.write_at(content.size(), data)
+            self._put(content, content.size(), data)
+
+    def _put(self, content: Content, offset: int, data: bytes) -> None:
+        if write_all(content, offset, data) < len(data):
+            raise failure(errno.ENOSPC)
 
     def truncate(self, path: str, size: int) -> None:
         """Cut or extend with zeros. The file must exist."""

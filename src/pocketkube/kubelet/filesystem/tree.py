@@ -83,6 +83,22 @@ class Content(Protocol):
     def close(self) -> None: ...
 
 
+def write_all(content: Content, offset: int, data: bytes) -> int:
+    """Write on where a disk took a part only. Returns how much there was room for."""
+    done = content.write_at(offset, data)
+    while 0 < done < len(data):
+        try:
+            more = content.write_at(offset + done, data[done:])
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            break
+        if not more:
+            break
+        done += more
+    return done
+
+
 class Tree:
     """A file system. What it does not override it refuses, as a read-only or special one does."""
 

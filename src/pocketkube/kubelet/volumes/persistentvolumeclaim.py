@@ -166,6 +166,8 @@ class VOLUME(Volume):
                 mounts = ", ".join(sorted(persistent()))
                 text = f"pocketkube has no {kind or 'such'} storage; PersistentVolumes it can mount are {mounts}"
                 raise MountError(text, step)
+            if self._inner is not None:
+                self._inner.tear_down()
             read_only = bool(self.source.get("readOnly"))
             context = replace(self.context, persistent=volume, read_only=read_only)
             self._inner = plugin(context, self.name, spec[kind])

@@ -13,6 +13,7 @@ from pocketkube.claims import attached_name, attachment_name
 from pocketkube.clock import Clock
 from pocketkube.errors import NotFound
 from pocketkube.objects import Obj
+from pocketkube.resources.base import DeleteOptions
 from pocketkube.store import Store
 
 DRIVER = "hostpath.csi.k8s.io"
@@ -228,6 +229,12 @@ async def test_a_block_volume_is_a_device(node: Any, driver: Driver) -> None:
     assert (driver.folder / "b").stat().st_size == 1024
     with pytest.raises(OSError, match="No space left"):
         fs.append_bytes("/dev/data", b"more")
+    with fs.open("/dev/data", "w") as device:
+        device.seek(1000)
+        with pytest.raises(OSError, match="No space left"):
+            await device.write(bytes([7]) * 100)
+        assert device.tell() == 1024
+    assert (driver.folder / "b").read_bytes()[996:] == bytes(4) + bytes([7]) * 24
     mapped = [message for _, reason, message in node.events("p") if reason == "SuccessfulMountVolume"]
     assert mapped[0] == (
         'MapVolume.MapPodDevice succeeded for volume "pv-c" globalMapPath '
@@ -251,6 +258,24 @@ async def test_an_inline_volume_goes_with_its_pod(node: Any, driver: Driver) -> 
         'MountVolume.SetUp failed for volume "data" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: '
         "driver name nope.example.com not found in the list of registered CSI drivers"
     )
+
+
+async def test_an_inline_volume_of_a_pod_that_went_unseen(tmp_path: Path) -> None:
+    store, driver = Store(None), Driver(tmp_path / "csi")
+    for alive in (True, False):
+        node = Node(tmp_path / "node", store, Clock(speed=10))
+        node.kubelet.services = {**node.kubelet.services, "csi": {DRIVER: driver}}
+        await node.start()
+        if alive:
+            serve(node, DRIVER)
+            spec = {"volumeLifecycleModes": ["Ephemeral"]}
+            node.client.create("csidrivers", {"metadata": {"name": DRIVER}, "spec": spec})
+            node.create("p", {**MOUNT}, volumes=[{"name": "data", "csi": {"driver": DRIVER}}])
+            await node.ready("p")
+        await node.stop()
+        assert len(list(driver.folder.iterdir())) == alive
+        if alive:
+            node.client.delete("pods", ("default", "p"), DeleteOptions(grace_period_seconds=0))
 
 
 async def test_an_ephemeral_volume_is_the_pods_own_claim(node: Any) -> None:
