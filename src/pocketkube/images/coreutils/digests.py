@@ -7,8 +7,16 @@ import binascii
 import hashlib
 import re
 
-from pocketkube.images.coreutils.options import fail, name_of, parse, reason, whole
+from pocketkube.images.coreutils.options import chunks, fail, name_of, parse, reason, whole
 from pocketkube.kubelet.process import Command, Process
+
+
+async def _digest(process: Process, algorithm: str, path: str) -> str:
+    """Of a file, or of standard input for `-`. Raises OSError."""
+    found = hashlib.new(algorithm)
+    async for data in chunks(process, path):
+        found.update(data)
+    return found.hexdigest()
 
 
 async def checksum(process: Process) -> int:
@@ -17,13 +25,16 @@ async def checksum(process: Process) -> int:
     status = 0
     for path in options.rest or ["-"]:
         try:
-            data = await whole(process, path)
+            if "c" in options:
+                data = await whole(process, path)
+            else:
+                digest = await _digest(process, algorithm, path)
         except OSError as error:
             await process.error(f"{name_of(process)}: can't open '{path}': {reason(error)}")
             status = 1
             continue
         if "c" not in options:
-            await process.print(f"{hashlib.new(algorithm, data).hexdigest()}  {path}")
+            await process.print(f"{digest}  {path}")
             continue
         failed = total = 0
         for line in data.decode().splitlines():
@@ -32,9 +43,7 @@ async def checksum(process: Process) -> int:
                 continue
             total += 1
             try:
-                same = (
-                    hashlib.new(algorithm, await whole(process, found.group(2))).hexdigest() == found.group(1).lower()
-                )
+                same = await _digest(process, algorithm, found.group(2)) == found.group(1).lower()
             except OSError as error:
                 await process.error(f"{name_of(process)}: can't open '{found.group(2)}': {reason(error)}")
                 same = False

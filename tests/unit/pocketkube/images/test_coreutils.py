@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 
 import pytest
+
+from pocketkube.kubelet import cpu
 
 
 @pytest.mark.parametrize(
@@ -176,6 +179,16 @@ async def test_a_long_listing(pod):
 async def test_sed_in_place_keeps_a_copy(pod):
     result = await pod().sh("echo a > /f; sed -i.bak s/a/b/ /f; cat /f /f.bak")
     assert result.out == "b\na\n"
+
+
+async def test_a_checksum_needs_no_memory_for_the_file(pod, monkeypatch):
+    monkeypatch.setattr(cpu, "POD_MEMORY", 1 << 20)
+    ran = await pod().sh(
+        "head -c 3000000 /dev/zero > big; sha256sum big > sums; sha256sum -c sums; cat sums; echo x >> big; sha256sum -c sums"
+    )
+    digest = hashlib.sha256(bytes(3_000_000)).hexdigest()
+    assert ran.out == f"big: OK\n{digest}  big\nbig: FAILED\n"
+    assert ran.err == "sha256sum: WARNING: 1 of 1 computed checksums did NOT match\n"
 
 
 async def test_tail_follows(pod):
