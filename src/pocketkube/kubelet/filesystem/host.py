@@ -237,7 +237,7 @@ class HostTree(Tree):
         if bits.S_ISLNK(found.st_mode):
             self._memory[found.st_ino] = wants
             return
-        with self._opened(node) as fd:
+        with self.at(node[:-1]) as folder, _opened(folder, node[-1] if node else ".") as fd:
             if mode is not None:
                 # the host's user keeps access whatever the container chose: its root would too
                 os.fchmod(fd, (mode & 0o777) | (0o700 if bits.S_ISDIR(found.st_mode) else 0o600))
@@ -249,24 +249,16 @@ class HostTree(Tree):
 
     # -- owners
 
-    @contextmanager
-    def _opened(self, node: Node) -> Iterator[int]:
-        """A file or directory, for reading what belongs to it: no link is followed."""
-        with self.at(node[:-1]) as folder:
-            fd = os.open(node[-1] if node else ".", _FILE, dir_fd=folder)
-        try:
-            yield fd
-        finally:
-            os.close(fd)
-
     def _owned(self, node: Node) -> tuple[os.stat_result, Owner]:
         """A node and whom it belongs to."""
-        found = self._lstat(node)
         owner = None
-        if bits.S_ISREG(found.st_mode) or bits.S_ISDIR(found.st_mode):
-            with suppress(PermissionError), self._opened(node) as fd:
-                found = os.fstat(fd)  # what is asked for its attributes is what is told about
-                owner = _read(fd)
+        with self.at(node[:-1]) as folder:
+            name = node[-1] if node else "."
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if bits.S_ISREG(found.st_mode) or bits.S_ISDIR(found.st_mode):
+                with suppress(PermissionError), _opened(folder, name) as fd:
+                    found = os.fstat(fd)  # what is asked for its attributes is what is told about
+                    owner = _read(fd)
         owner = self._memory.get(found.st_ino, owner)
         return found, owner or (found.st_mode & 0o7777, 0, 0)
 
@@ -281,6 +273,16 @@ class HostTree(Tree):
     def _forget(self, found: os.stat_result) -> None:
         if bits.S_ISDIR(found.st_mode) or found.st_nlink <= 1:
             self._memory.pop(found.st_ino, None)
+
+
+@contextmanager
+def _opened(folder: int, name: str) -> Iterator[int]:
+    """A file or directory, for what belongs to it: no link is followed."""
+    fd = os.open(name, _FILE, dir_fd=folder)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _read(fd: int) -> Owner | None:
