@@ -2,12 +2,13 @@
 
 Models sig-storage-lib-external-provisioner: which claims and volumes are its own, the events, waiting longer after each
 failure, the finalizer on volumes that are to be deleted. Of our own: a claim that waits after a failure is looked at
-again as soon as what it waits for is there (`retried_when`), not only when its time is up; one claim at a time.
-Left out: leader election, metrics, in-tree volumes that are migrated, provisioning that goes on in the background.
+again as soon as what it waits for is there (`retried_when`), not only when its time is up; empty volumes are made one
+after the other, those with content beside them. Left out: leader election, metrics, in-tree volumes that are migrated, provisioning that goes on in the background.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import ClassVar, Final
@@ -55,6 +56,11 @@ class Provisioner(Program):
         super().__init__(client, backend)
         self._failed: set[Key] = set()
         """Claims that wait for another try."""
+        self._aside: asyncio.TaskGroup
+        self._busy: set[Key] = set()
+        """Claims that are worked on in a task of their own."""
+        self._again: set[Key] = set()
+        """Those of them that have changed meanwhile."""
         self._infeasible: dict[str, tuple[float, str]] = {}
         """uid of a claim -> (when it may be tried again, uid of the class it was refused with)."""
 
@@ -95,6 +101,31 @@ class Provisioner(Program):
             _provisioner_of(claim) == self.provisioner and not objects.spec(claim).get("volumeName")
         ):
             yield objects.key(claim)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as self._aside:
+            await super().run()
+
+    async def _process(self, at: Key) -> None:
+        """A claim that is made of another or of a snapshot may take a while: it is worked on beside the others."""
+        if at in self._busy:
+            self._again.add(at)
+            return
+        claim = self.client.find("persistentvolumeclaims", *at) if at[0] else None
+        if claim is None or not {"dataSource", "dataSourceRef"} & objects.spec(claim).keys():
+            await super()._process(at)
+            return
+        self._busy.add(at)
+        self._aside.create_task(self._process_aside(at), name=f"{self.name} {'/'.join(at)}")
+
+    async def _process_aside(self, at: Key) -> None:
+        try:
+            await super()._process(at)
+        finally:
+            self._busy.discard(at)
+            if at in self._again:
+                self._again.discard(at)
+                self.enqueue(at)
 
     async def reconcile(self, at: Key) -> float | None:
         return await (self._claim(at) if at[0] else self._volume(at))

@@ -358,6 +358,32 @@ async def test_a_source_that_is_deleted_is_kept_until_its_clones_are_there(
     assert (world.data("clone") / "f").read_text() == "source"
 
 
+async def test_a_clone_that_takes_its_time_holds_nobody_up_and_is_made_once(
+    world: StorageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.claim()
+    await world.bound()
+    create, go, made = world.driver.create_volume, asyncio.Event(), []
+
+    async def slow(name: str, capacity: int, **options: Any) -> Volume:
+        if options["volume"]:
+            made.append(name)
+            await go.wait()
+        return await create(name, capacity, **options)
+
+    monkeypatch.setattr(world.driver, "create_volume", slow)
+    world.claim("clone", dataSource={"kind": "PersistentVolumeClaim", "name": "data"})
+    await world.until(lambda: CLONED in world.get(CLAIMS, "data")["metadata"]["finalizers"])
+    world.patch(CLAIMS, "clone", lambda c: objects.meta(c).update(labels={"touched": "meanwhile"}))
+    world.claim("other")
+    await world.bound("other")
+    assert phase(world, "clone") == "Pending"
+    go.set()
+    await world.bound("clone")
+    assert len(made) == 1
+    assert world.reasons("clone")["Provisioning"] == 1
+
+
 async def test_a_clone_of_what_is_not_bound_yet_is_made_when_it_is(world: StorageWorld) -> None:
     source = {"kind": "PersistentVolumeClaim", "name": "data"}
     world.claim("clone", dataSource=source)
