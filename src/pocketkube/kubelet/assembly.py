@@ -55,6 +55,7 @@ def configure(
     hostname: str,
     environment: Callable[[Obj], dict[str, str]],
     services: Mapping[str, Any],
+    volumes: Mapping[str, Volume],
 ) -> Config:
     """Raises ConfigError."""
     declared = environment(container)
@@ -63,6 +64,7 @@ def configure(
     groups = [*(pod_security.get("supplementalGroups") or ())]
     if pod_security.get("fsGroup") is not None:
         groups.append(pod_security["fsGroup"])
+    groups += sorted({volume.group for volume in volumes.values() if volume.group is not None})
     lent = image.system if objects.namespace(pod) == image.home else ()
     argv = arguments(container, image, declared)
     if not argv:

@@ -99,6 +99,7 @@ class Starter:
                 hostname=self._sandbox.hostname,
                 environment=self._environment(pod).of,
                 services=self._kubelet.services,
+                volumes=self._volumes.mounted,
             )
             files = assembly.files(
                 pod,

@@ -113,6 +113,8 @@ class Volume:
 
     read_only: bool = False
     """Whether containers can never write to it."""
+    group: int | None = None
+    """A group its pod's processes are in because of it."""
     mount_options: str = ""
     """Beyond the usual ones, as `mount` shows them."""
 

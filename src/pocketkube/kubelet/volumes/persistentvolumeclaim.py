@@ -18,6 +18,7 @@ from pocketkube.kubelet.volumes.expansion import expand
 from pocketkube.objects import Key, Obj
 
 _PROTECTION = "kubernetes.io/pvc-protection"
+_GROUP = "pv.beta.kubernetes.io/gid"
 _OPTIONS = "volume.beta.kubernetes.io/mount-options"
 _NOT_SOURCES = {
     "accessModes",
@@ -83,6 +84,8 @@ class VOLUME(Volume):
         inner = self._plugin(volume)
         inner.context.pod, inner.context.persistent = self.context.pod, volume
         inner.set_up()
+        group = objects.annotations(volume).get(_GROUP, "")
+        self.group = int(group) if group.isdecimal() and int(group) else None
         self._expand(claim, volume)
         self.context.in_use.mount(self._volume, objects.uid(self.context.pod))
 

@@ -18,6 +18,7 @@ from pocketkube.store import Store
 
 DRIVER = "hostpath.csi.k8s.io"
 MOUNT = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+GROUP = {"pv.beta.kubernetes.io/gid": "1234"}
 DEVICE = {"volumeDevices": [{"name": "data", "devicePath": "/dev/data"}]}
 
 
@@ -515,3 +516,11 @@ async def test_a_mounted_volume_waits_for_nothing_any_more(node: Any, driver: Dr
     kinds = {resource for resource, _ in worker.depends_on()}
     assert {"persistentvolumeclaims", "persistentvolumes"} <= kinds
     assert not kinds & {"nodes", "csinodes", "csidrivers", "volumeattachments"}
+
+
+async def test_a_volumes_own_group(node: Any) -> None:
+    bind(node, "c", {"hostPath": {"path": "/srv"}})
+    node.client.patch("persistentvolumes", ("", "pv-c"), lambda copy: copy["metadata"].update(annotations=GROUP))
+    node.create("p", {**MOUNT}, volumes=claimed("c"), securityContext={"supplementalGroups": [3000]})
+    await node.ready("p")
+    assert node.kubelet.worker("default", "p").slots["c"].current.config.groups == (3000, 1234)

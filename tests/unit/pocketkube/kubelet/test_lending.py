@@ -25,5 +25,7 @@ SERVICES = {"dns": object(), "ingress": object(), "tokens": object()}
 def test_services_are_lent_to_their_image_in_its_namespace_only(image: str, namespace: str, lent: set[str]) -> None:
     container = {"name": "main", "image": image, "command": ["/bin/true"]}
     pod = {"metadata": {"name": "x", "namespace": namespace, "uid": "u"}, "spec": {"containers": [container]}}
-    config = configure(pod, container, catalogue()[image], hostname="x", environment=lambda _: {}, services=SERVICES)
+    config = configure(
+        pod, container, catalogue()[image], hostname="x", environment=lambda _: {}, services=SERVICES, volumes={}
+    )
     assert set(config.services) == lent
