@@ -3,7 +3,8 @@
 Models sig-storage-lib-external-provisioner: which claims and volumes are its own, the events, waiting longer after each
 failure, the finalizer on volumes that are to be deleted. Of our own: a claim that waits after a failure is looked at
 again as soon as what it waits for is there (`retried_when`), not only when its time is up; empty volumes are made one
-after the other, those with content beside them. Left out: leader election, metrics, in-tree volumes that are migrated, provisioning that goes on in the background.
+after the other, those with content beside them. Left out: leader election, metrics, in-tree volumes that are migrated,
+provisioning that goes on in the background.
 """
 
 from __future__ import annotations
