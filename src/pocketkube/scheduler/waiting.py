@@ -82,10 +82,11 @@ class WaitingPods:
 
 
 def _more_volumes(event: Event) -> bool:
+    """Whether a limit was raised or is gone; upstream finds out about the latter after five minutes."""
     if event.type == DELETED:
-        return False
-    before = limits_of(event.old)
-    return event.old is None or any(most > before.get(name, 0) for name, most in limits_of(event.object).items())
+        return True
+    now = limits_of(event.object)
+    return event.old is None or any(name not in now or now[name] > most for name, most in limits_of(event.old).items())
 
 
 def _more_space(event: Event) -> bool:
