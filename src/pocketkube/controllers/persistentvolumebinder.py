@@ -58,11 +58,8 @@ class PersistentVolumeBinder(Controller):
 
     def _of_claim(self, event: Event) -> Iterable[Key]:
         self._claims.note(event)
-        at = objects.key(event.object)
-        yield at
-        yield from self._volumes.promised(at)
-        if named := objects.spec(event.object).get("volumeName"):
-            yield "", named
+        yield objects.key(event.object)
+        yield from self._volumes.promised(objects.key(event.object))
 
     def _of_class(self, event: Event) -> Iterable[Key]:
         yield from self._claims.waiting(objects.name(event.object))
@@ -198,8 +195,7 @@ class PersistentVolumeBinder(Controller):
         if not named:
             if claims.volume_mode(claim) != claims.volume_mode(volume):
                 self._tell_of_modes(volume, claim)
-            else:
-                self.enqueue(ref)
+            # else the claim binds itself: it is queued with every event of a volume promised to it
         elif named == objects.name(volume):
             binding.set_volume_phase(self.client, volume, "Bound")
         elif self._was_made_for(volume):
