@@ -6,8 +6,9 @@ placeholders the columns move, so runs of blanks inside a line may differ in len
 
 Lines whose order depends on generated names or addresses are taken as a set, and so are those of `logs
 --all-containers` and of nslookup, and the lines of event tables, where `(x3 over 5s)` is dropped and one line may stand
-for several. The progress lines of `rollout status` are dropped, and the far end's tar missing a file in `cp`: kubectl
-prints that only when it comes before the end of the archive.
+for several. Of `kubectl explain` the descriptions' words are not compared (those of add-ons' kinds are our own), only
+that there is one. The progress lines of `rollout status` are dropped, and the far end's tar missing a file in `cp`:
+kubectl prints that only when it comes before the end of the archive.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def compare_text(golden: str, actual: str, world: World, path: str, args: list[s
         return [world]
     if "status" in args and "rollout" in args:
         golden, actual = _PROGRESS.sub("", golden), _PROGRESS.sub("", actual)
+    if "explain" in args:
+        golden, actual = _without_prose(golden), _without_prose(actual)
     golden, actual = _without_length(golden, actual)
     if args[:1] == ["cp"]:
         golden, actual = _TAR.sub("", golden), _TAR.sub("", actual)
@@ -62,6 +65,17 @@ def compare_text(golden: str, actual: str, world: World, path: str, args: list[s
         ours, theirs = (text.rstrip("\n").split("\n\n\n") for text in (golden, actual))
         return _as_set(ours, theirs, world, path, lambda a, b, w, p: _text_block(a, b, w, p, args))
     return _text_block(golden, actual, world, path, args)
+
+
+def _without_prose(text: str) -> str:
+    """An explanation with `<prose>` for each description: the words may be others, but there must be some."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if not line.startswith("    ") or line.strip() == "<empty>":
+            lines.append(line)
+        elif line.strip() and lines[-1:] != ["    <prose>"]:
+            lines.append("    <prose>")
+    return "\n".join(lines)
 
 
 def _exact(golden: str, actual: str, world: World, path: str) -> Worlds:

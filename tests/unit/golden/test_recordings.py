@@ -154,5 +154,6 @@ def is_compared_line(line, args):
         and not placeholders(line)
         and words == line
         and not ("rollout" in args and "status" in args)
+        and not ("explain" in args and line.startswith("    "))  # a description: only that there is one
         and line[-1] not in "|-'\"}]{[,:"
     )

@@ -434,3 +434,18 @@ def test_commands_run_beside_kubectl(replay, kubectl):
     wrong = [{**beside[0], "stdout": "goodbye\n"}]
     (failure,) = replay({**serving, "background": wrong}, kubectl=kubectl()).failures
     assert failure.diffs[0].path == "$ echo hello: stdout line 1"
+
+
+def test_what_nobody_lets_go_loses_its_finalizers_at_the_end(fake, replay, monkeypatch):
+    monkeypatch.setitem(inputs.ORPHANED, "svc", ("/apis/x/v1/things", ".spec.driver", "gone"))
+    things = [{"metadata": {"name": name}, "spec": {"driver": name}} for name in ("here", "gone")]
+    fake.script["GET", "/apis/x/v1/things"] = 200, {"items": things}
+    fake.script["GET", "/apis/x/v1/things/gone"] = [
+        (200, {"metadata": {}}),
+        (200, {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+    ]
+    replay([])
+    patched = [request for request in fake.requests if request.method == "PATCH"]
+    assert [(request.path, request.body) for request in patched] == [
+        ("/apis/x/v1/things/gone", '{"metadata": {"finalizers": null}}')
+    ]

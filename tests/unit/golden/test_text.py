@@ -113,3 +113,13 @@ def test_nslookup_prints_addresses_in_any_order():
     swapped = "Server:\t10.96.0.10\n\nName:\tweb\nAddress: 10.0.0.2\nName:\tweb\nAddress: 10.0.0.1\n"
     assert not diffs(golden, swapped, "exec", "nslookup", world=world)
     assert diffs(golden, swapped.replace("10.0.0.2", "10.0.0.3"), "exec", "nslookup", world=world)
+
+
+def test_explanations_may_use_other_words_but_must_have_some():
+    golden = (
+        "KIND:  A\n\nDESCRIPTION:\n    What it is,\n    in two lines.\n\nFIELDS:\n  size\t<string>\n    How large.\n\n"
+    )
+    assert not diffs(golden, golden.replace("What it is,\n    in two lines.", "Another word."), "explain", "a")
+    assert diffs(golden, golden.replace("What it is,\n    in two lines.", "<empty>"), "explain", "a")
+    assert diffs(golden, golden.replace("    How large.\n", ""), "explain", "a")
+    assert diffs(golden, golden.replace("<string>", "<integer>"), "explain", "a")
