@@ -85,6 +85,12 @@ def _drivers(*found: dict[str, Any]) -> Call:
     return Call("PATCH", "/apis/storage.k8s.io/v1/csinodes/node-1", "application/merge-patch+json", body)
 
 
+# what a scenario makes for a program that runs nowhere, which would let it go: lists and what tells them from others'
+_ANOTHER_DRIVER = (".spec.driver", "example.com/other")
+ORPHANED = {
+    "csi-07-snapshot-invalid": ("/apis/snapshot.storage.k8s.io/v1/volumesnapshotcontents", *_ANOTHER_DRIVER),
+}
+
 # notes that name an act the API can do; after any other note the steps up to the next note are skipped
 ACTS: dict[str, Call] = {
     # drivers have no Pods on pocket: a kubelet uses those of its CSINode

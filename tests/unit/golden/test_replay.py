@@ -4,7 +4,7 @@ import stat
 
 import pytest
 from tests.golden.alternatives import ALTERNATIVES, Alternative, Change
-from tests.golden.inputs import KEPT
+from tests.golden.inputs import KEPT, ORPHANED
 from tests.golden.kubectl import Kubectl
 from tests.golden.replay import Options, Replay
 from tests.golden.scenario import Scenario
@@ -437,14 +437,14 @@ def test_commands_run_beside_kubectl(replay, kubectl):
 
 
 def test_what_nobody_lets_go_loses_its_finalizers_at_the_end(fake, replay, monkeypatch):
-    monkeypatch.setitem(inputs.ORPHANED, "svc", ("/apis/x/v1/things", ".spec.driver", "gone"))
+    monkeypatch.setitem(ORPHANED, "x-01", ("/apis/x/v1/things", ".spec.driver", "gone"))
     things = [{"metadata": {"name": name}, "spec": {"driver": name}} for name in ("here", "gone")]
     fake.script["GET", "/apis/x/v1/things"] = 200, {"items": things}
     fake.script["GET", "/apis/x/v1/things/gone"] = [
         (200, {"metadata": {}}),
         (200, {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
     ]
-    replay([])
+    replay()
     patched = [request for request in fake.requests if request.method == "PATCH"]
     assert [(request.path, request.body) for request in patched] == [
         ("/apis/x/v1/things/gone", '{"metadata": {"finalizers": null}}')
