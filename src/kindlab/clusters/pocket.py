@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -261,7 +260,9 @@ class Pocket:
             step(f"stopping the pocket cluster {self.name}")
             self._stop()
         step("removing its state")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        from pocketkube.kubelet.filesystem.folders import remove_folder
+
+        remove_folder(self.folder)  # a Pod may have made folders deeper than shutil.rmtree can go
         return True
 
     def _stop(self) -> None:
