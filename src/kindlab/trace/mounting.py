@@ -138,10 +138,21 @@ def _tell(pod: Obj, at: str, lines: list[str], path: Trace) -> None:
     where = f"{at} in Pod {pod['metadata']['name']}"
     if free == "0" and total != "0":
         path.fail(
-            "Bytes", f"{where} is full: {used} of {total} KiB used", "delete what is not needed, or expand the claim"
+            "Bytes",
+            f"{where} is full: {_amount(used)} of {_amount(total)} used",
+            "delete what is not needed, or expand the claim",
         )
         return
-    path.ok("Bytes", f"{where}: {count} {'entry' if count == '1' else 'entries'}, {access}, {free} KiB free")
+    path.ok("Bytes", f"{where}: {count} {'entry' if count == '1' else 'entries'}, {access}, {_amount(free)} free")
+
+
+def _amount(kib: str) -> str:
+    """A number of KiB for people: `74.0 GiB`."""
+    amount, units = float(kib), ["KiB", "MiB", "GiB", "TiB"]
+    while amount >= 1024 and len(units) > 1:
+        amount /= 1024
+        units.pop(0)
+    return f"{amount:.0f} {units[0]}" if units[0] == "KiB" else f"{amount:.1f} {units[0]}"
 
 
 def _mounts(pod: Obj, claim: str) -> list[tuple[str, str]]:
