@@ -340,6 +340,30 @@ async def test_a_claim_whose_volume_belongs_to_another_is_lost(world: World) -> 
     assert bound_to(world, "owner") == "v"
 
 
+async def test_a_bound_claim_that_names_no_volume_is_lost(world: World) -> None:
+    storage_class(world)
+    body: Obj = {
+        "metadata": {"name": "data", "annotations": {claims.BIND_COMPLETED: "yes"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    world.create("persistentvolumeclaims", body)
+    await world.until(lambda: phase(world, "data") == "Lost")
+    assert world.events("data", reason="ClaimLost") == [
+        "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!"
+    ]
+
+
+async def test_a_plugin_of_old_makes_no_copies(world: World) -> None:
+    storage_class(world, provisioner="kubernetes.io/host-path")
+    source = {"kind": "PersistentVolumeClaim", "name": "other"}
+    claim(world, storageClassName="fast", dataSource=source)
+    await world.until(lambda: world.events("data") != [])
+    assert world.events("data", reason="ProvisioningFailed") == [
+        'plugin "kubernetes.io/host-path" is not a CSI plugin. Only CSI plugin can provision a claim with a datasource'
+    ]
+    assert claims.STORAGE_PROVISIONER not in objects.annotations(world.get("persistentvolumeclaims", "data"))
+
+
 async def test_a_volume_made_for_a_claim_of_another_mode(world: World) -> None:
     wanted = claim(world, storageClassName="fast", volumeMode="Block")
     volume(world, **made_for(wanted, "wrong"))
