@@ -291,3 +291,50 @@ def test_a_volume_held_by_another_node(live: LiveLab, clusterwide: Callable[[Obj
     assert hop == "Attach"
     assert "Multi-Attach error" in evidence
     assert f"it is attached to {first}" in evidence
+
+
+# -- snapshots
+
+
+def test_a_snapshot_that_is_ready(live: LiveLab) -> None:
+    put(live, claim(storageClassName=CSI))
+    bound(live, "data")
+    put(live, snapshot())
+    assert live.eventually("VolumeSnapshot", lambda f: any((s.get("status") or {}).get("readyToUse") for s in f))
+    path = why(live, "vs/then")
+    assert path.broken is None, path.broken
+    assert names(path) == ["VolumeSnapshot", "Claim", "VolumeSnapshotClass", "Content", "Ready"]
+    assert path.hops[-1].evidence.endswith("a claim restored from it asks for at least 1Mi")
+
+
+def test_a_snapshot_without_a_class_where_none_is_default(live: LiveLab) -> None:
+    put(live, claim(storageClassName=CSI))
+    bound(live, "data")
+    without = snapshot()
+    del without["spec"]["volumeSnapshotClassName"]
+    put(live, without)
+    hop, evidence = broken(why(live, "vs/then"))
+    assert hop == "VolumeSnapshotClass"
+    assert "none is marked as default; classes: csi-hostpath-snapclass" in evidence
+
+
+def test_a_snapshot_of_a_claim_without_a_csi_driver(live: LiveLab) -> None:
+    put(live, claim(), pod())
+    running(live)
+    put(live, snapshot())
+    hop, evidence = broken(why(live, "vs/then"))
+    assert hop == "Claim"
+    assert "claim data (class standard) is no volume of a CSI driver" in evidence
+
+
+def test_a_snapshot_of_an_unbound_claim(live: LiveLab) -> None:
+    put(live, claim(), snapshot())
+    hop, evidence = broken(why(live, "vs/then"))
+    assert (hop, evidence) == ("Claim", "claim data is Pending: there is nothing to take a snapshot of")
+
+
+def test_no_snapshot_names_the_near_one(live: LiveLab) -> None:
+    put(live, claim(storageClassName=CSI), snapshot())
+    hop, evidence = broken(why(live, "vs/than"))
+    assert hop == "VolumeSnapshot"
+    assert evidence.endswith("did you mean then?")

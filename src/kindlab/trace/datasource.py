@@ -50,7 +50,11 @@ def _clone(api: Api, claim: Obj, source: Obj, storage_class: Obj | None, path: T
         return False
     status = (origin.get("status") or {}).get("phase", "Pending")
     if status != "Bound":
-        path.fail("Source", f"claim {name} is {status}: only a Bound one can be cloned", f"kindlab why pvc/{name}")
+        path.fail(
+            "Source",
+            f"claim {name} is {status}: only a Bound one can be cloned",
+            f"kindlab why pvc/{name} -n {namespace}",
+        )
         return False
     volume = api.get("PersistentVolume", origin["spec"]["volumeName"])
     has = (origin.get("status") or {}).get("capacity", {}).get("storage", "0")
@@ -59,7 +63,7 @@ def _clone(api: Api, claim: Obj, source: Obj, storage_class: Obj | None, path: T
 
 def _restore(api: Api, claim: Obj, source: Obj, storage_class: Obj | None, path: Trace) -> bool:
     namespace, name = claim["metadata"]["namespace"], source["name"]
-    look = f"kubectl describe volumesnapshot {name} -n {namespace}"
+    look = f"kindlab why vs/{name} -n {namespace}"
     snapshot = api.get(SNAPSHOT, name, namespace)
     if snapshot is None:
         why = f"there is no VolumeSnapshot {name} in namespace {namespace}"
