@@ -184,7 +184,7 @@ class Container:
 
     def _message(self) -> str:
         try:
-            text = self.fs.read_bytes(self.config.message_path)[:MESSAGE_LIMIT]
+            text = self.fs.read_bytes(self.config.message_path, MESSAGE_LIMIT)
         except OSError:
             text = b""
         if not text and self.exit_code and self.config.message_policy == "FallbackToLogsOnError":

@@ -61,6 +61,12 @@ class Cpu:
         self._used = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._counting = False
+        self._started = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the step that runs now has taken so long that it had better end: see `Process.turn`."""
+        return time.perf_counter() - self._started > _ROUND
 
     async def run(self, program: Awaitable[int]) -> int:
         """What the program returns; raises what it raises."""
@@ -79,7 +85,7 @@ class Cpu:
                     yield from turn
                 except BaseException as error:  # handed on to the program
                     thrown = error
-            started = time.perf_counter()
+            started = self._started = time.perf_counter()
             try:
                 awaited = next(inner) if thrown is None else inner.throw(thrown)
             except StopIteration as end:

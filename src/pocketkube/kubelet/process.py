@@ -302,6 +302,12 @@ class Process:
         child._handlers = {number: None for number, handler in self._handlers.items() if handler is None}
         return child
 
+    async def turn(self) -> None:
+        """Let others run if this program has computed long enough. Whoever goes through files one by one asks for it:
+        looking at a file waits for nothing, so it alone never ends a step."""
+        if self.namespace.cpu.is_due:
+            await asyncio.sleep(0)
+
     async def run(self, argv: list[str], **options: Any) -> int:
         """Spawn a child and wait for its exit code. A program that cannot be started raises as `spawn` does."""
         return await self.spawn(argv, **options).wait()

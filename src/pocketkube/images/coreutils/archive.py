@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
+import bz2
 import io
+import lzma
 import posixpath
 import stat
 import tarfile
 import zlib
+from typing import Any
 
-from pocketkube.images.coreutils.options import Options, fail, name_of, parse, reason, whole
+from pocketkube.images.coreutils.options import CHUNK, Options, fail, hold, name_of, parse, reason, whole
 from pocketkube.images.coreutils.system import group_name, user_name
 from pocketkube.images.shell.patterns import matches
 from pocketkube.kubelet.process import Command, Process
+
+_GZIP, _GZIP_MAGIC = 31, b"\x1f\x8b"
+"""What zlib is told, and how such a file begins."""
+_UNPACKERS: dict[bytes, Any] = {
+    _GZIP_MAGIC: lambda: zlib.decompressobj(_GZIP),
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\0": lzma.LZMADecompressor,
+}
 
 
 async def tar(process: Process) -> int:
@@ -45,28 +55,73 @@ async def tar(process: Process) -> int:
 async def _create(process: Process, options: Options) -> int:
     if not options.rest:
         await fail(process, "empty archive")
-    buffer = io.BytesIO()
+    name = options.get("f", "-")
+    try:
+        archive = _Archive(process, process.stdout if name == "-" else process.fs.open(name, "w"), "z" in options)
+    except OSError as error:
+        await fail(process, f"can't open '{name}': {reason(error)}")
+        raise
     state = {"status": 0, "told": False}
-    with tarfile.open(fileobj=buffer, mode="w:gz" if "z" in options else "w", format=tarfile.GNU_FORMAT) as archive:
+    try:
         for path in options.rest:
             await _add(process, archive, path, options, state)
-    name = options.get("f", "-")
-    if name == "-":
-        data = buffer.getvalue()
-        for at in range(0, len(data), 65536):
-            await process.stdout.write(data[at : at + 65536])
-    else:
-        try:
-            process.fs.write_bytes(name, buffer.getvalue())
-        except OSError as error:
-            await fail(process, f"can't open '{name}': {reason(error)}")
+        await archive.end()
+    except _NotWritten as failure:
+        await fail(process, f"write error: {reason(failure.error)}")
+    finally:
+        if name != "-":
+            archive.out.close()
     if state["status"]:
         await process.error("tar: error exit delayed from previous errors")
     return int(state["status"])
 
 
-async def _add(process: Process, archive: tarfile.TarFile, path: str, options: Options, state: dict[str, int]) -> None:
+class _NotWritten(Exception):
+    def __init__(self, error: OSError) -> None:
+        self.error = error
+
+
+class _Archive:
+    """A tar archive as it is written: nothing of it is kept, however large what goes in is."""
+
+    def __init__(self, process: Process, out: Any, packed: bool) -> None:
+        self.out = out
+        self._process = process
+        self._packer = zlib.compressobj(6, wbits=_GZIP) if packed else None
+        self._size = 0
+
+    async def add(self, member: tarfile.TarInfo) -> None:
+        await self.write(member.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape"))
+
+    async def write(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._packer is not None:
+            data = self._packer.compress(data)
+        await self._put(data)
+
+    async def _put(self, data: bytes) -> None:
+        await self._process.turn()
+        try:
+            for at in range(0, len(data), CHUNK):
+                await self.out.write(data[at : at + CHUNK])
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _NotWritten(error) from error
+
+    async def fill(self, unit: int) -> None:
+        await self.write(bytes(-self._size % unit))
+
+    async def end(self) -> None:
+        await self.write(bytes(2 * tarfile.BLOCKSIZE))
+        await self.fill(tarfile.RECORDSIZE)
+        if self._packer is not None:
+            await self._put(self._packer.flush())
+
+
+async def _add(process: Process, archive: _Archive, path: str, options: Options, state: dict[str, int]) -> None:
     fs = process.fs
+    await process.turn()
     if any(matches(pattern, path) or matches(pattern, posixpath.basename(path)) for pattern in options.get("e", [])):
         return
     try:
@@ -86,37 +141,47 @@ async def _add(process: Process, archive: tarfile.TarFile, path: str, options: O
         await process.error(path)
     if found.kind == "directory":
         member.type = tarfile.DIRTYPE
-        archive.addfile(member)
+        await archive.add(member)
         for inner in fs.listdir(path):
             await _add(process, archive, posixpath.join(path, inner), options, state)
     elif found.kind == "symlink":
         member.type, member.linkname = tarfile.SYMTYPE, fs.readlink(path)
-        archive.addfile(member)
+        await archive.add(member)
     elif found.kind == "file":
         try:
-            data = fs.read_bytes(path)
+            file = fs.open(path)
         except OSError as error:
             await process.error(f"tar: can't open '{path}': {reason(error)}")
             state["status"] = 1
             return
-        member.size = len(data)
-        archive.addfile(member, io.BytesIO(data))
+        with file:
+            member.size = left = found.size
+            await archive.add(member)
+            while left:  # as much as was said, whatever becomes of the file meanwhile
+                data = await file.read(min(CHUNK, left)) or bytes(min(CHUNK, left))
+                await archive.write(data)
+                left -= len(data)
+        await archive.fill(tarfile.BLOCKSIZE)
 
 
 async def _read(process: Process, options: Options, *, extract: bool) -> int:
     name = options.get("f", "-")
     try:
-        data = await whole(process, name)
+        data = await _unpacked(process, name)
     except OSError as error:
         await fail(process, f"can't open '{name}': {reason(error)}")
+        raise
+    except _Damaged:
+        await fail(process, "invalid tar magic")
         raise
     if not data:
         await fail(process, "short read")
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
             wanted = [word.rstrip("/") for word in options.rest]
             seen: set[str] = set()
             for member in archive:
+                await process.turn()
                 inside = [word for word in wanted if member.name == word or member.name.startswith(word + "/")]
                 if wanted and not inside:
                     continue
@@ -127,7 +192,7 @@ async def _read(process: Process, options: Options, *, extract: bool) -> int:
                 if "v" in options:
                     await process.print(_name(member))
                 await _extract(process, archive, member, options)
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+    except (tarfile.TarError, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
         await fail(process, "invalid tar magic")
@@ -160,9 +225,9 @@ async def _extract(process: Process, archive: tarfile.TarFile, member: tarfile.T
         await fail(process, f"name with '..' skipped: {member.name}")
     path = "/".join(parts)
     content = archive.extractfile(member) if member.isfile() else None
-    data = content.read() if content is not None else b""
-    if "O" in options and member.isfile():
-        await process.stdout.write(data)
+    if "O" in options and content is not None:
+        while data := content.read(CHUNK):
+            await process.stdout.write(data)
         return
     if not path:
         return
@@ -183,7 +248,9 @@ async def _extract(process: Process, archive: tarfile.TarFile, member: tarfile.T
             if member.islnk():
                 fs.link(member.linkname, path)
                 return
-            fs.write_bytes(path, data)
+            with fs.open(path, "w") as file:
+                while content is not None and (data := content.read(CHUNK)):
+                    await file.write(data)
         fs.chmod(path, member.mode & (0o7777 if process.uid == 0 or "p" in options else ~process.umask & 0o777))
         if process.uid == 0 and "o" not in options:
             fs.chown(path, member.uid, member.gid)
@@ -194,6 +261,49 @@ async def _extract(process: Process, archive: tarfile.TarFile, member: tarfile.T
         await fail(process, f"{verb} '{path}': {reason(error)}")
 
 
+class _Damaged(Exception):
+    """What looks packed, and is not."""
+
+
+async def _unpacked(process: Process, path: str) -> bytes:
+    """All of a file as `whole` has it, unpacked when it is packed, and as much at most. Raises OSError, _Damaged."""
+    data = await whole(process, path)
+    for magic, make in _UNPACKERS.items():
+        if data.startswith(magic):
+            return await _unpack(process, data, make)
+    return data
+
+
+async def _unpack(process: Process, data: bytes, make: Any) -> bytes:
+    """A few bytes can be packed gigabytes: they are unpacked piece by piece, until they are too many."""
+    found = bytearray()
+    try:
+        while data:
+            unpacker = make()
+            while not unpacker.eof:
+                piece = unpacker.decompress(data, CHUNK)
+                # zlib hands back what it has not looked at, the others keep it
+                data = getattr(unpacker, "unconsumed_tail", b"")
+                if not piece and not data and getattr(unpacker, "needs_input", True) and not unpacker.eof:
+                    raise _Damaged
+                found += piece
+                await hold(process, len(piece), len(found))
+                await process.turn()
+            data = unpacker.unused_data.lstrip(b"\0")
+    except (zlib.error, lzma.LZMAError, OSError) as error:
+        raise _Damaged from error
+    return bytes(found)
+
+
+async def _pack(process: Process, data: bytes) -> bytes:
+    packer = zlib.compressobj(6, wbits=_GZIP)
+    packed = []
+    for at in range(0, len(data), CHUNK):
+        packed.append(packer.compress(data[at : at + CHUNK]))
+        await process.turn()
+    return b"".join((*packed, packer.flush()))
+
+
 async def gzip_(process: Process) -> int:
     name = name_of(process)
     options = await parse(process, "cdfkt123456789vn", {"decompress": "d", "stdout": "c", "keep": "k", "force": "f"})
@@ -202,17 +312,27 @@ async def gzip_(process: Process) -> int:
     for path in options.rest or ["-"]:
         try:
             data = await whole(process, path)
-            data = gzip.decompress(data) if unpack else gzip.compress(data, 6, mtime=0)
-        except (OSError, EOFError, zlib.error) as error:
-            text = reason(error) if isinstance(error, OSError) and error.errno else "invalid magic"
+            if unpack and not data.startswith(_GZIP_MAGIC):
+                raise _Damaged
+            data = await _unpack(process, data, _UNPACKERS[_GZIP_MAGIC]) if unpack else await _pack(process, data)
+        except (OSError, _Damaged) as error:
+            text = reason(error) if isinstance(error, OSError) else "invalid magic"
             await process.error(f"{name}: {path + ': ' if path != '-' else ''}{text}")
             status = 1
             continue
         if path == "-" or "c" in options or name == "zcat":
-            await process.stdout.write(data)
+            for at in range(0, len(data), CHUNK):
+                await process.stdout.write(data[at : at + CHUNK])
             continue
         target = path.removesuffix(".gz") if unpack else path + ".gz"
-        process.fs.write_bytes(target, data)
+        try:
+            with process.fs.open(target, "w") as file:
+                for at in range(0, len(data), CHUNK):
+                    await file.write(data[at : at + CHUNK])
+        except OSError as error:
+            await process.error(f"{name}: {target}: {reason(error)}")
+            status = 1
+            continue
         if "k" not in options:
             process.fs.unlink(path)
     return status

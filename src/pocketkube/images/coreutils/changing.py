@@ -20,6 +20,7 @@ async def mkdir(process: Process) -> int:
         await fail(process, "missing operand")
     status = 0
     for path in options.rest:
+        await process.turn()
         try:
             process.fs.mkdir(path, parents="p" in options)
             if "m" in options:
@@ -37,6 +38,7 @@ async def rmdir(process: Process) -> int:
     options = await parse(process, "pv", {"parents": "p", "ignore-fail-on-non-empty": "v"})
     status = 0
     for path in options.rest:
+        await process.turn()
         at = path
         while at not in ("", "/"):
             try:
@@ -76,6 +78,7 @@ async def touch(process: Process) -> int:
         times = (given.timestamp(), given.timestamp())
     status = 0
     for path in options.rest:
+        await process.turn()
         try:
             if not process.fs.exists(path):
                 if "c" in options:
@@ -96,6 +99,7 @@ async def ln(process: Process) -> int:
     targets, where = (words[:-1], words[-1]) if len(words) > 1 else (words, ".")
     status = 0
     for target in targets:
+        await process.turn()
         into = process.fs.is_dir(where) and not ("n" in options and process.fs.is_symlink(where)) and "T" not in options
         path = posixpath.join(where, posixpath.basename(target.rstrip("/"))) if into else where
         try:
@@ -145,6 +149,7 @@ async def truncate(process: Process) -> int:
     assert found is not None
     size = int(found.group(1)) * {"": 1, "k": 1024, "m": 2**20, "g": 2**30}[found.group(2).lower()]
     for path in options.rest:
+        await process.turn()
         try:
             if not process.fs.exists(path):
                 if "c" in options:

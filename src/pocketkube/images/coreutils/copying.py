@@ -52,6 +52,7 @@ async def cp(process: Process) -> int:
 
 async def _copy(process: Process, source: str, target: str, *, deep: bool, keep: bool, links: bool) -> bool:
     fs = process.fs
+    await process.turn()
     try:
         found = fs.stat(source, not links)
     except OSError as error:
@@ -139,6 +140,7 @@ async def mv(process: Process) -> int:
         await fail(process, f"target '{target}' is not a directory")
     status = 0
     for source in sources:
+        await process.turn()
         to = target if "T" in options else _target(process, source, target)
         if "n" in options and process.fs.lexists(to):
             continue
@@ -172,6 +174,7 @@ async def rm(process: Process) -> int:
 
 async def _remove(process: Process, path: str, *, force: bool, deep: bool) -> bool:
     fs = process.fs
+    await process.turn()
     try:
         found = fs.stat(path, False)
         if found.kind == "directory":
@@ -200,6 +203,7 @@ async def install(process: Process) -> int:
     mode = parse_mode(options.get("m", "755"), 0, 0) or 0o755
     if "d" in options:
         for path in options.rest:
+            await process.turn()
             process.fs.mkdir(path, parents=True)
             process.fs.chmod(path, mode)
         return 0

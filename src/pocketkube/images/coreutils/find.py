@@ -241,6 +241,7 @@ class _Find:
             return 1
 
     async def walk(self, path: str, test: Test, depth: int, device: int | None = None) -> None:
+        await self.process.turn()
         try:
             found = self.process.fs.stat(path, False)
         except OSError as error:

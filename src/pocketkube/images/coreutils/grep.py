@@ -42,6 +42,7 @@ async def grep(process: Process) -> int:
         files += await _files(process, path, options, status) if deep else [path]
     named = ("H" in options or len(paths) > 1 or deep) and "h" not in options
     for path in files:
+        await process.turn()
         try:
             if await _grep_file(process, path, expression, options, named):
                 status[0] = True
@@ -89,6 +90,7 @@ async def _files(process: Process, path: str, options: Options, status: list[boo
         return [path]
     out = []
     for name in fs.listdir(path):
+        await process.turn()
         inner = f"{path.rstrip('/')}/{name}" if path != "." else f"./{name}"
         if fs.is_symlink(inner) and "R" not in options:
             continue

@@ -126,6 +126,7 @@ async def stat(process: Process) -> int:
     form = options.get("c")
     escapes = any(word.startswith("--printf") for word in process.argv)
     for path in options.rest:
+        await process.turn()
         try:
             if "f" in options:
                 await _stat_filesystem(process, path, form)
@@ -239,6 +240,7 @@ async def du(process: Process) -> int:
 
     async def walk(path: str, depth: int) -> int:
         nonlocal status
+        await process.turn()
         try:
             found = fs.stat(path, False)
             blocks = found.blocks
@@ -278,6 +280,7 @@ async def readlink(process: Process) -> int:
     options = await parse(process, "fnevms", {"canonicalize": "f", "no-newline": "n"})
     status = 0
     for path in options.rest:
+        await process.turn()
         try:
             if "f" in options or "e" in options or "m" in options:
                 text = canonical(process, path)
@@ -304,6 +307,7 @@ def canonical(process: Process, path: str) -> str:
 async def realpath(process: Process) -> int:
     status = 0
     for path in [word for word in process.argv[1:] if not word.startswith("-")]:
+        await process.turn()
         try:
             await process.print(canonical(process, path))
         except OSError as error:

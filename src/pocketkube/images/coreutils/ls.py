@@ -30,6 +30,7 @@ async def ls(process: Process) -> int:
     folders: list[tuple[str, Stat]] = []
     long_form = bool({"l", "g", "n", "o"} & set(options.given))
     for path in options.rest or ["."]:
+        await process.turn()
         try:
             follow = not (long_form or "d" in options or "F" in options) or "L" in options or "H" in options
             try:
@@ -65,6 +66,7 @@ async def ls(process: Process) -> int:
             names = [name for name in names if not name.startswith(".")]
         entries = []
         for name in names:
+            await process.turn()
             try:
                 entries.append((name, fs.stat(posixpath.join(path, name), "L" in options)))
             except OSError:
@@ -107,7 +109,10 @@ class _Listing:
         if total:
             blocks = sum(found.blocks for _, found in entries) // 2
             await process.print(f"total {human(blocks * 1024) if 'h' in self.options else blocks}")
-        lines = [self._prefix(found) + self._line(name, found, folder) for name, found in entries]
+        lines = []
+        for name, found in entries:
+            await process.turn()
+            lines.append(self._prefix(found) + self._line(name, found, folder))
         terminal = getattr(process.fds.get(1), "terminal", None)
         if (
             not self.long_form

@@ -156,14 +156,18 @@ async def whole(process: Process, path: str) -> bytes:
         found += data
         size = len(data) + _LINE * data.count(b"\n")
         cost += size
-        try:
-            process.hold(size)
-        except MemoryError:
-            cost = _MOST + 1
-        if cost > _MOST:
-            found.clear()
-            await _out_of_memory(process)
+        await hold(process, size, cost)
     return bytes(found)
+
+
+async def hold(process: Process, more: int, all_in_all: int) -> None:
+    """So many bytes more are held in memory, or the process ends: out of memory."""
+    try:
+        process.hold(more)
+    except MemoryError:
+        all_in_all = _MOST + 1
+    if all_in_all > _MOST:
+        await _out_of_memory(process)
 
 
 async def _out_of_memory(process: Process) -> NoReturn:

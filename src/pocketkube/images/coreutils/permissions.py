@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 
 from pocketkube.images.coreutils.options import fail, name_of, parse, reason
 from pocketkube.images.coreutils.system import _names
@@ -51,9 +52,10 @@ def parse_mode(text: str, current: int, umask: int, *, folder: bool = False) -> 
 
 async def _each(process: Process, paths: list[str], deep: bool, change: object) -> int:
     status = 0
-    waiting = list(paths)
+    waiting = deque(paths)
     while waiting:
-        path = waiting.pop(0)
+        await process.turn()
+        path = waiting.popleft()
         try:
             change(path)  # type: ignore[operator]
             if deep and process.fs.is_dir(path) and not process.fs.is_symlink(path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pocketkube.images.coreutils.options import chunks, fail, lines, name_of, parse, reason, whole
+from pocketkube.images.coreutils.options import CHUNK, chunks, fail, lines, name_of, parse, reason, whole
 from pocketkube.kubelet.process import Command, Process
 
 _POLL = 0.1
@@ -164,15 +164,19 @@ async def tail(process: Process) -> int:
                     if size < seen:
                         seen = 0
                     file.seek(seen)
-                    data = await file.read_all()
+                    data = await file.read(CHUNK)
+                    if data and titles and path != last:
+                        await process.print(f"\n==> {path} <==")
+                        last = path
+                    while data:
+                        await process.stdout.write(data)
+                        seen += len(data)
+                        data = await file.read(CHUNK)
+            except BrokenPipeError:
+                raise
             except OSError:
                 continue
-            if data:
-                if titles and path != last:
-                    await process.print(f"\n==> {path} <==")
-                    last = path
-                await process.stdout.write(data)
-            sizes[path] = seen + len(data)
+            sizes[path] = seen
     return status
 
 

@@ -264,7 +264,7 @@ async def _edit_all(process: Process, words: list[str], script: Script, quiet: b
     if backup is not None:
         for path in words:
             try:
-                data = process.fs.read_bytes(path)
+                data = await whole(process, path)
             except OSError as error:
                 await process.error(f"sed: {path}: {reason(error)}")
                 status = 1

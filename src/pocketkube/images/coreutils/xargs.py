@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pocketkube.images.coreutils.options import chunks, fail, parse, reason
+from pocketkube.images.coreutils.options import fail, parse, reason, whole
 from pocketkube.kubelet.process import Command, Process
 
 
@@ -11,7 +11,7 @@ async def xargs(process: Process) -> int:
                                                           "max-procs": "P", "replace": "I", "delimiter": "d"},
                                                           stop=True)  # fmt: skip
     command = options.rest or ["echo"]
-    data = b"".join([chunk async for chunk in chunks(process, "-")]).decode("utf-8", "surrogateescape")
+    data = (await whole(process, "-")).decode("utf-8", "surrogateescape")
     replace = options.get("I", options.get("i"))
     if "0" in options or "d" in options:
         glue = "\0" if "0" in options else options.get("d").replace("\\n", "\n").replace("\\t", "\t")
@@ -20,7 +20,7 @@ async def xargs(process: Process) -> int:
         items = [line.strip() for line in data.split("\n") if line.strip()]
     else:
         try:
-            items = _words(data)
+            items = await _words(process, data)
         except ValueError as error:
             await fail(process, str(error))
             raise
@@ -48,7 +48,7 @@ async def xargs(process: Process) -> int:
     return status
 
 
-def _words(text: str) -> list[str]:
+async def _words(process: Process, text: str) -> list[str]:
     """Blank-separated words with quotes and backslashes. Raises ValueError."""
     out: list[str] = []
     word: list[str] | None = None
@@ -56,6 +56,8 @@ def _words(text: str) -> list[str]:
     while at < len(text):
         character = text[at]
         at += 1
+        if not at % 1024:
+            await process.turn()
         if character in " \t\n":
             if word is not None:
                 out.append("".join(word))

@@ -29,7 +29,7 @@ async def fields(shell: Core, words: Iterable[Word]) -> list[str]:
                 out.append(text.text)
                 continue
         for field in _split(await _pieces(shell, word, tilde=True), shell.variables.get("IFS", " \t\n")):
-            out += _file_names(shell, field)
+            out += await _file_names(shell, field)
     return out
 
 
@@ -201,11 +201,17 @@ def _split(pieces: list[Piece], separators: str) -> list[list[Piece]]:
     return out
 
 
-def _file_names(shell: Core, field: list[Piece]) -> list[str]:
+async def _file_names(shell: Core, field: list[Piece]) -> list[str]:
     literal = "".join(text for text, _, _ in field)
     if "f" in shell.options or not any(not quoted and set(text) & set("*?[") for text, quoted, _ in field):
         return [literal]
     wanted = "".join(patterns.quote(text) if quoted else text.replace("\\", "\\\\") for text, quoted, _ in field)
     if not patterns.is_pattern(wanted):
         return [literal]
-    return patterns.expand(wanted, shell.process.cwd, shell.names, shell.exists) or [literal]
+    steps = patterns.expanding(wanted, shell.process.cwd, shell.names, shell.exists)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value or [literal]
+        await shell.process.turn()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import lru_cache
 
 from pocketkube.regex import BadPattern, perl
@@ -119,6 +119,18 @@ def trim(text: str, pattern: str, operator: str) -> str:
 
 def expand(pattern: str, cwd: str, names: Callable[[str], list[str]], exists: Callable[[str], bool]) -> list[str]:
     """The paths that match, sorted; `names` lists a directory (empty where there is none)."""
+    steps = expanding(pattern, cwd, names, exists)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return list(end.value)
+
+
+def expanding(
+    pattern: str, cwd: str, names: Callable[[str], list[str]], exists: Callable[[str], bool]
+) -> Generator[None, None, list[str]]:
+    """As `expand`, which it returns; a step is a directory, or a part of a large one."""
     absolute = pattern.startswith("/")
     found = ["/" if absolute else ""]
     parts = pattern.split("/")
@@ -130,13 +142,16 @@ def expand(pattern: str, cwd: str, names: Callable[[str], list[str]], exists: Ca
             continue
         following = []
         for base in found:
+            yield
             folder = base if base.startswith("/") else posixpath.join(cwd, base)
             if not is_pattern(part):
                 path = base + unquote(part) if base.endswith("/") or not base else f"{base}/{unquote(part)}"
                 if exists(posixpath.join(cwd, path)):
                     following.append(path)
                 continue
-            for name in names(folder):
+            for count, name in enumerate(names(folder)):
+                if not count % 256:
+                    yield
                 if name.startswith(".") and not part.startswith((".", "\\.")):
                     continue
                 if matches(part, name):

@@ -31,6 +31,8 @@ MODES = {
     "x": os.O_WRONLY | os.O_CREAT | os.O_EXCL,
     "x+": os.O_RDWR | os.O_CREAT | os.O_EXCL,
 }
+WHOLE = 64 << 20
+"""Bytes of a file that is read at once."""
 
 
 class FileSystem(Names):
@@ -122,11 +124,14 @@ class FileSystem(Names):
                 append=bool(flags & os.O_APPEND),
             )
 
-    def read_bytes(self, path: str) -> bytes:
-        """The whole file. Of a device: nothing."""
+    def read_bytes(self, path: str, most: int | None = None) -> bytes:
+        """The whole file, or its first `most` bytes. Of a device: nothing. A file too large to be held in memory is
+        refused (EFBIG): a container makes one of any size, without a byte in it."""
         with self._content(path, "r") as content:
             size = content.size()
-            data: bytes = content.read_at(0, size)
+            if most is None and size > WHOLE:
+                raise failure(errno.EFBIG, path)
+            data: bytes = content.read_at(0, size if most is None else min(size, most))
             return data
 
     def write_bytes(self, path: str, data: bytes) -> None:
