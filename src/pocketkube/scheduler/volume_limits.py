@@ -15,9 +15,8 @@ from pocketkube.client import Client
 from pocketkube.objects import Obj
 from pocketkube.scheduler.filters import Cycle, Refusal
 from pocketkube.scheduler.nodes import NodeState
+from pocketkube.scheduler.volumes import Counted
 
-Counted = tuple[str, str]
-"""(driver, what tells its volumes apart)."""
 _TOO_MANY = Refusal(("node(s) exceed max volume count",))
 
 
@@ -33,8 +32,7 @@ def limits(cycle: Cycle, state: NodeState) -> Refusal | None:
     coming = {at for claim in volumes.claims if (at := counted(client, claim)) is not None} - there
     if not coming:
         return None
-    attached = set(_attached(client, state.name))
-    now = Counter(driver for driver, _ in there | attached)
+    now = Counter(driver for driver, _ in there | volumes.attached.get(state.name, set()))
     for driver, count in Counter(driver for driver, _ in coming).items():
         if driver in most and now[driver] + count > most[driver]:
             return _TOO_MANY
@@ -68,14 +66,3 @@ def _of_pod(client: Client, pod: Obj) -> Iterator[Counted]:
             continue
         if (at := counted(client, claim)) is not None:
             yield at
-
-
-def _attached(client: Client, node: str) -> Iterator[Counted]:
-    for attachment in client.list("volumeattachments"):
-        spec = objects.spec(attachment)
-        if spec.get("nodeName") != node:
-            continue
-        volume = client.find("persistentvolumes", "", objects.dig(spec, "source", "persistentVolumeName") or "")
-        source = objects.spec(volume or {}).get("csi")
-        if source:
-            yield spec["attacher"], source["volumeHandle"]

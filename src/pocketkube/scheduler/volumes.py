@@ -19,6 +19,10 @@ from pocketkube.scheduler.nodes import DISKS, NodeState
 UNBOUND: Final = "pod has unbound immediate PersistentVolumeClaims"
 
 
+Counted = tuple[str, str]
+"""(driver, what tells its volumes apart), as limits count volumes."""
+
+
 class Unresolvable(Exception):
     """No node can help: what is said instead of reasons node by node."""
 
@@ -67,6 +71,18 @@ class PodVolumes:
             if ref is None or (ref.get("namespace", ""), ref.get("name", "")) in mine:
                 wanted.get(claims.class_of(volume), []).append(volume)
         return wanted
+
+    @cached_property
+    def attached(self) -> Mapping[str, set[Counted]]:
+        """By node: the volumes that are attached there."""
+        found: dict[str, set[Counted]] = {}
+        for attachment in self.client.list("volumeattachments"):
+            spec = objects.spec(attachment)
+            name = objects.dig(spec, "source", "persistentVolumeName") or ""
+            source = objects.spec(self.client.find("persistentvolumes", "", name) or {}).get("csi")
+            if source:
+                found.setdefault(spec["nodeName"], set()).add((spec["attacher"], source["volumeHandle"]))
+        return found
 
     def volume_of(self, claim: Obj) -> Obj | None:
         return self.client.find("persistentvolumes", "", objects.spec(claim).get("volumeName") or "")
