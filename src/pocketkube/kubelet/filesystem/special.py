@@ -292,9 +292,14 @@ def _environ(process: Process, seer: Seer) -> bytes:
     return _zeros(f"{name}={value}" for name, value in process.env.items())
 
 
+_ESCAPED = str.maketrans({" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\134"})
+"""What would end a field or a line of /proc/mounts."""
+
+
 def _mounts(seer: Seer) -> bytes:
     mounts = seer.namespace.fs.mounts() if seer.namespace else []
-    return "".join(f"{source} {target} {fstype} {options} 0 0\n" for source, target, fstype, options in mounts).encode()
+    rows = (" ".join(field.translate(_ESCAPED) for field in mount) for mount in mounts)
+    return "".join(f"{row} 0 0\n" for row in rows).encode()
 
 
 def _uptime(seer: Seer) -> float:

@@ -274,3 +274,12 @@ async def test_security_context(node: Any) -> None:
 def test_expansion(text: str, expanded: str) -> None:
     """Cases of third_party/forked/golang/expansion."""
     assert expand(text, {"A": "1"}) == expanded
+
+
+async def test_names_of_mounts_stay_one_field(node: Any) -> None:
+    path = "/a b\tc\nd\\e"
+    node.create("p", {"volumeMounts": [{"name": "v", "mountPath": path}]}, volumes=[{"name": "v", "emptyDir": {}}])
+    await node.ready("p")
+    _, shown = await node.exec("p", "cat", "/proc/mounts")
+    assert "/dev/vda1 /a\\040b\\011c\\012d\\134e ext4 rw,relatime 0 0\n" in shown
+    assert all(len(line.split(" ")) == 6 for line in shown.splitlines())
