@@ -130,7 +130,7 @@ class PodVolumes:
         kind = next((field for field in source if field != "name" and source[field] is not None), "emptyDir")
         plugin = plugins().get(kind)
         if plugin is None:
-            raise MountError(f"pocketkube: volumes of type {kind} are not supported")
+            raise MountError(f"pocketkube has no {kind} volumes; a Pod can use {', '.join(sorted(plugins()))}")
         kubelet = self._kubelet
         context = Context(
             client=kubelet.client,
