@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pocketkube import objects
 from pocketkube.kubelet.filesystem.folders import remove_folder
 from pocketkube.kubelet.volumes import plugins
-from pocketkube.kubelet.volumes.base import Context, MountError, NotAttached, NotProcessed, Volume
+from pocketkube.kubelet.volumes.base import Context, MountError, NotAttached, NotProcessed, NotReady, Volume
 from pocketkube.kubelet.volumes.csi import unpublish
 from pocketkube.objects import Key, Obj
 
@@ -59,6 +59,7 @@ class PodVolumes:
         now = self._kubelet.clock.time()
         problems: dict[str, str] = {}
         unattached: list[str] = []
+        busy = False
         mounts, devices = used_by(pod)
         used = [source for source in objects.spec(pod).get("volumes") or () if source["name"] in mounts | devices]
         for source in used:
@@ -80,6 +81,8 @@ class PodVolumes:
                 self._failed(pod, name, error, now)
             except NotProcessed as error:
                 problems[name] = str(error)
+            except NotReady:
+                busy = True
             except NotAttached:
                 unattached.append(name)
             else:
@@ -89,6 +92,8 @@ class PodVolumes:
         if not missing:
             self._waiting_since = None
             return None
+        if busy:
+            return 0.0
         return max(0.0, self._tell(pod, missing, sorted(unattached), problems, now) - now)
 
     def _failed(self, pod: Obj, name: str, error: MountError, now: float) -> None:

@@ -17,6 +17,7 @@ from pocketkube.client import Client
 from pocketkube.clock import Clock
 from pocketkube.kubelet.filesystem import HostTree, MemoryTree, Tree
 from pocketkube.kubelet.volumes.inuse import VolumesInUse
+from pocketkube.kubelet.volumes.ownership import Giving
 from pocketkube.objects import Key, Obj
 
 SET_UP = "MountVolume.SetUp failed"
@@ -37,6 +38,10 @@ class NotProcessed(Exception):
 
 class NotAttached(Exception):
     """The volume is not attached to this node yet: nothing to say but to wait."""
+
+
+class NotReady(Exception):
+    """The volume is being made ready, a part at a time: `set_up` wants to be called again at once."""
 
 
 @dataclass
@@ -98,7 +103,7 @@ class Volume:
         return self.name if volume is None else objects.name(volume)
 
     def set_up(self) -> None:
-        """Make the volume. Raises MountError, NotProcessed, NotAttached; then it is called again later."""
+        """Make the volume. Raises MountError, NotProcessed, NotAttached, NotReady; then it is called again later."""
         raise NotImplementedError
 
     @property
@@ -117,6 +122,16 @@ class Volume:
     """A group its pod's processes are in because of it."""
     mount_options: str = ""
     """Beyond the usual ones, as `mount` shows them."""
+
+    _giving: Giving | None = None
+
+    def give_to_group(self) -> None:
+        """Give a volume that may hold much to the pod's fsGroup. Raises NotReady until that is done."""
+        if self._giving is None:
+            self._giving = Giving(self.tree, self.root, self.context.pod, read_only=self.read_only)
+        if not self._giving.go_on():
+            raise NotReady
+        self._giving = None
 
     def depends_on(self) -> Iterable[tuple[str, Key]]:
         """(resource, key) of the objects it shows or waits for; `refresh` (or, as long as it is not mounted, `set_up`)

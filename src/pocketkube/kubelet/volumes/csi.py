@@ -15,7 +15,6 @@ from typing import Any
 from pocketkube import claims, objects
 from pocketkube.kubelet.filesystem import DeviceTree, HostTree, Tree
 from pocketkube.kubelet.volumes.base import SET_UP, MountError, NotAttached, Volume
-from pocketkube.kubelet.volumes.ownership import give_to_group
 from pocketkube.kubelet.volumes.persistentvolumeclaim import check, mount_options
 from pocketkube.objects import Key, Obj
 
@@ -67,7 +66,7 @@ class _Csi(Volume):
             if not self.source.get("fsType") or not {"ReadWriteOnce", "ReadWriteOncePod"} & {*modes}:
                 return
         if policy != "None":
-            give_to_group(self.tree, self.tree.root, self.context.pod, read_only=self.read_only)
+            self.give_to_group()
 
 
 class PERSISTENT(_Csi):
@@ -154,6 +153,9 @@ class PERSISTENT(_Csi):
 class VOLUME(_Csi):
     def set_up(self) -> None:
         context = self.context
+        if self._tree is not None:  # it is made, and being given to its group
+            self._give_to_group()
+            return
         driver = self._driver(SET_UP, "mounter.SetUpAt failed to get CSI client")
         self._check_lifecycle()
         self.read_only = bool(self.source.get("readOnly"))

@@ -10,7 +10,6 @@ from pocketkube import quantity
 from pocketkube.kubelet.filesystem import HostTree, MemoryTree, Tree
 from pocketkube.kubelet.filesystem.folders import Meter, remove_folder
 from pocketkube.kubelet.volumes.base import MountError, Volume
-from pocketkube.kubelet.volumes.ownership import give_to_group
 
 _MEMORY_DEFAULT = 64 * 2**20
 
@@ -42,7 +41,7 @@ class VOLUME(Volume):
                 tree.meter = Meter(tree, quantity.value(limit), context.wake)
         if fresh:  # else it is the pod's since before the node was started again
             self.tree.change(self.root, mode=0o777)
-        give_to_group(self.tree, self.root, context.pod)
+        self.give_to_group()
 
     @property
     def excess(self) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 from pocketkube.kubelet.filesystem import DIRECTORY, FILE, DeviceTree, FileSystem, Tree
 from pocketkube.kubelet.volumes.base import MountError, Volume
-from pocketkube.kubelet.volumes.ownership import give_to_group
 from pocketkube.kubelet.volumes.persistentvolumeclaim import check, mount_options
 
 
@@ -50,4 +49,4 @@ class PERSISTENT(Volume):
             return
         self._tree, self._root = disk, node
         if not self.read_only:
-            give_to_group(disk, node, context.pod)
+            self.give_to_group()

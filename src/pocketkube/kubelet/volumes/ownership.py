@@ -5,6 +5,8 @@ Models pkg/volume/volume_linux.go (SetVolumeOwnership) with fsGroupChangePolicy.
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import Any
 
 from pocketkube import objects
@@ -16,29 +18,49 @@ _WRITE, _READ, _SEARCH, _SET_GROUP = 0o660, 0o440, 0o110, 0o2000
 _KUBELET = Seer()
 
 
+STEP = 0.02
+"""Seconds after which others get their turn."""
+
+
+class Giving:
+    """Makes everything from `root` down the pod's fsGroup's, which may then read it and, unless `read_only`, write."""
+
+    def __init__(self, tree: Tree, root: Any, pod: Obj, *, read_only: bool = False) -> None:
+        security = objects.spec(pod).get("securityContext") or {}
+        group: int | None = security.get("fsGroup")
+        self._tree = tree
+        self._group = group
+        self._bits = _READ if read_only else _WRITE
+        self._todo = [] if group is None else [root]
+        if group is not None and security.get("fsGroupChangePolicy") == "OnRootMismatch":
+            self._todo = [] if _is_given(tree, root, group, self._bits) else [root]
+
+    def go_on(self) -> bool:
+        """Do a part of it. Whether that was the last."""
+        tree, group, end = self._tree, self._group, time.monotonic() + STEP
+        while self._todo:
+            node = self._todo.pop()
+            with suppress(FileNotFoundError, NotADirectoryError):  # gone since it was seen: other pods may use it too
+                kind = tree.kind(node)
+                has = tree.stat(node, _KUBELET)
+                wants = has.mode | self._bits | (_SEARCH | _SET_GROUP if kind == DIRECTORY else 0)
+                if kind == SYMLINK:
+                    tree.change(node, gid=group)
+                elif (has.mode, has.gid) != (wants, group):
+                    tree.change(node, mode=wants, gid=group)
+                if kind == DIRECTORY:
+                    found = (tree.lookup(node, name, _KUBELET) for name in tree.names(node, _KUBELET))
+                    self._todo += [child for child in found if child is not None]
+            if time.monotonic() >= end:
+                break
+        return not self._todo
+
+
 def give_to_group(tree: Tree, root: Any, pod: Obj, *, read_only: bool = False) -> None:
-    """Make everything from `root` down the pod's fsGroup's, which may then read it and, unless `read_only`, write."""
-    security = objects.spec(pod).get("securityContext") or {}
-    group = security.get("fsGroup")
-    if group is None:
-        return
-    bits = _READ if read_only else _WRITE
-    if security.get("fsGroupChangePolicy") == "OnRootMismatch" and _is_given(tree, root, group, bits):
-        return
-    todo = [root]
-    while todo:
-        node = todo.pop()
-        kind = tree.kind(node)
-        if kind == SYMLINK:
-            tree.change(node, gid=group)
-            continue
-        has = tree.stat(node, _KUBELET)
-        wants = has.mode | bits | (_SEARCH | _SET_GROUP if kind == DIRECTORY else 0)
-        if (has.mode, has.gid) != (wants, group):
-            tree.change(node, mode=wants, gid=group)
-        if kind == DIRECTORY:
-            found = (tree.lookup(node, name, _KUBELET) for name in tree.names(node, _KUBELET))
-            todo += [child for child in found if child is not None]
+    """All of it at once: for volumes that are new."""
+    giving = Giving(tree, root, pod, read_only=read_only)
+    while not giving.go_on():
+        pass
 
 
 def _is_given(tree: Tree, root: Any, group: int, bits: int) -> bool:

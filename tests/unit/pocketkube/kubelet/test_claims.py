@@ -12,6 +12,7 @@ from pocketkube import objects
 from pocketkube.claims import attached_name, attachment_name
 from pocketkube.clock import Clock
 from pocketkube.errors import NotFound
+from pocketkube.kubelet.volumes import ownership
 from pocketkube.objects import Obj
 from pocketkube.resources.base import DeleteOptions
 from pocketkube.store import Store
@@ -524,3 +525,23 @@ async def test_a_volumes_own_group(node: Any) -> None:
     node.create("p", {**MOUNT}, volumes=claimed("c"), securityContext={"supplementalGroups": [3000]})
     await node.ready("p")
     assert node.kubelet.worker("default", "p").slots["c"].current.config.groups == (3000, 1234)
+
+
+async def test_a_full_volume_is_given_to_its_group_in_steps(
+    node: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownership, "STEP", 0.0)
+    spec = {"fsGroupPolicy": "File", "volumeLifecycleModes": ["Persistent", "Ephemeral"], "attachRequired": False}
+    node.client.create("csidrivers", {"metadata": {"name": DRIVER}, "spec": spec})
+    for number in range(50):
+        (driver.folder / f"v1/d{number % 5}").mkdir(parents=True, exist_ok=True)
+        (driver.folder / f"v1/d{number % 5}/{number}").touch()
+    bind(node, "c", csi("v1"))
+    both = [*claimed("c"), {"name": "inline", "csi": {"driver": DRIVER}}]
+    mounts = [*MOUNT["volumeMounts"], {"name": "inline", "mountPath": "/inline"}]
+    node.create("p", {"volumeMounts": mounts}, volumes=both, securityContext={"fsGroup": 2000})
+    await node.ready("p")
+    fs = files(node, "p")
+    assert {fs.stat(f"/data/d{number % 5}/{number}").gid for number in range(50)} == {2000}
+    assert fs.stat("/inline").gid == 2000
+    assert len(list(driver.folder.glob("csi-*"))) == 1
