@@ -6,6 +6,7 @@ there is no cache to lag behind. Objects read are shared; `copy` before changing
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 
 from pocketkube import objects
@@ -21,11 +22,17 @@ Handler = Callable[[Event], None]
 class Client:
     """Verbs in the name of one component (`deployment-controller`, `kubelet`, ...), which its events carry."""
 
-    def __init__(self, registry: Registry, component: str, host: str = "") -> None:
+    def __init__(self, registry: Registry, component: str, host: str = "", log: logging.Logger | None = None) -> None:
+        """`log`: where the component tells what it does, its events too; by default events are told nobody else."""
         self.registry = registry
         self.component = component
         self.clock = registry.clock
-        self._recorder = Recorder(registry, component, host)
+        self.log = log
+        self._recorder = Recorder(registry, component, host, log)
+
+    def named(self, component: str) -> Client:
+        """The same client in the name of another component."""
+        return Client(self.registry, component, log=self.log)
 
     def kinds(self) -> Iterable[tuple[str, Resource]]:
         """(resource id, declaration) of every kind served; custom kinds come and go (`on_kinds`)."""

@@ -37,9 +37,9 @@ from pocketkube.registry import Registry
 from pocketkube.resources.nodes import NOT_READY
 from pocketkube.scheduler import Scheduler
 from pocketkube.storage.base import Backend
-from pocketkube.storage.base import scan as storage_programs
 from pocketkube.storage.driver import NAME as CSI_HOSTPATH
 from pocketkube.storage.driver import HostPathDriver
+from pocketkube.storage.sidecars import Sidecars
 from pocketkube.store import Store
 
 log = logging.getLogger(__name__)
@@ -154,7 +154,8 @@ class Cluster:
         fabric = self.fabric = Fabric(clock, proxy=proxy, policy=policy, pod_cidr=addressing.pod_cidr)
         driver = HostPathDriver(config.state_dir / "storage", config.max_volumes_per_node)
         driver.recover()
-        lent = Lazily(lambda: _lent(registry, pki))
+        backend = Backend(driver, tuple(node.name for node in nodes if not node.roles), self._disk)
+        lent = Lazily(lambda: _lent(registry, pki, backend))
         drivers = {} if CSI_HOSTPATH_ADDON in config.no_addons else {CSI_HOSTPATH: driver}
         kubelets = [
             self._kubelet(registry, node, fabric, Lazily(lambda: lent, {"csi": {} if node.roles else drivers}))
@@ -177,12 +178,6 @@ class Cluster:
         parts: list[Coroutine[None, None, None]] = [c(Client(registry, c.name)).run() for c in controllers()]
         parts.append(Scheduler(Client(registry, "default-scheduler")).run())
         parts += [kubelet.run() for kubelet in kubelets]
-        backend = Backend(driver, tuple(node.name for node in nodes if not node.roles), self._disk)
-        parts += [
-            program(Client(registry, program.name), backend).run()
-            for program in storage_programs()
-            if program.addon not in config.no_addons
-        ]
         parts += [
             ProxyHealth(Client(registry, "kube-proxy", node.name), proxy, fabric.node(node.name), node.name).run()
             for node in nodes
@@ -278,14 +273,15 @@ class Lazily(Mapping[str, Any]):
         return len(self._all())
 
 
-def _lent(registry: Registry, pki: Pki) -> Mapping[str, Any]:
-    """What the cluster lends to every node: tokens for service accounts; to CoreDNS and to the ingress controller, in
-    their namespaces only, the DNS zone and a client."""
+def _lent(registry: Registry, pki: Pki, backend: Backend) -> Mapping[str, Any]:
+    """What the cluster lends to every node: tokens for service accounts; to CoreDNS, the ingress controller and the
+    storage programs, in their namespaces only, the DNS zone, a client and what volumes are made on."""
     from pocketkube.network.dns import Zone
 
     return {
         "dns": Zone(Client(registry, "coredns"), registry.zone),
         "ingress": Client(registry, "traefik"),
+        "storage": Sidecars(registry, backend),
         "tokens": Tokens(registry, pki),
     }
 

@@ -5,6 +5,8 @@ Models client-go/tools/record (recorder, correlator without its rate limit and w
 
 from __future__ import annotations
 
+import json
+import logging
 import time
 
 from pocketkube import objects
@@ -13,11 +15,14 @@ from pocketkube.objects import Obj
 from pocketkube.registry import Registry
 
 REMEMBERED = 4096
+_LINE = '"Event occurred" object="%s" kind="%s" type="%s" reason="%s" message=%s'
+"""client-go's structured line, without the fields that are mostly empty."""
 
 
 class Recorder:
-    def __init__(self, registry: Registry, component: str, host: str = "") -> None:
+    def __init__(self, registry: Registry, component: str, host: str = "", log: logging.Logger | None = None) -> None:
         self.registry = registry
+        self._log = log
         self.source = {"component": component, **({"host": host} if host else {})}
         self._seen: dict[tuple[str, ...], objects.Key] = {}
 
@@ -35,6 +40,10 @@ class Recorder:
         involved = {k: v for k, v in involved.items() if v}
         fingerprint = (involved.get("uid", ""), objects.name(about), field_path, type_, reason, message)
         now = self.registry.clock.now()
+        if self._log is not None:
+            self._log.info(
+                _LINE, "/".join(filter(None, objects.key(about))), about["kind"], type_, reason, json.dumps(message)
+            )
         try:
             at = self._seen.get(fingerprint)
             found = self.registry.find("events", *at) if at else None

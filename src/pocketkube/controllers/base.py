@@ -45,7 +45,7 @@ def namespace_is_terminating(error: StatusError) -> bool:
 
 
 class Retry(Exception):
-    """Raised by `reconcile` when it has told whom it concerns what is wrong: the key comes back later, each time later."""
+    """Raised by `reconcile` when it has told whom it concerns what is wrong: the key comes back, each time later."""
 
 
 class Controller:
@@ -65,6 +65,7 @@ class Controller:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.clock = client.clock
+        self.log = client.log or log
         self._queue: deque[Key] = deque()
         self._queued: set[Key] = set()
         self._failures: dict[Key, int] = {}
@@ -156,7 +157,7 @@ class Controller:
                 for at in mapping(event):
                     self._enqueue_in_time(at)
             except Exception:  # the write that is being told about must not fail for it
-                log.exception("%s: cannot map %s of %s %s/%s", self.name, event.type, resource, *key(event.object))
+                self.log.exception("%s: cannot map %s of %s %s/%s", self.name, event.type, resource, *key(event.object))
 
         stop = self.client.subscribe(resource, notify)
         for obj in self.client.list(resource):
@@ -169,13 +170,13 @@ class Controller:
         except Conflict:
             self.enqueue(at)
         except Retry as why:
-            log.info("%s: %s/%s: %s", self.name, *at, why)
+            self.log.info("%s: %s/%s: %s", self.name, *at, why)
             self._back_off(at)
         except StatusError as error:  # refused by the API: an expected kind of failure, so no traceback
-            log.warning("%s: %s/%s: %s", self.name, *at, error.message)
+            self.log.warning("%s: %s/%s: %s", self.name, *at, error.message)
             self._back_off(at)
         except Exception:
-            log.exception("%s: %s/%s failed", self.name, *at)
+            self.log.exception("%s: %s/%s failed", self.name, *at)
             self._back_off(at)
         else:
             self._failures.pop(at, None)

@@ -28,13 +28,18 @@ class Backend:
     """The nodes the driver runs on."""
     disk: Callable[[str], Path]
     """The folder that is the disk of the node of that name: what hostPath and local volumes lie on."""
+    pod: str = "pod"
+    """The name of the Pod the program runs in."""
 
 
 class Program(Controller):
-    """Subclass once per program, name the class `PROGRAM` in a module of this package."""
+    """Subclass once per program, name the class `PROGRAM` in a module of this package.
 
-    addon: ClassVar[str]
-    """The add-on (data/addons) it belongs to: without that it is not started."""
+    It runs in a container (sidecars.py), so each run is a new instance, and it may be cancelled at any await: what it
+    must not forget is in objects or on disk."""
+
+    image: ClassVar[str]
+    """The image whose containers run it, without registry and tag: `csi-provisioner`."""
     first_delay, longest_delay = 1.0, 300.0
     """The sidecars' --retry-interval-start and --retry-interval-max."""
 

@@ -18,7 +18,7 @@ from pocketkube.store import Event
 
 class CloningProtection(Program):
     name = "cloning-protection"
-    addon = "csi-hostpath"
+    image = "csi-provisioner"
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         yield "persistentvolumeclaims", _claims

@@ -17,7 +17,7 @@ from pocketkube.storage.driver import NAME
 
 class CsiAttacher(Program):
     name = "csi-attacher"
-    addon = "csi-hostpath"
+    image = "csi-attacher"
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         yield "volumeattachments", own_key

@@ -29,7 +29,7 @@ ALL: Final = ("", "all")
 
 class CsiCapacity(Program):
     name = "csi-capacity"
-    addon = "csi-hostpath"
+    image = "csi-provisioner"
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         for resource in ("storageclasses", "csinodes", "csistoragecapacities"):

@@ -26,11 +26,11 @@ FAILED: Final = "ModifyVolumeError"
 
 class CsiModifier(Program):
     name = "csi-modifier"
-    addon = "csi-hostpath"
+    image = "csi-resizer"
     first_delay, longest_delay = 1.0, 300.0
 
     def __init__(self, client: Client, backend: Backend) -> None:
-        super().__init__(Client(client.registry, COMPONENT), backend)
+        super().__init__(client.named(COMPONENT), backend)
         self._slow = SlowSet(self.clock)
         self._uncertain: set[Key] = set()
         """Claims whose last call may still succeed in the background: it is repeated before there is another."""

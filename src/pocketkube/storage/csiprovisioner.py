@@ -33,14 +33,14 @@ MODIFY_SECRET = "volume.kubernetes.io/controller-modify-secret-"
 
 class CsiProvisioner(Provisioner):
     name = "csi-provisioner"
-    addon = "csi-hostpath"
+    image = "csi-provisioner"
     provisioner = NAME
     keeps_volumes = True
 
     def __init__(self, client: Client, backend: Backend) -> None:
         # the Pod the driver is deployed as, and an identity of this process, as upstream's events have it
-        super().__init__(Client(client.registry, f"{NAME}_csi-hostpathplugin-0_{objects.new_uid()}"), backend)
-        self._populators = Client(client.registry, "external-provisioner")
+        super().__init__(client.named(f"{NAME}_csi-hostpathplugin-0_{objects.new_uid()}"), backend)
+        self._populators = client.named("external-provisioner")
         self._identity = f"{int(time.time() * 1000)}-{random.randrange(10000)}-{NAME}"
 
     def watches(self) -> Iterable[tuple[str, EventMapping]]:

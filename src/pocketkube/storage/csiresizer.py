@@ -37,11 +37,11 @@ RESIZE_CONDITIONS: Final = (
 
 class CsiResizer(Program):
     name = "csi-resizer"
-    addon = "csi-hostpath"
+    image = "csi-resizer"
     first_delay, longest_delay = 1.0, 300.0
 
     def __init__(self, client: Client, backend: Backend) -> None:
-        super().__init__(Client(client.registry, COMPONENT), backend)
+        super().__init__(client.named(COMPONENT), backend)
         self._slow = SlowSet(self.clock)
         self._final: set[Key] = set()
         """Claims whose last call has failed for good, so that their size may be chosen anew."""

@@ -38,7 +38,7 @@ class Failed(Exception):
 
 class CsiSnapshotter(Program):
     name = f"csi-snapshotter {driver.NAME}"
-    addon = "snapshots"
+    image = "csi-snapshotter"
     every_kind = True
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:

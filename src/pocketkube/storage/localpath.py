@@ -32,15 +32,14 @@ PATTERNS: Final = ("pathPattern", "userPattern", "groupPattern", "permPattern")
 
 class LocalPath(Provisioner):
     name = "local-path-provisioner"
-    addon = "local-path"
+    image = "local-path-provisioner"
     provisioner = NAME
     handles_blocks = False
     first_delay, longest_delay = 15.0, 1000.0
     failure = 'failed to provision volume with StorageClass "{class_name}": {error}'
 
     def __init__(self, client: Client, backend: Backend) -> None:
-        pod = f"local-path-provisioner-{objects.random_suffix(10)}-{objects.random_suffix()}"
-        super().__init__(Client(client.registry, f"{NAME}_{pod}_{objects.new_uid()}"), backend)
+        super().__init__(client.named(f"{NAME}_{backend.pod}_{objects.new_uid()}"), backend)
 
     async def provision(self, claim: Obj, storage_class: Obj, node: str) -> Obj:
         spec = objects.spec(claim)

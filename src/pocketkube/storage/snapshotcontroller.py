@@ -24,7 +24,7 @@ from pocketkube.store import DELETED, Event
 
 class SnapshotController(Program):
     name = "snapshot-controller"
-    addon = "snapshots"
+    image = "snapshot-controller"
     every_kind = True
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:

@@ -19,7 +19,7 @@ from pocketkube.store import Event
 
 class SnapshotProtection(Program):
     name = "snapshot-finalizer-protection"
-    addon = "csi-hostpath"
+    image = "csi-provisioner"
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         yield "persistentvolumeclaims", _snapshot

@@ -44,7 +44,7 @@ class SnapshotWorld(World):
         for obj in (objects.copy(found) for found in yaml.safe_load_all(text)):
             if obj["kind"] == "CustomResourceDefinition":
                 self.create("customresourcedefinitions", obj)
-            else:
+            elif obj["kind"] == "VolumeSnapshotClass":
                 await self.until(lambda: CLASSES in self.registry.resources)
                 self.create(CLASSES, obj)
         await self.until(lambda: {CONTENTS, SNAPSHOTS} <= set(self.registry.resources))
