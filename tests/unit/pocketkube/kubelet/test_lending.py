@@ -7,7 +7,7 @@ import pytest
 from pocketkube.images import catalogue
 from pocketkube.kubelet.assembly import configure
 
-SERVICES = {"dns": object(), "ingress": object(), "tokens": object()}
+SERVICES = {"dns": object(), "ingress": object(), "storage": object(), "tokens": object()}
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,13 @@ SERVICES = {"dns": object(), "ingress": object(), "tokens": object()}
         ("docker.io/library/traefik:v3.7.11", "kube-system", set()),
         ("registry.k8s.io/coredns/coredns:v1.14.2", "kube-system", {"dns"}),
         ("registry.k8s.io/coredns/coredns:v1.14.2", "traefik", set()),
+        ("registry.k8s.io/sig-storage/csi-provisioner:v6.3.0", "kube-system", {"storage"}),
+        ("registry.k8s.io/sig-storage/csi-provisioner:v6.3.0", "default", set()),
+        ("registry.k8s.io/sig-storage/csi-attacher:v4.12.0", "local-path-storage", set()),
+        ("registry.k8s.io/sig-storage/snapshot-controller:v8.6.0", "traefik", set()),
+        ("docker.io/kindest/local-path-provisioner:v20260521-9fb22683", "local-path-storage", {"storage"}),
+        ("docker.io/kindest/local-path-provisioner:v20260521-9fb22683", "kube-system", set()),
+        ("docker.io/library/busybox:1.36", "local-path-storage", set()),
         ("docker.io/library/busybox:1.36", "traefik", set()),
         ("docker.io/library/busybox:1.36", "kube-system", set()),
     ],
