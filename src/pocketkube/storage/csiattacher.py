@@ -28,6 +28,7 @@ class CsiAttacher(Program):
             return None
         if not objects.status(attachment).get("attached"):
             self.client.patch("volumeattachments", at, _attached, subresource="status")
+            self.log.info('"Attached" VolumeAttachment="%s"', at[1])
         return None
 
 

@@ -47,6 +47,7 @@ class CsiCapacity(Program):
             node = objects.dig(found, "nodeTopology", "matchLabels", TOPOLOGY_KEY, default="")
             if (item := (found.get("storageClassName", ""), node)) not in missing:
                 self.client.delete("csistoragecapacities", objects.key(found))
+                self.log.info('"CSIStorageCapacity deleted" object="%s"', "/".join(objects.key(found)))
                 continue
             missing.remove(item)
             if (found.get("capacity"), found.get("maximumVolumeSize")) != (available, largest):
@@ -60,7 +61,9 @@ class CsiCapacity(Program):
                 "capacity": available,
                 "maximumVolumeSize": largest,
             }
-            self.client.create("csistoragecapacities", capacity)
+            made = self.client.create("csistoragecapacities", capacity)
+            text = '"CSIStorageCapacity created" object="%s" storageClass="%s" node="%s"'
+            self.log.info(text, "/".join(objects.key(made)), class_name, node)
 
 
 def _all(event: Event) -> Iterable[Key]:

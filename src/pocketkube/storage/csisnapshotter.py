@@ -100,7 +100,9 @@ class CsiSnapshotter(Program):
         try:
             csisecrets.check_snapshot_parameters(class_.get("parameters") or {})
             self._annotate(at, being_created=True)  # upstream before the check: such a snapshot could never be deleted
-            return await self.backend.driver.create_snapshot(f"snapshot-{snapshots.bound_uid(content)}", handle)
+            made = await self.backend.driver.create_snapshot(f"snapshot-{snapshots.bound_uid(content)}", handle)
+            self.log.info('"Snapshot created" content="%s" snapshotHandle="%s"', name, made.id)
+            return made
         except csisecrets.InvalidParameters as why:
             raise Failed(str(why)) from None
         except RpcError as error:
@@ -180,6 +182,7 @@ class CsiSnapshotter(Program):
                 name = objects.name(content)
                 why = f"failed to delete snapshot content {name}: {quoted(error)}"
                 raise Retry(f"failed to delete snapshot {quoted(name)}, err: {why}") from None
+            self.log.info('"Snapshot deleted" content="%s" snapshotHandle="%s"', at[1], handle)
             self.client.patch(CONTENTS, at, _forget, subresource="status")
         self.client.patch(CONTENTS, at, lambda copy: finalizers.release(copy, CONTENT_FINALIZER))
 

@@ -236,6 +236,7 @@ class Provisioner(Program):
         except ProvisioningFailed as error:
             self.client.record(volume, "Warning", "VolumeFailedDelete", str(error))
             raise Retry(str(error)) from error
+        self.log.info('"Volume deleted" PV="%s"', at[1])
         if not objects.is_terminating(volume):
             self.client.delete("persistentvolumes", at)
         if (left := self.client.find("persistentvolumes", *at)) is not None and _holds(left):
