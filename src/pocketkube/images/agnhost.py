@@ -35,6 +35,19 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
     "tcp-reset": servers.tcp_reset,
     "test-webserver": servers.test_webserver,
 }
+LOCALHOST_CRT = b"""\
+-----BEGIN CERTIFICATE-----
+MIIBVjCB/qADAgECAgEBMAoGCCqGSM49BAMCMBIxEDAOBgNVBAoMB0FjbWUgQ28w
+IBcNNzAwMTAxMDAwMDAwWhgPMjA4NDAxMjkxNjAwMDBaMBIxEDAOBgNVBAoMB0Fj
+bWUgQ28wWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATkPxV3q9eR4Q6yOO5bMhgb
+ub+mhngA4D2MpJKRA4+gq48eG4Dapxi+dhWHC8p9luhaX6BHkOAdCrumINm1Xy+r
+o0MwQTAPBgNVHRMBAf8EBTADAQH/MC4GA1UdEQQnMCWCC2V4YW1wbGUuY29thwR/
+AAABhxAAAAAAAAAAAAAAAAAAAAABMAoGCCqGSM49BAMCA0cAMEQCIAqs08j/QXFH
+H4tR24KMCLX8/49P0rvkV3eESoPny5a9AiBse+lMBmHCbra9yF8Ht67nundJYRD7
+F2nBWNRs/yHo4A==
+-----END CERTIFICATE-----
+"""
+"""A self-signed certificate for 127.0.0.1 and ::1; of our own, and without a key, which nothing here reads."""
 UNSUPPORTED = frozenset(
     {"audit-proxy", "crd-conversion-webhook", "external-metrics", "fake-gitserver", "fake-registry-server",
      "grpc-health-checking", "guestbook", "inclusterclient", "mtlsclient", "mtlsserver", "net", "nettest",
@@ -68,12 +81,13 @@ async def agnhost(process: Process) -> int:
 
 class IMAGE(Image):
     names = tuple(
-        f"registry.k8s.io/e2e-test-images/agnhost:{tag}" for tag in ("2.63.0", "2.59", "2.53", "2.47", "2.40", "2.39")
+        f"registry.k8s.io/e2e-test-images/agnhost:{tag}"
+        for tag in ("2.63.0", "2.59", "2.55", "2.53", "2.47", "2.40", "2.39")
     )
     size = 52_000_000
     entrypoint = ("/agnhost",)
     cmd = ("pause",)
-    files = {**ALPINE_FILES, "/uploads": None}
+    files = {**ALPINE_FILES, "/uploads": None, "/localhost.crt": LOCALHOST_CRT}
     commands = {
         **programs("bash", "curl", "dig", "getent", "nc", "nslookup"),
         "/usr/bin/nc": nc_openbsd.nc,

@@ -339,3 +339,15 @@ async def test_mounttest_loops_until_it_finds_what_it_wrote(pod):
     own.fs.write_bytes("/tmp/f", b"mount-tester new file\n")
     await looping.says('content of file "/tmp/f": mount-tester new file')
     assert (await looping.ended()).status == 0
+
+
+async def test_test_webserver_serves_the_certificate_that_upstreams_statefulset_tests_probe(pod):
+    own = pod(AGNHOST)
+    serving = own.start("/agnhost", "test-webserver", "--port=8081")
+    result = await own.sh("until curl -sf http://127.0.0.1:8081/localhost.crt; do :; done")
+    assert result.out.startswith("-----BEGIN CERTIFICATE-----")
+    assert (await own.sh("mv -v /localhost.crt /tmp/")).status == 0
+    result = await own.sh("curl -s -o /dev/null -w %{http_code} http://127.0.0.1:8081/localhost.crt")
+    assert result.out == "404"
+    serving.process.signal(signal.SIGKILL)
+    await serving.ended()
