@@ -35,6 +35,9 @@ BARE = ("--no-addon", "local-path", "--no-addon", "csi-hostpath", "--no-addon", 
 CSI = ("--no-addon", "local-path", "--max-volumes-per-node", "0")
 """The second set: the hostpath driver and the snapshot API, no default class."""
 
+_STARTS = {"csi-hostpath": "csi-hostpath-snapshotter", "snapshots": "snapshot-controller"}
+"""Add-ons and the last Deployment each brings."""
+
 
 def flags_of(name: str) -> tuple[str, ...]:
     """What the cluster of a scenario is started with, for what it shows of storage."""
@@ -69,7 +72,9 @@ def pocket(flags: tuple[str, ...] = BARE) -> Iterator[Path]:
                 stderr=subprocess.STDOUT,
             )
             try:
-                yield _wait_for(folder / "state" / "kubeconfig", process, folder / "log")
+                kubeconfig = _wait_for(folder / "state" / "kubeconfig", process, folder / "log")
+                _wait_for_addons(kubeconfig, flags)
+                yield kubeconfig
             finally:
                 _end(process)
 
@@ -83,6 +88,24 @@ def _wait_for(kubeconfig: Path, process: subprocess.Popen[bytes], log: Path) -> 
             raise NoCluster(f"pocketkube was not ready within {_READY_WITHIN:g} s:\n{_tail(log)}")
         time.sleep(0.01)  # another process's file: there is no event to wait for
     return kubeconfig
+
+
+def _wait_for_addons(kubeconfig: Path, flags: tuple[str, ...]) -> None:
+    """The recorded cluster had its DNS, provisioners and controllers running."""
+    wanted = {"coredns", *(name for addon, name in _STARTS.items() if addon not in flags)}
+    connection = Connection(kubeconfig)
+    deadline = time.monotonic() + _READY_WITHIN
+    try:
+        while True:
+            found = connection.request("GET", "/apis/apps/v1/deployments").body["items"]
+            available = {d["metadata"]["name"] for d in found if d["status"].get("availableReplicas")}
+            if wanted <= available and len(available) == len(found):
+                return
+            if time.monotonic() > deadline:
+                raise NoCluster(f"{sorted(wanted - available)} were not available within {_READY_WITHIN:g} s")
+            time.sleep(0.02)
+    finally:
+        connection.close()
 
 
 def _tail(log: Path) -> str:

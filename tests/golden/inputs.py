@@ -21,12 +21,22 @@ _REPEATED = re.compile(r"<(\d+) times the letter a>")
 
 @dataclass(frozen=True)
 class Call:
-    """A REST request that stands for a `note`."""
+    """A REST request."""
 
     method: str
     path: str
     content_type: str
     body: Any
+
+
+@dataclass(frozen=True)
+class Act:
+    """What stands for a `note`: a request, and the conditions a GET of `path` meets once its effect is there."""
+
+    call: Call
+    path: str = ""
+    query: str = ""
+    until: tuple[str, ...] = ()
 
 
 def _continue_of_revision_1() -> str:
@@ -77,12 +87,32 @@ KEPT: dict[str, tuple[str, ...]] = {
         "/api/v1/namespaces/kube-system/configmaps/coredns",
         "/apis/apps/v1/namespaces/kube-system/deployments/coredns",
     ),
+    "csi-10-modes-and-faults": (
+        "/apis/apps/v1/namespaces/kube-system/deployments/csi-hostpath-attacher",
+        "/apis/apps/v1/namespaces/kube-system/deployments/csi-hostpath-provisioner",
+    ),
 }
 
 
-def _drivers(*found: dict[str, Any]) -> Call:
+def _drivers(*found: dict[str, Any]) -> Act:
     body = {"spec": {"drivers": list(found)}}
-    return Call("PATCH", "/apis/storage.k8s.io/v1/csinodes/node-1", "application/merge-patch+json", body)
+    return Act(Call("PATCH", "/apis/storage.k8s.io/v1/csinodes/node-1", "application/merge-patch+json", body))
+
+
+def _suspended(component: str) -> Act:
+    """Without its Pod, a sidecar of the hostpath driver says and does as little as one that is suspended."""
+    pods = f"labelSelector=app.kubernetes.io/instance=hostpath.csi.k8s.io,app.kubernetes.io/component={component}"
+    return Act(_scaled(component, 0), "/api/v1/namespaces/kube-system/pods", pods, ("count(.items) == 0",))
+
+
+def _continued(component: str) -> Act:
+    deployment = f"/apis/apps/v1/namespaces/kube-system/deployments/csi-hostpath-{component}"
+    return Act(_scaled(component, 1), deployment, until=(".status.availableReplicas == 1",))
+
+
+def _scaled(component: str, replicas: int) -> Call:
+    path = f"/apis/apps/v1/namespaces/kube-system/deployments/csi-hostpath-{component}/scale"
+    return Call("PATCH", path, "application/merge-patch+json", {"spec": {"replicas": replicas}})
 
 
 # what a scenario makes for a program that runs nowhere, which would let it go: lists and what tells them from others'
@@ -92,17 +122,23 @@ ORPHANED = {
 }
 
 # notes that name an act the API can do; after any other note the steps up to the next note are skipped
-ACTS: dict[str, Call] = {
-    # drivers have no Pods on pocket: a kubelet uses those of its CSINode
+ACTS: dict[str, Act] = {
+    "the provisioner was suspended": _suspended("provisioner"),
+    "the provisioner was continued": _continued("provisioner"),
+    "the attacher was suspended": _suspended("attacher"),
+    "the attacher was continued": _continued("attacher"),
+    # the driver itself has no Pods on pocket: a kubelet uses those of its CSINode
     "the node plugin and its registrar were stopped and the registration socket removed": _drivers(),
     "they were started again": _drivers(
         {"name": "hostpath.csi.k8s.io", "nodeID": "node-1", "topologyKeys": ["topology.hostpath.csi/node"]}
     ),
-    "args of container c were set to [sleep, 3600] here by a strategic merge patch": Call(
-        "PATCH",
-        "/apis/apps/v1/namespaces/{namespace}/deployments/web",
-        "application/strategic-merge-patch+json",
-        {"spec": {"template": {"spec": {"containers": [{"name": "c", "args": ["sleep", "3600"]}]}}}},
+    "args of container c were set to [sleep, 3600] here by a strategic merge patch": Act(
+        Call(
+            "PATCH",
+            "/apis/apps/v1/namespaces/{namespace}/deployments/web",
+            "application/strategic-merge-patch+json",
+            {"spec": {"template": {"spec": {"containers": [{"name": "c", "args": ["sleep", "3600"]}]}}}},
+        )
     ),
 }
 

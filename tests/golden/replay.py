@@ -35,6 +35,8 @@ from tests.golden.watching import Watching
 Outcome = Literal["matched", "differs", "not run", "skipped"]
 _SETTLES = 1.0
 """Seconds a read that differs is repeated: the recorder's polls were far apart, so what it read next had settled."""
+_ACT_WITHIN = 60.0
+"""Seconds for the effect of a note's act."""
 _LEARNS = re.compile(r"the (?:proxy|resolver|kubelet) learns of ")
 
 
@@ -399,6 +401,11 @@ class Replay:
         act = inputs.ACTS.get(text)
         if act is None:
             return text
-        path = act.path.format(namespace=self._scenario.namespace)
-        send(self._api, act.method, path, act.body, act.content_type)
-        return ""
+        call = act.call
+        path = call.path.format(namespace=self._scenario.namespace)
+        answer = send(self._api, call.method, path, call.body, call.content_type)
+        done = answer.code < 400
+        if done and act.until:
+            query = dict([act.query.split("=", 1)]) if act.query else None
+            done, _ = poll(self._api, act.path, list(act.until), _ACT_WITHIN, query)
+        return "" if done else text

@@ -307,12 +307,28 @@ def test_a_watch_that_is_refused_is_reported(fake, replay):
     assert "code 404" in failure.note
 
 
+def test_a_note_that_names_an_act_is_acted_and_its_effect_waited_for(fake, replay):
+    fake.script["GET", f"{NS}/services/web"] = 200, "ok"
+    scale = "/apis/apps/v1/namespaces/kube-system/deployments/csi-hostpath-provisioner/scale"
+    pods = "/api/v1/namespaces/kube-system/pods"
+    fake.script["PATCH", scale] = 200, {}
+    fake.script["GET", pods] = [(200, {"items": [{}]}), (200, {"items": []})]
+    result = replay({"note": "the provisioner was suspended"}, get("one", "ok"))
+    assert result.passed
+    (patch,) = fake.sent("PATCH", scale)
+    assert json.loads(patch.body) == {"spec": {"replicas": 0}}
+    looks = fake.sent("GET", pods)
+    assert len(looks) == 2
+    assert "app.kubernetes.io/component=provisioner" in looks[0].query["labelSelector"]
+
+
 def test_steps_after_a_note_are_skipped_up_to_the_next(fake, replay):
     fake.script["GET", f"{NS}/services/web"] = 200, "ok"
+    fake.script["PATCH", "/apis/apps/v1/namespaces/golden-x/deployments/web"] = 200, {}
     seen = []
     steps = [
         get("one", "ok"),
-        {"note": "the provisioner was suspended"},
+        {"note": "the provisioner was suspended"},  # the fake has no such Deployment
         get("two", "ok"),
         wait(".never == 1", "60s"),
         {"note": "args of container c were set to [sleep, 3600] here by a strategic merge patch"},
