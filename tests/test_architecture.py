@@ -22,6 +22,7 @@ PURE = {
     "protobuf",
     "quantity",
     "regex",
+    "room",
     "schema",
     "selectors",
     "strategic",

@@ -13,6 +13,7 @@ Left out: leases, transactions over several keys, reading an object at an old re
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -24,7 +25,10 @@ import orjson
 from pocketkube.errors import Expired
 from pocketkube.objects import Key, Obj, key
 
+log = logging.getLogger(__name__)
+
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
+_COMPACT = 1000
 QUEUE_LIMIT = 4096
 """Events a watcher may lag behind before it is ended."""
 
@@ -75,6 +79,7 @@ class Store:
     """`path` is the SQLite file, or None for a store in memory only."""
 
     def __init__(self, path: Path | None = None, *, history: int = 20_000) -> None:
+        self._path = path
         self._db = sqlite3.connect(path if path is not None else ":memory:", isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
@@ -83,6 +88,7 @@ class Store:
         self._history: deque[tuple[Event, int | None]] = deque()
         self._history_limit = history
         self._garbage: list[tuple[int]] = []
+        self._compact_at = _COMPACT
         self._subscribers: dict[str, list[Subscriber]] = {}
         self.revision = 0
         self.compacted = 0
@@ -192,15 +198,27 @@ class Store:
             self._garbage.append((replaced,))
         if oldest.type == DELETED:
             self._garbage.append((oldest.revision,))
-        if len(self._garbage) >= 1000:
+        if len(self._garbage) >= self._compact_at:
             self.compact()
 
     def compact(self) -> None:
         """Drop from the log what no watch can ask for any more."""
-        self._db.execute("BEGIN")
-        self._db.executemany("DELETE FROM log WHERE revision = ?", self._garbage)
-        self._db.execute("COMMIT")
-        self._garbage.clear()
+        if self._tidy(lambda: self._db.executemany("DELETE FROM log WHERE revision = ?", self._garbage)):
+            self._garbage.clear()
+        self._compact_at = len(self._garbage) + _COMPACT
+
+    def _tidy(self, work: Callable[[], object]) -> bool:
+        """Make the log smaller, if there is room for that: it is as right without. All of it or nothing."""
+        try:
+            self._db.execute("BEGIN")
+            work()
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            log.warning("the log of %s cannot be made smaller now: %s", self._path, error)
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            return False
+        return True
 
     # -- watching
 
@@ -229,11 +247,14 @@ class Store:
         restart, as kube-apiserver's watch cache begins anew too."""
         last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
         self.revision = self.compacted = last[0] if last else 0
-        self._db.execute("BEGIN")
-        self._db.execute(_DROP_REPLACED)
-        self._db.execute("DELETE FROM log WHERE type = ?", (DELETED,))
-        self._db.execute("COMMIT")
-        for revision, type_, resource, blob in self._db.execute("SELECT revision, type, resource, object FROM log"):
+
+        def drop() -> None:
+            self._db.execute(_DROP_REPLACED)
+            self._db.execute("DELETE FROM log WHERE type = ?", (DELETED,))
+
+        self._tidy(drop)
+        rows = self._db.execute("SELECT revision, type, resource, object FROM log ORDER BY revision")
+        for revision, type_, resource, blob in rows:
             self._apply(Event(type_, resource, orjson.loads(blob), None, revision))
 
 

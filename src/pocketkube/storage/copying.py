@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pocketkube import room
 from pocketkube.storage.descent import Descent, Names, folders, measure, opened, remove
 
 SMALL_BYTES: Final = 4 << 20
@@ -111,6 +112,7 @@ class Copier:
                         _describe(sources.at(folder), targets.at(folder))
 
     def _entry(self, old: int, new: int, folder: Names, name: str, target: Path) -> None:
+        room.check(new)
         found = os.stat(name, dir_fd=old, follow_symlinks=False)
         if stat.S_ISDIR(found.st_mode):
             os.mkdir(name, 0o700, dir_fd=new)
@@ -160,6 +162,7 @@ class Copier:
             while start < end:
                 if self.stop.is_set():
                     raise Stopped
+                room.check(target, min(CHUNK, end - start))
                 if not (done := _some(source, target, min(CHUNK, end - start))):
                     return  # it has become shorter
                 start += done

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from pocketkube import objects, quantity
+from pocketkube import objects, quantity, room
 from pocketkube.client import Client
 from pocketkube.objects import Obj
 from pocketkube.storage.base import Backend
@@ -115,6 +115,7 @@ def _source(claim: Obj, storage_class: Obj, path: str) -> Obj:
 def _make(disk: Path, folder: str) -> None:
     names: tuple[str, ...] = ()
     disk.mkdir(parents=True, exist_ok=True)
+    room.check(disk)
     for name, mode in (*((name, 0o755) for name in BASE.strip("/").split("/")), (folder, 0o777)):
         with opened(disk, names) as fd, suppress(FileExistsError):
             os.mkdir(name, mode, dir_fd=fd)

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from pocketkube import room
 from pocketkube.storage.descent import measure, remove
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Records(Generic[R]):
     def making(self, record: R) -> Iterator[Path]:
         """The block makes the content at the path it is given; then the record appears, or nothing if it raises."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        room.check(self.folder)
         unfinished = self.folder / f".new-{record.id}"
         unfinished.mkdir(mode=0o700)
         try:

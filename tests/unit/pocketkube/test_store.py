@@ -3,9 +3,12 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -170,6 +173,69 @@ for n in range(1000):
     made = store.create("things", {"metadata": {"namespace": "n", "name": f"t{n}"}})
     print(made["metadata"]["name"], flush=True)
 """
+
+
+class Full(sqlite3.Connection):
+    """A disk with room for a little more, not for making the log smaller."""
+
+    is_full = False
+
+    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        if self.is_full and "DELETE FROM" in sql:
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().execute(sql, *arguments)
+
+    def executemany(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        if self.is_full:
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().executemany(sql, *arguments)
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Full]]:
+    connect = sqlite3.connect
+    monkeypatch.setattr(module.sqlite3, "connect", lambda *args, **options: connect(*args, **options, factory=Full))
+    yield Full
+    Full.is_full = False
+
+
+def test_a_log_that_cannot_be_made_smaller_is_as_good(
+    tmp_path: Path, full: type[Full], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_COMPACT", 4)
+    store = Store(tmp_path / "db", history=2)
+    told: list[int] = []
+    store.subscribe("things", lambda event: told.append(event.revision))
+    full.is_full = True
+    store.create("things", thing("gone"))
+    store.create("things", thing("kept"))
+    for number in range(9):
+        store.update("things", changed(store, "gone", x=number))
+        store.update("things", changed(store, "kept", x=number))
+    store.delete("things", ("n", "gone"))
+    assert told == list(range(1, 22))
+    full.is_full = False
+    for number in range(20):
+        store.update("things", changed(store, "kept", x=100 + number))
+    store.close()
+    again = Store(tmp_path / "db")
+    assert [(o["metadata"]["name"], o["x"]) for o in again.list("things")] == [("kept", 119)]
+
+
+def test_a_full_disk_does_not_keep_the_store_from_being_opened(tmp_path: Path, full: type[Full]) -> None:
+    first = Store(tmp_path / "db")
+    first.create("things", thing("a"))
+    first.create("things", thing("b"))
+    first.update("things", changed(first, "b", x=1))
+    first.delete("things", ("n", "a"))
+    first.close()
+    full.is_full = True
+    again = Store(tmp_path / "db")
+    assert [(o["metadata"]["name"], o["x"]) for o in again.list("things")] == [("b", 1)]
+    again.close()
+    full.is_full = False
+    third = Store(tmp_path / "db")
+    assert [(o["metadata"]["name"], o["x"]) for o in third.list("things")] == [("b", 1)]
 
 
 def test_kill_9_in_the_middle_of_1000_creates_loses_no_acknowledged_one(tmp_path: Path) -> None:

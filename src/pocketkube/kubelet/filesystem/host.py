@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakValueDictionary
 
+from pocketkube import room
 from pocketkube.kubelet.filesystem.beneath import open_beneath
 from pocketkube.kubelet.filesystem.tree import BLOCK, DEVICE, DIRECTORY, FILE, SYMLINK, Stat, Tree, Usage, failure
 
@@ -53,6 +54,7 @@ class HostFile:
         return os.pread(self._fd, most, offset)
 
     def write_at(self, offset: int, data: bytes) -> int:
+        room.check(self._fd, len(data))
         written = os.pwrite(self._fd, data, offset)
         if self._meter is not None:
             self._meter.count(written)
@@ -178,12 +180,14 @@ class HostTree(Tree):
 
     def usage(self) -> Usage:
         found = os.statvfs(self.folder)
-        return Usage(found.f_frsize, found.f_blocks, found.f_bfree, found.f_bavail, found.f_files, found.f_ffree)
+        available = max(0, found.f_bavail - room.kept(found))
+        return Usage(found.f_frsize, found.f_blocks, found.f_bfree, available, found.f_files, found.f_ffree)
 
     # -- changing
 
     def create(self, parent: Node, name: str, kind: str, mode: int, uid: int, gid: int, target: str = "") -> Node:
         with self.at(parent) as fd:
+            room.check(fd)
             if kind == DIRECTORY:
                 os.mkdir(name, mode | 0o700, dir_fd=fd)
                 if self.meter is not None:
@@ -220,6 +224,7 @@ class HostTree(Tree):
 
     def link(self, node: Node, parent: Node, name: str) -> None:
         with self.at(node[:-1]) as old, self.at(parent) as new:
+            room.check(new)
             os.link(node[-1], name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
 
     def change(
