@@ -129,6 +129,7 @@ class Scheduler:
         pod, key = event.object, objects.key(event.object)
         uid, node = objects.uid(pod), objects.spec(pod).get("nodeName", "")
         over = event.type == DELETED or objects.status(pod).get("phase") in ("Succeeded", "Failed")
+        over = over or (objects.is_terminating(pod) and not node)  # it will never be placed
         if not over and not node and key in self._prebinding:
             return  # it holds its place
         if over or not node:
@@ -265,10 +266,7 @@ class Scheduler:
         """Bind a pod whose claims are bound."""
         if key not in self._prebinding:
             return
-        pod = self.client.find("pods", *key)
-        if pod is None or objects.is_terminating(pod):
-            self._prebinding.forget(key)
-            return
+        pod = self.client.get("pods", *key)  # one that goes has left by its event
         try:
             done = self._prebinding.check(key)
         except BindingFailed as failed:

@@ -342,6 +342,23 @@ async def test_a_pod_that_waits_for_its_claims_holds_its_place(bare: World) -> N
         await bare.until(lambda: node_of(bare, "r") == "worker-a")
 
 
+async def test_a_pod_that_is_deleted_while_it_waits_for_its_claims_gives_up_its_place(bare: World) -> None:
+    """Also one that stays for its finalizer."""
+    storage_class(bare)
+    claim(bare, "data")
+    large = {"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "3"}}}]}
+    async with scheduling(bare):
+        user(bare, "p", "data", **objects.copy(large))
+        await bare.until(lambda: selected(bare, "data") != "")
+        here = {"kubernetes.io/hostname": selected(bare, "data")}
+        bare.patch("pods", "p", lambda p: p["metadata"].update(finalizers=["example.com/stay"]))
+        user(bare, "q", nodeSelector=here, **objects.copy(large))
+        await bare.until(lambda: "Insufficient cpu" in said(bare, "q"))
+        bare.delete("pods", "p")
+        await bare.until(lambda: node_of(bare, "q") != "")
+        assert node_of(bare, "p") == ""
+
+
 def on(key: str, *values: str) -> Obj:
     return {"matchLabelExpressions": [{"key": key, "values": list(values)}]}
 
