@@ -338,3 +338,76 @@ def test_no_snapshot_names_the_near_one(live: LiveLab) -> None:
     hop, evidence = broken(why(live, "vs/than"))
     assert hop == "VolumeSnapshot"
     assert evidence.endswith("did you mean then?")
+
+
+@pytest.fixture
+def scaled(live: LiveLab) -> Iterator[Callable[[str, int], None]]:
+    """Scale a Deployment of kube-system and wait until its Pods have followed; afterwards all have one Pod again."""
+    touched: set[str] = set()
+
+    def scale(name: str, replicas: int) -> None:
+        touched.add(name)
+        live.api.request(
+            "PATCH",
+            live.api.path("Deployment", "kube-system", name),
+            {"spec": {"replicas": replicas}},
+            content_type="application/merge-patch+json",
+        )
+        for found in live.api.follow("Pod", "kube-system", timeout=60):
+            mine = [p for p in found.values() if p["metadata"]["name"].startswith(f"{name}-")]
+            if len(mine) == replicas and all(is_ready(p) for p in mine):
+                return
+        raise TimeoutError(f"Deployment {name} has not come to {replicas} Pods within 60 s")
+
+    yield scale
+    for name in touched:
+        scale(name, 1)
+
+
+def test_a_provisioner_that_is_stopped_and_started(live: LiveLab, scaled: Callable[[str, int], None]) -> None:
+    scaled("csi-hostpath-provisioner", 0)
+    put(live, claim(storageClassName=CSI))
+    told(live, "ExternalProvisioning")
+    path = why(live, "pvc/data")
+    hop, evidence = broken(path)
+    assert hop == "Provisioner"
+    who = "Deployment csi-hostpath-provisioner in namespace kube-system"
+    assert evidence == f"hostpath.csi.k8s.io does not run: {who} has no ready Pod: it is scaled to 0"
+    assert path.broken is not None
+    assert path.broken.next == "kubectl scale deployment csi-hostpath-provisioner -n kube-system --replicas=1"
+    scaled("csi-hostpath-provisioner", 1)
+    bound(live, "data")
+    assert why(live, "pvc/data").broken is None
+
+
+def test_an_attacher_that_is_stopped_and_started(live: LiveLab, scaled: Callable[[str, int], None]) -> None:
+    scaled("csi-hostpath-attacher", 0)
+    put(live, claim(storageClassName=CSI), pod())
+    told(live, "Scheduled")
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Attach"
+    assert "the attacher of hostpath.csi.k8s.io does not run: Deployment csi-hostpath-attacher" in evidence
+    scaled("csi-hostpath-attacher", 1)
+    running(live)
+
+
+def test_the_programs_of_snapshots_that_are_stopped_and_started(
+    live: LiveLab, scaled: Callable[[str, int], None]
+) -> None:
+    put(live, claim(storageClassName=CSI))
+    bound(live, "data")
+    scaled("csi-hostpath-snapshotter", 0)
+    scaled("snapshot-controller", 0)
+    put(live, snapshot())
+    hop, evidence = broken(why(live, "volumesnapshot/then"))
+    assert hop == "Content"
+    assert "the snapshot-controller does not run: Deployment snapshot-controller" in evidence
+    scaled("snapshot-controller", 1)
+    assert live.eventually("VolumeSnapshot", lambda found: any(s.get("status") for s in found))
+    hop, evidence = broken(why(live, "volumesnapshot/then"))
+    assert hop == "Ready"
+    assert "the snapshotter of hostpath.csi.k8s.io does not run: Deployment csi-hostpath-snapshotter" in evidence
+    scaled("csi-hostpath-snapshotter", 1)
+    assert live.eventually(
+        "VolumeSnapshot", lambda found: any((s.get("status") or {}).get("readyToUse") for s in found)
+    )

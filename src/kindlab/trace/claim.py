@@ -8,7 +8,7 @@ hop runs a command in a Pod, and it writes nothing.
 from __future__ import annotations
 
 from kindlab.api import Api, Obj
-from kindlab.trace import datasource, events, mounting, offers
+from kindlab.trace import datasource, events, mounting, offers, sidecars
 from kindlab.trace.hops import Trace
 
 DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
@@ -128,7 +128,10 @@ def _unbound(api: Api, claim: Obj, storage_class: Obj | None, users: list[Obj], 
 def _provisioner(api: Api, claim: Obj, name: str, describe: str, path: Trace) -> None:
     """The broken hop of a claim that its provisioner has not served."""
     trouble = events.last(api, claim, _TROUBLE)
-    if trouble:
+    if (idle := sidecars.stopped(api, "provisioner", name)) is not None:
+        said = f"; it said last: {trouble}" if trouble else ""
+        path.fail("Provisioner", f"{name} does not run: {idle.text}{said}", idle.next)
+    elif trouble:
         path.fail("Provisioner", f"{name} cannot: {trouble}", describe)
     elif events.said(api, claim, ("Provisioning",)):
         path.fail("Provisioner", f"{name} is at it, and has not made the volume yet", f"{describe}; ask again soon")

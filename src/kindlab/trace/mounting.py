@@ -7,7 +7,7 @@ import shlex
 from kindlab.api import Api, Obj
 from kindlab.checks.host import pod_host
 from kindlab.checks.verdict import CouldNotGrade
-from kindlab.trace import events, offers
+from kindlab.trace import events, offers, sidecars
 from kindlab.trace.hops import Trace
 
 _ATTACH_TROUBLE = ("FailedAttachVolume",)
@@ -88,8 +88,10 @@ def _attached(api: Api, volume: Obj, pod: Obj, path: Trace) -> bool:
         if a["spec"]["source"].get("persistentVolumeName") == name and a["spec"]["nodeName"] != node
     ]
     held = f"; it is attached to {', '.join(others)}" if others else ""
+    idle = sidecars.stopped(api, "attacher", driver)
+    error = f"the attacher of {driver} does not run: {idle.text}" if idle else error
     why = f"{name} is not attached to {node}, where Pod {pod_name} is{f': {error}' if error else ''}{held}"
-    path.fail("Attach", why, describe)
+    path.fail("Attach", why, idle.next if idle else describe)
     return False
 
 

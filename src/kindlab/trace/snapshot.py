@@ -6,7 +6,7 @@ What the snapshot's controllers say in its status and events is quoted; the hops
 from __future__ import annotations
 
 from kindlab.api import Api, Obj
-from kindlab.trace import events
+from kindlab.trace import events, sidecars
 from kindlab.trace.datasource import SNAPSHOT
 from kindlab.trace.hops import Trace
 
@@ -95,7 +95,9 @@ def _ready(api: Api, snapshot: Obj, path: Trace) -> None:
     content = api.get(CONTENT, bound) if bound else None
     if content is None:
         what = f"its content {bound} is gone" if bound else "no content is bound to it yet"
-        path.fail("Content", f"{what}{f': {error}' if error else ''}", look)
+        idle = sidecars.stopped(api, "snapshot-controller")
+        error = f"the snapshot-controller does not run: {idle.text}" if idle else error
+        path.fail("Content", f"{what}{f': {error}' if error else ''}", idle.next if idle else look)
         return
     ref = content["spec"]["volumeSnapshotRef"]
     if (ref.get("namespace"), ref.get("name")) != (meta["namespace"], meta["name"]):
@@ -104,7 +106,10 @@ def _ready(api: Api, snapshot: Obj, path: Trace) -> None:
         return
     path.ok("Content", f"{bound}, deletion policy {content['spec']['deletionPolicy']}")
     if not status.get("readyToUse"):
-        path.fail("Ready", f"it is not ready to use{f': {error}' if error else ' yet'}", look)
+        driver = content["spec"]["driver"]
+        idle = sidecars.stopped(api, "snapshotter", driver)
+        error = f"the snapshotter of {driver} does not run: {idle.text}" if idle else error
+        path.fail("Ready", f"it is not ready to use{f': {error}' if error else ' yet'}", idle.next if idle else look)
         return
     taken, size = status.get("creationTime", "at a time nobody told"), status.get("restoreSize", "any size")
     path.ok("Ready", f"taken {taken}; a claim restored from it asks for at least {size}")
