@@ -8,7 +8,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from bench.cases import NAMESPACE, Figure, cluster
+from bench.cases import NAMESPACE, Figure, cluster, until_addons
 from kindlab import workspace
 from kindlab.api import Api, Obj
 from kindlab.checks.host import pod_host
@@ -62,9 +62,9 @@ CASES: list[Callable[[], Iterator[Figure]]] = [claim_bound, claims_bound, snapsh
 
 
 def _ready(api: Api) -> None:
-    """The namespace is there, and so is what add-ons bring."""
+    """The namespace is there, and the add-ons run."""
     workspace.make_namespace(api, NAMESPACE)
-    _until(api, "StorageClass", lambda found: any(c["metadata"]["name"] == CLASS for c in found))
+    until_addons(api)
 
 
 def _claim(name: str, size: str = "1Mi", source: Obj | None = None) -> Obj:
