@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import pytest
 from tests.unit.pocketkube.controllers.world import World, pod_spec
 
 from pocketkube import objects
+from pocketkube.controllers.replacements import Replacements
 from pocketkube.controllers.replicaset import ranked_for_deletion
 from pocketkube.objects import Obj
+from pocketkube.store import Event
 
 
 def replicaset(world: World, name: str = "rs", replicas: int = 2, **spec: Any) -> Obj:
@@ -48,6 +52,48 @@ async def test_a_finished_pod_is_replaced(world: World) -> None:
     await world.until(lambda: status(world).get("availableReplicas") == 1)
     world.set_ready(objects.name(world.list("pods")[0]), ready=False, phase="Failed")
     await world.until(lambda: len(world.list("pods")) == 2 and status(world).get("availableReplicas") == 1)
+
+
+async def test_pods_that_their_node_refuses_are_replaced_at_a_pace(world: World) -> None:
+    """One that is refused as soon as it is there kept the whole cluster busy: a hundred a second."""
+    made = 0
+
+    def refuse(event: Event) -> None:
+        nonlocal made
+        if event.type == "ADDED":
+            made += 1
+            loop.call_soon(end, event.object)
+
+    def end(pod: Obj) -> None:
+        current = world.get("pods", objects.name(pod))
+        world.client.update_status(
+            "pods", {**current, "status": {**current["status"], "phase": "Failed", "reason": "NodePorts"}}
+        )
+
+    loop = asyncio.get_running_loop()
+    world.client.subscribe("pods", refuse)
+    replicaset(world, replicas=2)
+    start = world.clock.time()
+    await world.until(lambda: made >= 8)
+    assert world.clock.time() - start >= 1.9  # two, two at once, then two a second
+    await world.until(lambda: status(world).get("observedGeneration") == 1)
+
+
+def test_the_pace_of_replacements() -> None:
+    at = "test", "rs"
+    pace = Replacements()
+    assert pace.make(at, set(), 3, 3, 100.0) == (3, None)  # new ones
+    assert pace.make(at, {"a"}, 1, 3, 100.1) == (1, None)
+    assert pace.make(at, {"a"}, 0, 3, 100.1) == (0, None)
+    assert pace.make(at, {"a", "b", "c", "d"}, 3, 3, 100.5) == (2, pytest.approx(0.6))
+    assert pace.make(at, {"a", "b", "c", "d"}, 1, 3, 100.6) == (0, pytest.approx(0.5))
+    assert pace.make(at, {"a", "b", "c", "d"}, 3, 5, 100.6) == (3, None)  # a larger set may have more
+    assert pace.make(at, {"x"}, 2, 3, 200.0) == (2, None)
+    assert pace.make(at, {str(number) for number in range(50)}, 50, 100, 300.0) == (10, pytest.approx(1.0))
+    assert pace.make(("test", "other"), {"y"}, 1, 1, 300.0) == (1, None)
+    pace.forget(at)
+    assert pace.make(at, {str(number) for number in range(50)}, 0, 100, 300.0) == (0, None)  # of an earlier process
+    assert pace.make(at, {str(number) for number in range(51)}, 1, 100, 300.0) == (1, None)
 
 
 async def test_orphans_are_adopted_and_strangers_released(world: World) -> None:
