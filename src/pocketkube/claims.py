@@ -183,11 +183,16 @@ def attributes_class(obj: Obj) -> str:
     return str(objects.spec(obj).get("volumeAttributesClassName") or "")
 
 
+def ephemeral_name(pod: Obj, volume_name: str) -> str:
+    """The name of the claim that is made for a pod's ephemeral volume."""
+    return f"{objects.name(pod)}-{volume_name}"
+
+
 def claim_name(pod: Obj, volume: Obj) -> str | None:
     """The claim behind one of a pod's volumes, which for an ephemeral one is made for it; None for other types."""
     if "persistentVolumeClaim" in volume:
         return str(volume["persistentVolumeClaim"].get("claimName", ""))
-    return f"{objects.name(pod)}-{volume['name']}" if "ephemeral" in volume else None
+    return ephemeral_name(pod, volume["name"]) if "ephemeral" in volume else None
 
 
 def used_by(pod: Obj) -> list[str]:

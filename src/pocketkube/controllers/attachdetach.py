@@ -19,6 +19,7 @@ from pocketkube.controllers.attachments import Attachable, Wanted, Wishes, is_ma
 from pocketkube.controllers.base import Controller, Mapping, own_key
 from pocketkube.errors import NotFound
 from pocketkube.objects import Key, Obj
+from pocketkube.resources.nodes import OUT_OF_SERVICE
 from pocketkube.store import DELETED, Event
 
 ATTACH_TIMEOUT: Final = 120.0
@@ -26,7 +27,6 @@ ATTACH_TIMEOUT: Final = 120.0
 UNMOUNT_TIMEOUT: Final = 360.0
 """Seconds after which a volume is taken from a node that is not well, mounted or not."""
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 0.5, 122.0
-OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"
 
 
 class AttachDetachController(Controller):

@@ -34,7 +34,7 @@ class EphemeralVolume(Controller):
 
     def _wrong_with(self, pod: Obj, volume: Obj) -> str | None:
         """See to it that the claim is there; returns what is wrong with it, or None."""
-        name = f"{objects.name(pod)}-{volume['name']}"
+        name = claims.ephemeral_name(pod, volume["name"])
         claim = self.client.find("persistentvolumeclaims", objects.namespace(pod), name)
         if claim is not None:
             return claims.not_made_for(pod, claim)

@@ -16,11 +16,11 @@ from pocketkube.controllers.base import Controller, Mapping
 from pocketkube.errors import NotFound
 from pocketkube.objects import Key, Obj
 from pocketkube.resources.base import DeleteOptions
+from pocketkube.resources.nodes import OUT_OF_SERVICE
 from pocketkube.store import Event
 
 QUARANTINE = 40.0
 """Seconds of cluster time a node must have been missing."""
-OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 
 class PodGarbageCollector(Controller):

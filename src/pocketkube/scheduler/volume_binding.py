@@ -13,7 +13,7 @@ from pocketkube.objects import Obj
 from pocketkube.scheduler.filters import Cycle, Refusal
 from pocketkube.scheduler.nodes import NodeState
 from pocketkube.scheduler.volumes import Plan, PodVolumes
-from pocketkube.selectors import from_label_selector
+from pocketkube.selectors import from_label_selector, topology_allows
 
 NOTHING_TO_BIND: Final = "node(s) didn't find available persistent volumes to bind"
 WRONG_NODE: Final = "node(s) didn't match PersistentVolume's node affinity"
@@ -75,20 +75,10 @@ def _check_provision(volumes: PodVolumes, claim: Obj, node: Obj) -> None:
     storage_class = volumes.client.get("storageclasses", "", claims.class_of(claim))
     if storage_class["provisioner"] == claims.NO_PROVISIONER:
         raise _Refused(NOTHING_TO_BIND)
-    if not topology_allows(storage_class.get("allowedTopologies") or (), node):
+    if not topology_allows(storage_class.get("allowedTopologies") or (), objects.labels(node)):
         raise _Refused(NOTHING_TO_BIND)
     if not _has_space(volumes, claim, storage_class, node):
         raise _Refused(NO_SPACE)
-
-
-def topology_allows(terms: list[Obj] | tuple[Obj, ...], node: Obj) -> bool:
-    """Whether a class's allowedTopologies (none: everywhere) allow the node."""
-    labels = objects.labels(node)
-    return not terms or any(
-        term.get("matchLabelExpressions")
-        and all(labels.get(each["key"]) in each["values"] for each in term["matchLabelExpressions"])
-        for term in terms
-    )
 
 
 def _has_space(volumes: PodVolumes, claim: Obj, storage_class: Obj, node: Obj) -> bool:

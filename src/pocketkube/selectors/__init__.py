@@ -17,7 +17,7 @@ from pocketkube.selectors.labels import (
     from_set,
 )
 from pocketkube.selectors.names import label_key_errors, label_value_errors
-from pocketkube.selectors.nodes import term_matches
+from pocketkube.selectors.nodes import term_matches, topology_allows
 from pocketkube.selectors.parsing import parse_labels
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "parse_fields",
     "parse_labels",
     "term_matches",
+    "topology_allows",
 ]

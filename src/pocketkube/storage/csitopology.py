@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.objects import Obj
+from pocketkube.selectors import topology_allows
 from pocketkube.storage.driver import NAME, TOPOLOGY_KEY, RpcError
 from pocketkube.storage.provisioning import ProvisioningFailed
 
@@ -40,7 +41,7 @@ def choose(client: Client, nodes: Sequence[str], storage_class: Obj, selected: s
 def allowed(client: Client, nodes: Sequence[str], storage_class: Obj) -> list[str]:
     """Of the nodes, those that the driver runs on and the class allows."""
     terms = storage_class.get("allowedTopologies") or ()
-    return [node for node in nodes if _topology_keys(client, node) and _fits(_labels(client, node), terms)]
+    return [node for node in nodes if _topology_keys(client, node) and topology_allows(terms, _labels(client, node))]
 
 
 def _check_selected(client: Client, selected: str, allowed: Sequence[Obj]) -> None:
@@ -55,7 +56,7 @@ def _check_selected(client: Client, selected: str, allowed: Sequence[Obj]) -> No
         listed = " ".join(f"{key}:{value}" for key, value in sorted(labels.items()))
         text = f"topology labels from selected node map[{listed}] does not match topology keys from CSINode"
         raise ProvisioningFailed(f"{GENERATING}{text} [{' '.join(keys)}]")
-    if not _fits(labels, allowed):
+    if not topology_allows(allowed, labels):
         topology = " ".join(f"{{{key} {labels[key]}}}" for key in keys)
         terms = " ".join(f"[{' '.join(_term_text(term))}]" for term in allowed)
         text = f'topology [{topology}] from selected node "{selected}" is not in requisite: [{terms}]'
@@ -73,14 +74,6 @@ def _topology_keys(client: Client, node: str) -> list[str]:
 def _labels(client: Client, node: str) -> dict[str, str]:
     found = client.find("nodes", "", node)
     return objects.labels(found) if found is not None else {}
-
-
-def _fits(labels: dict[str, str], allowed: Sequence[Obj]) -> bool:
-    """Whether one of the terms matches; no terms allow everything."""
-    return not allowed or any(
-        all(labels.get(wanted["key"]) in wanted["values"] for wanted in term.get("matchLabelExpressions") or ())
-        for term in allowed
-    )
 
 
 def _term_text(term: Obj) -> Iterable[str]:

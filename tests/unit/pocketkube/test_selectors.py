@@ -240,3 +240,18 @@ def test_sets_match_supersets(wanted: dict[str, str], held: dict[str, str]) -> N
     assert selector({**held, **wanted})
     assert selector(held) == (wanted.items() <= held.items())
     assert selectors.parse_labels(str(selector)) == selector
+
+
+@pytest.mark.parametrize(
+    ("terms", "allowed"),
+    [
+        ([], {"a", "b", "bare"}),
+        ([{"matchLabelExpressions": [{"key": "zone", "values": ["a", "c"]}]}], {"a"}),
+        ([{"matchLabelExpressions": [{"key": "zone", "values": [zone]}]} for zone in "ab"], {"a", "b"}),
+        ([{"matchLabelExpressions": [{"key": key, "values": ["a"]} for key in ("zone", "disk")]}], {"a"}),
+        ([{}], set()),
+    ],
+)
+def test_topology_terms_allow_nodes(terms: list[dict[str, Any]], allowed: set[str]) -> None:
+    nodes = {"a": {"zone": "a", "disk": "a"}, "b": {"zone": "b", "disk": "a"}, "bare": {}}
+    assert {name for name, labels in nodes.items() if selectors.topology_allows(terms, labels)} == allowed

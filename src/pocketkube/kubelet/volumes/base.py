@@ -106,15 +106,20 @@ class Volume:
         """Make the volume. Raises MountError, NotProcessed, NotAttached, NotReady; then it is called again later."""
         raise NotImplementedError
 
+    _tree: Tree | None = None
+    _root: Any = None
+    """What `set_up` made: the tree, and which node of it is the volume where that is not its root."""
+
     @property
     def tree(self) -> Tree:
         """What containers mount."""
-        raise NotImplementedError
+        assert self._tree is not None, "set_up comes first"
+        return self._tree
 
     @property
     def root(self) -> Any:
-        """The node of `tree` that is the volume, where that is not its root."""
-        return self.tree.root
+        """The node of `tree` that is the volume."""
+        return self.tree.root if self._root is None else self._root
 
     read_only: bool = False
     """Whether containers can never write to it."""
@@ -154,15 +159,12 @@ class ObjectVolume(Volume):
     """A volume made of API objects: files below a `..data` link that is switched to a new folder on each change."""
 
     read_only = True
+    _tree: MemoryTree
 
     def __init__(self, context: Context, name: str, source: Obj) -> None:
         super().__init__(context, name, source)
         self._tree = MemoryTree(now=context.clock.time, mode=0o777 | 0o1000)
         self._shown: dict[str, Payload] | None = None
-
-    @property
-    def tree(self) -> MemoryTree:
-        return self._tree
 
     def payload(self) -> dict[str, Payload]:
         """Relative path -> file. Raises MountError."""

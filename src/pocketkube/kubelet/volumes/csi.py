@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketkube import claims, objects
-from pocketkube.kubelet.filesystem import DeviceTree, HostTree, Tree
+from pocketkube.kubelet.filesystem import DeviceTree, HostTree
 from pocketkube.kubelet.volumes.base import SET_UP, MountError, NotAttached, Volume
 from pocketkube.kubelet.volumes.persistentvolumeclaim import check, mount_options
 from pocketkube.objects import Key, Obj
@@ -26,16 +26,10 @@ class _Csi(Volume):
     """What both have in common."""
 
     type = "csi"
-    _tree: Tree | None = None
 
     @property
     def driver_name(self) -> str:
         return str(self.source["driver"])
-
-    @property
-    def tree(self) -> Tree:
-        assert self._tree is not None, "set_up comes first"
-        return self._tree
 
     def depends_on(self) -> Iterable[tuple[str, Key]]:
         """What it waits for; mounted, it waits for nothing."""

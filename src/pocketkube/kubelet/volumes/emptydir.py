@@ -7,7 +7,7 @@ memory sizeLimit is the size, as with tmpfs. Left out: huge pages.
 from __future__ import annotations
 
 from pocketkube import quantity
-from pocketkube.kubelet.filesystem import HostTree, MemoryTree, Tree
+from pocketkube.kubelet.filesystem import HostTree, MemoryTree
 from pocketkube.kubelet.filesystem.folders import Meter, remove_folder
 from pocketkube.kubelet.volumes.base import MountError, Volume
 
@@ -16,12 +16,6 @@ _MEMORY_DEFAULT = 64 * 2**20
 
 class VOLUME(Volume):
     type = "emptyDir"
-    _tree: Tree | None = None
-
-    @property
-    def tree(self) -> Tree:
-        assert self._tree is not None, "set_up comes first"
-        return self._tree
 
     def set_up(self) -> None:
         context, limit = self.context, self.source.get("sizeLimit")

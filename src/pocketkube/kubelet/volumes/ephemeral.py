@@ -5,7 +5,7 @@ Models the generic ephemeral volumes of pkg/kubelet/volumemanager/populator; the
 
 from __future__ import annotations
 
-from pocketkube import objects
+from pocketkube import claims
 from pocketkube.kubelet.volumes.base import NotProcessed
 from pocketkube.kubelet.volumes.persistentvolumeclaim import VOLUME as CLAIM
 from pocketkube.objects import Obj
@@ -16,13 +16,8 @@ class VOLUME(CLAIM):
 
     @property
     def claim_name(self) -> str:
-        return f"{objects.name(self.context.pod)}-{self.name}"
+        return claims.ephemeral_name(self.context.pod, self.name)
 
     def check_claim(self, claim: Obj) -> None:
-        pod = self.context.pod
-        owner = objects.controller_ref(claim)
-        if owner is None or owner.get("uid") != objects.uid(pod):
-            raise NotProcessed(
-                f"PVC {objects.namespace(claim)}/{objects.name(claim)} was not created for pod "
-                f"{objects.namespace(pod)}/{objects.name(pod)} (pod is not owner)"
-            )
+        if (foreign := claims.not_made_for(self.context.pod, claim)) is not None:
+            raise NotProcessed(foreign)

@@ -6,9 +6,9 @@ devices, so checks for those fail, as upstream's do where there are none.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from pocketkube.kubelet.filesystem import BLOCK_DEVICE, DEVICE, DIRECTORY, FILE, FileSystem, Tree
+from pocketkube.kubelet.filesystem import BLOCK_DEVICE, DEVICE, DIRECTORY, FILE, FileSystem
 from pocketkube.kubelet.volumes.base import MountError, Volume
 from pocketkube.kubelet.volumes.persistentvolumeclaim import check
 
@@ -24,17 +24,6 @@ _WANTED: Final = {
 
 class VOLUME(Volume):
     type = "hostPath"
-    _tree: Tree | None = None
-    _root: Any = None
-
-    @property
-    def tree(self) -> Tree:
-        assert self._tree is not None, "set_up comes first"
-        return self._tree
-
-    @property
-    def root(self) -> Any:
-        return self._root
 
     def set_up(self) -> None:
         if self.context.persistent is not None:

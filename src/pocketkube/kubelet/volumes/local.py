@@ -5,26 +5,13 @@ Models pkg/volume/local.
 
 from __future__ import annotations
 
-from typing import Any
-
-from pocketkube.kubelet.filesystem import DIRECTORY, FILE, DeviceTree, FileSystem, Tree
+from pocketkube.kubelet.filesystem import DIRECTORY, FILE, DeviceTree, FileSystem
 from pocketkube.kubelet.volumes.base import MountError, Volume
 from pocketkube.kubelet.volumes.persistentvolumeclaim import check, mount_options
 
 
 class PERSISTENT(Volume):
     type = "local"
-    _tree: Tree | None = None
-    _root: Any = None
-
-    @property
-    def tree(self) -> Tree:
-        assert self._tree is not None, "set_up comes first"
-        return self._tree
-
-    @property
-    def root(self) -> Any:
-        return self._root
 
     def set_up(self) -> None:
         context, path = self.context, str(self.source["path"])
