@@ -25,6 +25,8 @@ CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 BETA_DEFAULT_CLASS: Final = "storageclass.beta.kubernetes.io/is-default-class"
 NO_PROVISIONER: Final = "kubernetes.io/no-provisioner"
+RESIZE_CONDITIONS: Final = ("FileSystemResizePending", "Resizing", "ControllerResizeError", "NodeResizeError")
+"""The conditions of a claim that tell of its expansion."""
 
 
 def class_of(obj: Obj) -> str:
@@ -69,6 +71,11 @@ def is_promised(volume: Obj, claim: Obj) -> bool:
         and (ref.get("namespace", ""), ref.get("name", "")) == objects.key(claim)
         and ref.get("uid", "") in ("", objects.uid(claim))
     )
+
+
+def is_owned(volume: Obj, claim: Obj) -> bool:
+    """Whether the volume is this very claim's, not that of an earlier one of its name."""
+    return bool(objects.dig(volume, "spec", "claimRef", "uid") == objects.uid(claim))
 
 
 def promise(volume: Obj, claim: Obj) -> bool:

@@ -141,7 +141,7 @@ class Wishes:
         if objects.status(claim).get("phase") != "Bound":
             return None
         volume = self.client.find("persistentvolumes", "", objects.spec(claim).get("volumeName") or "")
-        if volume is None or objects.dig(volume, "spec", "claimRef", "uid") != objects.uid(claim):
+        if volume is None or not claims.is_owned(volume, claim):
             return None
         return volume
 

@@ -28,7 +28,7 @@ class VolumeExpand(Controller):
         if claim is None:
             return None
         volume = self.client.find("persistentvolumes", "", objects.spec(claim).get("volumeName", ""))
-        if volume is None or objects.dig(volume, "spec", "claimRef", "uid") != objects.uid(claim):
+        if volume is None or not claims.is_owned(volume, claim):
             return None
         if claims.requested(claim) > _has(claim) or PRE_RESIZE_CAPACITY in objects.annotations(volume):
             message = "waiting for an external controller to expand this PVC"

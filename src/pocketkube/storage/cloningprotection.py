@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pocketkube import objects
+from pocketkube.controllers import finalizers
 from pocketkube.controllers.base import Mapping
 from pocketkube.objects import Key
 from pocketkube.storage.base import Program
@@ -25,14 +26,12 @@ class CloningProtection(Program):
 
     async def reconcile(self, at: Key) -> None:
         claim = self.client.find("persistentvolumeclaims", *at)
-        if claim is None or not objects.is_terminating(claim):
-            return
-        if CLONED not in (claim["metadata"].get("finalizers") or ()):
+        if claim is None or not finalizers.may_be_released(claim, CLONED):
             return
         for other in self.client.list("persistentvolumeclaims", at[0]):
             if claim_of(other) == at and objects.status(other).get("phase") == "Pending":
                 return  # it comes back when that one changes
-        self.client.patch("persistentvolumeclaims", at, lambda c: c["metadata"]["finalizers"].remove(CLONED))
+        self.client.patch("persistentvolumeclaims", at, lambda copy: finalizers.release(copy, CLONED))
 
 
 def _claims(event: Event) -> Iterable[Key]:

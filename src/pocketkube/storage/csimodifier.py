@@ -15,7 +15,7 @@ from pocketkube.client import Client
 from pocketkube.controllers.base import Mapping, Retry
 from pocketkube.objects import Key, Obj
 from pocketkube.storage.base import Backend, Program
-from pocketkube.storage.csiresizer import COMPONENT, NOT_FINAL
+from pocketkube.storage.csiresizer import COMPONENT
 from pocketkube.storage.driver import NAME, RpcError
 from pocketkube.storage.slowset import SlowSet
 from pocketkube.store import Event
@@ -27,7 +27,6 @@ FAILED: Final = "ModifyVolumeError"
 class CsiModifier(Program):
     name = "csi-modifier"
     image = "csi-resizer"
-    first_delay, longest_delay = 1.0, 300.0
 
     def __init__(self, client: Client, backend: Backend) -> None:
         super().__init__(client.named(COMPONENT), backend)
@@ -99,11 +98,11 @@ class CsiModifier(Program):
             self.backend.driver.modify(volume["spec"]["csi"]["volumeHandle"], attributes.get("parameters") or {})
         except RpcError as error:
             text = str(error)
-            if error.code in NOT_FINAL:
+            if error.is_final:
+                self._uncertain.discard(at)
+            else:
                 self._uncertain.add(at)
                 text += f". Still modifying to VAC {name}"
-            else:
-                self._uncertain.discard(at)
             infeasible = error.code == "InvalidArgument"
             self._mark(at, "Infeasible" if infeasible else "InProgress", error)
             if infeasible:
@@ -145,7 +144,7 @@ class CsiModifier(Program):
                 news = [_condition(MODIFYING, f'Modifying volume to "{target}" is in progress.', now)]
             else:
                 target = modifying.get("targetVolumeAttributesClassName", "")
-                how = "is still in progress." if error.code in NOT_FINAL else "failed. Waiting for retry."
+                how = "failed. Waiting for retry." if error.is_final else "is still in progress."
                 news = [
                     _condition(MODIFYING, f'Modifying volume to "{target}" {how}', now),
                     {**_condition(FAILED, error.text, now), "reason": error.code},

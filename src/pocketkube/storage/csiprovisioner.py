@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from pocketkube import claims, objects, quantity
 from pocketkube.client import Client
+from pocketkube.controllers import finalizers
 from pocketkube.controllers.base import Mapping as EventMapping
 from pocketkube.errors import NotFound
 from pocketkube.objects import Key, Obj
@@ -75,7 +76,7 @@ class CsiProvisioner(Provisioner):
             made = await self.backend.driver.create_volume(
                 volume_name(claim),
                 csisources.requested(claim),
-                block=csisources.mode(claim) == "Block",
+                block=claims.volume_mode(claim) == "Block",
                 parameters=for_driver,
                 mutable=self._mutable(claim),
                 snapshot=source.snapshot,
@@ -94,7 +95,7 @@ class CsiProvisioner(Provisioner):
             "capacity": {"storage": quantity.canonical(quantity.text_of(made.capacity, "BinarySI"))},
             "csi": csi,
             "accessModes": list(objects.spec(claim).get("accessModes") or ()),
-            "volumeMode": csisources.mode(claim),
+            "volumeMode": claims.volume_mode(claim),
             "nodeAffinity": csitopology.affinity(node),
         }
         if options := storage_class.get("mountOptions"):
@@ -149,8 +150,8 @@ class CsiProvisioner(Provisioner):
         if at is None or objects.spec(claim).get("dataSource") is None:
             return
         snapshot = self.client.find(SNAPSHOTS, *at)
-        if snapshot is not None and RESTORED in (snapshot["metadata"].get("finalizers") or ()):
-            self.client.patch(SNAPSHOTS, at, lambda changed: changed["metadata"]["finalizers"].remove(RESTORED))
+        if snapshot is not None and finalizers.is_held(snapshot, RESTORED):
+            self.client.patch(SNAPSHOTS, at, lambda copy: finalizers.release(copy, RESTORED))
 
     # -- parameters
 
@@ -207,11 +208,8 @@ def _secret_annotations(prefix: str, secret: Obj) -> dict[str, str]:
 
 
 def _mark(client: Client, resource: str, at: Key, finalizer: str) -> None:
-    def add(changed: Obj) -> None:
-        changed["metadata"].setdefault("finalizers", []).append(finalizer)
-
-    if finalizer not in (client.get(resource, *at)["metadata"].get("finalizers") or ()):
-        client.patch(resource, at, add)
+    if not finalizers.is_held(client.get(resource, *at), finalizer):
+        client.patch(resource, at, lambda copy: finalizers.hold(copy, finalizer))
 
 
 def _source_is_bound(event: Event, claim: Obj) -> bool:

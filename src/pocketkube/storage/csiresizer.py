@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from pocketkube import objects, quantity
+from pocketkube import claims, objects, quantity
 from pocketkube.client import Client
 from pocketkube.controllers.base import Mapping, Retry
 from pocketkube.objects import Key, Obj
@@ -24,21 +24,12 @@ from pocketkube.store import Event
 
 COMPONENT: Final = f"external-resizer {NAME}"
 PENDING_MESSAGE: Final = "Waiting for user to (re-)start a pod to finish file system resize of volume on node."
-NOT_FINAL: Final = ("Canceled", "DeadlineExceeded", "Unavailable", "ResourceExhausted", "Aborted")
-"""Codes after which a call may still succeed in the background."""
 INFEASIBLE: Final = ("InvalidArgument", "OutOfRange", "NotFound")
-RESIZE_CONDITIONS: Final = (
-    "FileSystemResizePending",
-    "Resizing",
-    "ControllerResizeError",
-    "NodeResizeError",
-)
 
 
 class CsiResizer(Program):
     name = "csi-resizer"
     image = "csi-resizer"
-    first_delay, longest_delay = 1.0, 300.0
 
     def __init__(self, client: Client, backend: Backend) -> None:
         super().__init__(client.named(COMPONENT), backend)
@@ -57,7 +48,7 @@ class CsiResizer(Program):
         volume = self.client.find("persistentvolumes", "", name)
         if volume is None:
             raise Retry(f'PV "{name}" bound to pvc "{"/".join(at)}" not found')
-        if not _belongs(volume, claim):
+        if not claims.is_owned(volume, claim) or objects.dig(volume, "spec", "csi", "driver") != NAME:
             return None
         was_slow = at in self._slow
         if _resize_status(claim) == "ControllerResizeInfeasible":
@@ -131,8 +122,7 @@ class CsiResizer(Program):
         self.client.patch("persistentvolumeclaims", at, pending, subresource="status")
 
     def _fail(self, at: Key, error: RpcError | csisecrets.InvalidParameters) -> None:
-        code = error.code if isinstance(error, RpcError) else ""
-        if not code or code in NOT_FINAL:
+        if not isinstance(error, RpcError) or not error.is_final:
             self._slow.discard(at)
             self._final.discard(at)
             return
@@ -142,10 +132,10 @@ class CsiResizer(Program):
             status = claim["status"]
             condition = self._condition("ControllerResizeError", f"failed to expand pvc with {error}")
             status["conditions"] = merge(status.get("conditions") or (), [condition], keep=True)
-            if code in INFEASIBLE:
+            if error.code in INFEASIBLE:
                 status.setdefault("allocatedResourceStatuses", {})["storage"] = "ControllerResizeInfeasible"
 
-        if code not in INFEASIBLE:
+        if error.code not in INFEASIBLE:
             self._slow.discard(at)
         self.client.patch("persistentvolumeclaims", at, failed, subresource="status")
 
@@ -160,7 +150,7 @@ def merge(old: Sequence[Obj], new: Sequence[Obj], *, keep: bool) -> list[Obj]:
     merged = [
         ahead.pop(condition["type"], condition)
         for condition in old
-        if keep or condition["type"] in ahead or condition["type"] not in RESIZE_CONDITIONS
+        if keep or condition["type"] in ahead or condition["type"] not in claims.RESIZE_CONDITIONS
     ]
     return [*merged, *ahead.values()]
 
@@ -183,13 +173,6 @@ def _wants_more(claim: Obj) -> bool:
         return False
     requested = objects.dig(claim, "spec", "resources", "requests", "storage", default="0")
     return quantity.compare(requested, _storage(objects.status(claim).get("capacity")) or "0") > 0
-
-
-def _belongs(volume: Obj, claim: Obj) -> bool:
-    reference = objects.spec(volume).get("claimRef") or {}
-    bound_to = reference.get("namespace"), reference.get("uid")
-    bound = bound_to == (objects.namespace(claim), objects.uid(claim))
-    return bound and objects.dig(volume, "spec", "csi", "driver") == NAME
 
 
 def _storage(resources: Obj | None) -> str | None:

@@ -28,9 +28,6 @@ from pocketkube.storage.snapshots import (
 )
 from pocketkube.store import Event
 
-PASSING = {"Canceled", "DeadlineExceeded", "Unavailable", "ResourceExhausted", "Aborted"}
-"""gRPC codes after which the driver may still be at it."""
-
 
 class Failed(Exception):
     """What went wrong, for the content's status and event."""
@@ -106,7 +103,7 @@ class CsiSnapshotter(Program):
         except csisecrets.InvalidParameters as why:
             raise Failed(str(why)) from None
         except RpcError as error:
-            if error.code not in PASSING:
+            if error.is_final:
                 self._annotate(at, being_created=False)
             raise Failed(f"failed to take snapshot of the volume {handle}: {quoted(error)}") from None
 

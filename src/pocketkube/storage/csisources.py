@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pocketkube import objects, quantity
+from pocketkube import claims, objects, quantity
 from pocketkube.client import Client
+from pocketkube.controllers import finalizers
 from pocketkube.objects import Key, Obj
 from pocketkube.storage import snapshots
 from pocketkube.storage.driver import NAME
@@ -92,7 +93,7 @@ def of_claim(client: Client, claim: Obj, name: str) -> Source:
     volume = client.find("persistentvolumes", "", volume_name)
     if volume is None or not _belongs(volume, source):
         raise NotUsable("claim in dataSource not bound or invalid")
-    is_of, wanted_mode = mode(volume), mode(claim)
+    is_of, wanted_mode = claims.volume_mode(volume), claims.volume_mode(claim)
     if is_of != wanted_mode:
         text = "the source PVC and destination PVCs must have the same volume mode for cloning."
         raise NotUsable(f"{text}  Source is {is_of}, but new PVC requested {wanted_mode}")
@@ -104,7 +105,7 @@ def of_snapshot(client: Client, claim: Obj, name: str, class_name: str) -> Sourc
     snapshot = client.find(SNAPSHOTS, objects.namespace(claim), name)
     if snapshot is None:
         raise NotUsable(f'error getting snapshot {name} from api server: {SNAPSHOTS} "{name}" not found')
-    if objects.is_terminating(snapshot) and RESTORED not in (snapshot["metadata"].get("finalizers") or ()):
+    if objects.is_terminating(snapshot) and not finalizers.is_held(snapshot, RESTORED):
         raise NotUsable(f"snapshot {name} is being deleted")
     status = objects.status(snapshot)
     if not (content_name := status.get("boundVolumeSnapshotContentName")):
@@ -137,11 +138,6 @@ def requested(claim: Obj) -> int:
     return quantity.value(objects.dig(claim, "spec", "resources", "requests", "storage", default="0"))
 
 
-def mode(obj: Obj) -> str:
-    """Filesystem or Block, of a claim or volume."""
-    return str(objects.spec(obj).get("volumeMode") or "Filesystem")
-
-
 def node_of(volume: Obj) -> str:
     """The only node a volume's affinity allows, as the hostpath driver says it; "" for none."""
     for term in objects.dig(volume, "spec", "nodeAffinity", "required", "nodeSelectorTerms", default=()):
@@ -152,9 +148,7 @@ def node_of(volume: Obj) -> str:
 
 
 def _belongs(volume: Obj, claim: Obj) -> bool:
-    reference = objects.spec(volume).get("claimRef") or {}
-    bound_to = reference.get("uid"), reference.get("namespace"), reference.get("name")
-    bound = bound_to == (objects.uid(claim), *objects.key(claim)) and objects.status(volume).get("phase") == "Bound"
+    bound = claims.is_owned(volume, claim) and objects.status(volume).get("phase") == "Bound"
     return bound and objects.dig(volume, "spec", "csi", "driver") == NAME
 
 

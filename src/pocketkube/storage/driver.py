@@ -44,6 +44,11 @@ class RpcError(Exception):
         self.code = code
         self.text = text
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the call is over; after the other codes the driver may still be at it."""
+        return self.code not in ("Canceled", "DeadlineExceeded", "Unavailable", "ResourceExhausted", "Aborted")
+
 
 @dataclass(frozen=True)
 class Volume:

@@ -16,6 +16,7 @@ from typing import ClassVar, Final
 
 from pocketkube import claims, objects
 from pocketkube.client import Client
+from pocketkube.controllers import finalizers
 from pocketkube.controllers.base import Mapping, Retry
 from pocketkube.errors import AlreadyExists, StatusError
 from pocketkube.objects import Key, Obj
@@ -49,7 +50,6 @@ class Provisioner(Program):
     keeps_volumes: ClassVar[bool] = False
     """Whether its volumes carry FINALIZER until their bytes are deleted."""
     handles_blocks: ClassVar[bool] = True
-    first_delay, longest_delay = 1.0, 300.0
     failure: ClassVar[str] = "{error}"
     """The text of ProvisioningFailed; `{error}`, `{class_name}`."""
 
@@ -176,15 +176,7 @@ class Provisioner(Program):
     def _complete(self, volume: Obj, claim: Obj, storage_class: Obj) -> None:
         """What all provisioned volumes have."""
         spec = volume["spec"]
-        meta = claim["metadata"]
-        spec["claimRef"] = {
-            "kind": "PersistentVolumeClaim",
-            "namespace": objects.namespace(claim),
-            "name": objects.name(claim),
-            "uid": objects.uid(claim),
-            "apiVersion": "v1",
-            "resourceVersion": meta["resourceVersion"],
-        }
+        spec["claimRef"] = claims.reference(claim)
         spec["persistentVolumeReclaimPolicy"] = storage_class.get("reclaimPolicy") or "Delete"
         spec["storageClassName"] = claims.class_of(claim)
         volume["metadata"].setdefault("annotations", {})[claims.PROVISIONED_BY] = self.provisioner
@@ -239,7 +231,7 @@ class Provisioner(Program):
         self.log.info('"Volume deleted" PV="%s"', at[1])
         if not objects.is_terminating(volume):
             self.client.delete("persistentvolumes", at)
-        if (left := self.client.find("persistentvolumes", *at)) is not None and _holds(left):
+        if (left := self.client.find("persistentvolumes", *at)) is not None and finalizers.is_held(left, FINALIZER):
             self.client.patch("persistentvolumes", at, _release)
         return None
 
@@ -254,13 +246,13 @@ class Provisioner(Program):
             return
         policy = objects.spec(volume).get("persistentVolumeReclaimPolicy")
         bound = objects.status(volume).get("phase") == "Bound" and not objects.is_terminating(volume)
-        if policy == "Delete" and bound and not _holds(volume):
+        if policy == "Delete" and bound and not finalizers.is_held(volume, FINALIZER):
             self.client.patch("persistentvolumes", objects.key(volume), _hold)
-        elif policy in ("Retain", "Recycle") and _holds(volume):
+        elif policy in ("Retain", "Recycle") and finalizers.is_held(volume, FINALIZER):
             self.client.patch("persistentvolumes", objects.key(volume), _release)
 
     def _is_to_be_deleted(self, volume: Obj) -> bool:
-        if objects.is_terminating(volume) and not (self.keeps_volumes and _holds(volume)):
+        if objects.is_terminating(volume) and not (self.keeps_volumes and finalizers.is_held(volume, FINALIZER)):
             return False
         released = objects.status(volume).get("phase") == "Released"
         return released and objects.spec(volume).get("persistentVolumeReclaimPolicy") == "Delete"
@@ -275,13 +267,9 @@ def _provisioner_of(claim: Obj) -> str | None:
     return found.get(claims.STORAGE_PROVISIONER) or found.get(claims.BETA_STORAGE_PROVISIONER)
 
 
-def _holds(volume: Obj) -> bool:
-    return FINALIZER in (volume["metadata"].get("finalizers") or ())
+def _hold(copy: Obj) -> None:
+    finalizers.hold(copy, FINALIZER)
 
 
-def _hold(volume: Obj) -> None:
-    volume["metadata"].setdefault("finalizers", []).append(FINALIZER)
-
-
-def _release(volume: Obj) -> None:
-    volume["metadata"]["finalizers"].remove(FINALIZER)
+def _release(copy: Obj) -> None:
+    finalizers.release(copy, FINALIZER)

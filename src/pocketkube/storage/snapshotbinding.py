@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pocketkube import objects
+from pocketkube import claims, objects
 from pocketkube.client import Client
 from pocketkube.controllers import finalizers
 from pocketkube.errors import StatusError
@@ -113,7 +113,7 @@ class Binding:
         if volume is None:
             missing = quoted(f'persistentvolumes "{name}" not found')
             raise Unusable(f"failed to retrieve PV {name} from the API server: {missing}")
-        if not snapshots.is_bound_to(volume, claim):
+        if not claims.is_promised(volume, claim):
             raise Unusable("claim in dataSource not bound or invalid")
         return volume
 

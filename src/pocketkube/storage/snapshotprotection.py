@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pocketkube import objects
+from pocketkube.controllers import finalizers
 from pocketkube.controllers.base import Mapping, own_key
 from pocketkube.objects import Key
 from pocketkube.storage.base import Program
@@ -27,12 +28,12 @@ class SnapshotProtection(Program):
 
     async def reconcile(self, at: Key) -> None:
         snapshot = self.client.find(SNAPSHOTS, *at)
-        if snapshot is None or RESTORED not in (snapshot["metadata"].get("finalizers") or ()):
+        if snapshot is None or not finalizers.is_held(snapshot, RESTORED):
             return
         for claim in self.client.list("persistentvolumeclaims", at[0]):
             if snapshot_of(claim) == at and objects.status(claim).get("phase") in (None, "Pending"):
                 return  # it comes back when that one changes
-        self.client.patch(SNAPSHOTS, at, lambda changed: changed["metadata"]["finalizers"].remove(RESTORED))
+        self.client.patch(SNAPSHOTS, at, lambda copy: finalizers.release(copy, RESTORED))
 
 
 def _snapshot(event: Event) -> Iterable[Key]:

@@ -113,9 +113,6 @@ def existing_handle(content: Obj) -> str | None:
     return handle
 
 
-# -- claims
-
-
 def is_made_from(claim: Obj, snapshot: Obj) -> bool:
     """Whether a claim asks for the content of that VolumeSnapshot of its namespace."""
     source = objects.spec(claim).get("dataSource") or {}
@@ -125,13 +122,6 @@ def is_made_from(claim: Obj, snapshot: Obj) -> bool:
         "VolumeSnapshot",
         objects.name(snapshot),
     )
-
-
-def is_bound_to(volume: Obj, claim: Obj) -> bool:
-    """Whether a PersistentVolume is that claim's."""
-    ref = objects.spec(volume).get("claimRef") or {}
-    same = (ref.get("namespace"), ref.get("name")) == objects.key(claim)
-    return same and ref.get("uid") in (None, "", objects.uid(claim))
 
 
 # -- status

@@ -8,19 +8,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from pocketkube import objects, quantity
+from pocketkube import claims, objects, quantity
 from pocketkube.client import Client
 from pocketkube.errors import Conflict, NotFound
 from pocketkube.objects import Obj
 
 _WAITS = ("NodeResizePending", "NodeResizeInProgress")
-_CONDITIONS = (
-    "Resizing",
-    "FileSystemResizePending",
-    "ControllerResizeError",
-    "NodeResizeError",
-)
-"""Those that tell of an expansion."""
 
 
 def expand(client: Client, pod: Obj, claim: Obj, volume: Obj, *, node: str, read_only: bool) -> None:
@@ -56,6 +49,6 @@ def _finish(claim: Obj) -> None:
     status["allocatedResourceStatuses"].pop("storage", None)
     if not status["allocatedResourceStatuses"]:
         del status["allocatedResourceStatuses"]
-    status["conditions"] = [c for c in status.get("conditions") or () if c["type"] not in _CONDITIONS]
+    status["conditions"] = [c for c in status.get("conditions") or () if c["type"] not in claims.RESIZE_CONDITIONS]
     if not status["conditions"]:
         del status["conditions"]
