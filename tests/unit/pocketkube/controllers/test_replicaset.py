@@ -65,10 +65,8 @@ async def test_pods_that_their_node_refuses_are_replaced_at_a_pace(world: World)
             loop.call_soon(end, event.object)
 
     def end(pod: Obj) -> None:
-        current = world.get("pods", objects.name(pod))
-        world.client.update_status(
-            "pods", {**current, "status": {**current["status"], "phase": "Failed", "reason": "NodePorts"}}
-        )
+        refused = {"phase": "Failed", "reason": "NodePorts"}
+        world.patch("pods", objects.name(pod), lambda copy: copy["status"].update(refused), subresource="status")
 
     loop = asyncio.get_running_loop()
     world.client.subscribe("pods", refuse)
