@@ -44,5 +44,5 @@ class Replacements:
         allowed = max(0, max(1, min(wanted, AT_ONCE)) - len(of_set.times))
         of_set.known |= set(fresh[:allowed])
         of_set.times += [now] * len(fresh[:allowed])
-        held = 0
+        held = len(fresh[allowed:])
         return missing - held, of_set.times[0] + REST - now if held else None
