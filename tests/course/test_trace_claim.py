@@ -204,6 +204,24 @@ def _phase(found: Any, name: str) -> str:
     return next((v["status"].get("phase", "") for v in found.values() if v["metadata"]["name"] == name), "")
 
 
+@pytest.mark.parametrize("of", [CSI, "standard", ""], ids=["immediate", "delayed", "none"])
+def test_a_claim_that_names_a_volume_that_is_not_there(live: LiveLab, of: str) -> None:
+    """No other is chosen and none is made, whatever the class."""
+    put(live, claim(storageClassName=of, volumeName="no-such"))
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Volume"
+    assert evidence.startswith("the claim names volume no-such, and there is no such PersistentVolume")
+
+
+def test_a_claim_that_names_a_volume_of_another_class(live: LiveLab, clusterwide: Callable[[Obj], str]) -> None:
+    name = clusterwide(volume(storageClassName="by-hand"))
+    put(live, claim(storageClassName=CSI, volumeName=name))
+    told(live, "VolumeMismatch")
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Volume"
+    assert evidence == f"the claim names volume {name}, which does not fit: its class is by-hand, the claim's {CSI}"
+
+
 def test_a_claim_whose_volume_is_gone(live: LiveLab, clusterwide: Callable[[Obj], str]) -> None:
     own = f"{live.namespace}-by-hand"
     name = clusterwide(volume(storageClassName=own))

@@ -29,9 +29,12 @@ def trace(api: Api, namespace: str, name: str) -> Trace:
     users = mounting.users(api, namespace, name)
     if not _claim(claim, users, path):
         return path
-    bound = claim["spec"].get("volumeName") if phase(claim) != "Pending" else ""
-    if bound:
-        volume = _volume(api, claim, bound, path)
+    named = claim["spec"].get("volumeName")
+    if named and phase(claim) == "Pending":
+        _wish(api, claim, named, path)
+        return path
+    if named:
+        volume = _volume(api, claim, named, path)
         if volume is not None and datasource.honoured(claim, volume, path) and _size(api, claim, path):
             mounting.follow(api, claim, volume, users, path)
         return path
@@ -74,12 +77,14 @@ def _class(api: Api, claim: Obj, path: Trace) -> Obj | None:
                 "StorageClass", f"there is no StorageClass {name}, but volumes carry that name: one of those must fit"
             )
         return found
-    if name is None and not claim["spec"].get("volumeName"):
+    if name is None:
         default = [n for n, c in classes.items() if _is_default(c)]
         if not default:
             words = "the claim names no class and the cluster has no default one: only a volume made by hand can fit"
             path.ok("StorageClass", f"{words}; classes: {', '.join(classes) or 'none'}")
-            return None
+        else:
+            path.ok("StorageClass", f"the claim names none yet: it gets the default one, {' or '.join(default)}")
+        return None
     path.ok("StorageClass", 'none ("" on purpose): only a volume made by hand, without a class, can fit')
     return None
 
@@ -145,14 +150,33 @@ def _provisioner(api: Api, claim: Obj, name: str, describe: str, path: Trace) ->
         )
 
 
+def _wish(api: Api, claim: Obj, name: str, path: Trace) -> None:
+    """The broken hop of a Pending claim that names its volume: no other is chosen, and none is made for it."""
+    meta = claim["metadata"]
+    volume = api.get("PersistentVolume", name)
+    if volume is None:
+        why = f"the claim names volume {name}, and there is no such PersistentVolume; no other is chosen or made for it"
+        again = (
+            f"or make the claim anew without spec.volumeName: kubectl delete pvc {meta['name']} -n {meta['namespace']}"
+        )
+        path.fail("Volume", why, f"kubectl get pv, {again}")
+    elif objection := offers.objection(claim, volume):
+        why = f"the claim names volume {name}, which does not fit: {objection}"
+        path.fail("Volume", why, f"kubectl describe pv {name}")
+    else:
+        path.ok("Volume", f"{name}, which the claim names, fits")
+        said = events.last(api, claim)
+        describe = f"kubectl describe pvc {meta['name']} -n {meta['namespace']}"
+        path.fail("Binding", f"the claim is not bound yet{f': {said}' if said else ''}", describe)
+
+
 def _volume(api: Api, claim: Obj, name: str, path: Trace) -> Obj | None:
     """The hops Volume and Binding of a claim that has a volume; None where the path ends."""
     meta = claim["metadata"]
-    describe = f"kubectl describe pvc {meta['name']} -n {meta['namespace']}"
     volume = api.get("PersistentVolume", name)
     if volume is None:
         why = f"its PersistentVolume {name} is gone, and with it what was written: the claim is {phase(claim)}"
-        path.fail("Volume", why, describe)
+        path.fail("Volume", why, f"make the claim anew: kubectl delete pvc {meta['name']} -n {meta['namespace']}")
         return None
     status = (volume.get("status") or {}).get("phase", "Pending")
     policy = volume["spec"].get("persistentVolumeReclaimPolicy", "Retain")
@@ -177,7 +201,8 @@ def _size(api: Api, claim: Obj, path: Trace) -> bool:
     trouble = events.last(api, claim, _RESIZE_TROUBLE)
     describe = f"kubectl describe pvc {meta['name']} -n {meta['namespace']}"
     if trouble:
-        path.fail("Size", f"it asks for {wanted} and has {has}: {trouble}", describe)
+        then = f"{describe}; to give up, ask for less, but for more than {has}"
+        path.fail("Size", f"it asks for {wanted} and has {has}: {trouble}", then)
         return False
     pending = any(c["type"] == "FileSystemResizePending" for c in status.get("conditions") or ())
     why = "the node finishes that once a Pod uses the claim" if pending else "the expansion is under way"

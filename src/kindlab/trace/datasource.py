@@ -85,14 +85,14 @@ def _comparable(
     claim: Obj, has: str, mode: str, driver: str, storage_class: Obj | None, what: str, path: Trace
 ) -> bool:
     """Whether the claim is at least as large, of the same mode, and of a class with the same driver."""
-    look = f"kubectl describe pvc {claim['metadata']['name']} -n {claim['metadata']['namespace']}"
+    again = f"make the claim anew: kubectl delete pvc {claim['metadata']['name']} -n {claim['metadata']['namespace']}"
     asked = offers.size(claim["spec"])
     if offers.number(asked) < offers.number(has):
-        path.fail("Source", f"{what} holds {has}, and the claim asks for {asked} only: it must not be smaller", look)
+        path.fail("Source", f"{what} holds {has}, and the claim asks for {asked} only: it must not be smaller", again)
         return False
     if offers.mode(claim["spec"]) != mode:
         why = f"{what} is of volumeMode {mode}, the claim of {offers.mode(claim['spec'])}"
-        path.fail("Source", why, look)
+        path.fail("Source", why, again)
         return False
     provisioner = storage_class["provisioner"] if storage_class else ""
     if driver and provisioner != driver:
