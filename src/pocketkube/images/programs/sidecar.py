@@ -35,7 +35,12 @@ def program(image: str, version: str, home: str, *, expected: Collection[str] = 
                 log.warning("pocketkube: %s is without effect", word)
         async with asyncio.TaskGroup() as parts:
             writing = parts.create_task(_write(process, lines))
-            code = await _work(process, image, home, log, leaving)
+            try:
+                code = await _work(process, image, home, log, leaving)
+            except Exception as error:
+                log.error("%s died: %r; the log of the cluster's own process says where", image, error)
+                await lines.join()
+                raise
             await lines.join()
             writing.cancel()
         return code

@@ -19,7 +19,7 @@ from pocketkube.clock import Clock
 from pocketkube.images import catalogue, normalise
 from pocketkube.network.fabric import Fabric
 from pocketkube.objects import Obj
-from pocketkube.storage.base import scan
+from pocketkube.storage.base import Program, scan
 from pocketkube.storage.sidecars import Sidecars
 
 PROVISIONER = "registry.k8s.io/sig-storage/csi-provisioner:v6.3.0"
@@ -152,3 +152,27 @@ async def test_where_nothing_is_lent_it_says_where_it_would_be() -> None:
 
 def subscriptions(world: StorageWorld) -> int:
     return sum(len(subscribers) for subscribers in world.registry.store._subscribers.values())
+
+
+async def test_one_that_dies_takes_its_container_along_and_nothing_else(
+    world: StorageWorld, start: Callable[[str], Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Program):
+        name = "broken"
+        image = "csi-provisioner"
+
+        async def run(self) -> None:
+            raise ZeroDivisionError("by design")
+
+    monkeypatch.setattr("pocketkube.storage.sidecars.scan", lambda: (*scan(), Broken))
+    status, _, log = await start("provisioner-1").ended()
+    assert status == 255
+    assert "csi-provisioner died: " in log
+    assert "by design" in log
+    monkeypatch.setattr("pocketkube.storage.sidecars.scan", scan)
+    world.claim()
+    async with running(world):
+        again = start("provisioner-2")
+        await world.bound()
+        again.process.signal(signal.SIGKILL)
+        await again.ended()
