@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -223,9 +223,16 @@ async def running(world: World, names: Iterable[str] | None = None) -> AsyncIter
     chosen = [c for c in scan() if names is None or c.name in names]
     parts = [c(Client(world.registry, c.name)).run() for c in chosen]
     parts += [Scheduler(Client(world.registry, "default-scheduler")).run(), world.kubelet()]
+    async with working(parts):
+        yield world
+
+
+@asynccontextmanager
+async def working(parts: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """The parts of a cluster as tasks, cancelled in the end; one that has died of something fails the test."""
     tasks = [asyncio.create_task(part) for part in parts]
     try:
-        yield world
+        yield
         for task in tasks:
             if task.done():
                 task.result()

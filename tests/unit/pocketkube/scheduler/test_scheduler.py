@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import pytest
 from tests.unit.pocketkube.controllers.world import World, pod_spec, running
+from tests.unit.pocketkube.scheduler.placing import NOBODY, USELESS, node_of, said, scheduling
 
 from pocketkube import objects
 from pocketkube.objects import Obj
 
 HOSTNAME = "kubernetes.io/hostname"
-USELESS = "Preemption is not helpful for scheduling"
-NOBODY = "No preemption victims found for incoming pod"
 
 
 @pytest.fixture
@@ -25,19 +23,6 @@ def bare() -> World:
     world.node("worker-b", zone="b", cpu="4")
     world.create("serviceaccounts", {"metadata": {"name": "default"}})
     return world
-
-
-def scheduling(world: World) -> Any:
-    return running(world, [])
-
-
-def node_of(world: World, pod: str) -> str:
-    return str(objects.spec(world.get("pods", pod)).get("nodeName", ""))
-
-
-def said(world: World, pod: str) -> str:
-    condition = objects.condition(world.get("pods", pod), "PodScheduled")
-    return str((condition or {}).get("message", ""))
 
 
 def requesting(**requests: str) -> Obj:

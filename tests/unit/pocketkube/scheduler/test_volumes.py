@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from tests.unit.pocketkube.controllers.world import World, running
+from tests.unit.pocketkube.controllers.world import World
+from tests.unit.pocketkube.scheduler.placing import NOBODY, USELESS, node_of, said, scheduling
 from tests.unit.pocketkube.scheduler.storing import (
     bind,
     bound,
@@ -22,9 +22,6 @@ from tests.unit.pocketkube.scheduler.storing import (
 from pocketkube import claims, objects
 from pocketkube.objects import Obj
 
-USELESS = "Preemption is not helpful for scheduling"
-NOBODY = "No preemption victims found for incoming pod"
-
 
 @pytest.fixture
 def bare() -> World:
@@ -34,19 +31,6 @@ def bare() -> World:
     world.node("worker-b", zone="b", cpu="4")
     world.create("serviceaccounts", {"metadata": {"name": "default"}})
     return world
-
-
-def scheduling(world: World) -> Any:
-    return running(world, [])
-
-
-def node_of(world: World, pod: str) -> str:
-    return str(objects.spec(world.get("pods", pod)).get("nodeName", ""))
-
-
-def said(world: World, pod: str) -> str:
-    condition = objects.condition(world.get("pods", pod), "PodScheduled")
-    return str((condition or {}).get("message", ""))
 
 
 def refused(reason: str, preemption: str = USELESS, *, nodes: int = 2) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 
 import yaml
-from tests.unit.pocketkube.controllers.world import NAMESPACE, World
+from tests.unit.pocketkube.controllers.world import NAMESPACE, World, working
 
 from pocketkube import objects
 from pocketkube.client import Client
@@ -146,13 +145,5 @@ async def running(
     chosen = [c for c in scan() if c.name in wanted]
     assert len(chosen) == len(wanted), f"of {wanted} there are {chosen}"
     parts += [c(Client(world.registry, c.name)).run() for c in chosen]
-    tasks = [asyncio.create_task(part) for part in parts]
-    try:
+    async with working(parts):
         yield world
-        for task in tasks:
-            if task.done():
-                task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.unit.pocketkube.controllers.volumes import phase
-from tests.unit.pocketkube.controllers.world import World
+from tests.unit.pocketkube.controllers.world import World, working
 
 from pocketkube import objects
 from pocketkube.client import Client
@@ -100,13 +99,5 @@ async def running(world: StorageWorld, *names: str, controllers_too: bool = True
     parts = [program(Client(world.registry, program.name), world.backend).run() for program in chosen]
     wanted = [c for c in controllers() if c.name in CONTROLLERS and controllers_too]
     parts += [c(Client(world.registry, c.name)).run() for c in wanted]
-    tasks = [asyncio.create_task(part) for part in parts]
-    try:
+    async with working(parts):
         yield world
-        for task in tasks:
-            if task.done():
-                task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
