@@ -260,9 +260,16 @@ class Pocket:
             step(f"stopping the pocket cluster {self.name}")
             self._stop()
         step("removing its state")
-        from pocketkube.kubelet.filesystem.folders import remove_folder
+        from pocketkube.removal import remove
 
-        remove_folder(self.folder)  # a Pod may have made folders deeper than shutil.rmtree can go
+        try:
+            remove(self.folder)  # a Pod may have made folders deeper than shutil.rmtree can go
+        except OSError as error:
+            raise Problem(
+                f"The cluster is stopped; not all of its folder {self.folder} could be removed.",
+                f"{error.strerror or error}.",
+                "Remove it by hand, if need be as the user its files belong to, then run kindlab down again.",
+            ) from error
         return True
 
     def _stop(self) -> None:

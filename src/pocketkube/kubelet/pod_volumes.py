@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketkube import objects
-from pocketkube.kubelet.filesystem.folders import remove_folder
 from pocketkube.kubelet.volumes import plugins
 from pocketkube.kubelet.volumes.base import Context, MountError, NotAttached, NotProcessed, NotReady, Volume
 from pocketkube.kubelet.volumes.csi import unpublish
 from pocketkube.objects import Key, Obj
+from pocketkube.removal import discard
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.kubelet import Kubelet
@@ -183,7 +183,7 @@ def remove_pod_folder(folder: Path, services: Mapping[str, object]) -> None:
     """Delete what a pod had of its own on the node's disk and at CSI drivers; what is not there is fine."""
     if folder.exists():
         unpublish(folder, services)
-        remove_folder(folder)
+        discard(folder)
 
 
 def used_by(pod: Obj) -> tuple[set[str], set[str]]:

@@ -27,13 +27,16 @@ from pathlib import Path
 from typing import Final
 
 from pocketkube import room
-from pocketkube.storage.descent import Descent, Names, folders, measure, opened, remove
+from pocketkube.descent import Descent, Names, folders, measure, opened
+from pocketkube.removal import remove
 
 SMALL_BYTES: Final = 4 << 20
 SMALL_NAMES: Final = 100
 """Up to so many bytes and names, a copy is made at once: some 10 ms."""
 MOST_AT_ONCE: Final = 4_000
 """Names that are held in one step: some 60 ms."""
+MOST_STEPS: Final = 20_000_000
+"""Names on the ways to all folders together: they are kept until the end, in memory that is everybody's."""
 CHUNK: Final = 8 << 20
 _FICLONE: Final = 0x40049409
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -95,12 +98,16 @@ class Copier:
             return
         os.mkdir(target, 0o700)
         made: list[Names] = []
+        steps = 0
         with Descent(target) as targets:
             for folder, old in folders(source):
                 # a folder that has come since its parent was listed has no counterpart: it is of a later moment
                 with suppress(FileNotFoundError):
                     new = targets.at(folder)
                     made.append(folder)
+                    steps += 1 + len(folder)
+                    if steps > MOST_STEPS:
+                        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
                     for name in os.listdir(old):
                         if self.stop.is_set():
                             raise Stopped

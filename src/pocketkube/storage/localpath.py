@@ -17,10 +17,11 @@ from typing import Final
 
 from pocketkube import objects, quantity, room
 from pocketkube.client import Client
+from pocketkube.descent import opened
 from pocketkube.objects import Obj
+from pocketkube.removal import remove
 from pocketkube.storage.base import Backend
 from pocketkube.storage.csisources import node_of
-from pocketkube.storage.descent import opened, remove
 from pocketkube.storage.provisioning import Provisioner, ProvisioningFailed, volume_name
 
 NAME: Final = "rancher.io/local-path"

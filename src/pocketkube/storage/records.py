@@ -8,23 +8,19 @@ not of the machine.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
 import logging
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from pocketkube import room
-from pocketkube.storage.descent import measure, remove
+from pocketkube.removal import finish, remove
 
 log = logging.getLogger(__name__)
 RECORD, DATA, _NEW_RECORD = "record.json", "data", ".record.json"
-QUICK = 1000
-"""Up to so many names, what is deleted is removed at once."""
 
 
 class Record(Protocol):
@@ -95,14 +91,7 @@ class Records(Generic[R]):
         (self.folder / record.id).rename(gone)
         del self._by_id[record.id]
         self._by_name.pop(record.name, None)
-        with _not_in_the_way(gone):
-            loop = None
-            with suppress(RuntimeError):
-                loop = asyncio.get_running_loop()
-            if loop is None or measure(gone, QUICK) is not None:
-                remove(gone)
-            else:
-                loop.run_in_executor(None, _remove_in_time, gone)
+        finish(gone)
 
     def recover(self) -> None:
         """Remove what is half made and half deleted."""
@@ -137,17 +126,3 @@ class Records(Generic[R]):
 
 def _write(path: Path, record: Record) -> None:
     path.write_text(json.dumps(dataclasses.asdict(record)), encoding="utf-8")  # type: ignore[call-overload]
-
-
-def _remove_in_time(path: Path) -> None:
-    with _not_in_the_way(path):
-        remove(path)
-
-
-@contextmanager
-def _not_in_the_way(path: Path) -> Iterator[None]:
-    """What is gone for everybody else need not be gone from the disk yet."""
-    try:
-        yield
-    except OSError as error:
-        log.warning("%s is not removed yet (%s): the next start of the cluster tries again", os.fspath(path), error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pocketkube import quantity
 from pocketkube.kubelet.filesystem import HostTree, MemoryTree
-from pocketkube.kubelet.filesystem.folders import Meter, remove_folder
+from pocketkube.kubelet.filesystem.folders import Meter
 from pocketkube.kubelet.volumes.base import MountError, Volume
 
 _MEMORY_DEFAULT = 64 * 2**20
@@ -40,9 +40,14 @@ class VOLUME(Volume):
     @property
     def excess(self) -> str:
         meter = self._tree.meter if isinstance(self._tree, HostTree) else None
-        if meter is None or not meter.suspicious or meter.measure() <= meter.limit:
+        if meter is None or not meter.suspicious:
+            return ""
+        if not meter.look():
+            self.context.wake()
+            return ""
+        if not meter.suspicious:
             return ""
         return f'Usage of EmptyDir volume "{self.name}" exceeds the limit "{self.source["sizeLimit"]}". '
 
     def tear_down(self) -> None:
-        remove_folder(self.context.folder)
+        HostTree.forget(self.context.folder)  # it is deleted with the pod's

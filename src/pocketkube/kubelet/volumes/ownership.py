@@ -31,16 +31,19 @@ class Giving:
         self._tree = tree
         self._group = group
         self._bits = _READ if read_only else _WRITE
-        self._todo = [] if group is None else [root]
+        self._todo: list[tuple[Any, str]] = [] if group is None else [(root, "")]
+        """(folder, name in it) of what is left; a name of "" is the folder itself."""
         if group is not None and security.get("fsGroupChangePolicy") == "OnRootMismatch":
-            self._todo = [] if _is_given(tree, root, group, self._bits) else [root]
+            self._todo = [] if _is_given(tree, root, group, self._bits) else [(root, "")]
 
     def go_on(self) -> bool:
         """Do a part of it. Whether that was the last."""
         tree, group, end = self._tree, self._group, time.monotonic() + STEP
         while self._todo:
-            node = self._todo.pop()
+            node, name = self._todo.pop()
             with suppress(FileNotFoundError, NotADirectoryError):  # gone since it was seen: other pods may use it too
+                if name and (node := tree.lookup(node, name, _KUBELET)) is None:
+                    continue
                 kind = tree.kind(node)
                 has = tree.stat(node, _KUBELET)
                 wants = has.mode | self._bits | (_SEARCH | _SET_GROUP if kind == DIRECTORY else 0)
@@ -49,8 +52,7 @@ class Giving:
                 elif (has.mode, has.gid) != (wants, group):
                     tree.change(node, mode=wants, gid=group)
                 if kind == DIRECTORY:
-                    found = (tree.lookup(node, name, _KUBELET) for name in tree.names(node, _KUBELET))
-                    self._todo += [child for child in found if child is not None]
+                    self._todo += [(node, name) for name in tree.names(node, _KUBELET)]
             if time.monotonic() >= end:
                 break
         return not self._todo

@@ -18,9 +18,10 @@ from tests.unit.pocketkube.kubelet.world import IMAGE
 from pocketkube.kubelet import subpath
 from pocketkube.kubelet.environment import ConfigError
 from pocketkube.kubelet.filesystem import DeviceTree, FileSystem, HostTree, root_of
-from pocketkube.kubelet.filesystem.folders import Meter, remove_folder
+from pocketkube.kubelet.filesystem.folders import usage
 from pocketkube.kubelet.filesystem.host import ATTRIBUTE
 from pocketkube.kubelet.volumes.ownership import give_to_group
+from pocketkube.removal import remove
 
 SECRET = b"host secret"
 ROUNDS = 150
@@ -356,7 +357,7 @@ def removal_through_links(world: World) -> object:
     world.plant("abs", world.outside)
     world.fs.mkdir("/data/d")
     os.symlink(world.outside, world.folder / "d" / "deep")
-    remove_folder(world.folder)
+    remove(world.folder)
     assert not world.folder.exists()
     return []
 
@@ -364,7 +365,7 @@ def removal_through_links(world: World) -> object:
 @escape
 def removal_of_a_folder_that_is_a_link(world: World) -> object:
     world.plant("abs", world.outside)
-    remove_folder(world.folder / "abs")
+    remove(world.folder / "abs")
     return []
 
 
@@ -373,7 +374,7 @@ def measuring_through_links(world: World) -> object:
     (world.outside.parent / "big").mkdir()
     (world.outside.parent / "big/f").write_bytes(bytes(1_000_000))
     world.plant("big", world.outside.parent / "big")
-    assert Meter(world.tree, 1, lambda: None).measure() < 100_000
+    assert usage(world.tree) < 100_000
     return []
 
 

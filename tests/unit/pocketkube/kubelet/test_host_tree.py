@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pocketkube.kubelet.filesystem import FileSystem, HostTree, host
-from pocketkube.kubelet.filesystem.folders import remove_folder, usage
+from pocketkube.kubelet.filesystem import FileSystem, HostTree, folders, host
+from pocketkube.kubelet.filesystem.folders import Meter, usage
+from pocketkube.kubelet.filesystem.walk import Seer
+from pocketkube.kubelet.volumes import ownership
+from pocketkube.removal import remove
 
 
 def seen(fs: FileSystem, path: str) -> tuple[int, int, int]:
@@ -45,7 +48,8 @@ def test_owners_and_modes_outlive_the_tree(tmp_path: Path, attributes: bool, mon
     assert seen(fs, "/d") == (0o2775, 1, 2)
     assert seen(fs, "/d/f") == (0, 0, 2)
     assert fs.read_bytes("/d/f") == b"x"  # the host's user keeps access
-    remove_folder(folder)
+    remove(folder)
+    HostTree.forget(folder)
     folder.mkdir()
     (folder / "d").mkdir()
     assert seen(FileSystem(HostTree.of(folder)), "/d")[1:] == (0, 0)
@@ -89,16 +93,44 @@ def test_folders_of_any_depth(tmp_path: Path) -> None:
     tree = HostTree.of(tmp_path)
     fs.write_bytes(f"{path}/f", bytes(100_000))
     assert usage(tree) > 100_000
-    remove_folder(tmp_path / "d")
+    remove(tmp_path / "d")
     assert not (tmp_path / "d").exists()
 
 
-def test_removing_takes_what_it_can(tmp_path: Path) -> None:
-    remove_folder(tmp_path / "missing")
-    (tmp_path / "v/a/b").mkdir(parents=True)
-    (tmp_path / "v/a/.pocketkube-removed-0").mkdir()
-    (tmp_path / "v/.pocketkube-removed-1").write_text("x")
-    (tmp_path / "v/a/b/f").write_text("x")
-    os.symlink(tmp_path, tmp_path / "v/a/up")
-    remove_folder(tmp_path / "v")
-    assert list(tmp_path.iterdir()) == []
+def test_a_folder_is_measured_a_part_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        (tmp_path / str(number)).write_bytes(bytes(4096))
+    monkeypatch.setattr(folders, "STEP", -1.0)
+    told: list[int] = []
+    meter = Meter(HostTree.of(tmp_path), 1 << 20, lambda: told.append(1))
+    assert meter.suspicious  # what is there from before is not known
+    looks = 1
+    while not meter.look():
+        looks += 1
+    assert looks >= 30
+    assert not meter.suspicious
+    meter.count((1 << 20) - 30 * 4096)
+    assert told == [1]
+    assert meter.suspicious
+    while not meter.look():
+        pass
+    assert not meter.suspicious  # it was overwritten
+    small = Meter(HostTree.of(tmp_path), 8 * 4096, lambda: None)
+    looks = 1
+    while not small.look():
+        looks += 1
+    assert looks < 30  # enough is enough
+    assert small.suspicious
+
+
+def test_a_folder_is_given_to_its_group_a_part_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        (tmp_path / str(number)).touch()
+    monkeypatch.setattr(ownership, "STEP", -1.0)
+    tree = HostTree.of(tmp_path)
+    giving = ownership.Giving(tree, (), {"spec": {"securityContext": {"fsGroup": 2000}}})
+    steps = 1
+    while not giving.go_on():
+        steps += 1
+    assert steps >= 30
+    assert {tree.stat((str(number),), Seer()).gid for number in range(30)} == {2000}

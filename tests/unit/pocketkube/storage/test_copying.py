@@ -15,7 +15,8 @@ from tests.unit.pocketkube.storage.trees import Folder
 
 from pocketkube.storage import copying
 from pocketkube.storage.copying import Copier, NotAFile
-from pocketkube.storage.descent import Descent, folders, measure, remove
+from pocketkube.descent import Descent, folders, measure
+from pocketkube.removal import remove
 
 
 @pytest.mark.parametrize("small", [True, False], ids=["at once", "held, then in a thread"])

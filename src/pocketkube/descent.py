@@ -21,6 +21,9 @@ GONE: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 """What opening a folder says that is no longer one."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT: Final = 64
+_NEAR: Final = 64
+DEEPEST: Final = 2048
+"""Folders below each other, as many as a path of 4,096 bytes can name: containers get deeper by moving folders only."""
 
 
 class Descent:
@@ -80,68 +83,45 @@ def opened(path: Path, names: Names = ()) -> Iterator[int]:
         yield descent.at(())
 
 
-def folders(path: Path, base: Names = (), *, writable: bool = False) -> Iterator[tuple[Names, int]]:
+def folders(path: Path, base: Names = ()) -> Iterator[tuple[Names, int]]:
     """(names from there down, descriptor) of every folder of the tree at `path`/`base`, an outer one before its inner.
 
-    A folder is looked into for inner ones when its turn is over. `writable`: first made so, as far as they are not."""
-    ahead: list[Names] = [()]
+    A folder is looked into for inner ones when its turn is over. Raises OSError (ENAMETOOLONG: deeper than any path
+    could name)."""
+    ahead: list[tuple[Names, str]] = [((), "")]
     with Descent(path, base) as descent:
         while ahead:
-            folder = ahead.pop()
+            above, name = ahead.pop()
+            folder = (*above, name) if name else ()
+            if len(folder) > DEEPEST:
+                raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             try:
                 fd = descent.at(folder)
             except OSError as error:
                 if error.errno not in GONE:
                     raise
                 continue
-            if writable:
-                os.fchmod(fd, 0o700)
             yield folder, fd
             with os.scandir(fd) as entries:
-                ahead += [(*folder, entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
+                ahead += [(folder, entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def measure(source: Path, most_names: int, most_bytes: int | None = None) -> tuple[int, int] | None:
-    """(names in the tree, bytes that take room), or None when there are more. Raises OSError."""
+    """(names in the tree, bytes that take room), or None when there are more: names far down count as more, for the way
+    to them is long. Raises OSError."""
     found = os.lstat(source)
-    names, size = 0, _bytes(found)
+    names, size, effort = 0, _bytes(found), 0
     if stat.S_ISDIR(found.st_mode):
-        for _, fd in folders(source):
+        for folder, fd in folders(source):
+            effort += len(folder) // _NEAR
             with os.scandir(fd) as entries:
                 for entry in entries:
                     names += 1
                     with suppress(FileNotFoundError):
                         size += _bytes(entry.stat(follow_symlinks=False))
-                    if names > most_names or (most_bytes is not None and size > most_bytes):
+                    if names + effort > most_names or (most_bytes is not None and size > most_bytes):
                         return None
     return None if most_bytes is not None and size > most_bytes else (names, size)
-
-
-def remove(path: Path, names: Names = ()) -> None:
-    """Delete a folder and all in it, or a file, following no link; what is not there is fine. Raises OSError.
-
-    `names`: what is deleted is that deep below `path`, and none of these names is followed either."""
-    if not names:
-        path, names = path.parent, (path.name,)
-    try:
-        with opened(path, names[:-1]) as fd:
-            if not stat.S_ISDIR(os.stat(names[-1], dir_fd=fd, follow_symlinks=False).st_mode):
-                os.unlink(names[-1], dir_fd=fd)
-                return
-    except FileNotFoundError:
-        return
-    emptied: list[Names] = []
-    for folder, fd in folders(path, names, writable=True):
-        emptied.append(folder)
-        for name in os.listdir(fd):
-            with suppress(FileNotFoundError):
-                if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-                    os.unlink(name, dir_fd=fd)
-    with Descent(path, names[:-1]) as descent:
-        for folder in reversed(emptied):  # what is inside another comes later in the list
-            with suppress(FileNotFoundError):
-                at = (names[-1], *folder)
-                os.rmdir(at[-1], dir_fd=descent.at(at[:-1]))
 
 
 def _bytes(found: os.stat_result) -> int:
