@@ -18,8 +18,9 @@ from pocketkube.kubelet.volumes.base import SET_UP, MountError, NotAttached, Vol
 from pocketkube.kubelet.volumes.persistentvolumeclaim import check, mount_options
 from pocketkube.objects import Key, Obj
 
-_INLINE = "csi-inline"
-"""The file in a volume's folder that says which driver made an inline volume, and its id."""
+_INLINE = ".csi-inline"
+"""The folder beside those of a pod's volumes (whose names have no dot, and which containers write to) with a note for
+each inline volume: which driver made it, and its id."""
 
 
 class _Csi(Volume):
@@ -155,8 +156,9 @@ class VOLUME(_Csi):
         self.read_only = bool(self.source.get("readOnly"))
         handle = "csi-" + hashlib.sha256(f"{objects.uid(context.pod)}{self.name}".encode()).hexdigest()
         # written first: what a process that dies now has made is found by the next one
-        context.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (context.folder / _INLINE).write_text(f"{self.driver_name}\n{handle}\n")
+        notes = context.folder.parent / _INLINE
+        notes.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (notes / self.name).write_text(f"{self.driver_name}\n{handle}\n")
         attributes = self.source.get("volumeAttributes") or {}
         self._tree = HostTree.of(_ask(driver.node_publish_ephemeral, handle, attributes, step=SET_UP))
         self._give_to_group()
@@ -177,10 +179,12 @@ class VOLUME(_Csi):
 def unpublish(folder: Path, services: Mapping[str, Any]) -> None:
     """Give back the inline volumes of a pod whose volumes lie in `folder`, whichever process made them."""
     drivers: Mapping[str, Any] = services.get("csi") or {}
-    for note in folder.glob(f"*/{_INLINE}"):
-        name, handle = note.read_text().split()
-        if name in drivers:
-            drivers[name].node_unpublish_ephemeral(handle)
+    for note in (folder / _INLINE).glob("*"):
+        match note.read_text().split():
+            case [name, handle] if name in drivers:
+                drivers[name].node_unpublish_ephemeral(handle)
+            case _:  # no such driver any more, or a process died while it wrote: the driver had not been asked yet
+                continue
 
 
 def _ask(call: Any, *arguments: Any, step: str, reason: str = "FailedMount") -> Any:

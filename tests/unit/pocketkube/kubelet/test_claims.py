@@ -280,6 +280,49 @@ async def test_an_inline_volume_of_a_pod_that_went_unseen(tmp_path: Path) -> Non
             node.client.delete("pods", ("default", "p"), DeleteOptions(grace_period_seconds=0))
 
 
+@pytest.mark.parametrize("what", ["another's handle", "a folder", "no text"])
+async def test_what_a_container_writes_says_nothing_of_inline_volumes(tmp_path: Path, what: str) -> None:
+    """Whatever is in its emptyDir when the node has to clean up after it."""
+    store, driver = Store(None), Driver(tmp_path / "csi")
+    for alive in (True, False):
+        node = Node(tmp_path / "node", store, Clock(speed=10))
+        node.kubelet.services = {**node.kubelet.services, "csi": {DRIVER: driver}}
+        await node.start()
+        if alive:
+            serve(node, DRIVER)
+            spec = {"volumeLifecycleModes": ["Ephemeral"]}
+            node.client.create("csidrivers", {"metadata": {"name": DRIVER}, "spec": spec})
+            node.create("victim", {**MOUNT}, volumes=[{"name": "data", "csi": {"driver": DRIVER}}])
+            await node.ready("victim")
+            (handle,) = (folder.name for folder in driver.folder.iterdir())
+            node.create("p", {**MOUNT}, volumes=[{"name": "data", "emptyDir": {}}])
+            await node.ready("p")
+            fs = files(node, "p")
+            for name in ("csi-inline", ".csi-inline"):
+                if what == "a folder":
+                    fs.mkdir(f"/data/{name}")
+                else:
+                    text = f"{DRIVER}\n{handle}\n".encode() if what == "another's handle" else b"\xff\x00"
+                    fs.write_bytes(f"/data/{name}", text)
+        await node.stop()
+        assert len(list(driver.folder.iterdir())) == 1
+        if alive:
+            node.client.delete("pods", ("default", "p"), DeleteOptions(grace_period_seconds=0))
+
+
+async def test_a_note_of_an_inline_volume_that_was_never_finished(tmp_path: Path) -> None:
+    """A process that dies while it writes one leaves a node that can be started."""
+    store, driver = Store(None), Driver(tmp_path / "csi")
+    left = tmp_path / "node" / "pods" / "00000000-dead"
+    (left / ".csi-inline").mkdir(parents=True)
+    (left / ".csi-inline" / "data").write_text("")
+    node = Node(tmp_path / "node", store, Clock(speed=10))
+    node.kubelet.services = {**node.kubelet.services, "csi": {DRIVER: driver}}
+    await node.start()
+    await node.stop()
+    assert not left.exists()
+
+
 async def test_an_ephemeral_volume_is_the_pods_own_claim(node: Any) -> None:
     template = {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}
     bind(node, "p-data", {"hostPath": {"path": "/srv/c"}})
