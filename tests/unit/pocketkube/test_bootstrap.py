@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pocketkube import bootstrap, objects
+from pocketkube.images import catalogue, normalise
 from pocketkube.resources import scan
 
 
@@ -22,5 +23,26 @@ def test_every_add_on_is_of_a_kind_that_is_served_or_defined_by_one() -> None:
 
 
 def test_an_add_on_that_does_not_exist_is_refused_by_name() -> None:
-    with pytest.raises(LookupError, match="there is no add-on 'trafik': there are coredns, csi-hostpath, gateway-api, local-path, snapshots, traefik"):
+    there = "coredns, csi-hostpath, gateway-api, local-path, snapshots, traefik"
+    with pytest.raises(LookupError, match=f"there is no add-on 'trafik': there are {there}"):
         bootstrap._addons("10.96.0.10", ("trafik",))
+
+
+def test_the_pods_of_an_add_on_can_be_made_and_run() -> None:
+    """Its images are there, and what a Pod is refused without comes before the Deployment."""
+    made = {("namespaces", "", name) for name in bootstrap.SYSTEM_NAMESPACES}
+    deployments = 0
+    for addon in bootstrap._addons("10.96.0.10", ()):
+        if addon["kind"] == "Namespace":
+            made.add(("namespaces", "", objects.name(addon)))
+        elif addon["kind"] == "ServiceAccount":
+            made.add(("serviceaccounts", *objects.key(addon)))
+        elif addon["kind"] == "Deployment":
+            deployments += 1
+            namespace, spec = objects.namespace(addon), addon["spec"]["template"]["spec"]
+            assert ("namespaces", "", namespace) in made
+            assert ("serviceaccounts", namespace, spec["serviceAccountName"]) in made
+            for container in spec["containers"]:
+                image = catalogue()[normalise(container["image"])]
+                assert image.home == namespace, "elsewhere it is not lent what it needs"
+    assert deployments
