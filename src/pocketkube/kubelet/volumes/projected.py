@@ -1,8 +1,8 @@
 """projected: several sources in one folder; every pod has one with its service account's token.
 
 Tokens come from `services["tokens"]` (see apiserver/tokens.py: `issue(account, seconds=, audiences=, pod=)`).
-Left out: clusterTrustBundle and podCertificate sources (the mount fails, saying so), renewal of tokens before they
-expire while the pod runs.
+Left out: clusterTrustBundle and podCertificate sources (their features are off, so the API drops them), renewal of
+tokens before they expire while the pod runs.
 """
 
 from __future__ import annotations
