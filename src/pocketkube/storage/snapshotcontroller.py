@@ -55,8 +55,8 @@ class SnapshotController(Program):
     async def reconcile(self, at: Key) -> float | None:
         obj = self.client.find(SNAPSHOTS if at[0] else CONTENTS, *at)
         if obj is None:
-            return None
-        if at[0]:
+            self._release_claims(at[0])
+        elif at[0]:
             self._sync_snapshot(obj)
         else:
             self._sync_content(obj)
@@ -160,10 +160,25 @@ class SnapshotController(Program):
         claim = self.client.find(CLAIMS, objects.namespace(snapshot), name) if name else None
         if claim is None or not finalizers.is_held(claim, snapshots.CLAIM_FINALIZER):
             return
-        for other in self.client.list(SNAPSHOTS, objects.namespace(snapshot)):
-            left = leaving and objects.name(other) == objects.name(snapshot)
-            if not left and snapshots.claim_name(other) == name and not snapshots.is_ready(other):
-                return
+        if not self._is_being_cut(claim, without=objects.name(snapshot) if leaving else ""):
+            self._unhold(claim)
+
+    def _release_claims(self, namespace: str) -> None:
+        """A snapshot has gone: one without finalizers, whose class was never found, had no part in letting its claim
+        go, and yet may have kept another from it (upstream such a claim cannot be deleted any more)."""
+        for claim in self.client.list(CLAIMS, namespace) if namespace else ():
+            if finalizers.is_held(claim, snapshots.CLAIM_FINALIZER) and not self._is_being_cut(claim):
+                self._unhold(claim)
+
+    def _is_being_cut(self, claim: Obj, without: str = "") -> bool:
+        """Whether a snapshot of the claim, other than `without`, is not ready yet."""
+        return any(
+            snapshots.claim_name(other) == objects.name(claim) and not snapshots.is_ready(other)
+            for other in self.client.list(SNAPSHOTS, objects.namespace(claim))
+            if objects.name(other) != without
+        )
+
+    def _unhold(self, claim: Obj) -> None:
         self.client.patch(CLAIMS, objects.key(claim), lambda copy: finalizers.release(copy, snapshots.CLAIM_FINALIZER))
 
 

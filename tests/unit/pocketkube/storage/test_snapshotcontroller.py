@@ -161,6 +161,20 @@ async def test_an_unbound_claim_is_held_until_its_snapshot_is_given_up(world: Sn
     assert CLAIM_FINALIZER not in finalizers(world.get(CLAIMS, "unbound"))
 
 
+async def test_the_last_of_several_that_never_were_lets_the_claim_go(world: SnapshotWorld) -> None:
+    world.claim("unbound")
+    world.snapshot("first", of="unbound")
+    await world.fails("first")
+    world.snapshot("classless", of="unbound", class_=None)
+    await world.fails("classless")
+    assert finalizers(world.get(SNAPSHOTS, "classless")) == []
+    world.delete(SNAPSHOTS, "first")
+    await world.until(lambda: world.find(SNAPSHOTS, "first") is None)
+    assert CLAIM_FINALIZER in finalizers(world.get(CLAIMS, "unbound"))
+    world.delete(SNAPSHOTS, "classless")
+    await world.until(lambda: CLAIM_FINALIZER not in finalizers(world.get(CLAIMS, "unbound")))
+
+
 async def test_a_claim_that_goes_cannot_be_cut_any_more(world: SnapshotWorld) -> None:
     await world.bound_claim()
     world.patch(CLAIMS, "data", lambda copy: copy["metadata"].update(finalizers=["kubernetes.io/pvc-protection"]))
