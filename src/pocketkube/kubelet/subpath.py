@@ -13,7 +13,6 @@ from typing import Any
 from pocketkube.kubelet.environment import ConfigError
 from pocketkube.kubelet.filesystem import DIRECTORY, FileSystem, MemoryTree
 from pocketkube.kubelet.filesystem.tree import failure
-from pocketkube.kubelet.filesystem.walk import LINKS_MAX
 from pocketkube.kubelet.volumes.base import Volume
 
 
@@ -22,7 +21,7 @@ def find(volume: Volume, path: str, mount: str, container: str) -> Any:
     about = f'volumeMount "{mount}" of container "{container}"'
     inside = FileSystem(volume.tree, node=volume.root)
     try:
-        where = _resolve(inside, path)
+        where = inside.beneath(path)
     except OSError:
         raise ConfigError(f"failed to prepare subPath for {about}") from None
     if volume.tree.kind(volume.root) == DIRECTORY and not inside.exists(where):
@@ -34,30 +33,6 @@ def find(volume: Volume, path: str, mount: str, container: str) -> Any:
         return inside.node(where)
     except OSError:
         raise ConfigError(f"failed to prepare subPath for {about}") from None
-
-
-def _resolve(inside: FileSystem, path: str) -> str:
-    """The path without links, as far as it exists. Raises OSError when it leads out of the volume."""
-    done: list[str] = []
-    todo = [name for name in path.split("/") if name not in ("", ".")][::-1]
-    links = 0
-    while todo:
-        name = todo.pop()
-        if name == "..":
-            if not done:
-                raise failure(errno.EXDEV)
-            done.pop()
-            continue
-        at = "/".join(("", *done, name))
-        if inside.is_symlink(at):
-            target = inside.readlink(at)
-            links += 1
-            if target.startswith("/") or links > LINKS_MAX:
-                raise failure(errno.ELOOP if links > LINKS_MAX else errno.EXDEV)
-            todo += [name for name in target.split("/") if name not in ("", ".")][::-1]
-        else:
-            done.append(name)
-    return "/" + "/".join(done)
 
 
 def _make(volume: Volume, inside: FileSystem, where: str) -> None:

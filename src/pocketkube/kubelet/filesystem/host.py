@@ -102,6 +102,8 @@ class HostTree(Tree):
         self.folder = folder
         self.source = source
         self.meter: Meter | None = None
+        self._seen: tuple[Node | None, str] = None, ""
+        """What was looked up last, and what it is: asked for next, and once."""
         self._memory = self._unwritten.setdefault(folder, {})
 
     @property
@@ -132,14 +134,17 @@ class HostTree(Tree):
     # -- looking
 
     def kind(self, node: Node) -> str:
-        return _kind(self._lstat(node).st_mode)
+        seen, kind = self._seen
+        self._seen = None, ""
+        return kind if node is seen else _kind(self._lstat(node).st_mode)
 
     def lookup(self, node: Node, name: str, seer: Seer) -> Node | None:
         child = (*node, name)
         try:
-            self._lstat(child)
+            found = self._lstat(child)
         except FileNotFoundError:
             return None
+        self._seen = child, _kind(found.st_mode)
         return child
 
     def names(self, node: Node, seer: Seer) -> Iterable[str]:

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from pocketkube.kubelet.filesystem.file import File, StreamFile
 from pocketkube.kubelet.filesystem.names import Names
 from pocketkube.kubelet.filesystem.tree import DEVICE, DIRECTORY, FILE, SYMLINK, Content, Tree, failure, write_all
 from pocketkube.kubelet.filesystem.view import about
-from pocketkube.kubelet.filesystem.walk import READ, WRITE, Entry, Mount
+from pocketkube.kubelet.filesystem.walk import NAME_MAX, PATH_MAX, READ, WRITE, Entry, Mount
 
 MODES = {
     "r": os.O_RDONLY,
@@ -78,20 +79,41 @@ class FileSystem(Names):
         ]
 
     def _make_target(self, target: str, *, folder: bool) -> str:
-        at = ""
-        names = [name for name in target.split("/") if name and name != "."]
-        for number, name in enumerate(names):
-            at = f"{at}/{name}"
-            try:
-                at = self.realpath(at)
-            except FileNotFoundError:
-                parent, last, _ = self._table.walk(at, self._seer)
-                kind = DIRECTORY if folder or number < len(names) - 1 else FILE
-                node = parent.mount.tree.own(parent)
-                with suppress(PermissionError):  # /dev is not a real directory: the mount itself shows there
-                    parent.mount.tree.create(node, last, kind, 0o755 if kind == DIRECTORY else 0o644, 0, 0)
-                at = f"{parent.path.rstrip('/')}/{last}"
-        return at or "/"
+        """Long paths must not cost the square of their length: who writes a manifest chooses them."""
+        at = "/"
+        todo = [name for name in target.split("/") if name and name != "."]
+        if "\0" in target:
+            raise failure(errno.EINVAL, target)
+        if len(target) >= PATH_MAX or any(len(os.fsencode(name)) > NAME_MAX for name in todo):
+            raise failure(errno.ENAMETOOLONG, target)
+        while todo:
+            there = self._there_of(at, todo)
+            at, todo = self.realpath(posixpath.join(at, *todo[:there])), todo[there:]
+            if not todo:
+                break
+            entry, name, _ = self._table.walk(posixpath.join(at, todo[0]), self._seer)
+            while todo and todo[0] != "..":
+                rest = todo[1:]
+                kind = DIRECTORY if folder or rest else FILE
+                tree = entry.mount.tree
+                at, todo = f"{entry.path.rstrip('/')}/{name}", rest
+                try:
+                    node = tree.create(tree.own(entry), name, kind, 0o755 if kind == DIRECTORY else 0o644, 0, 0)
+                except PermissionError:  # /dev is not a real directory: the mount itself shows there
+                    break
+                entry, name = Entry(entry.mount, node, entry, name), todo[0] if todo else ""
+        return at
+
+    def _there_of(self, at: str, names: list[str]) -> int:
+        """How many of the names on a way down are there."""
+        known, most = 0, len(names)
+        while known < most:
+            middle = (known + most + 1) // 2
+            if self.exists(posixpath.join(at, *names[:middle])):
+                known = middle
+            else:
+                most = middle - 1
+        return known
 
     # -- whole files
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pocketkube.kubelet.filesystem.memory import MemoryTree
 from pocketkube.kubelet.filesystem.tree import DEVICE, DIRECTORY, FILE, SYMLINK, Stat, Tree, Usage, failure
-from pocketkube.kubelet.filesystem.walk import READ, Entry, MountTable, Seer
+from pocketkube.kubelet.filesystem.walk import LINKS_MAX, READ, Entry, MountTable, Seer
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.process import PidNamespace, Process
@@ -112,6 +112,36 @@ class View:
     def statvfs(self, path: str) -> Usage:
         with about(path):
             return self._find(path).mount.tree.usage()
+
+    def beneath(self, path: str) -> str:
+        """The path without links, as far as it exists, its start and `..` being the root's. Raises OSError when it, or
+        a link on the way, leads out of that (EXDEV)."""
+        with about(path):
+            if "\0" in path:
+                raise failure(errno.EINVAL)
+            done, missing, links = [self._find("/")], list[str](), 0
+            todo = [name for name in path.split("/") if name not in ("", ".")][::-1]
+            while todo:
+                name = todo.pop()
+                if name == "..":
+                    if not missing and len(done) == 1:
+                        raise failure(errno.EXDEV)
+                    (missing or done).pop()
+                    continue
+                found = None
+                if not missing and done[-1].kind == DIRECTORY:
+                    found = self._table.child(done[-1], name, self._seer)
+                if found is None:
+                    missing.append(name)
+                elif found.kind == SYMLINK:
+                    target = found.mount.tree.readlink(found.node, self._seer)
+                    links += 1
+                    if target.startswith("/") or links > LINKS_MAX:
+                        raise failure(errno.ELOOP if links > LINKS_MAX else errno.EXDEV)
+                    todo += [name for name in target.split("/") if name not in ("", ".")][::-1]
+                else:
+                    done.append(found)
+            return "/" + "/".join([*(entry.name for entry in done[1:]), *missing])
 
     # -- inside
 

@@ -38,7 +38,7 @@ class Mount:
 class Entry:
     """Where a lookup stands: a node, its mount, and the way there."""
 
-    __slots__ = ("mount", "name", "node", "parent", "path")
+    __slots__ = ("_kind", "mount", "name", "node", "parent", "path")
 
     def __init__(self, mount: Mount, node: Any, parent: Entry | None, name: str) -> None:
         self.mount = mount
@@ -47,10 +47,14 @@ class Entry:
         self.name = name
         self.path: str = "/" if parent is None else f"{parent.path}/{name}" if parent.parent else f"/{name}"
         """The canonical path."""
+        self._kind = ""
 
     @property
     def kind(self) -> str:
-        return self.mount.tree.kind(self.node)
+        """What it was when it was first asked: an entry lives as long as one call."""
+        if not self._kind:
+            self._kind = self.mount.tree.kind(self.node)
+        return self._kind
 
     @property
     def is_mount_root(self) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pocketkube.kubelet.filesystem import FileSystem, HostTree, folders, host
+from pocketkube.kubelet.filesystem import FileSystem, HostTree, MemoryTree, folders, host
 from pocketkube.kubelet.filesystem.folders import Meter, usage
-from pocketkube.kubelet.filesystem.walk import Seer
+from pocketkube.kubelet.filesystem.walk import MountTable, Seer
 from pocketkube.kubelet.volumes import ownership
 from pocketkube.removal import remove
 
@@ -134,3 +135,57 @@ def test_a_folder_is_given_to_its_group_a_part_at_a_time(tmp_path: Path, monkeyp
         steps += 1
     assert steps >= 30
     assert {tree.stat((str(number),), Seer()).gid for number in range(30)} == {2000}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_long_ways_do_not_cost_the_square_of_their_length(
+    tmp_path: Path, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who writes a manifest chooses mountPath and subPath: 2,000 names took the cluster minutes."""
+    path, looks = "/d" * 400, 0
+    fs = FileSystem(HostTree.of(tmp_path))
+    if there:
+        fs.mkdir(path, parents=True)
+    child = MountTable.child
+
+    def counted(self: MountTable, *args: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return child(self, *args)
+
+    monkeypatch.setattr(MountTable, "child", counted)
+    assert fs.beneath(path) == path
+    assert looks <= 400
+    fs.mount(path, MemoryTree(now=lambda: 0.0))
+    assert fs.is_dir(path)
+    assert looks <= 25 * 400
+
+
+def test_where_a_mount_comes_to_be(tmp_path: Path) -> None:
+    fs = FileSystem(HostTree.of(tmp_path))
+    fs.mkdir("/real")
+    fs.symlink("/real", "/link")
+    fs.symlink("/real/new", "/dangling")
+    fs.symlink("../../..", "/up")
+    for number, (target, found) in enumerate(
+        {
+            "/link/a/b": "/real/a/b",
+            "/new/../other/./x": "/other/x",
+            "/new/../link/y": "/real/y",
+            "/dangling": "/real/new",
+            "/dangling/inside": "/real/new/inside",
+            "/up/../top": "/top",
+            "//double//slash/": "/double/slash",
+        }.items()
+    ):
+        fs.mount(target, MemoryTree(now=lambda: 0.0), source=f"mount{number}")
+        assert [at for source, at, _, _ in fs.mounts() if source == f"mount{number}"] == [found], target
+    fs.write_bytes("/real/file", b"")
+    for target, why in {
+        "/y" * 3000: "File name too long",
+        "/a/" + "y" * 256: "File name too long",
+        "/a/b\0c": "Invalid argument",
+        "/real/file/below": "Not a directory",
+    }.items():
+        with pytest.raises(OSError, match=why):
+            fs.mount(target, MemoryTree(now=lambda: 0.0))
