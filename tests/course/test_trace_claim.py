@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,7 @@ from tests.course.test_trace import AGNHOST, broken, names, why
 
 from kindlab.api import ApiError, Obj
 from kindlab.checks.live import LiveLab, is_ready
+from kindlab.trace.datasource import LAST_APPLIED
 
 SNAPSHOTS = "snapshot.storage.k8s.io/v1"
 CSI = "csi-hostpath-sc"
@@ -289,6 +291,39 @@ def test_a_restore_into_another_drivers_class(live: LiveLab) -> None:
     assert "its volume was made by rancher.io/local-path, who does not copy: it was empty at first" in evidence
 
 
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ({"kind": "VolumeSnapshot", "name": "then"}, "apiGroup '' and kind VolumeSnapshot are neither"),
+        ({"apiGroup": "snapshot.storage.k8s.io", "kind": "Snapshot", "name": "then"}, "kind Snapshot are neither"),
+    ],
+)
+def test_a_source_that_was_dropped_without_a_word(live: LiveLab, source: dict[str, str], reason: str) -> None:
+    copy = claim("copy", storageClassName=CSI, dataSource=source)
+    copy["metadata"]["annotations"] = {LAST_APPLIED: json.dumps(copy)}  # as kubectl apply notes it
+    put(live, copy)
+    bound(live, "copy")
+    assert "dataSource" not in live.require("PersistentVolumeClaim", "copy")["spec"]
+    hop, evidence = broken(why(live, "pvc/copy"))
+    assert hop == "Source"
+    assert reason in evidence
+    assert evidence.endswith("The volume is made empty")
+
+
+def test_an_expansion_that_nobody_carries_out(live: LiveLab, clusterwide: Callable[[Obj], str]) -> None:
+    own = clusterwide(
+        storage_class("rancher.io/local-path", allowVolumeExpansion=True, volumeBindingMode="WaitForFirstConsumer")
+    )
+    put(live, claim(storageClassName=own), pod())
+    running(live)
+    live.api.patch(
+        "PersistentVolumeClaim", "data", live.namespace, {"spec": {"resources": {"requests": {"storage": "2Mi"}}}}
+    )
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Size"
+    assert evidence.startswith("it asks for 2Mi and has 1Mi: nothing expands a volume that is hostPath ")
+
+
 def test_a_volume_held_by_another_node(live: LiveLab, clusterwide: Callable[[Obj], str]) -> None:
     put(live, claim(storageClassName=CSI))
     bound(live, "data")
@@ -323,6 +358,27 @@ def test_a_snapshot_that_is_ready(live: LiveLab) -> None:
     assert path.broken is None, path.broken
     assert names(path) == ["VolumeSnapshot", "Claim", "VolumeSnapshotClass", "Content", "Ready"]
     assert path.hops[-1].evidence.endswith("a claim restored from it asks for at least 1Mi")
+
+
+def test_a_snapshot_that_goes_waits_for_claims_made_of_it(live: LiveLab) -> None:
+    put(live, claim(size="2Mi", storageClassName=CSI))
+    bound(live, "data")
+    put(live, snapshot())
+    assert live.eventually("VolumeSnapshot", lambda f: any((s.get("status") or {}).get("readyToUse") for s in f))
+    source = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "then"}
+    put(live, claim("small", storageClassName=CSI, dataSource=source))
+    told(live, "ProvisioningFailed")
+    live.api.delete("VolumeSnapshot", "then", live.namespace)
+    path = why(live, "vs/then")
+    hop, evidence = broken(path)
+    assert hop == "Deletion"
+    assert evidence == "then is being deleted and waits for the Pending claim small to be made of it"
+    assert path.broken is not None
+    assert f"kubectl delete pvc small -n {live.namespace}" in path.broken.next
+    live.api.delete("PersistentVolumeClaim", "small", live.namespace)
+    assert (
+        live.eventually("VolumeSnapshot", lambda found: not list(found)) or live.get("VolumeSnapshot", "then") is None
+    )
 
 
 def test_a_snapshot_without_a_class_where_none_is_default(live: LiveLab) -> None:

@@ -35,7 +35,7 @@ def trace(api: Api, namespace: str, name: str) -> Trace:
         return path
     if named:
         volume = _volume(api, claim, named, path)
-        if volume is not None and datasource.honoured(claim, volume, path) and _size(api, claim, path):
+        if volume is not None and datasource.honoured(claim, volume, path) and _size(api, claim, volume, path):
             mounting.follow(api, claim, volume, users, path)
         return path
     storage_class = _class(api, claim, path)
@@ -192,7 +192,7 @@ def _volume(api: Api, claim: Obj, name: str, path: Trace) -> Obj | None:
     return volume
 
 
-def _size(api: Api, claim: Obj, path: Trace) -> bool:
+def _size(api: Api, claim: Obj, volume: Obj, path: Trace) -> bool:
     """The hop Size of a claim that asks for more than it has; False when that failed."""
     meta, status = claim["metadata"], claim.get("status") or {}
     wanted, has = offers.size(claim["spec"]), (status.get("capacity") or {}).get("storage", "0")
@@ -203,6 +203,10 @@ def _size(api: Api, claim: Obj, path: Trace) -> bool:
     if trouble:
         then = f"{describe}; to give up, ask for less, but for more than {has}"
         path.fail("Size", f"it asks for {wanted} and has {has}: {trouble}", then)
+        return False
+    if "csi" not in volume["spec"]:
+        why = f"nothing expands a volume that is {offers.kind(volume)}, though its class allows it"
+        path.fail("Size", f"it asks for {wanted} and has {has}: {why}", "make a larger claim, and copy the files to it")
         return False
     pending = any(c["type"] == "FileSystemResizePending" for c in status.get("conditions") or ())
     why = "the node finishes that once a Pod uses the claim" if pending else "the expansion is under way"

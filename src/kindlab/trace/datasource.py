@@ -5,19 +5,23 @@ The rules are external-provisioner's and the API's: same namespace, same driver,
 
 from __future__ import annotations
 
+import contextlib
+import json
+
 from kindlab.api import Api, Obj
 from kindlab.trace import offers
 from kindlab.trace.hops import Trace
 
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 SNAPSHOT = "VolumeSnapshot.snapshot.storage.k8s.io"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def in_order(api: Api, claim: Obj, storage_class: Obj | None, path: Trace) -> bool:
     """Add the hop Source of a claim that has one; False when nothing can come of it."""
     source = claim["spec"].get("dataSourceRef") or claim["spec"].get("dataSource")
     if not source:
-        return True
+        return _kept(claim, path)
     if source["kind"] == "PersistentVolumeClaim":
         return _clone(api, claim, source, storage_class, path)
     if source["kind"] == "VolumeSnapshot":
@@ -29,7 +33,9 @@ def in_order(api: Api, claim: Obj, storage_class: Obj | None, path: Trace) -> bo
 def honoured(claim: Obj, volume: Obj, path: Trace) -> bool:
     """Add the hop Source of a bound claim whose provisioner passed over it: the volume was made empty."""
     source = claim["spec"].get("dataSourceRef") or claim["spec"].get("dataSource")
-    if not source or "csi" in volume["spec"]:
+    if not source:
+        return _kept(claim, path)
+    if "csi" in volume["spec"]:
         return True
     maker = (volume["metadata"].get("annotations") or {}).get(PROVISIONED_BY) or "somebody, by hand"
     path.fail(
@@ -37,6 +43,32 @@ def honoured(claim: Obj, volume: Obj, path: Trace) -> bool:
         f"the claim names {source['kind']} {source['name']}, but its volume was made by {maker}, who does not copy: "
         "it was empty at first",
         "make the claim anew with a class of the CSI driver that the source has: kubectl get storageclasses",
+    )
+    return False
+
+
+def _kept(claim: Obj, path: Trace) -> bool:
+    """Whether the manifest of a claim without a source named none either. Kubernetes drops one that it does not
+    honour without a word, and the volume is made empty; what `kubectl apply` noted still has it."""
+    meta, wished = claim["metadata"], {}
+    with contextlib.suppress(ValueError, AttributeError):
+        wished = json.loads((meta.get("annotations") or {}).get(LAST_APPLIED, "{}")).get("spec") or {}
+    source = wished.get("dataSource") or wished.get("dataSourceRef")
+    if not isinstance(source, dict):
+        return True
+    kind, group = source.get("kind"), source.get("apiGroup") or ""
+    why = f"the manifest names {kind} {source.get('name')} as its source, and Kubernetes dropped that without a word: "
+    if source.get("namespace"):
+        why += "a source in another namespace is not supported here"
+    else:
+        why += (
+            f"apiGroup {group!r} and kind {kind} are neither a PersistentVolumeClaim (no apiGroup) nor a "
+            "VolumeSnapshot (apiGroup snapshot.storage.k8s.io)"
+        )
+    path.fail(
+        "Source",
+        f"{why}. The volume is made empty",
+        f"correct the manifest and make the claim anew: kubectl delete pvc {meta['name']} -n {meta['namespace']}",
     )
     return False
 

@@ -28,10 +28,34 @@ def trace(api: Api, namespace: str, name: str) -> Trace:
     source = snapshot["spec"]["source"]
     claim = source.get("persistentVolumeClaimName")
     path.ok("VolumeSnapshot", f"of claim {claim}" if claim else f"of content {source['volumeSnapshotContentName']}")
+    if snapshot["metadata"].get("deletionTimestamp"):
+        _leaving(api, snapshot, path)
+        return path
     if claim and not (_source(api, namespace, claim, path) and _class(api, snapshot, path)):
         return path
     _ready(api, snapshot, path)
     return path
+
+
+def _leaving(api: Api, snapshot: Obj, path: Trace) -> None:
+    """The broken hop of a snapshot that is being deleted: the claims that are made of it hold it while they wait."""
+    meta = snapshot["metadata"]
+    name, namespace = meta["name"], meta["namespace"]
+    waiting = [c["metadata"]["name"] for c in api.list("PersistentVolumeClaim", namespace) if _made_of(c, name)]
+    if waiting:
+        held = f"the Pending {'claims' if len(waiting) > 1 else 'claim'} {', '.join(waiting)} to be made of it"
+        then = f"kindlab why pvc/{waiting[0]} -n {namespace}, or give up: kubectl delete pvc {' '.join(waiting)}"
+        path.fail("Deletion", f"{name} is being deleted and waits for {held}", f"{then} -n {namespace}")
+        return
+    said = events.last(api, snapshot) or f"finalizers: {', '.join(meta.get('finalizers') or ())}"
+    look = f"kubectl describe volumesnapshot {name} -n {namespace}"
+    path.fail("Deletion", f"{name} is being deleted and waits: {said}", look)
+
+
+def _made_of(claim: Obj, snapshot: str) -> bool:
+    source = claim["spec"].get("dataSource") or {}
+    pending = (claim.get("status") or {}).get("phase", "Pending") == "Pending"
+    return pending and (source.get("kind"), source.get("name")) == ("VolumeSnapshot", snapshot)
 
 
 def _served(api: Api) -> bool:
