@@ -50,7 +50,8 @@ def honoured(claim: Obj, volume: Obj, path: Trace) -> bool:
 def _kept(claim: Obj, path: Trace) -> bool:
     """Whether the manifest of a claim without a source named none either. Kubernetes drops one that it does not
     honour without a word, and the volume is made empty; what `kubectl apply` noted still has it."""
-    meta, wished = claim["metadata"], {}
+    meta = claim["metadata"]
+    wished: Obj = {}
     with contextlib.suppress(ValueError, AttributeError):
         wished = json.loads((meta.get("annotations") or {}).get(LAST_APPLIED, "{}")).get("spec") or {}
     source = wished.get("dataSource") or wished.get("dataSourceRef")

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from tests.unit.pocketkube.storage import trees
 from tests.unit.pocketkube.storage.trees import Folder
 
-from pocketkube.storage import copying
-from pocketkube.storage.copying import Copier, NotAFile
 from pocketkube.descent import Descent, folders, measure
 from pocketkube.removal import remove
+from pocketkube.storage import copying
+from pocketkube.storage.copying import Copier, NotAFile
 
 
 @pytest.mark.parametrize("small", [True, False], ids=["at once", "held, then in a thread"])
