@@ -89,7 +89,6 @@ def configure(
 
 
 def files(
-    pod: Obj,
     container: Obj,
     config: Config,
     *,

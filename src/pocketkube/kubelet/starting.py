@@ -102,7 +102,6 @@ class Starter:
                 volumes=self._volumes.mounted,
             )
             files = assembly.files(
-                pod,
                 slot.spec,
                 config,
                 volumes=self._volumes.mounted,

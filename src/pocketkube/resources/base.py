@@ -102,7 +102,6 @@ class Resource:
     create_on_update: ClassVar[bool] = False
     returns_deleted: ClassVar[bool] = False
     """DELETE answers with the deleted object instead of a Status."""
-    default_propagation: ClassVar[str] = "Background"
     storage_prefix: ClassVar[str] = ""
     """What upstream's storage calls the kind, where that is not the plural; some error texts show it."""
     revalidates_metadata: ClassVar[bool] = False

@@ -99,13 +99,13 @@ async def parse(process: Process, spec: str, long: dict[str, str] | None = None,
     return options
 
 
-async def usage(process: Process, text: str = "", status: int = 1) -> None:
+async def usage(process: Process, text: str = "") -> None:
     """Complain about the command line and exit."""
     name = name_of(process)
     if text:
         await process.error(f"{name}: {text}")
     await process.error(f"BusyBox v1.36.1 multi-call binary.\n\nUsage: {name} [OPTIONS] [ARGS]")
-    raise ProcessExit(status)
+    raise ProcessExit(1)
 
 
 async def fail(process: Process, text: str, status: int = 1) -> None:
@@ -175,12 +175,10 @@ async def _out_of_memory(process: Process) -> NoReturn:
     raise ProcessExit(1)
 
 
-async def inputs(
-    process: Process, paths: list[str], text: str = "{path}: {reason}"
-) -> AsyncIterator[tuple[str, bytes]]:
-    """(path, whole content) of each; one that cannot be read is told and skipped, as (path, None) is not."""
+async def inputs(process: Process, paths: list[str]) -> AsyncIterator[tuple[str, bytes]]:
+    """(path, whole content) of each; one that cannot be read is told of and skipped."""
     for path in paths or ["-"]:
         try:
             yield path, await whole(process, path)
         except OSError as error:
-            await process.error(f"{name_of(process)}: {text.format(path=path, reason=reason(error))}")
+            await process.error(f"{name_of(process)}: {path}: {reason(error)}")

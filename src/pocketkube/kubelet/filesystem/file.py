@@ -50,13 +50,6 @@ class File:
         self._position += len(data)
         return data
 
-    async def read_all(self) -> bytes:
-        """Everything from the position to the end."""
-        parts = []
-        while part := await self.read(_CHUNK):
-            parts.append(part)
-        return b"".join(parts)
-
     async def write(self, data: bytes, /) -> int:
         """All of it, at the position or (mode `a`) at the end. Raises OSError(ENOSPC)."""
         await self._turn(self._writable)

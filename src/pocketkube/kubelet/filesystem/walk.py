@@ -115,9 +115,6 @@ class MountTable:
         folder, _, name = mount.target.rpartition("/")
         self._below.setdefault(folder or "/", set()).add(name)
 
-    def is_target(self, path: str) -> bool:
-        return path in self._mounts
-
     def holds(self, path: str) -> bool:
         """Whether a mount lies at or below the path."""
         return any(target == path or target.startswith(f"{path.rstrip('/')}/") for target in self._mounts)

@@ -58,13 +58,6 @@ class Giving:
         return not self._todo
 
 
-def give_to_group(tree: Tree, root: Any, pod: Obj, *, read_only: bool = False) -> None:
-    """All of it at once: for volumes that are new."""
-    giving = Giving(tree, root, pod, read_only=read_only)
-    while not giving.go_on():
-        pass
-
-
 def _is_given(tree: Tree, root: Any, group: int, bits: int) -> bool:
     has = tree.stat(root, _KUBELET)
     wants = bits | _SEARCH | _SET_GROUP

@@ -20,7 +20,8 @@ from pocketkube.kubelet.environment import ConfigError
 from pocketkube.kubelet.filesystem import DeviceTree, FileSystem, HostTree, root_of
 from pocketkube.kubelet.filesystem.folders import usage
 from pocketkube.kubelet.filesystem.host import ATTRIBUTE
-from pocketkube.kubelet.volumes.ownership import give_to_group
+from pocketkube.kubelet.volumes.ownership import Giving
+from pocketkube.objects import Obj
 from pocketkube.removal import remove
 
 SECRET = b"host secret"
@@ -344,11 +345,18 @@ def a_device_swapped_for_a_link(world: World) -> object:
     return everything(world, "/dev/sdb")
 
 
+def given(tree: HostTree, pod: Obj) -> None:
+    """The whole volume is the pod's fsGroup's."""
+    giving = Giving(tree, tree.root, pod)
+    while not giving.go_on():
+        pass
+
+
 @escape
 def group_ownership_through_links(world: World) -> object:
     world.plant("abs", world.outside)
     world.plant("file", world.secret)
-    give_to_group(world.tree, (), {"spec": {"securityContext": {"fsGroup": 2000}}})
+    given(world.tree, {"spec": {"securityContext": {"fsGroup": 2000}}})
     return []
 
 
@@ -468,7 +476,7 @@ def group_ownership_while_another_thread_swaps(world: World) -> object:
     with _swapping(world, "d", os.mkdir, world.outside):
         for _ in range(ROUNDS):
             with contextlib.suppress(OSError):
-                give_to_group(world.tree, (), pod)
+                given(world.tree, pod)
     return []
 
 
