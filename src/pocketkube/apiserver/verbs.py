@@ -5,6 +5,7 @@ Models apiserver/pkg/endpoints/handlers/{get,create,update,delete}.go on top of 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,9 @@ from pocketkube.objects import Obj
 from pocketkube.resources.base import DeleteOptions, Resource
 
 UNDETERMINABLE = "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+
+_BATCH = 50
+"""Objects that one request deletes before other requests get their turn."""
 
 
 def scope_of(kind: Resource, target: Target) -> str | None:
@@ -160,7 +164,9 @@ async def delete_collection(api: Api, request: Request, kind: Resource, target: 
     wanted, dry_run = await read_delete_options(request)
     items, meta = lists.collect(api, kind, scope_of(kind, target), selected)
     refused: StatusError | None = None
-    for obj in items:
+    for number, obj in enumerate(items, 1):
+        if not number % _BATCH:
+            await asyncio.sleep(0)
         try:
             api.registry.delete(kind.resource_id(), *objects.key(obj), replace(wanted), dry_run=dry_run)
         except NotFound:

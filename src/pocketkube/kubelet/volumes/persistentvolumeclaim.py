@@ -85,7 +85,7 @@ class VOLUME(Volume):
         inner.context.pod, inner.context.persistent = self.context.pod, volume
         inner.set_up()
         group = objects.annotations(volume).get(_GROUP, "")
-        self.group = int(group) if group.isdecimal() and int(group) else None
+        self.group = _group_id(group)
         self._expand(claim, volume)
         self.context.in_use.mount(self._volume, objects.uid(self.context.pod))
 
@@ -180,6 +180,11 @@ class VOLUME(Volume):
     def _expand(self, claim: Obj, volume: Obj) -> None:
         context, read_only = self.context, bool(self.source.get("readOnly"))
         expand(context.client, context.pod, claim, volume, node=context.node_name, read_only=read_only)
+
+
+def _group_id(text: str) -> int | None:
+    """None for what is no group, or root's."""
+    return (int(text) or None) if text.isdecimal() and len(text) <= 10 else None
 
 
 def mount_options(volume: Obj) -> list[str]:

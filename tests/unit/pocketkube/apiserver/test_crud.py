@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -184,6 +185,18 @@ async def test_delete_collection_honours_selectors(world: World) -> None:
     assert body["kind"] == "ConfigMapList"
     assert [item["metadata"]["name"] for item in body["items"]] == ["a", "c"]
     assert [objects.name(o) for o in world.registry.objects("configmaps", NAMESPACE)] == ["b"]
+
+
+async def test_a_large_collection_is_deleted_while_others_are_served(world: World) -> None:
+    for number in range(300):
+        world.configmap(f"n{number}")
+    deleting = asyncio.create_task(world.ask("DELETE", CONFIGMAPS))
+    seen = set()
+    while not deleting.done():
+        seen.add(len(list(world.registry.objects("configmaps", NAMESPACE))))
+        await asyncio.sleep(0)
+    assert (await deleting)[0] == 200
+    assert len(seen) >= 6
 
 
 async def test_yaml_answers_and_pretty_ones(world: World) -> None:
