@@ -570,6 +570,17 @@ async def test_a_volumes_own_group(node: Any) -> None:
     assert node.kubelet.worker("default", "p").slots["c"].current.config.groups == (3000, 1234)
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "-1", "1e3", "0", "\u0663\u0663x", ""])
+async def test_a_volumes_group_that_is_none_is_passed_over(node: Any, text: str) -> None:
+    """Python reads no number of 5,000 digits: the pod would never have started."""
+    bind(node, "c", {"hostPath": {"path": "/srv"}})
+    annotations = {"pv.beta.kubernetes.io/gid": text}
+    node.client.patch("persistentvolumes", ("", "pv-c"), lambda copy: copy["metadata"].update(annotations=annotations))
+    node.create("p", {**MOUNT}, volumes=claimed("c"), securityContext={"supplementalGroups": [3000]})
+    await node.ready("p")
+    assert node.kubelet.worker("default", "p").slots["c"].current.config.groups == (3000,)
+
+
 async def test_a_full_volume_is_given_to_its_group_in_steps(
     node: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
