@@ -10,5 +10,17 @@ from kindlab.checks.live import LiveLab, Pods
 from kindlab.checks.marks import check
 from kindlab.checks.probe import Replies, Reply
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
+from kindlab.checks.volumes import Files, Filesystem, Place
 
-__all__ = ["CheckFailed", "CouldNotGrade", "LiveLab", "Pods", "Replies", "Reply", "check"]
+__all__ = [
+    "CheckFailed",
+    "CouldNotGrade",
+    "Files",
+    "Filesystem",
+    "LiveLab",
+    "Place",
+    "Pods",
+    "Replies",
+    "Reply",
+    "check",
+]

@@ -14,6 +14,8 @@ from kindlab.checks.host import pod_host
 from kindlab.checks.probe import NAME as PROBE
 from kindlab.checks.probe import Probe
 from kindlab.checks.verdict import CheckFailed
+from kindlab.checks.volumes import PREFIX as OF_VOLUMES
+from kindlab.checks.volumes import Volumes
 
 T = TypeVar("T")
 PATIENCE = 2.0
@@ -50,6 +52,10 @@ class LiveLab:
     def probe(self) -> Probe:
         return Probe(self.api, self.namespace)
 
+    @cached_property
+    def volumes(self) -> Volumes:
+        return Volumes(self.api, self.namespace)
+
     def get(self, kind: str, name: str) -> Obj | None:
         """One object of the lab's namespace, or None."""
         return self.api.get(kind, name, self.namespace)
@@ -70,9 +76,11 @@ class LiveLab:
         return found
 
     def pods(self, labels: str = "") -> Pods:
-        """The learner's Pods with these labels that are not being deleted (the grader's own probe is left out)."""
-        found = self.list("Pod", labels)
-        return Pods(p for p in found if p["metadata"]["name"] != PROBE and not p["metadata"].get("deletionTimestamp"))
+        """The learner's Pods with these labels that are not being deleted (the grader's own are left out)."""
+        found = [p for p in self.list("Pod", labels) if not p["metadata"].get("deletionTimestamp")]
+        return Pods(
+            p for p in found if not (p["metadata"]["name"] == PROBE or p["metadata"]["name"].startswith(OF_VOLUMES))
+        )
 
     def host(self, pod: str, container: str = "") -> Host:
         """A testinfra Host for a Pod's container."""
