@@ -20,6 +20,7 @@ PURE = {
     "ipam",
     "objects",
     "patch",
+    "placement",
     "protobuf",
     "quantity",
     "regex",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from pocketkube import objects
 from pocketkube.objects import Obj
+from pocketkube.placement import node_fits, tolerates, untolerated
 from pocketkube.scheduler.nodes import NodeState, host_ports, requests
-from pocketkube.selectors import term_matches
 
 if TYPE_CHECKING:
     from pocketkube.scheduler.volumes import PodVolumes
@@ -55,20 +55,15 @@ def unschedulable(cycle: Cycle, state: NodeState) -> Refusal | None:
 
 
 def taints(cycle: Cycle, state: NodeState) -> Refusal | None:
-    for taint in objects.spec(state.node).get("taints") or ():
-        if taint["effect"] != "PreferNoSchedule" and not tolerates(cycle.spec, taint):
-            return Refusal(("node(s) had untolerated taint(s)",), for_good=True)
+    if untolerated(cycle.spec, state.node) is not None:
+        return Refusal(("node(s) had untolerated taint(s)",), for_good=True)
     return None
 
 
 def node_affinity(cycle: Cycle, state: NodeState) -> Refusal | None:
-    labels = objects.labels(state.node)
-    wanted = cycle.spec.get("nodeSelector") or {}
-    required = objects.dig(cycle.spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-    fits = wanted.items() <= labels.items()
-    if fits and required is not None:
-        fits = any(term_matches(term, labels, state.name) for term in required.get("nodeSelectorTerms") or ())
-    return None if fits else Refusal(("node(s) didn't match Pod's node affinity/selector",), for_good=True)
+    if node_fits(cycle.spec, state.node):
+        return None
+    return Refusal(("node(s) didn't match Pod's node affinity/selector",), for_good=True)
 
 
 def ports(cycle: Cycle, state: NodeState) -> Refusal | None:
@@ -88,19 +83,3 @@ def resources(cycle: Cycle, state: NodeState) -> Refusal | None:
             reasons.append(f"Insufficient {name}")
             for_good = for_good or amount > there
     return Refusal(tuple(reasons), for_good) if reasons else None
-
-
-def tolerates(spec: Obj, taint: Obj) -> bool:
-    """Whether a pod spec tolerates a taint (key, value, effect)."""
-    return any(_tolerates(toleration, taint) for toleration in spec.get("tolerations") or ())
-
-
-def _tolerates(toleration: Obj, taint: Obj) -> bool:
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    operator = toleration.get("operator") or "Equal"
-    if operator == "Exists":
-        return True
-    return operator == "Equal" and bool(toleration.get("value", "") == taint.get("value", ""))

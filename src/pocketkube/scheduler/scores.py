@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from pocketkube import objects
 from pocketkube.objects import Obj
-from pocketkube.scheduler.filters import Cycle, tolerates
+from pocketkube.placement import tolerates
+from pocketkube.scheduler.filters import Cycle
 from pocketkube.scheduler.nodes import NodeState, nonzero_requests
 from pocketkube.scheduler.topology import matches, same_domain
 from pocketkube.selectors import from_label_selector, term_matches
