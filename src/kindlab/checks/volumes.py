@@ -194,7 +194,7 @@ class Volumes:
             raise CheckFailed(f"a claim {name} to use", "it is being deleted", about=f"pvc/{name}")
         if live["spec"].get("volumeMode") == "Block":
             raise CheckFailed(f"a claim {name} with files", "its volumeMode is Block", about=f"pvc/{name}")
-        users = [p for p in self.api.list("Pod", self.namespace) if _uses(p, name)]
+        users = [p for p in self.api.list("Pod", self.namespace) if uses(p, name)]
         if users and "ReadWriteOncePod" in live["spec"]["accessModes"]:
             yield self._through(users, name)
             return
@@ -279,19 +279,21 @@ def _is_ready(snapshot: Obj) -> bool:
     return bool((snapshot.get("status") or {}).get("readyToUse"))
 
 
-def _uses(pod: Obj, claim: str) -> bool:
+def uses(pod: Obj, claim: str) -> bool:
     """Whether a Pod that has not ended names the claim."""
     return pod["status"].get("phase") not in ("Succeeded", "Failed") and bool(_volumes(pod, claim))
 
 
 def _volumes(pod: Obj, claim: str) -> set[str]:
     """The Pod's names for the claim."""
-    return {
-        v["name"]
-        for v in pod["spec"].get("volumes") or ()
-        if (v.get("persistentVolumeClaim") or {}).get("claimName") == claim
-        or ("ephemeral" in v and f"{pod['metadata']['name']}-{v['name']}" == claim)
-    }
+    return {v["name"] for v in pod["spec"].get("volumes") or () if claim_of(pod, v) == claim}
+
+
+def claim_of(pod: Obj, volume: Obj) -> str:
+    """The claim behind one of a Pod's volumes, which for an ephemeral one is made for it; "" for other types."""
+    if volume.get("ephemeral"):
+        return f"{pod['metadata']['name']}-{volume['name']}"
+    return str((volume.get("persistentVolumeClaim") or {}).get("claimName", ""))
 
 
 def _sum(line: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import shlex
 from kindlab.api import Api, Obj
 from kindlab.checks.host import pod_host
 from kindlab.checks.verdict import CouldNotGrade
+from kindlab.checks.volumes import claim_of, uses
 from kindlab.trace import events, offers, sidecars
 from kindlab.trace.hops import Trace
 
@@ -17,15 +18,8 @@ _LOOK = "cd {at} && ls -A | wc -l && {{ test -w . && echo writable || echo read-
 
 def users(api: Api, namespace: str, claim: str) -> list[Obj]:
     """The Pods that use a claim and have not ended, by name."""
-    found = [p for p in api.list("Pod", namespace) if p["status"].get("phase") not in ("Succeeded", "Failed")]
-    using = [p for p in found if any(_claim_of(p, v) == claim for v in p["spec"].get("volumes") or ())]
+    using = [p for p in api.list("Pod", namespace) if uses(p, claim)]
     return sorted(using, key=lambda pod: str(pod["metadata"]["name"]))
-
-
-def _claim_of(pod: Obj, volume: Obj) -> str:
-    if volume.get("ephemeral"):
-        return f"{pod['metadata']['name']}-{volume['name']}"
-    return str((volume.get("persistentVolumeClaim") or {}).get("claimName", ""))
 
 
 def scheduled(pods: list[Obj], path: Trace) -> bool:
@@ -159,7 +153,7 @@ def _amount(kib: str) -> str:
 
 def _mounts(pod: Obj, claim: str) -> list[tuple[str, str]]:
     """(container, path) where a claim is mounted in containers that run."""
-    volumes = {v["name"] for v in pod["spec"].get("volumes") or () if _claim_of(pod, v) == claim}
+    volumes = {v["name"] for v in pod["spec"].get("volumes") or () if claim_of(pod, v) == claim}
     running = {s["name"] for s in pod["status"].get("containerStatuses") or () if (s.get("state") or {}).get("running")}
     return [
         (container["name"], mount["mountPath"])
