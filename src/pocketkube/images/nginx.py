@@ -6,6 +6,8 @@ stream.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pocketkube.images.base import Image
 from pocketkube.images.linux import DEBIAN_FILES, programs
 from pocketkube.images.programs.nginx import program
@@ -19,7 +21,7 @@ class IMAGE(Image):
         "registry.k8s.io/e2e-test-images/nginx:1.27-0",
     )
     size = 72_400_000
-    entrypoint = ("/docker-entrypoint.sh",)
+    entrypoint: ClassVar[tuple[str, ...]] = ("/docker-entrypoint.sh",)
     cmd = ("nginx", "-g", "daemon off;")
     env = {"PATH": Image.env["PATH"], "NGINX_VERSION": VERSION}
     stop_signal = "SIGQUIT"

@@ -11,7 +11,8 @@ VERSION = "1.28.0"
 
 class IMAGE(nginx.IMAGE):
     names = tuple(
-        f"docker.io/library/nginx:{tag}" for tag in ("1.28", "1.28.0", "1.28-alpine", "stable", "latest", "alpine")
+        f"docker.io/library/nginx:{tag}"
+        for tag in ("1.28", "1.28.0", "1.28-alpine", "stable", "stable-alpine", "latest", "alpine")
     )
     env = {"PATH": Image.env["PATH"], "NGINX_VERSION": VERSION}
     commands = {**nginx.IMAGE.commands, "/usr/sbin/nginx": nginx_for(VERSION)}

@@ -1,10 +1,12 @@
-"""nslookup, twice: BusyBox 1.36's (the applet) and BIND 9.18's (`bind`), which agree in nothing but their name.
+"""nslookup, three times: BusyBox 1.36's (the applet), that of BusyBox up to 1.28, which asks the C library, and BIND
+9.18's (`bind`). They agree in nothing but their name.
 
 Left out: BIND's interactive commands.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 from dnslib import QTYPE, RCODE, RR, DNSError, DNSRecord
@@ -92,6 +94,62 @@ async def busybox(process: Process) -> int:
         await process.print(f"{header}{body}")
         header = ""
     return int(failed)
+
+
+async def busybox_1_28(process: Process) -> int:
+    """`nslookup HOST [SERVER]`: names as every program finds them, with search domains, and the names of addresses."""
+    operands, _, _ = _arguments(process.argv[1:])
+    if not operands or len(operands) > 2:
+        usage = (
+            "nslookup [HOST] [SERVER]\n\nQuery the nameserver for the IP address of the given HOST\noptionally using "
+        )
+        await process.error(f"BusyBox v1.28.4 multi-call binary.\n\nUsage: {usage}a specified DNS server")
+        return 1
+    conf = resolver.resolv_conf(process)
+    if len(operands) > 1:
+        try:
+            conf = replace(conf, servers=[await resolver.first(process, operands[1])])
+        except resolver.ResolutionError:
+            await process.error(f"nslookup: bad address '{operands[1]}'")
+            return 1
+    await process.print(await _old_answer(process, conf, "Server:", conf.servers[0], [conf.servers[0]]))
+    name = operands[0]
+    try:
+        found = [name] if is_address(name) else await _old_addresses(process, conf, name)
+    except resolver.ResolutionError:
+        found = []
+    if not found:
+        await process.error(f"nslookup: can't resolve '{name}'")
+        return 1
+    await process.print((await _old_answer(process, conf, "Name:", name, found)).rstrip("\n"))
+    return 0
+
+
+async def _old_addresses(process: Process, conf: resolver.ResolvConf, name: str) -> list[str]:
+    for candidate in conf.candidates(name):
+        found: list[str] = []
+        for kind in ("A", "AAAA"):
+            reply = await _old_query(process, conf, candidate, kind)
+            found += [canonical(str(rr.rdata)) for rr in reply.rr if QTYPE.get(rr.rtype) == kind] if reply else []
+        if found:
+            return found
+    return []
+
+
+async def _old_answer(process: Process, conf: resolver.ResolvConf, header: str, name: str, addresses: list[str]) -> str:
+    lines = [f"{header:<10} {name}"]
+    for number, address in enumerate(addresses, 1):
+        reply = await _old_query(process, conf, _reversed(address), "PTR")
+        host = next((str(rr.rdata).rstrip(".") for rr in reply.rr if QTYPE.get(rr.rtype) == "PTR"), "") if reply else ""
+        lines.append(f"Address {number}: {address}{f' {host}' if host else ''}")
+    return "\n".join(lines) + "\n"
+
+
+async def _old_query(process: Process, conf: resolver.ResolvConf, name: str, kind: str) -> DNSRecord | None:
+    try:
+        return await resolver.query(process, name, kind, conf)
+    except (resolver.ResolutionError, OSError, DNSError):
+        return None
 
 
 # -- BIND

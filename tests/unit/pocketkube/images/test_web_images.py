@@ -191,6 +191,14 @@ def test_the_labs_images_are_there():
     assert [name for name in wanted if normalise(name) not in catalogue()] == []
 
 
+def test_the_images_of_kubernetes_own_tutorials_are_there():
+    """Those that a course about Services and storage meets; databases are not among them."""
+    wanted = ("nginx", "nginx:1.14.2", "nginx:1.16.1", "nginx:stable-alpine", "registry.k8s.io/nginx-slim:0.24",
+              "busybox", "busybox:1.28", "registry.k8s.io/busybox:1.27.2", "registry.k8s.io/busybox",
+              "alpine")  # fmt: skip
+    assert [name for name in wanted if normalise(name) not in catalogue()] == []
+
+
 @pytest.mark.parametrize("image", ["busybox:1.36", "registry.k8s.io/e2e-test-images/agnhost:2.63.0", "nginx:1.27"])
 def test_the_tool_boxes_have_the_network_tools(image):
     names = {path.rsplit("/", 1)[-1] for path in catalogue()[normalise(image)].commands}

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from tests.unit.pocketkube.network.conftest import at
 
+from pocketkube.images.net.nslookup import busybox_1_28
 from pocketkube.network.http import Request, Response, serve_forever
 
 from .conftest import Lab, Pod
@@ -176,6 +177,18 @@ async def test_interfaces(client: Pod) -> None:
     assert (await client.run("ip", "route")).out.startswith("default via 10.244.1.1 dev eth0")
     assert f"inet addr:{address}  Bcast:10.244.1.255  Mask:255.255.255.0" in (await client.run("ifconfig", "eth0")).out
     assert (await client.run("ip", "addr", "add", "10.0.0.1/8", "dev", "eth0")).code == 2
+
+
+async def test_the_old_nslookup_finds_names_as_programs_do(client: Pod) -> None:
+    head = "Server:    10.96.0.10\nAddress 1: 10.96.0.10 kube-dns.kube-system.svc.cluster.local\n\n"
+    for name in ("web", "web.lab", "web.lab.svc.cluster.local"):
+        ran = await client.run("nslookup", name, main=busybox_1_28)
+        assert (ran.code, ran.err) == (0, "")
+        assert ran.out == f"{head}Name:      {name}\nAddress 1: 10.96.78.1 web.lab.svc.cluster.local\n"
+    ran = await client.run("nslookup", "10.96.78.1", main=busybox_1_28)
+    assert ran.out.endswith("Name:      10.96.78.1\nAddress 1: 10.96.78.1 web.lab.svc.cluster.local\n")
+    ran = await client.run("nslookup", "nosuch", main=busybox_1_28)
+    assert (ran.code, ran.out, ran.err) == (1, head, "nslookup: can't resolve 'nosuch'\n")
 
 
 async def test_without_dns_every_tool_says_so(lab: Lab, client: Pod) -> None:
