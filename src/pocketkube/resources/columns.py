@@ -6,6 +6,7 @@ Descriptions are those of the v1.36.2 API, kept in data/columns.json by kind and
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -48,6 +49,11 @@ def containers(spec: Obj) -> tuple[str, str]:
     """Names and images of a pod spec's containers, comma-separated."""
     found = spec.get("containers") or ()
     return ",".join(c.get("name", "") for c in found), ",".join(c.get("image", "") for c in found)
+
+
+def labels_text(labels: Mapping[str, str] | None) -> str:
+    """Labels for people; `<none>` without any."""
+    return str(selectors.from_set(labels)) or "<none>"
 
 
 def selector_text(selector: Obj | None) -> str:

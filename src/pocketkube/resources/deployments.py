@@ -11,7 +11,7 @@ from typing import Any
 from pocketkube import fields, objects, selectors
 from pocketkube.errors import BadRequest, Cause
 from pocketkube.objects import Obj
-from pocketkube.resources import formats, metadata, workload
+from pocketkube.resources import metadata, workload
 from pocketkube.resources.base import Column, Resource, Scale
 from pocketkube.resources.columns import AGE, NAME, age, containers, described
 from pocketkube.resources.pod_spec import defaults
@@ -125,27 +125,11 @@ def _internal(rolling: Obj | None) -> Obj | None:
 
 def _rolling(path: str, rolling: Obj) -> Iterator[Cause]:
     unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
-    yield from int_or_percent(f"{path}.maxUnavailable", unavailable)
-    yield from int_or_percent(f"{path}.maxSurge", surge)
-    if _number(unavailable) == 0 and _number(surge) == 0:
+    yield from workload.int_or_percent(f"{path}.maxUnavailable", unavailable)
+    yield from workload.int_or_percent(f"{path}.maxSurge", surge)
+    if workload.number(unavailable) == 0 and workload.number(surge) == 0:
         yield fields.invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
-    if isinstance(unavailable, str) and not formats.percent(unavailable) and _number(unavailable) > 100:
-        yield fields.invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%")
-
-
-def int_or_percent(path: str, value: int | str) -> Iterator[Cause]:
-    """Field errors of a number that may be a percentage."""
-    if isinstance(value, int):
-        yield from workload.not_negative(path, value)
-    else:
-        yield from (fields.invalid(path, value, problem) for problem in formats.percent(value))
-
-
-def _number(value: int | str) -> int:
-    if isinstance(value, int):
-        return value
-    digits = value.removesuffix("%")
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
+    yield from workload.at_most_all(f"{path}.maxUnavailable", unavailable)
 
 
 def keep_labels(new: Obj, old: Obj) -> None:

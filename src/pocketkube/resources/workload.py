@@ -1,4 +1,4 @@
-"""What Deployments, ReplicaSets and StatefulSets have in common: replicas, a selector, a pod template.
+"""What Deployments, ReplicaSets, StatefulSets and DaemonSets have in common: replicas, a selector, a pod template.
 
 Models ValidateReplicaSetSpec and ValidatePodTemplateSpecForReplicaSet (pkg/apis/apps/validation) and the warnings of
 their strategies.
@@ -19,6 +19,28 @@ def not_negative(path: str, value: int | None) -> Iterator[Cause]:
     """Field error of a number below zero."""
     if value is not None and value < 0:
         yield fields.invalid(path, value, formats.NOT_NEGATIVE)
+
+
+def int_or_percent(path: str, value: int | str) -> Iterator[Cause]:
+    """Field errors of a number that may be a percentage."""
+    if isinstance(value, int):
+        yield from not_negative(path, value)
+    else:
+        yield from (fields.invalid(path, value, problem) for problem in formats.percent(value))
+
+
+def at_most_all(path: str, value: int | str) -> Iterator[Cause]:
+    """The field error of a percentage above 100."""
+    if isinstance(value, str) and not formats.percent(value) and number(value) > 100:
+        yield fields.invalid(path, value, "must not be greater than 100%")
+
+
+def number(value: int | str) -> int:
+    """A number, or that of a percentage; 0 when it is neither."""
+    if isinstance(value, int):
+        return value
+    digits = value.removesuffix("%")
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
 def selector(path: str, found: Obj | None, kind: str = "deployment") -> Iterator[Cause]:
