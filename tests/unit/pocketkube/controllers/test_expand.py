@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from tests.unit.pocketkube.controllers.volumes import bound_to, claim, made_for, storage_class, volume
@@ -24,7 +24,7 @@ async def world() -> AsyncIterator[World]:
         yield it
 
 
-def ask(size: str) -> object:
+def ask(size: str) -> Callable[[Obj], None]:
     def change(found: Obj) -> None:
         found["spec"]["resources"]["requests"]["storage"] = size
 
@@ -35,7 +35,7 @@ async def test_a_grown_claim_is_told_once_and_its_volume_is_left_alone(world: Wo
     await world.settle()
     assert world.events("data", reason="ExternalExpanding") == []
     before = objects.copy(world.get("persistentvolumes", "v"))
-    world.patch("persistentvolumeclaims", "data", ask("2Gi"))  # type: ignore[arg-type]
+    world.patch("persistentvolumeclaims", "data", ask("2Gi"))
     await world.until(lambda: world.events("data", reason="ExternalExpanding") == [TEXT])
     await world.settle()
     event = next(e for e in world.list("events") if e["reason"] == "ExternalExpanding")
@@ -48,6 +48,6 @@ async def test_what_has_grown_enough_is_told_nothing(world: World) -> None:
         found["status"]["capacity"]["storage"] = "5Gi"
 
     world.patch("persistentvolumeclaims", "data", grown, subresource="status")
-    world.patch("persistentvolumeclaims", "data", ask("3Gi"))  # type: ignore[arg-type]
+    world.patch("persistentvolumeclaims", "data", ask("3Gi"))
     await world.settle()
     assert world.events("data", reason="ExternalExpanding") == []
