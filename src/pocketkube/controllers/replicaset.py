@@ -14,10 +14,10 @@ from collections.abc import Iterable
 
 from pocketkube import objects
 from pocketkube.client import Client
-from pocketkube.controllers import ownership, pods
-from pocketkube.controllers.base import Controller, Mapping, namespace_is_terminating, own_key
+from pocketkube.controllers import ownership, podcontrol, pods
+from pocketkube.controllers.base import Controller, Mapping, own_key
 from pocketkube.controllers.replacements import Replacements
-from pocketkube.errors import NotFound, StatusError
+from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
 from pocketkube.selectors import from_label_selector
 
@@ -107,33 +107,12 @@ class ReplicaSetController(Controller):
                 if current is None or current["metadata"].get("generation") != generation:
                     return None
             if missing > 0:
-                if not self._create_pod(replicaset):
+                pod = pods.from_template(replicaset, replicaset["spec"]["template"])
+                if podcontrol.create(self.client, replicaset, pod) is None:
                     return None
             else:
-                self._delete_pod(replicaset, chosen[done])
+                podcontrol.delete(self.client, replicaset, chosen[done])
         return 0.0 if (may_make if missing > 0 else -missing) > count else rest
-
-    def _create_pod(self, replicaset: Obj) -> bool:
-        """One pod from the template; False when the namespace is going."""
-        try:
-            pod = self.client.create("pods", pods.from_template(replicaset, replicaset["spec"]["template"]))
-        except StatusError as error:
-            if namespace_is_terminating(error):
-                return False
-            self.client.record(replicaset, "Warning", "FailedCreate", f"Error creating: {error.message}")
-            raise
-        self.client.record(replicaset, "Normal", "SuccessfulCreate", f"Created pod: {objects.name(pod)}")
-        return True
-
-    def _delete_pod(self, replicaset: Obj, pod: Obj) -> None:
-        try:
-            self.client.delete("pods", objects.key(pod))
-        except NotFound:
-            return
-        except StatusError as error:
-            self.client.record(replicaset, "Warning", "FailedDelete", f"Error deleting: {error.message}")
-            raise
-        self.client.record(replicaset, "Normal", "SuccessfulDelete", f"Deleted pod: {objects.name(pod)}")
 
     def _to_delete(self, replicaset: Obj, active: list[Obj], count: int) -> list[Obj]:
         if count >= len(active):
