@@ -192,6 +192,7 @@ async def _serve(options: argparse.Namespace) -> None:
         max_volumes_per_node=options.max_volumes_per_node,
         **({} if options.load_balancer_pool is None else {"load_balancer_pool": options.load_balancer_pool}),
     )
+    sys.setswitchinterval(0.001)  # threads copy and delete files: the loop must not wait 5 ms for them at each step
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,7 +12,7 @@ from typing import Final
 from pocketkube.kubelet.filesystem.host import HostTree, Node
 from pocketkube.kubelet.filesystem.tree import BLOCK
 
-STEP: Final = 0.02
+STEP: Final = 0.005
 """Seconds after which others get their turn."""
 
 

@@ -18,7 +18,7 @@ _WRITE, _READ, _SEARCH, _SET_GROUP = 0o660, 0o440, 0o110, 0o2000
 _KUBELET = Seer()
 
 
-STEP = 0.02
+STEP = 0.005
 """Seconds after which others get their turn."""
 
 

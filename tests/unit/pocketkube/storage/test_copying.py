@@ -118,6 +118,17 @@ def test_trees_deeper_than_descriptors_and_recursion_go(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_small_tree_is_copied_in_one_step(tmp_path: Path) -> None:
+    """So it is of one moment: a file and its index, say, belong together."""
+    (tmp_path / "source/inner").mkdir(parents=True)
+    for name in ("index", "inner/data"):
+        (tmp_path / "source" / name).write_text("one")
+    copy = asyncio.create_task(copying.copy(tmp_path / "source", tmp_path / "target"))
+    await asyncio.sleep(0)
+    assert copy.done()
+    assert (tmp_path / "target/inner/data").read_text() == "one"
+
+
 async def test_the_names_are_those_of_one_moment_and_the_loop_goes_on(tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "z").mkdir(parents=True)

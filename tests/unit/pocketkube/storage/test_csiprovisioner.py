@@ -88,6 +88,31 @@ async def test_a_volume_with_policy_delete_goes_with_its_claim_and_its_bytes(wor
     assert world.driver.find_volume(volume["spec"]["csi"]["volumeHandle"]) is None
 
 
+@pytest.mark.parametrize("by", ["example.com/other", "rancher.io/local-path"])
+async def test_what_another_provisioner_made_is_its_own_to_delete(world: StorageWorld, by: str) -> None:
+    """Also a volume that somebody wrote by hand, with the handle of one that is in use."""
+    world.claim()
+    used = await world.bound()
+    world.create(
+        VOLUMES,
+        {
+            "metadata": {"name": "forged", "annotations": {"pv.kubernetes.io/provisioned-by": by}},
+            "spec": {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "persistentVolumeReclaimPolicy": "Delete",
+                "csi": used["spec"]["csi"],
+                "claimRef": {"namespace": "test", "name": "gone", "uid": "1"},
+            },
+        },
+    )
+    await world.until(lambda: phase(world, "forged") == "Released")
+    await world.settle()
+    assert world.find(VOLUMES, "forged") is not None
+    assert world.driver.find_volume(used["spec"]["csi"]["volumeHandle"]) is not None
+    assert world.data().exists()
+
+
 async def test_a_kept_volume_loses_the_finalizer_and_keeps_its_bytes(world: StorageWorld) -> None:
     world.claim()
     volume = await world.bound()
