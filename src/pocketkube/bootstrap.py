@@ -30,8 +30,8 @@ def bootstrap(client: Client, zone: Mapping[str, str], api_address: str) -> None
     _ensure(client, "endpointslices", _kubernetes_slice(api_address))
 
 
-async def install_addons(client: Client, without: Collection[str], start: asyncio.Event) -> None:
-    """Once `start` is set, create the objects packaged under data/addons where they are missing.
+async def install_addons(client: Client, without: Collection[str], start: asyncio.Event, done: asyncio.Event) -> None:
+    """Once `start` is set, create the objects packaged under data/addons where they are missing; then set `done`.
 
     `without`: files to leave out. An object of a kind that an add-on defines itself waits until that is served.
     """
@@ -52,6 +52,7 @@ async def install_addons(client: Client, without: Collection[str], start: asynci
             waiting = [addon for addon in waiting if (addon["apiVersion"], addon["kind"]) not in known]
             if waiting:
                 await served.wait()
+        done.set()
     finally:
         stop()
 

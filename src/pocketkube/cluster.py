@@ -102,7 +102,9 @@ class Config:
 
 
 class Cluster:
-    """Entered, it serves and its nodes are Ready. `wait()` returns only when a part of it has died."""
+    """Entered, it serves, its nodes are Ready and what every cluster has is there (classes, add-ons; not their Pods).
+
+    `wait()` returns only when a part of it has died."""
 
     def __init__(self, config: Config, step: Callable[[str], None] = log.info) -> None:
         self.config = config
@@ -182,8 +184,8 @@ class Cluster:
             ProxyHealth(Client(registry, "kube-proxy", node.name), proxy, fabric.node(node.name), node.name).run()
             for node in nodes
         ]
-        nodes_ready = asyncio.Event()
-        parts.append(install_addons(Client(registry, "kubeadm"), config.no_addons, nodes_ready))
+        nodes_ready, installed = asyncio.Event(), asyncio.Event()
+        parts.append(install_addons(Client(registry, "kubeadm"), config.no_addons, nodes_ready, installed))
         parts.append(_outside(fabric, nodes_ready))
         parts.append(ApiEndpoint(fabric.node(nodes[0].name), self.port).run())
         if config.host_ports:
@@ -196,6 +198,7 @@ class Cluster:
         self._step("waiting for the nodes")
         await self._nodes_ready(admin, {node.name for node in nodes})
         nodes_ready.set()
+        await self._once(installed)  # whoever is told that the cluster is there may ask for a StorageClass at once
         pki.write_kubeconfig(self.kubeconfig, name=config.name, server=f"https://127.0.0.1:{self.port}")
 
     def _disk(self, node: str) -> Path:
@@ -226,14 +229,18 @@ class Cluster:
         stop = client.subscribe("nodes", look)
         try:
             look()
-            waiting = asyncio.ensure_future(ready.wait())
-            assert self._parts is not None
-            await asyncio.wait({waiting, self._parts}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            if self._parts.done():
-                await self._parts
+            await self._once(ready)
         finally:
             stop()
+
+    async def _once(self, event: asyncio.Event) -> None:
+        """Return when it is set; raise what a part died of before."""
+        assert self._parts is not None
+        waiting = asyncio.ensure_future(event.wait())
+        await asyncio.wait({waiting, self._parts}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if self._parts.done():
+            await self._parts
 
     async def _stop_parts(self) -> None:
         assert self._parts is not None

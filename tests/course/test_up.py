@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from kindlab.api import Api
 from kindlab.clusters.base import Status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +67,14 @@ def test_up_twice_finds_it_running_and_down_removes_everything(kindlab: Run, env
     assert not folder(environment).exists()
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
         pass
+
+
+def test_what_every_cluster_has_is_there_when_up_returns(kindlab: Run) -> None:
+    api = Api(Path(up(kindlab)["kubeconfig"]))
+    assert {c["metadata"]["name"] for c in api.list("StorageClass")} == {"csi-hostpath-sc", "standard"}
+    assert [c["metadata"]["name"] for c in api.list("VolumeSnapshotClass")] == ["csi-hostpath-snapclass"]
+    assert [c["metadata"]["name"] for c in api.list("GatewayClass")] == ["traefik"]
+    assert {"coredns", "traefik"} <= {d["metadata"]["name"] for d in api.list("Deployment")}
 
 
 def test_the_family_of_addresses_is_settled_when_the_cluster_is_made(kindlab: Run, environment: dict[str, str]) -> None:
