@@ -262,16 +262,26 @@ async def test_an_inline_volume_goes_with_its_pod(node: Any, driver: Driver) -> 
     )
 
 
+async def started(tmp_path: Path, store: Store, driver: Driver) -> Any:
+    """A node with the driver; the next one of the same store and folder is the same node, started again."""
+    node = Node(tmp_path / "node", store, Clock(speed=10))
+    node.kubelet.services = {**node.kubelet.services, "csi": {DRIVER: driver}}
+    await node.start()
+    return node
+
+
+def takes_inline(node: Any) -> None:
+    serve(node, DRIVER)
+    spec = {"volumeLifecycleModes": ["Ephemeral"]}
+    node.client.create("csidrivers", {"metadata": {"name": DRIVER}, "spec": spec})
+
+
 async def test_an_inline_volume_of_a_pod_that_went_unseen(tmp_path: Path) -> None:
     store, driver = Store(None), Driver(tmp_path / "csi")
     for alive in (True, False):
-        node = Node(tmp_path / "node", store, Clock(speed=10))
-        node.kubelet.services = {**node.kubelet.services, "csi": {DRIVER: driver}}
-        await node.start()
+        node = await started(tmp_path, store, driver)
         if alive:
-            serve(node, DRIVER)
-            spec = {"volumeLifecycleModes": ["Ephemeral"]}
-            node.client.create("csidrivers", {"metadata": {"name": DRIVER}, "spec": spec})
+            takes_inline(node)
             node.create("p", {**MOUNT}, volumes=[{"name": "data", "csi": {"driver": DRIVER}}])
             await node.ready("p")
         await node.stop()
@@ -285,13 +295,9 @@ async def test_what_a_container_writes_says_nothing_of_inline_volumes(tmp_path: 
     """Whatever is in its emptyDir when the node has to clean up after it."""
     store, driver = Store(None), Driver(tmp_path / "csi")
     for alive in (True, False):
-        node = Node(tmp_path / "node", store, Clock(speed=10))
-        node.kubelet.services = {**node.kubelet.services, "csi": {DRIVER: driver}}
-        await node.start()
+        node = await started(tmp_path, store, driver)
         if alive:
-            serve(node, DRIVER)
-            spec = {"volumeLifecycleModes": ["Ephemeral"]}
-            node.client.create("csidrivers", {"metadata": {"name": DRIVER}, "spec": spec})
+            takes_inline(node)
             node.create("victim", {**MOUNT}, volumes=[{"name": "data", "csi": {"driver": DRIVER}}])
             await node.ready("victim")
             (handle,) = (folder.name for folder in driver.folder.iterdir())
@@ -316,9 +322,7 @@ async def test_a_note_of_an_inline_volume_that_was_never_finished(tmp_path: Path
     left = tmp_path / "node" / "pods" / "00000000-dead"
     (left / ".csi-inline").mkdir(parents=True)
     (left / ".csi-inline" / "data").write_text("")
-    node = Node(tmp_path / "node", store, Clock(speed=10))
-    node.kubelet.services = {**node.kubelet.services, "csi": {DRIVER: driver}}
-    await node.start()
+    node = await started(tmp_path, store, driver)
     await node.stop()
     assert not left.exists()
 
