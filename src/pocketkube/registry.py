@@ -194,12 +194,12 @@ class Registry:
         meta = new["metadata"]
         if kind.prepare_delete(new):  # it stays for its controller
             meta.setdefault("deletionTimestamp", self.clock.now())
-            self._set_propagation(meta, options)
+            self._set_propagation(kind, meta, options)
             return self._write(kind, new, old, dry_run), False
         graceful, pending = self._begin_grace(kind, new, options)
         if pending:
             return old, False
-        self._set_propagation(meta, options)
+        self._set_propagation(kind, meta, options)
         if not graceful:
             if not meta.get("finalizers"):
                 return self._remove(kind, old, dry_run), True
@@ -341,12 +341,14 @@ class Registry:
                 )
                 raise Conflict.of(kind.qualified_kind, stored["name"], why)
 
-    def _set_propagation(self, meta: Obj, options: DeleteOptions) -> None:
+    def _set_propagation(self, kind: Resource, meta: Obj, options: DeleteOptions) -> None:
         policy = options.propagation_policy
         if policy is None and options.orphan_dependents is not None:
             policy = "Orphan" if options.orphan_dependents else "Background"
         finalizers = list(meta.get("finalizers") or ())
-        if policy is None:
+        if policy is None and not {"orphan", "foregroundDeletion"} & set(finalizers):
+            policy = kind.default_propagation
+        if policy is None:  # it was asked to go before, and that was said then
             return
         wanted = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}.get(policy)
         finalizers = [f for f in finalizers if f not in ("orphan", "foregroundDeletion")]

@@ -144,6 +144,8 @@ def group_version(data: bytes) -> str:
 async def delete(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
     wanted, dry_run = await read_delete_options(request)
     namespace = storage_namespace(kind, target)
+    for text in kind.delete_warnings(wanted):
+        request.warn(text)
     obj, gone = api.registry.delete(kind.resource_id(), namespace, target.name, wanted, dry_run=dry_run)
     code = 202 if not gone and wanted.orphan_dependents is False else 200
     if gone and not kind.returns_deleted:
@@ -162,6 +164,8 @@ def deleted_status(kind: Resource, obj: Obj) -> dict[str, Any]:
 async def delete_collection(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
     selected = options.list_options(request.query, kind, watch=False)
     wanted, dry_run = await read_delete_options(request)
+    for text in kind.delete_warnings(wanted):
+        request.warn(text)
     items, meta = lists.collect(api, kind, scope_of(kind, target), selected)
     refused: StatusError | None = None
     for number, obj in enumerate(items, 1):

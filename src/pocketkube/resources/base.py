@@ -102,6 +102,8 @@ class Resource:
     create_on_update: ClassVar[bool] = False
     returns_deleted: ClassVar[bool] = False
     """DELETE answers with the deleted object instead of a Status."""
+    default_propagation: ClassVar[str] = "Background"
+    """What becomes of dependents when a deletion does not say."""
     storage_prefix: ClassVar[str] = ""
     """What upstream's storage calls the kind, where that is not the plural; some error texts show it."""
     revalidates_metadata: ClassVar[bool] = False
@@ -250,6 +252,10 @@ class Resource:
 
     def check_delete(self, obj: Obj) -> None:
         """What admission plugins have against deleting this object; raises StatusError."""
+
+    def delete_warnings(self, options: DeleteOptions) -> Iterable[str]:
+        """Texts for Warning headers on delete."""
+        return ()
 
     def grace_period(self, obj: Obj, options: DeleteOptions) -> int | None:
         """Seconds until removal for kinds that die gracefully (Pods), else None: removed at once."""

@@ -5,7 +5,6 @@ Models pkg/registry/networking/ingressclass, ValidateIngressClass*, SetDefaults_
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -19,7 +18,6 @@ from pocketkube.resources.columns import AGE, NAME, age, described
 DEFAULT_ANNOTATION: Final = "ingressclass.kubernetes.io/is-default-class"
 _LONGEST_CONTROLLER: Final = 250
 _SCOPES: Final = ("Cluster", "Namespace")
-_HTTP_PATH: Final = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 
 
 def is_default(obj: Obj) -> bool:
@@ -63,7 +61,7 @@ class RESOURCE(Resource):
         controller = spec.get("controller", "")
         if len(controller.encode()) > _LONGEST_CONTROLLER:
             yield fields.too_long("spec.controller", _LONGEST_CONTROLLER)
-        yield from _domain_prefixed("spec.controller", controller)
+        yield from metadata.domain_prefixed_path("spec.controller", controller)
         if spec.get("parameters") is not None:
             yield from typed_reference("spec.parameters", spec["parameters"])
             yield from _scope("spec.parameters", spec["parameters"])
@@ -79,20 +77,6 @@ def _parameters(reference: Obj | None) -> str:
         return "<none>"
     group = f".{reference['apiGroup']}" if "apiGroup" in reference else ""
     return f"{reference.get('kind', '')}{group}/{reference.get('name', '')}"
-
-
-def _domain_prefixed(at: str, value: str) -> Iterator[Cause]:
-    if not value:
-        yield fields.required(at)
-        return
-    host, _, path = value.partition("/")
-    if not host or not path:
-        yield fields.invalid(at, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
-        return
-    for problem in formats.dns1123_subdomain(host):
-        yield fields.invalid(at, host, problem)
-    if not re.fullmatch(_HTTP_PATH, path):
-        yield fields.invalid(at, path, f"Invalid path (regex used for validation is '{_HTTP_PATH}')")
 
 
 def typed_reference(at: str, reference: Obj) -> Iterator[Cause]:

@@ -36,6 +36,24 @@ def pod_spec_diff(old: Obj, new: Obj) -> str:
     return diff("PodSpec", _with_moved(old), _with_moved(new))
 
 
+def pod_spec(spec: Obj) -> Obj:
+    """A pod spec as an error shows that prints one."""
+    return _struct("PodSpec", _with_moved(spec))
+
+
+def pod_template(template: Obj) -> Obj:
+    """A pod template as an error shows that prints one: its metadata is that of the API."""
+    held = template.get("metadata") or {}
+    meta = {name: dict(sorted(held[name].items())) for name in ("labels", "annotations") if held.get(name)}
+    others = {name: value for name, value in held.items() if value and name not in ("labels", "annotations")}
+    return {**others, **meta, "Spec": pod_spec(template.get("spec") or {})}
+
+
+def equal_pod_specs(one: Obj, other: Obj) -> bool:
+    """As `equal`, of pod specs."""
+    return equal("PodSpec", _with_moved(one), _with_moved(other))
+
+
 def diff(type_: str, old: Obj, new: Obj) -> str:
     """A unified diff of two values of an internal type."""
     before, after = (_lines(type_, value) for value in (old, new))

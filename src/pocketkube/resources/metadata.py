@@ -5,6 +5,7 @@ Models apimachinery/pkg/api/validation/objectmeta.go. Left out: managedFields.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,7 @@ __all__ = [
     "dns1035_label",
     "dns1123_label",
     "dns1123_subdomain",
+    "domain_prefixed_path",
     "immutable",
     "label_selector",
     "labels",
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 ANNOTATIONS_LIMIT: Final = 256 * 1024
+_HTTP_PATH: Final = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 IMMUTABLE: Final = "field is immutable"
 STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
 _KEPT: Final = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
@@ -112,6 +115,21 @@ def annotation_map(path: str, held: Mapping[str, str] | None) -> Iterator[Cause]
             yield fields.invalid(path, key, problem)
     if sum(len(k.encode()) + len(v.encode()) for k, v in held.items()) > ANNOTATIONS_LIMIT:
         yield fields.too_long(path, ANNOTATIONS_LIMIT)
+
+
+def domain_prefixed_path(path: str, value: str) -> Iterator[Cause]:
+    """Field errors of a name such as `acme.io/foo`."""
+    if not value:
+        yield fields.required(path)
+        return
+    host, _, rest = value.partition("/")
+    if not host or not rest:
+        yield fields.invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+        return
+    for problem in dns1123_subdomain(host):
+        yield fields.invalid(path, host, problem)
+    if not re.fullmatch(_HTTP_PATH, rest):
+        yield fields.invalid(path, rest, f"Invalid path (regex used for validation is '{_HTTP_PATH}')")
 
 
 def label_selector(path: str, selector: Obj | None) -> Iterator[Cause]:

@@ -101,12 +101,16 @@ def status(found: Obj, *counts: str, ready: str = "readyReplicas") -> Iterator[C
 def warned(new: Obj, old: Obj | None) -> Iterable[str]:
     """Warnings about names that make poor host names, and about the template."""
     if old is None:
-        name = objects.name(new)
-        if problems := formats.dns1123_label(name):
-            yield (
-                "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; "
-                f"a DNS label is recommended: [{' '.join(problems)}]"
-            )
+        yield from name_warned(new)
     elif new["metadata"].get("generation") == old["metadata"].get("generation"):
         return
     yield from warnings.of_template("spec.template", objects.spec(new).get("template") or {})
+
+
+def name_warned(new: Obj) -> Iterable[str]:
+    """The warning about a name that makes a poor host name."""
+    if problems := formats.dns1123_label(objects.name(new)):
+        yield (
+            "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; "
+            f"a DNS label is recommended: [{' '.join(problems)}]"
+        )
