@@ -141,7 +141,9 @@ class Controller:
                 started = loop.time()
                 await self._process(at)
                 if (took := loop.time() - started) > CHEAP:
-                    self._rests[at] = loop.time() + min(REST * took, LONGEST_REST)
+                    now = loop.time()
+                    self._rests = {key: until for key, until in self._rests.items() if until > now}
+                    self._rests[at] = now + min(REST * took, LONGEST_REST)
                 await asyncio.sleep(0)  # requests are served between two reconciles
         finally:
             if stop_following is not None:

@@ -62,8 +62,8 @@ class Provisioner(Program):
         """Claims that are worked on in a task of their own."""
         self._again: set[Key] = set()
         """Those of them that have changed meanwhile."""
-        self._infeasible: dict[str, tuple[float, str]] = {}
-        """uid of a claim -> (when it may be tried again, uid of the class it was refused with)."""
+        self._infeasible: dict[Key, tuple[float, str, str]] = {}
+        """Claim -> (when it may be tried again, its uid, uid of the class it was refused with)."""
 
     async def provision(self, claim: Obj, storage_class: Obj, node: str) -> Obj:
         """The volume to create: name, annotations and spec, without what all have (claimRef, class). `node`: chosen by
@@ -136,7 +136,7 @@ class Provisioner(Program):
     async def _claim(self, at: Key) -> float | None:
         claim = self.client.find("persistentvolumeclaims", *at)
         if claim is None or objects.spec(claim).get("volumeName") or _provisioner_of(claim) != self.provisioner:
-            self._forget(at, claim)
+            self._forget(at)
             return None
         storage_class = self.client.find("storageclasses", "", claims.class_of(claim))
         if storage_class is None:
@@ -168,7 +168,7 @@ class Provisioner(Program):
         self._complete(volume, claim, storage_class)
         with suppress(AlreadyExists):
             self.client.create("persistentvolumes", volume)
-        self._forget(at, claim)
+        self._forget(at)
         text = f"Successfully provisioned volume {objects.name(volume)}"
         self.client.record(claim, "Normal", "ProvisioningSucceeded", text)
         return None
@@ -186,7 +186,8 @@ class Provisioner(Program):
     def _fail(self, at: Key, claim: Obj, storage_class: Obj, error: ProvisioningFailed) -> float | None:
         self._failed.add(at)
         if error.infeasible:
-            self._infeasible[objects.uid(claim)] = self.clock.monotonic() + INFEASIBLE_DELAY, objects.uid(storage_class)
+            until = self.clock.monotonic() + INFEASIBLE_DELAY
+            self._infeasible[at] = until, objects.uid(claim), objects.uid(storage_class)
             text = f"Volume provisioning failed with infeasible error. Retries will be delayed. {error}"
             self.client.record(claim, "Warning", "ProvisioningFailed", text)
             return INFEASIBLE_DELAY
@@ -203,16 +204,16 @@ class Provisioner(Program):
         raise Retry(text) from error
 
     def _postponed(self, claim: Obj, storage_class: Obj) -> float:
-        until, refused_with = self._infeasible.get(objects.uid(claim), (0.0, ""))
-        if refused_with != objects.uid(storage_class):
-            self._infeasible.pop(objects.uid(claim), None)
+        at = objects.key(claim)
+        until, *refused = self._infeasible.get(at, (0.0, "", ""))
+        if refused != [objects.uid(claim), objects.uid(storage_class)]:
+            self._infeasible.pop(at, None)
             return 0.0
         return until - self.clock.monotonic()
 
-    def _forget(self, at: Key, claim: Obj | None) -> None:
+    def _forget(self, at: Key) -> None:
         self._failed.discard(at)
-        if claim is not None:
-            self._infeasible.pop(objects.uid(claim), None)
+        self._infeasible.pop(at, None)
 
     # -- volumes
 
