@@ -336,7 +336,7 @@ async def test_a_surging_update_keeps_the_old_pod_until_the_new_one_is_available
     await world.until(lambda: images(world).count("new") == 1)
     await world.settle()
     assert len(world.list("pods")) == 3
-    assert status(world)["numberAvailable"] == 2
+    assert _ready(world) == 2
     (new,) = (pod for pod in world.list("pods") if pod["spec"]["containers"][0]["image"].endswith("new"))
     world.not_ready = set()
     world.set_ready(objects.name(new), ready=True)
