@@ -104,6 +104,9 @@ class HostTree(Tree):
         self.meter: Meter | None = None
         self._seen: tuple[Node | None, str] = None, ""
         """What was looked up last, and what it is: asked for next, and once."""
+        self._on_the_way = False
+        self._near: tuple[Node, int] | None = None
+        """On a way down, the directory looked into last, open."""
         self._memory = self._unwritten.setdefault(folder, {})
 
     @property
@@ -133,6 +136,34 @@ class HostTree(Tree):
 
     # -- looking
 
+    def enter(self) -> None:
+        self.leave()
+        self._on_the_way = True
+
+    def leave(self) -> None:
+        self._on_the_way = False
+        if self._near is not None:
+            os.close(self._near[1])
+            self._near = None
+
+    def _step(self, node: Node) -> int:
+        """A descriptor of a directory, until the next step: below the last one nothing is opened twice."""
+        near, self._near = self._near, None
+        try:
+            if near is not None and near[0] == node:
+                self._near, near = near, None
+            elif near is not None and near[0] == node[:-1] and node:
+                opening = open_beneath or _open_below
+                self._near = node, opening(near[1], node[-1], _FOLDER)
+            else:
+                with self.at(node) as fd:
+                    self._near = node, os.dup(fd)
+        finally:
+            if near is not None:
+                os.close(near[1])
+        assert self._near is not None
+        return self._near[1]
+
     def kind(self, node: Node) -> str:
         seen, kind = self._seen
         self._seen = None, ""
@@ -141,7 +172,10 @@ class HostTree(Tree):
     def lookup(self, node: Node, name: str, seer: Seer) -> Node | None:
         child = (*node, name)
         try:
-            found = self._lstat(child)
+            if self._on_the_way:
+                found = os.stat(name, dir_fd=self._step(node), follow_symlinks=False)
+            else:
+                found = self._lstat(child)
         except FileNotFoundError:
             return None
         self._seen = child, _kind(found.st_mode)
@@ -301,6 +335,10 @@ def _read(fd: int) -> Owner | None:
         return int(mode, 8) & 0o7777, int(uid), int(gid)
     except (AttributeError, OSError, ValueError):  # none there, or none of ours
         return None
+
+
+def _open_below(fd: int, name: str, flags: int) -> int:
+    return os.open(name, flags, dir_fd=fd)
 
 
 def _kind(mode: int) -> str:

@@ -115,6 +115,12 @@ class Tree:
 
     # -- looking
 
+    def enter(self) -> None:
+        """A way down begins: until `leave`, each folder is looked into where the last one was, or below."""
+
+    def leave(self) -> None:
+        """It is over, or goes on elsewhere."""
+
     def kind(self, node: Any) -> str:
         raise NotImplementedError
 

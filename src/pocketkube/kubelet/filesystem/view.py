@@ -116,10 +116,18 @@ class View:
     def beneath(self, path: str) -> str:
         """The path without links, as far as it exists, its start and `..` being the root's. Raises OSError when it, or
         a link on the way, leads out of that (EXDEV)."""
+        tree = self._table.root.tree
+        tree.enter()
+        try:
+            return self._beneath(path)
+        finally:
+            tree.leave()
+
+    def _beneath(self, path: str) -> str:
         with about(path):
             if "\0" in path:
                 raise failure(errno.EINVAL)
-            done, missing, links = [self._find("/")], list[str](), 0
+            done, missing, links = [Entry(self._table.root, self._table.root.root, None, "")], list[str](), 0
             todo = [name for name in path.split("/") if name not in ("", ".")][::-1]
             while todo:
                 name = todo.pop()

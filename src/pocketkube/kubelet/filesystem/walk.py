@@ -131,6 +131,15 @@ class MountTable:
 
         The root has no last name: then it is "" and the root itself comes first and third.
         """
+        trees = [self.root.tree]
+        trees[0].enter()
+        try:
+            return self._walk(path, seer, follow, trees)
+        finally:
+            for tree in trees:
+                tree.leave()
+
+    def _walk(self, path: str, seer: Seer, follow: bool, trees: list[Tree]) -> tuple[Entry, str, Entry | None]:
         if "\0" in path:
             raise failure(errno.EINVAL)
         if not path:
@@ -151,6 +160,9 @@ class MountTable:
             if len(os.fsencode(name)) > NAME_MAX:
                 raise failure(errno.ENAMETOOLONG)
             child = self.child(at, name, seer)
+            if child is not None and child.mount.tree is not trees[-1]:
+                trees.append(child.mount.tree)
+                trees[-1].enter()
             if child is None:
                 if not todo or set(todo) == {"."}:
                     return at, name, None
