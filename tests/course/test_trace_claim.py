@@ -146,6 +146,13 @@ def test_a_pod_that_fits_nowhere_keeps_its_claim_waiting(live: LiveLab) -> None:
     assert "didn't match Pod's node affinity/selector" in evidence
 
 
+def test_a_claim_without_a_class_where_none_is_default(live: LiveLab) -> None:
+    put(live, claim(storageClassName=""))
+    path = why(live, "pvc/data")
+    assert path.broken is not None
+    assert (path.broken.name, path.broken.next) == ("Volume", "kubectl get pv")  # that is how it was wished for
+
+
 def test_a_provisioner_nobody_runs(live: LiveLab, clusterwide: Callable[[Obj], str]) -> None:
     name = clusterwide(storage_class("example.com/nobody"))
     put(live, claim(storageClassName=name))

@@ -109,7 +109,12 @@ def _unbound(api: Api, claim: Obj, storage_class: Obj | None, users: list[Obj], 
     fitting = [v["metadata"]["name"] for v in volumes if not offers.objection(claim, v)]
     if storage_class is None or storage_class["provisioner"] == NO_PROVISIONER:
         if not fitting:
-            path.fail("Volume", offers.none_fits(claim, volumes), "kubectl get pv")
+            look = "kubectl get pv"
+            if offers.class_name(claim) is None:
+                look = (
+                    "kubectl get storageclasses; name one in the claim, mark one as default, or make a volume by hand"
+                )
+            path.fail("Volume", offers.none_fits(claim, volumes), look)
             return
         path.ok("Volume", f"{fitting[0]} fits")
     if _waits(storage_class) and SELECTED_NODE not in (meta.get("annotations") or {}):

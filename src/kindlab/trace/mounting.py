@@ -30,11 +30,25 @@ def scheduled(pods: list[Obj], path: Trace) -> bool:
             conditions = pod["status"].get("conditions") or ()
             said = next((c.get("message", "") for c in conditions if c["type"] == "PodScheduled"), "")
             why = f"Pod {name} has no node{f': {said}' if said else ' yet'}"
-            path.fail("Scheduling", why, f"kubectl describe pod {name} -n {namespace}")
+            path.fail("Scheduling", why, _ways_out(said) or f"kubectl describe pod {name} -n {namespace}")
             return False
     placed = ", ".join(f"{p['metadata']['name']} on {p['spec']['nodeName']}" for p in pods[:4])
     path.ok("Scheduling", f"used by {placed}{', ...' if len(pods) > 4 else ''}")
     return True
+
+
+def _ways_out(said: str) -> str:
+    """Where to look, for what the scheduler says about volumes; "" for anything else."""
+    if "exceed max volume count" in said:
+        limits = "kubectl get csinodes -o custom-columns='NODE:.metadata.name,LIMIT:.spec.drivers[*].allocatable.count'"
+        return f"{limits}; a volume that no Pod on the node uses any more makes room"
+    if "ReadWriteOncePod" in said:
+        return "kubectl describe pvc shows who has it (Used By): one Pod at a time may"
+    if "PersistentVolume's node affinity" in said:
+        return (
+            "kubectl describe pv shows on which nodes the volume can be (Node Affinity), and where the Pod wants to be"
+        )
+    return ""
 
 
 def follow(api: Api, claim: Obj, volume: Obj, pods: list[Obj], path: Trace) -> None:
@@ -136,7 +150,7 @@ def _tell(pod: Obj, at: str, lines: list[str], path: Trace) -> None:
         path.fail(
             "Bytes",
             f"{where} is full: {_amount(used)} of {_amount(total)} used",
-            "delete what is not needed, or expand the claim",
+            "delete what is not needed (a larger claim helps where a volume has a file system of its own)",
         )
         return
     path.ok("Bytes", f"{where}: {count} {'entry' if count == '1' else 'entries'}, {access}, {_amount(free)} free")
