@@ -44,6 +44,9 @@ from pocketkube.store import Store
 
 log = logging.getLogger(__name__)
 
+ADDONS_WITHIN = 5.0
+"""Seconds after which a cluster is ready without what its add-ons should have brought."""
+
 CSI_HOSTPATH_ADDON = "csi-hostpath"
 
 
@@ -198,7 +201,10 @@ class Cluster:
         self._step("waiting for the nodes")
         await self._nodes_ready(admin, {node.name for node in nodes})
         nodes_ready.set()
-        await self._once(installed)  # whoever is told that the cluster is there may ask for a StorageClass at once
+        # whoever is told that the cluster is there may ask for a StorageClass at once; what a user's changes keep an
+        # add-on from must not keep the cluster from its users
+        if not await self._once(installed, within=ADDONS_WITHIN):
+            log.warning("some objects of the add-ons are not there yet: their kinds are not served")
         pki.write_kubeconfig(self.kubeconfig, name=config.name, server=f"https://127.0.0.1:{self.port}")
 
     def _disk(self, node: str) -> Path:
@@ -233,14 +239,15 @@ class Cluster:
         finally:
             stop()
 
-    async def _once(self, event: asyncio.Event) -> None:
-        """Return when it is set; raise what a part died of before."""
+    async def _once(self, event: asyncio.Event, within: float | None = None) -> bool:
+        """Return when it is set, or so many seconds are over: whether it is set. Raise what a part died of before."""
         assert self._parts is not None
         waiting = asyncio.ensure_future(event.wait())
-        await asyncio.wait({waiting, self._parts}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, self._parts}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if self._parts.done():
             await self._parts
+        return event.is_set()
 
     async def _stop_parts(self) -> None:
         assert self._parts is not None
