@@ -247,3 +247,13 @@ def test_bound_means_both_the_name_and_the_annotation() -> None:
     assert not claims.is_bound(asking)
     asking["metadata"]["annotations"] = {claims.BIND_COMPLETED: "yes"}
     assert claims.is_bound(asking)
+
+
+@pytest.mark.parametrize("ref", [None, {"namespace": "shop", "name": "data"}])
+@pytest.mark.parametrize("node", [None, NODE])
+def test_a_volume_that_is_being_deleted_serves_nobody(ref: Obj | None, node: Obj | None) -> None:
+    going = volume("going", **({"claimRef": ref} if ref else {}))
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert claims.find_match(claim(), [going], node=node) is None
+    del going["metadata"]["deletionTimestamp"]
+    assert claims.find_match(claim(), [going], node=node) is going

@@ -13,6 +13,7 @@ from pocketkube import claims, objects
 from pocketkube.client import Client
 from pocketkube.controllers.persistentvolumebinder import PersistentVolumeBinder
 from pocketkube.objects import Obj
+from pocketkube.store import Event
 
 WAITING = (
     "Waiting for a volume to be created either by the external provisioner 'example.com/disk' or manually by the "
@@ -47,6 +48,24 @@ def counts(world: World, name: str) -> dict[str, int]:
 
 
 # -- static binding
+
+
+async def test_a_binding_is_written_from_the_volume_to_the_claim(world: World) -> None:
+    """Whenever the process ends, what a claim names is promised to it."""
+    written: list[str] = []
+
+    def note(event: Event) -> None:
+        obj = event.object
+        what = objects.spec(obj).get("claimRef") or objects.spec(obj).get("volumeName")
+        written.append(f"{objects.name(obj)} {'tied' if what else 'free'} {objects.status(obj).get('phase')}")
+
+    volume(world, "v", "1Gi")
+    await world.until(lambda: phase(world, "v") == "Available")
+    claim(world, size="500Mi")
+    for resource in ("persistentvolumes", "persistentvolumeclaims"):
+        world.client.subscribe(resource, note)
+    await world.until(lambda: bound_to(world, "data") == "v")
+    assert written == ["v tied Available", "v tied Bound", "data tied Pending", "data tied Bound"]
 
 
 async def test_the_smallest_volume_that_fits_is_bound_and_both_say_so(world: World) -> None:
