@@ -195,8 +195,25 @@ def test_the_images_of_kubernetes_own_tutorials_are_there():
     """Those that a course about Services and storage meets; databases are not among them."""
     wanted = ("nginx", "nginx:1.14.2", "nginx:1.16.1", "nginx:stable-alpine", "registry.k8s.io/nginx-slim:0.24",
               "busybox", "busybox:1.28", "registry.k8s.io/busybox:1.27.2", "registry.k8s.io/busybox",
+              "registry.k8s.io/test-webserver", "debian",
               "alpine")  # fmt: skip
     assert [name for name in wanted if normalise(name) not in catalogue()] == []
+
+
+@pytest.mark.parametrize(
+    ("image", "there", "missing"),
+    [
+        ("debian", {"bash", "sh", "ls", "tar", "sha256sum"}, {"wget", "curl", "nslookup", "ps", "ping"}),
+        ("alpine", {"sh", "wget", "nslookup", "ps", "busybox"}, {"bash", "curl", "dig"}),
+        ("nginx:1.16.1", {"nginx", "bash"}, {"curl"}),
+        ("registry.k8s.io/nginx-slim:0.24", {"nginx", "curl"}, set()),
+        ("registry.k8s.io/test-webserver", {"test-webserver"}, {"sh", "ls"}),
+    ],
+)
+def test_what_is_in_the_images_of_the_tutorials(image, there, missing):
+    names = {path.rsplit("/", 1)[-1] for path in catalogue()[normalise(image)].commands}
+    assert there - names == set()
+    assert missing & names == set()
 
 
 @pytest.mark.parametrize("image", ["busybox:1.36", "registry.k8s.io/e2e-test-images/agnhost:2.63.0", "nginx:1.27"])
