@@ -43,8 +43,14 @@ class DaemonSetController(Controller):
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         yield "daemonsets", own_key
         yield "pods", ownership.controllers_of(self.client, "daemonsets", "DaemonSet")
-        yield REVISIONS, ownership.controllers_of(self.client, "daemonsets", "DaemonSet")
+        yield REVISIONS, self._set_of_revision
         yield "nodes", self._all_sets
+
+    def _set_of_revision(self, event: Event) -> Iterable[Key]:
+        """As upstream, a new revision that has its owner already changes nothing until the set is looked at next."""
+        if event.type == "ADDED" and objects.controller_ref(event.object) is not None:
+            return ()
+        return ownership.controllers_of(self.client, "daemonsets", "DaemonSet")(event)
 
     def _all_sets(self, event: Event) -> Iterable[Key]:
         """A node's labels and taints decide who runs there; its heartbeats concern nobody."""

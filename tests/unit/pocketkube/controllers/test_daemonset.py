@@ -425,6 +425,28 @@ async def test_of_equal_revisions_the_newest_is_kept(world: World) -> None:
     assert not world.events("agent", reason="SuccessfulDelete")
 
 
+async def test_a_revision_somebody_makes_for_the_set_may_take_the_place_of_its_own(world: World) -> None:
+    """test/e2e/apps/controller_revision.go: it stays beside the set's own until that is deleted; no pod is replaced."""
+    owner = daemonset(world)
+    await world.until(lambda: counts(world)(2))
+    await world.settle()
+    (first,) = world.list("controllerrevisions")
+    meta = {
+        "name": "agent-other",
+        "labels": {"app": "agent", HASH: "other"},
+        "ownerReferences": [objects.owner_reference(owner)],
+    }
+    world.create("controllerrevisions", {"metadata": meta, "data": first["data"], "revision": 2})
+    await world.settle()
+    assert revisions(world) == [1, 2]
+    world.delete("controllerrevisions", objects.name(first))
+    await world.settle()
+    assert [objects.name(revision) for revision in world.list("controllerrevisions")] == ["agent-other"]
+    set_image(world, "new")
+    await world.until(lambda: counts(world)(2) and revisions(world) == [2, 3])
+    assert len(world.events("agent", reason="SuccessfulDelete")) == 2
+
+
 async def test_a_revision_that_is_deleted_is_written_again(world: World) -> None:
     daemonset(world)
     await world.until(lambda: counts(world)(2))
