@@ -263,6 +263,17 @@ def test_a_folder_that_is_not_on_the_node(live: LiveLab, clusterwide: Callable[[
     assert "FailedMount: MountVolume.SetUp failed for volume" in evidence
 
 
+def test_an_image_that_is_not_there_is_not_the_volumes_fault(live: LiveLab) -> None:
+    made = pod()
+    made["spec"]["containers"][0]["image"] = "registry.k8s.io/no-such-image:1"
+    put(live, claim(storageClassName=CSI), made)
+    told(live, "Failed")
+    hop, evidence = broken(why(live, "pvc/data"))
+    assert hop == "Mount"
+    assert evidence.startswith("Pod user has its volumes, but its container waits: ")
+    assert "registry.k8s.io/no-such-image:1: not found" in evidence
+
+
 def test_a_clone_that_is_smaller_than_its_source(live: LiveLab) -> None:
     source = {"kind": "PersistentVolumeClaim", "name": "data"}
     put(live, claim(size="2Mi", storageClassName=CSI))

@@ -111,10 +111,12 @@ def _mounted(api: Api, pod: Obj, path: Trace) -> bool:
         path.ok("Mount", f"Pod {name} started with it")
         return True
     trouble = events.last(api, pod, _MOUNT_TROUBLE)
-    waiting = next((s["state"]["waiting"].get("reason", "") for s in statuses), "ContainerCreating")
+    stuck: Obj = next((s["state"]["waiting"] for s in statuses), {})
+    waiting = stuck.get("reason", "ContainerCreating")
     describe = f"kubectl describe pod {name} -n {namespace}"
     if waiting not in ("ContainerCreating", "PodInitializing") and not trouble:
-        path.fail("Mount", f"Pod {name} has its volumes, but its container waits: {waiting}", describe)
+        said = f"{waiting}{': ' + stuck['message'] if stuck.get('message') else ''}"
+        path.fail("Mount", f"Pod {name} has its volumes, but its container waits: {said}", describe)
         return False
     path.fail("Mount", f"Pod {name} waits with its containers{f': {trouble}' if trouble else ': ' + waiting}", describe)
     return False
