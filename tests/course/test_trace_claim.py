@@ -117,6 +117,11 @@ def test_a_healthy_claim_is_followed_to_its_bytes(live: LiveLab, kindlab: Run) -
     assert "Every hop is in order." in done.stdout
 
 
+def test_a_size_without_a_unit_is_told_in_bytes(live: LiveLab) -> None:
+    put(live, claim(size="5", storageClassName=CSI))
+    assert why(live, "pvc/data").hops[0].evidence.startswith("asks for 5 bytes RWO, ")
+
+
 def test_no_claim_names_the_near_one(live: LiveLab) -> None:
     put(live, claim(storageClassName=CSI))
     hop, evidence = broken(why(live, "pvc/dta"))

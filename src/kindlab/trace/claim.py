@@ -51,7 +51,10 @@ def phase(claim: Obj) -> str:
 def _claim(claim: Obj, users: list[Obj], path: Trace) -> bool:
     """The hop Claim: what it asks for; False when it is on its way out."""
     meta, spec = claim["metadata"], claim["spec"]
-    shown = f"asks for {offers.size(spec)} {offers.modes(spec)}, {offers.mode(spec)}; it is {phase(claim)}"
+    size = offers.size(spec)
+    if size.isdecimal():  # 5, where 5Gi was meant
+        size += " byte" if size == "1" else " bytes"
+    shown = f"asks for {size} {offers.modes(spec)}, {offers.mode(spec)}; it is {phase(claim)}"
     if meta.get("deletionTimestamp"):
         names = ", ".join(p["metadata"]["name"] for p in users)
         waits = f"Pod {names} still uses it" if names else f"finalizers: {', '.join(meta.get('finalizers') or ())}"
