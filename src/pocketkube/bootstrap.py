@@ -40,21 +40,33 @@ async def install_addons(client: Client, without: Collection[str], start: asynci
     served = asyncio.Event()
     stop = client.on_kinds(lambda _: served.set())
     try:
-        waiting = _addons(client.registry.zone["dns_ip"], without)
+        waiting = sorted(_addons(client.registry.zone["dns_ip"], without), key=_rank)
         while waiting:
-            served.clear()
-            known = {(kind.api_version, kind.kind): resource for resource, kind in client.kinds()}
+            served.set()
+            left = []
             for addon in waiting:
+                if served.is_set():  # at first, and when another kind is served
+                    served.clear()
+                    known = {(kind.api_version, kind.kind): resource for resource, kind in client.kinds()}
                 resource = known.get((addon["apiVersion"], addon["kind"]))
-                if resource is not None:
+                if resource is None:
+                    left.append(addon)
+                else:
                     _ensure(client, resource, addon)
+                if addon["kind"] != "Deployment":
                     await asyncio.sleep(0)  # others have their turn: definitions take a while to be looked through
-            waiting = [addon for addon in waiting if (addon["apiVersion"], addon["kind"]) not in known]
+            waiting = left
             if waiting:
                 await served.wait()
         done.set()
     finally:
         stop()
+
+
+def _rank(addon: Obj) -> int:
+    """Definitions first, for their kinds take a while to be served. Pods last: to load what they run takes longer than
+    everything before."""
+    return {"CustomResourceDefinition": 0, "Deployment": 2}.get(addon["kind"], 1)
 
 
 def _addons(dns_ip: str, without: Collection[str]) -> list[Obj]:
