@@ -74,10 +74,11 @@ class DaemonSetController(Controller):
                 return None
             raise
         rest: float | None = None
+        now = self.clock.time()  # of both looks: what becomes available between them is to be looked at again
         try:
-            rest = await self._take_steps(found, history)
+            rest = await self._take_steps(found, history, now)
         finally:  # what was reached counts, also when something was refused
-            wait = self._write_status(found, history)
+            wait = self._write_status(found, history, now)
         return min((seconds for seconds in (rest, wait) if seconds is not None), default=None)
 
     def _members(self, found: Obj) -> list[Obj]:
@@ -86,13 +87,13 @@ class DaemonSetController(Controller):
         candidates = self.client.list("pods", objects.namespace(found))
         return ownership.claim(self.client, "pods", found, candidates, lambda pod: fits(objects.labels(pod)))
 
-    def _look(self, found: Obj, history: History) -> Look:
+    def _look(self, found: Obj, history: History, now: float) -> Look:
         nodes, members = self.client.list("nodes"), self._members(found)
-        return Look(found, nodes, members, history.update_hash, self.clock.time())
+        return Look(found, nodes, members, history.update_hash, now)
 
-    async def _take_steps(self, found: Obj, history: History) -> float | None:
+    async def _take_steps(self, found: Obj, history: History, now: float) -> float | None:
         """Returns after how many seconds there is more to do, if there is."""
-        look = self._look(found, history)
+        look = self._look(found, history, now)
         steps = placing(look, self._failed)
         for event in steps.events:
             self.client.record(found, *event)
@@ -140,12 +141,12 @@ class DaemonSetController(Controller):
             found["metadata"]["generation"],
         )
 
-    def _write_status(self, found: Obj, history: History) -> float | None:
+    def _write_status(self, found: Obj, history: History, now: float) -> float | None:
         """Count and write when something differs. Returns seconds until a ready pod becomes available, if one will."""
         current = self.client.find("daemonsets", *objects.key(found))
         if current is None or objects.uid(current) != objects.uid(found) or objects.is_terminating(current):
             return None
-        look = self._look(found, history)
+        look = self._look(found, history, now)
         old = objects.status(current)
         new = {**look.status(), "observedGeneration": found["metadata"]["generation"]}
         if history.collisions or "collisionCount" in old:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import types
 from collections.abc import Callable
 from typing import Any
 
-from tests.unit.pocketkube.controllers.world import World, pod_spec
+import pytest
+from tests.unit.pocketkube.controllers.world import NAMESPACE, World, pod_spec
 
 from pocketkube import objects
+from pocketkube.client import Client
+from pocketkube.controllers.daemonset import DaemonSetController
+from pocketkube.controllers.pods import is_ready, ready_since
+from pocketkube.duration import parse_time
 from pocketkube.objects import Obj
 
 HASH = "controller-revision-hash"
@@ -370,6 +377,23 @@ async def test_pods_are_available_when_they_have_been_ready_for_long_enough(worl
     await world.until(lambda: status(world).get("numberReady") == 2)
     assert status(world).get("numberAvailable", 0) == 0
     await world.until(lambda: counts(world)(2))
+
+
+async def test_a_pod_that_becomes_available_during_a_reconcile_is_looked_at_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemonset(world, pod={"nodeName": "worker-a"}, minReadySeconds=3600, **rolling(surge=1))
+    await world.until(lambda: status(world).get("numberReady") == 1)
+    set_image(world, "new")
+    await world.until(lambda: len(world.list("pods")) == 2 and all(map(is_ready, world.list("pods"))))
+    await world.settle()
+    controller = DaemonSetController(Client(world.registry, "daemonset-controller"))
+    since = max(parse_time(ready_since(pod)).timestamp() for pod in world.list("pods"))
+    times = itertools.count(since + 3599.5, 1.0)
+    monkeypatch.setattr(controller, "clock", types.SimpleNamespace(time=lambda: next(times)))
+    again = await controller.reconcile((NAMESPACE, "agent"))
+    assert again is not None
+    assert again <= 0.5
 
 
 # -- revisions
