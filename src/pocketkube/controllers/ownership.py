@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from pocketkube import objects
 from pocketkube.client import Client
+from pocketkube.controllers import finalizers
 from pocketkube.controllers.base import Mapping
 from pocketkube.objects import Key, Obj
 from pocketkube.selectors import from_label_selector
@@ -41,11 +42,17 @@ def is_controlled_by(obj: Obj, owner: Obj) -> bool:
 
 
 def claim(
-    client: Client, resource: str, owner: Obj, candidates: Iterable[Obj], fits: Callable[[Obj], bool]
+    client: Client,
+    resource: str,
+    owner: Obj,
+    candidates: Iterable[Obj],
+    fits: Callable[[Obj], bool],
+    *,
+    finalizer: str = "",
 ) -> list[Obj]:
     """Those of the candidates that are the owner's, in their order, after adopting and releasing.
 
-    An owner that goes takes and gives nothing."""
+    An owner that goes takes and gives nothing. `finalizer`: comes and goes with the ownership."""
     claimed = []
     going = objects.is_terminating(owner)
     for obj in candidates:
@@ -56,24 +63,28 @@ def claim(
             if ref is not None:
                 claimed.append(obj)
             elif not going and not objects.is_terminating(obj):
-                claimed.append(adopt(client, resource, owner, obj))
+                claimed.append(adopt(client, resource, owner, obj, finalizer))
         elif ref is not None and not going:
-            _release(client, resource, owner, obj)
+            _release(client, resource, owner, obj, finalizer)
     return claimed
 
 
-def adopt(client: Client, resource: str, owner: Obj, obj: Obj) -> Obj:
+def adopt(client: Client, resource: str, owner: Obj, obj: Obj, finalizer: str = "") -> Obj:
     """Make `owner` the controller of an object that has none."""
 
     def add(copy: Obj) -> None:
         copy["metadata"].setdefault("ownerReferences", []).append(objects.owner_reference(owner))
+        if finalizer and not finalizers.is_held(copy, finalizer):
+            finalizers.hold(copy, finalizer)
 
     return client.patch(resource, objects.key(obj), add)
 
 
-def _release(client: Client, resource: str, owner: Obj, obj: Obj) -> None:
+def _release(client: Client, resource: str, owner: Obj, obj: Obj, finalizer: str) -> None:
     def remove(copy: Obj) -> None:
         set_references(copy, [ref for ref in copy["metadata"]["ownerReferences"] if ref["uid"] != objects.uid(owner)])
+        if finalizer:
+            finalizers.release(copy, finalizer)
 
     client.patch(resource, objects.key(obj), remove)
 
