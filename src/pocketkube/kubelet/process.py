@@ -352,6 +352,8 @@ class Process:
             code = 128 + self._killed_by if self._leaving is None else self._leaving
         except BrokenPipeError:
             code = 128 + signal.SIGPIPE
+        except RecursionError:  # its stack has an end, as a real program's has: folders a thousand deep, say
+            code = 128 + signal.SIGSEGV
         except Exception:
             log.exception("program %s failed inside pocketkube", self.argv)
             code = 255

@@ -194,3 +194,21 @@ async def test_packed_files_in_a_row_are_one_and_what_is_cut_off_is_said(busybox
     status, _, err = await busybox.start("zcat", "/a").ended()
     assert status == 1
     assert "invalid magic" in err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["find", "/d"],
+        ["du", "-s", "/d"],
+        ["cp", "-r", "/d", "/e"],
+        ["tar", "cf", "/t", "/d"],
+        ["grep", "-r", "x", "/d"],
+        ["rm", "-r", "/d"],
+    ],
+    ids=lambda argv: argv[0],
+)
+async def test_folders_deeper_than_a_programs_stack_end_it_and_nothing_else(busybox: Pod, argv: list[str]) -> None:
+    busybox.fs.mkdir("/d" * 1200, parents=True)
+    assert (await busybox.start(*argv).ended()).status == 139
+    assert (await busybox.start("sh", "-c", "echo fine").ended()).out == "fine\n"

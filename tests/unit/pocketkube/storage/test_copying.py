@@ -118,6 +118,26 @@ def test_trees_deeper_than_descriptors_and_recursion_go(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_tree_deeper_than_any_path_is_refused(tmp_path: Path) -> None:
+    """As cp and tar do; the names on the way to each folder would be everybody's memory."""
+    source = tmp_path / "deep"
+    source.mkdir()
+    fd = os.open(source, os.O_RDONLY)
+    for _ in range(2100):
+        os.mkdir("d", dir_fd=fd)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = deeper
+    os.close(fd)
+    try:
+        with pytest.raises(OSError, match="File name too long"):
+            await copying.copy(source, tmp_path / "copy")
+    finally:  # pytest itself could not
+        remove(source)
+        remove(tmp_path / "copy")
+    assert os.listdir(tmp_path) == []
+
+
 async def test_a_small_tree_is_copied_in_one_step(tmp_path: Path) -> None:
     """So it is of one moment: a file and its index, say, belong together."""
     (tmp_path / "source/inner").mkdir(parents=True)
