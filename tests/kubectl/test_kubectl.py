@@ -94,6 +94,39 @@ def test_scale_and_rollout(web: Kubectl) -> None:
     web.ok("rollout", "status", "deployment/web", "--timeout=60s")
 
 
+DAEMON = f"""
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: agent}}
+spec:
+  selector: {{matchLabels: {{app: agent}}}}
+  template:
+    metadata: {{labels: {{app: agent}}}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{{name: main, image: {AGNHOST}, args: [pause]}}]
+"""
+
+
+def test_a_daemonset(kubectl: Kubectl) -> None:
+    assert kubectl.ok("create", "-f", "-", stdin=DAEMON) == "daemonset.apps/agent created\n"
+    done = 'daemon set "agent" successfully rolled out\n'
+    assert kubectl.ok("rollout", "status", "ds/agent", "--timeout=60s").endswith(done)
+    assert kubectl.ok("get", "ds").splitlines()[1].split()[:7] == ["agent", "2", "2", "2", "2", "2", "<none>"]
+    kubectl.ok("set", "env", "ds/agent", "A=b")
+    assert kubectl.ok("rollout", "status", "ds/agent", "--timeout=60s").endswith(done)
+    history = kubectl.ok("rollout", "history", "ds/agent")
+    assert [line.split()[0] for line in history.splitlines()[2:] if line.strip()] == ["1", "2"]
+    assert "A:" not in kubectl.ok("rollout", "history", "ds/agent", "--revision=1")
+    assert kubectl.ok("rollout", "undo", "ds/agent") == "daemonset.apps/agent rolled back\n"
+    assert kubectl.ok("rollout", "status", "ds/agent", "--timeout=60s").endswith(done)
+    assert kubectl.ok("rollout", "restart", "ds/agent") == "daemonset.apps/agent restarted\n"
+    assert kubectl.ok("rollout", "status", "ds/agent", "--timeout=60s").endswith(done)
+    shown = kubectl.ok("describe", "ds", "agent")
+    for part in ("Desired Number of Nodes Scheduled: 2", "Pods Status:  2 Running", "Created pod: agent-"):
+        assert part in shown
+
+
 def test_describe_shows_events_and_endpoints(web: Kubectl) -> None:
     web.ok("expose", "deployment", "web", "--port=80", "--target-port=8080")
     pod = web.ok("get", "pods", "-o", "name").split()[0]

@@ -139,6 +139,51 @@ def test_a_statefulset_s_day(kubectl: Kubectl) -> None:
     assert kubectl("delete", "sts", "db").exit == 0
 
 
+DAEMON = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - {name: main, image: registry.k8s.io/e2e-test-images/agnhost:2.63.0, args: [pause]}
+"""
+
+
+def test_a_daemonset_s_day(kubectl: Kubectl) -> None:
+    assert kubectl("create", "-f", "-", stdin=DAEMON).out == "daemonset.apps/agent created\n"
+    done = 'daemon set "agent" successfully rolled out\n'
+    assert kubectl("rollout", "status", "ds/agent", "--timeout=60s").out.endswith(done)
+    header, row = kubectl("get", "ds").out.splitlines()
+    assert header.split()[:6] == ["NAME", "DESIRED", "CURRENT", "READY", "UP-TO-DATE", "AVAILABLE"]
+    assert row.split()[:7] == ["agent", "2", "2", "2", "2", "2", "<none>"]
+    assert kubectl("rollout", "undo", "ds/agent").err == "error: no last revision to roll back to\n"
+    assert kubectl("set", "env", "ds/agent", "A=b").out == "daemonset.apps/agent env updated\n"
+    shown = kubectl("rollout", "status", "ds/agent", "--timeout=60s").out
+    assert shown.endswith(done)
+    assert kubectl("rollout", "history", "ds/agent").out == (
+        "daemonset.apps/agent \nREVISION  CHANGE-CAUSE\n1         <none>\n2         <none>\n\n"
+    )
+    assert kubectl("rollout", "undo", "ds/agent").out == "daemonset.apps/agent rolled back\n"
+    assert kubectl("rollout", "status", "ds/agent", "--timeout=60s").out.endswith(done)
+    assert kubectl("rollout", "undo", "ds/agent", "--to-revision=3").out == (
+        "daemonset.apps/agent skipped rollback (current template already matches revision 3)\n"
+    )
+    assert kubectl("rollout", "pause", "ds/agent").err == 'error: daemonsets.apps "agent" pausing is not supported\n'
+    assert kubectl("rollout", "restart", "ds/agent").out == "daemonset.apps/agent restarted\n"
+    assert kubectl("rollout", "status", "ds/agent", "--timeout=60s").out.endswith(done)
+    on_delete = '{"spec":{"updateStrategy":{"type":"OnDelete","rollingUpdate":null}}}'
+    assert kubectl("patch", "ds", "agent", "-p", on_delete).out == "daemonset.apps/agent patched\n"
+    refused = kubectl("rollout", "status", "ds/agent").err
+    assert refused == "error: rollout status is only available for RollingUpdate strategy type\n"
+    assert "Created pod: agent-" in kubectl("describe", "ds", "agent").out
+    assert kubectl("delete", "ds", "agent").exit == 0
+
+
 def test_inside_a_pod(kubectl: Kubectl) -> None:
     assert kubectl("run", "one", f"--image={IMAGE}", "--", "netexec").out == "pod/one created\n"
     assert kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=60s").out == "pod/one condition met\n"

@@ -1,6 +1,6 @@
 """What `kubectl rollout` knows of a kind: how far a rollout is, its revisions, how to go back to one.
 
-Models kubectl's polymorphichelpers (rollout_status, history, rollback). Left out: DaemonSets.
+Models kubectl's polymorphichelpers (rollout_status, history, rollback).
 """
 
 from __future__ import annotations
@@ -51,10 +51,31 @@ def _deployment(live: Obj) -> tuple[str, bool]:
     return f'deployment "{name}" successfully rolled out', True
 
 
-def _statefulset(live: Obj) -> tuple[str, bool]:
-    status, wanted, strategy = live.get("status", {}), live["spec"].get("replicas", 1), live["spec"]["updateStrategy"]
+def _strategy(live: Obj) -> Obj:
+    strategy: Obj = live["spec"]["updateStrategy"]
     if strategy["type"] != "RollingUpdate":
         raise Refused("error: rollout status is only available for RollingUpdate strategy type")
+    return strategy
+
+
+def _daemonset(live: Obj) -> tuple[str, bool]:
+    _strategy(live)
+    status = live.get("status", {})
+    if live["metadata"].get("generation", 0) > status.get("observedGeneration", 0):
+        return "Waiting for daemon set spec update to be observed...", False
+    name, wanted = live["metadata"]["name"], status.get("desiredNumberScheduled", 0)
+    head = f'Waiting for daemon set "{name}" rollout to finish:'
+    updated, available = status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)
+    if updated < wanted:
+        return f"{head} {updated} out of {wanted} new pods have been updated...", False
+    if available < wanted:
+        return f"{head} {available} of {wanted} updated pods are available...", False
+    return f'daemon set "{name}" successfully rolled out', True
+
+
+def _statefulset(live: Obj) -> tuple[str, bool]:
+    strategy = _strategy(live)
+    status, wanted = live.get("status", {}), live["spec"].get("replicas", 1)
     if not status.get("observedGeneration") or status["observedGeneration"] < live["metadata"].get("generation", 0):
         return "Waiting for statefulset spec update to be observed...", False
     ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
@@ -111,6 +132,9 @@ BY_KIND = {
         _to_replicaset,
         'no rollout history found for deployment "{name}"',
         can_pause=True,
+    ),
+    "DaemonSet": Rollout(
+        "daemonsets", _daemonset, _controllerrevisions, _to_controllerrevision, "no last revision to roll back to"
     ),
     "StatefulSet": Rollout(
         "statefulsets", _statefulset, _controllerrevisions, _to_controllerrevision, "no last revision to roll back to"

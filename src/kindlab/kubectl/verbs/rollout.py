@@ -1,4 +1,4 @@
-"""`kubectl rollout status|restart|undo|history|pause|resume` of Deployments and StatefulSets. Left out: DaemonSets,
+"""`kubectl rollout status|restart|undo|history|pause|resume` of Deployments, DaemonSets and StatefulSets. Left out:
 history --revision."""
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def COMMAND(session: Session, words: tuple[str, ...], timeout: str, to_revision:
         live = session.get(target.served, target.name)
         rollout = BY_KIND.get(live["kind"])
         if rollout is None:
-            only = "Deployments and StatefulSets"
+            only = "Deployments, DaemonSets and StatefulSets"
             raise Refused(f"error: kindlab's stand-in for kubectl rolls out {only} only. {GET_KUBECTL}")
         if what == "status":
             _status(session, target, rollout, options.seconds(timeout) or FOR_EVER, watch == "true")
