@@ -12,6 +12,7 @@ from pocketkube import objects
 from pocketkube.objects import Obj
 from pocketkube.selectors import term_matches
 
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 HARD = ("NoSchedule", "NoExecute")
 """The effects that keep pods off a node."""
 
@@ -21,10 +22,27 @@ def node_fits(spec: Obj, node: Obj) -> bool:
     labels = objects.labels(node)
     if not (spec.get("nodeSelector") or {}).items() <= labels.items():
         return False
-    required = objects.dig(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    required = objects.dig(spec, "affinity", "nodeAffinity", REQUIRED)
     if required is None:
         return True
     return any(term_matches(term, labels, objects.name(node)) for term in required.get("nodeSelectorTerms") or ())
+
+
+def named_nodes(spec: Obj) -> frozenset[str] | None:
+    """The only nodes that the pod's required node affinity names (`metadata.name`, as that of a DaemonSet's pods does);
+    None when one of its terms names none."""
+    terms = objects.dig(spec, "affinity", "nodeAffinity", REQUIRED, "nodeSelectorTerms") or ()
+    names: frozenset[str] = frozenset()
+    for term in terms:
+        asked = [
+            frozenset(field.get("values") or ())
+            for field in term.get("matchFields") or ()
+            if field["key"] == "metadata.name" and field["operator"] == "In"
+        ]
+        if not asked:
+            return None
+        names |= frozenset.intersection(*asked)
+    return names if terms else None
 
 
 def untolerated(spec: Obj, node: Obj, effects: Collection[str] = HARD) -> Obj | None:

@@ -11,10 +11,10 @@ from pocketkube import objects
 from pocketkube.controllers import pods
 from pocketkube.controllers.daemonset_history import HASH
 from pocketkube.objects import Obj
+from pocketkube.placement import REQUIRED
 from pocketkube.resources.daemonsets import TEMPLATE_GENERATION
 
 GENERATION = "pod-template-generation"
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _ALWAYS = (
     ("not-ready", "NoExecute"),
     ("unreachable", "NoExecute"),
@@ -37,7 +37,7 @@ def new_pod(found: Obj, node: str, hash_: str) -> Obj:
     affinity = pod["spec"].get("affinity") or {}
     on_node = affinity.get("nodeAffinity") or {}
     term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
-    pod["spec"]["affinity"] = {**affinity, "nodeAffinity": {**on_node, _REQUIRED: {"nodeSelectorTerms": [term]}}}
+    pod["spec"]["affinity"] = {**affinity, "nodeAffinity": {**on_node, REQUIRED: {"nodeSelectorTerms": [term]}}}
     return pod
 
 
@@ -63,7 +63,7 @@ def target(pod: Obj) -> str:
     """The node a pod is on or made for; "" when that cannot be told."""
     if name := objects.spec(pod).get("nodeName"):
         return str(name)
-    terms = objects.dig(pod, "spec", "affinity", "nodeAffinity", _REQUIRED, "nodeSelectorTerms") or ()
+    terms = objects.dig(pod, "spec", "affinity", "nodeAffinity", REQUIRED, "nodeSelectorTerms") or ()
     for term in terms:
         for field in term.get("matchFields") or ():
             if field["key"] == "metadata.name" and field["operator"] == "In":

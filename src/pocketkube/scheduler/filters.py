@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pocketkube import objects
 from pocketkube.objects import Obj
-from pocketkube.placement import node_fits, tolerates, untolerated
+from pocketkube.placement import named_nodes, node_fits, tolerates, untolerated
 from pocketkube.scheduler.nodes import NodeState, host_ports, requests
 
 if TYPE_CHECKING:
@@ -42,9 +42,17 @@ class Cycle:
         self.spec = objects.spec(self.pod)
         self.requests = requests(self.pod)
         self.host_ports = host_ports(self.pod)
+        self.named = named_nodes(self.spec)
 
 
 Filter = Callable[[Cycle, NodeState], Refusal | None]
+
+
+def named(cycle: Cycle, state: NodeState) -> Refusal | None:
+    """A pod that names its nodes is tried on no others (upstream: PreFilter of NodeAffinity)."""
+    if cycle.named and state.name not in cycle.named:
+        return Refusal(("node(s) didn't satisfy plugin(s) [NodeAffinity]",), for_good=True)
+    return None
 
 
 def unschedulable(cycle: Cycle, state: NodeState) -> Refusal | None:

@@ -33,6 +33,7 @@ from pocketkube.store import DELETED, Event
 log = logging.getLogger(__name__)
 
 FILTERS: tuple[Filter, ...] = (
+    filters.named,
     filters.unschedulable,
     filters.taints,
     filters.node_affinity,

@@ -47,6 +47,21 @@ def test_the_node_a_pod_asks_for(spec: Obj, fits: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        ({}, None),
+        (required(on_label("ssd")), None),
+        (required(on_field("n1")), {"n1"}),
+        (required(on_field("n1") | on_label("ssd"), on_field("n2")), {"n1", "n2"}),
+        (required(on_field("n1"), on_label("ssd")), None),
+        (required({"matchFields": on_field("n1")["matchFields"] + on_field("n2")["matchFields"]}), set()),
+    ],
+)
+def test_the_nodes_a_pod_names(spec: Obj, names: set[str] | None) -> None:
+    assert placement.named_nodes(spec) == names
+
+
+@pytest.mark.parametrize(
     ("tolerations", "effects", "key"),
     [
         ([], placement.HARD, "a"),

@@ -222,6 +222,11 @@ async def test_a_pod_that_fits_nowhere_is_replaced_by_none_and_goes_with_its_nod
     await world.until(lambda: status(world).get("numberAvailable") == 2)
     assert (status(world)["currentNumberScheduled"], status(world)["numberUnavailable"]) == (3, 1)
     assert nodes(world) == ["", "worker-a", "worker-b"]
+    (pending,) = (pod for pod in world.list("pods") if "nodeName" not in pod["spec"])
+    await world.until(lambda: bool(world.events(objects.name(pending), reason="FailedScheduling")))
+    assert world.events(objects.name(pending), reason="FailedScheduling")[0].startswith(
+        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]."
+    )
     world.delete("nodes", "small")
     await world.until(lambda: counts(world)(2) and nodes(world) == ["worker-a", "worker-b"])
 
