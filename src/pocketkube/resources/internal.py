@@ -108,7 +108,7 @@ def _struct(type_: str, value: Obj) -> Obj:
 def _value(kind: Any, value: Any) -> Any:
     if isinstance(kind, str):
         if kind == "raw:LabelSelector":
-            return _selector(value)
+            return selector(value)
         if kind.startswith("raw:"):
             return value
         if kind in _ZERO:
@@ -123,7 +123,7 @@ def _value(kind: Any, value: Any) -> Any:
     return {key: _value(kind["m"], item) for key, item in sorted(value.items())} or None
 
 
-def _selector(selector: Obj | None) -> Obj | None:
+def selector(selector: Obj | None) -> Obj | None:
     """A type that is the same inside and outside, in the order it is declared in."""
     if selector is None:
         return None

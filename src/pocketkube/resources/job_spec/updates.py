@@ -27,7 +27,8 @@ def validate(new: Obj, old: Obj) -> Iterator[Cause]:
     after, before = objects.spec(new), objects.spec(old)
     yield from validation.job_spec(after)
     yield from _completions(after, before)
-    yield from metadata.immutable("spec.selector", after.get("selector"), before.get("selector"))
+    if after.get("selector") != before.get("selector"):
+        yield fields.invalid("spec.selector", internal.selector(after.get("selector")), metadata.IMMUTABLE)
     yield from _template(new, old)
     for name in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
         if after.get(name) != before.get(name):

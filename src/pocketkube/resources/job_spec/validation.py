@@ -58,7 +58,7 @@ def _generated(obj: Obj, *, prefixed: bool) -> Iterator[Cause]:
         if held.get(name, "") != value:
             yield fields.invalid(at, dict(sorted(held.items())) or None, f"must be '{value}'")
     if not _selects(spec["selector"], expected):
-        yield fields.invalid("spec.selector", spec["selector"], "`selector` not auto-generated")
+        yield fields.invalid("spec.selector", internal.selector(spec["selector"]), "`selector` not auto-generated")
 
 
 def _selects(selector: Obj | None, labels: dict[str, str]) -> bool:
@@ -86,7 +86,8 @@ def template(path: str, found: Obj) -> Iterator[Cause]:
     spec = objects.spec(found)
     yield from common(f"{path}.spec", spec)
     if spec.get("selector") is not None:
-        yield fields.invalid(f"{path}.spec.selector", spec["selector"], "`selector` will be auto-generated")
+        shown = internal.selector(spec["selector"])
+        yield fields.invalid(f"{path}.spec.selector", shown, "`selector` will be auto-generated")
     if spec.get("manualSelector"):
         at = f"{path}.spec.manualSelector"
         yield fields.not_supported(at, spec["manualSelector"], ("nil", "false"), in_order=True)

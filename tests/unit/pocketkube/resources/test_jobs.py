@@ -227,6 +227,15 @@ def test_labels_that_are_not_the_generated_ones(held: Registry) -> None:
     assert text.endswith(": must be 'j'")
 
 
+def test_a_selector_that_is_not_the_generated_one(held: Registry) -> None:
+    first, second = refusal(lambda: create(held, job(selector={"matchLabels": {"z": "1", "a": "b"}})))
+    assert first.startswith(
+        'spec.selector: Invalid value: {"matchLabels":{"a":"b","batch.kubernetes.io/controller-uid":'
+    )
+    assert first.endswith(": `selector` not auto-generated")
+    assert second.endswith(": `selector` does not match template `labels`")
+
+
 def test_an_indexed_job_s_name_makes_host_names(held: Registry) -> None:
     name = "a" * 62
     [text] = refusal(lambda: create(held, job(name, **INDEXED)))
