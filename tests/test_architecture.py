@@ -11,6 +11,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 PURE = {
     "addressing",
+    "budgets",
     "claims",
     "clock",
     "cron",

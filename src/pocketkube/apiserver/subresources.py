@@ -1,6 +1,6 @@
 """Subresources: status, scale, binding, eviction, tokens, and the doors to logs, exec, port-forward and proxy.
 
-Models pkg/registry/{core/pod,core/serviceaccount,apps/*}/storage. Left out: PodDisruptionBudgets (an eviction deletes).
+Models pkg/registry/{core/pod,core/serviceaccount,apps/*}/storage.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from aiohttp import web
 from pocketkube import fields, objects, selectors
 from pocketkube.apiserver import body, discovery, options, patching
 from pocketkube.apiserver.api import Api
+from pocketkube.apiserver.eviction import evict
 from pocketkube.apiserver.info import NOT_ALLOWED
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.respond import answer
@@ -178,7 +179,7 @@ async def _eviction(api: Api, request: Request, kind: Resource, target: Target) 
         raise BadRequest("name in URL does not match name in Eviction object")
     chosen, dry_run = options.delete_options(request.query, eviction.get("deleteOptions") or {})
     dry_run = dry_run or wanted.dry_run
-    api.registry.delete(kind.resource_id(), target.namespace, target.name, chosen, dry_run=dry_run)
+    evict(api, target.namespace, target.name, chosen, dry_run=dry_run)
     return answer(request, 201, _success(201))
 
 
