@@ -127,6 +127,36 @@ def test_a_daemonset(kubectl: Kubectl) -> None:
         assert part in shown
 
 
+def test_drain_waits_for_a_budget(web: Kubectl) -> None:
+    web.ok("create", "-f", "-", stdin=DAEMON)
+    web.ok("rollout", "status", "ds/agent", "--timeout=60s")
+    pod, node = web.ok(
+        "get", "pods", "-l", "app=web", "-o", "jsonpath={.items[0].metadata.name} {.items[0].spec.nodeName}"
+    ).split()
+    created = web.ok("create", "pdb", "keep", "--selector=app=web", "--min-available=2")
+    assert created == "poddisruptionbudget.policy/keep created\n"
+    web.ok("wait", "pdb/keep", "--for=jsonpath={.status.currentHealthy}=2", "--timeout=60s")
+    row = web.ok("get", "pdb").splitlines()[1].split()
+    assert row[:4] == ["keep", "2", "N/A", "0"]
+    drain = ("drain", node, "--ignore-daemonsets", "--pod-selector=app in (web, agent)")
+    try:
+        refused = web.run(*drain, "--timeout=2s")
+        assert refused.returncode == 1
+        assert "Cannot evict pod as it would violate the pod's disruption budget." in refused.stderr
+        assert "ignoring DaemonSet-managed Pods" in refused.stderr
+        assert web.json("get", "pod", pod)["metadata"].get("deletionTimestamp") is None
+        web.ok("patch", "pdb", "keep", "--type=merge", "-p", '{"spec":{"minAvailable":1}}')
+        assert f"node/{node} drained\n" in web.ok(*drain, "--timeout=60s")
+        web.ok("rollout", "status", "deployment/web", "--timeout=60s")
+        nodes = web.ok("get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].spec.nodeName}").split()
+        assert node not in nodes
+        assert web.ok("get", "ds").splitlines()[1].split()[1:4] == ["2", "2", "2"]
+    finally:
+        web.ok("uncordon", node)
+    web.ok("wait", "pdb/keep", "--for=jsonpath={.status.disruptionsAllowed}=1", "--timeout=60s")
+    assert "Allowed disruptions:  1" in web.ok("describe", "pdb", "keep")
+
+
 def test_describe_shows_events_and_endpoints(web: Kubectl) -> None:
     web.ok("expose", "deployment", "web", "--port=80", "--target-port=8080")
     pod = web.ok("get", "pods", "-o", "name").split()[0]
