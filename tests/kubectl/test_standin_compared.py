@@ -1,6 +1,7 @@
 """The stand-in beside the real kubectl: the same words on the same cluster print the same, ages apart."""
 
 import io
+import json
 import re
 import shlex
 
@@ -364,6 +365,67 @@ create ing x --rule=/=web
 """.strip().splitlines()
 
 
+JOBS = """
+apiVersion: batch/v1
+kind: Job
+metadata: {name: done}
+spec:
+  completions: 2
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: c, image: "busybox:1.36", command: ["true"]}]
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: waits}
+spec:
+  suspend: true
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: c, image: "busybox:1.36", command: ["true"]}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: rare}
+spec:
+  schedule: "0 0 29 2 *"
+  timeZone: Europe/Berlin
+  jobTemplate:
+    metadata: {labels: {a: b}, annotations: {c: d}}
+    spec:
+      template:
+        spec:
+          restartPolicy: Never
+          containers: [{name: c, image: "busybox:1.36", command: ["true"]}]
+"""
+JOB_WORDS = """
+get job
+get jobs -o wide
+get job done
+get cj
+get cronjob rare -o wide
+get job done -o name
+wait --for=condition=complete job/done
+wait --for=condition=complete job/waits --timeout=1s
+create job
+create job x
+create job x --image=busybox:1.36 --from=cronjob/rare
+create job x --from=cronjob/rare -- date
+create job x --from=cronjob/none
+create job x --from=job/done
+create cronjob x
+create cronjob x --image=busybox:1.36
+create cj x --image=busybox:1.36 --schedule=sometimes
+create cj x --image=busybox:1.36 --schedule=@daily --restart=Always
+create cj x --image=busybox:1.36 --schedule=@daily --dry-run=server -- date
+create job x --from=cronjob/rare --dry-run=server
+create job done --image=busybox:1.36
+delete job none
+""".strip().splitlines()
+
+
 def test_they_print_the_same(kubectl: Kubectl, pocket: Status) -> None:
     kubectl.ok("apply", "-f", "-", stdin=WORLD)
     kubectl.ok("wait", "--for=condition=Established", "crd/widgets.shop.example.com")
@@ -403,6 +465,27 @@ def test_they_print_the_same_of_pods(kubectl: Kubectl, pocket: Status) -> None:
     kubectl.ok("wait", "--for=condition=PodScheduled=False", "pod/rich")
     for line in POD_WORDS:
         same(kubectl, pocket, line)
+
+
+def test_they_print_the_same_of_jobs(kubectl: Kubectl, pocket: Status) -> None:
+    kubectl.ok("apply", "-f", "-", stdin=JOBS)
+    kubectl.ok("wait", "--for=condition=Complete", "job/done")
+    kubectl.ok("wait", "--for=condition=Suspended", "job/waits")
+    for line in JOB_WORDS:
+        same(kubectl, pocket, line)
+    made = kubectl.ok("create", "job", "mine", "--from=cronjob/rare")
+    out, err = io.StringIO(), io.StringIO()
+    words = ["-n", kubectl.namespace, "create", "job", "ours", "--from=cronjob/rare"]
+    assert run(pocket.api(), "default", words, stdin=io.StringIO(), out=out, err=err) == 0
+    assert made.replace("mine", "ours") == out.getvalue()
+    theirs, ours = (pocket.api().get("Job", name, kubectl.namespace) or {} for name in ("mine", "ours"))
+    for field in ("annotations", "labels", "ownerReferences"):
+        assert without_ids(theirs["metadata"][field]) == without_ids(ours["metadata"][field])
+    assert without_ids(theirs["spec"]) == without_ids(ours["spec"])
+
+
+def without_ids(found: object) -> str:
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b(mine|ours)\b", "", json.dumps(found, sort_keys=True))
 
 
 def same(kubectl: Kubectl, pocket: Status, line: str) -> None:

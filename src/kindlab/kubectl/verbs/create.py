@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from kindlab.api import ApiError, Obj
-from kindlab.kubectl import generating, options
+from kindlab.kubectl import generating, generating_jobs, options
 from kindlab.kubectl.session import GET_KUBECTL, Refused, Session, explain
 from kindlab.kubectl.verbs.apply import known, objects
 
 SHORT = {"ns": "namespace", "cm": "configmap", "deploy": "deployment", "dep": "deployment", "svc": "service"}
-SHORT |= {"ing": "ingress", "sa": "serviceaccount"}
-KINDS = ("configmap", "deployment", "ingress", "namespace", "secret", "service", "serviceaccount")
-OTHERS = {"clusterrole", "clusterrolebinding", "cronjob", "job", "poddisruptionbudget", "pdb", "priorityclass", "quota"}
+SHORT |= {"ing": "ingress", "sa": "serviceaccount", "cj": "cronjob"}
+KINDS = ("configmap", "cronjob", "deployment", "ingress", "job", "namespace", "secret", "service", "serviceaccount")
+OTHERS = {"clusterrole", "clusterrolebinding", "poddisruptionbudget", "pdb", "priorityclass", "quota"}
 OTHERS |= {"resourcequota", "role", "rolebinding", "token"}
 """Kinds kubectl makes without a file, and we do not."""
 SECOND = {"secret": ("generic", "tls"), "service": tuple(generating.TYPES)}
@@ -24,7 +24,10 @@ SECOND = {"secret": ("generic", "tls"), "service": tuple(generating.TYPES)}
 @options.words
 @options.output
 @options.dry_run
-@click.option("--image", "images", multiple=True, help="For a deployment.")
+@click.option("--image", "images", multiple=True, help="For a deployment, job or cronjob.")
+@click.option("--from", "source", default="", help="cronjob/NAME, for a job.")
+@click.option("--schedule", default="", help="When, for a cronjob: five fields, as cron has them.")
+@click.option("--restart", default="", help="For a cronjob: OnFailure or Never.")
 @click.option("--replicas", type=int, default=1, help="For a deployment.")
 @click.option("--port", type=int, help="For a deployment.")
 @click.option("--from-literal", "literals", multiple=True, help="KEY=VALUE, for a configmap or secret.")
@@ -47,6 +50,9 @@ def COMMAND(
     output: str,
     dry_run: str,
     images: tuple[str, ...],
+    source: str,
+    schedule: str,
+    restart: str,
     replicas: int,
     port: int | None,
     literals: tuple[str, ...],
@@ -65,12 +71,12 @@ def COMMAND(
 ) -> None:
     """Create objects: create -f FILE, create deployment NAME --image=IMAGE, create ingress NAME --rule=..., ..."""
     if files:
-        for source, obj in objects(session, files):
-            known(session, source, obj)
+        for place, obj in objects(session, files):
+            known(session, place, obj)
             try:
                 options.create(session, _inside(session, obj), "created", output=output, dry_run=dry_run)
             except ApiError as error:
-                session.complain(explain(error, doing=f'error when creating "{source}": '))
+                session.complain(explain(error, doing=f'error when creating "{place}": '))
         return
     if not words:
         raise Refused("error: must specify one of -f and -k")
@@ -96,6 +102,10 @@ def COMMAND(
         obj = generating.service(sort, name, tcp, cluster_ip, node_port, external_name)
     elif kind == "ingress":
         obj = generating.ingress(name, rules, class_name, default_backend, annotations)
+    elif kind == "job":
+        obj = generating_jobs.job(session, name, images, source, session.after or ())
+    elif kind == "cronjob":
+        obj = generating_jobs.cron_job(name, images, schedule, restart, session.after or ())
     else:
         obj = generating.deployment(name, images, replicas, port, session.after or ())
     _create(session, obj, kind, output, dry_run)
