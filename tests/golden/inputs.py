@@ -78,6 +78,11 @@ POINTED_AT = {
     ("csi-06-snapshot-policies", "create-content-for-another"): _RETAINED,
 }
 
+# the recorder looked for a pod, and no answer shows which: the first of the namespace's list
+_FIRST_POD = {"web-<hash>-<rand>": "Pod  .items[0].metadata.name"}
+POINTED_AT["policy-01-pdb-quota-limitrange", "evict-refused"] = _FIRST_POD
+POINTED_AT["policy-01-pdb-quota-limitrange", "evict-allowed"] = _FIRST_POD
+
 # "from a known resourceVersion": that of the list an earlier watch started from
 RV_OF_EARLIER_WATCH = {("mechanics-10-watchlist", "changes"): "initial-events-rv-now"}
 
