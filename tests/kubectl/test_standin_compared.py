@@ -378,13 +378,31 @@ spec:
 ---
 apiVersion: batch/v1
 kind: Job
-metadata: {name: waits}
+metadata: {name: waits, annotations: {long: "%s"}}
 spec:
   suspend: true
+  completions: 3
+  completionMode: Indexed
+  activeDeadlineSeconds: 100
+  ttlSecondsAfterFinished: 5
   template:
+    metadata: {labels: {a: b}, annotations: {c: d, e: f}}
     spec:
       restartPolicy: Never
-      containers: [{name: c, image: "busybox:1.36", command: ["true"]}]
+      serviceAccountName: default
+      priorityClassName: system-node-critical
+      nodeSelector: {kubernetes.io/os: linux, disk: fast}
+      tolerations: [{key: a, operator: Exists}, {key: b, value: c, effect: NoSchedule}]
+      topologySpreadConstraints:
+      - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway}
+      volumes: [{name: data, emptyDir: {}}, {name: more, configMap: {name: none}}]
+      initContainers: [{name: i, image: "busybox:1.36"}]
+      containers:
+      - name: c
+        image: busybox:1.36
+        command: ["true"]
+        env: [{name: A, value: b}, {name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
+        volumeMounts: [{name: data, mountPath: /data}]
 ---
 apiVersion: batch/v1
 kind: CronJob
@@ -399,7 +417,7 @@ spec:
         spec:
           restartPolicy: Never
           containers: [{name: c, image: "busybox:1.36", command: ["true"]}]
-"""
+""".replace("%s", "y" * 200)
 JOB_WORDS = """
 get job
 get jobs -o wide
@@ -407,6 +425,10 @@ get job done
 get cj
 get cronjob rare -o wide
 get job done -o name
+describe job done
+describe job waits
+describe cj rare
+describe cj
 wait --for=condition=complete job/done
 wait --for=condition=complete job/waits --timeout=1s
 create job
@@ -499,5 +521,7 @@ def same(kubectl: Kubectl, pocket: Status, line: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Without ages, which differ between two commands, and without the columns that are as wide as they are."""
+    """Without ages, which differ between two commands, without the columns that are as wide as they are, and without
+    the time zone of CronJobs, which older kubectls do not tell."""
+    text = re.sub(r"^Time Zone:.*\n", "", text, flags=re.MULTILINE)
     return re.sub(r" {2,}|-{5,}", "  ", re.sub(r"\b(\d+[dhms]){1,2}\b", "<age>", text))

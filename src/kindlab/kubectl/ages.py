@@ -23,6 +23,12 @@ def since(stamp: str) -> str:
     return duration(max(0, int((datetime.now(UTC) - then).total_seconds())))
 
 
+def between(start: str, end: str) -> str:
+    """How long it was from one time stamp to another."""
+    first, last = (datetime.fromisoformat(stamp.replace("Z", "+00:00")) for stamp in (start, end))
+    return duration(max(0, int((last - first).total_seconds())))
+
+
 def duration(seconds: int) -> str:
     """As kubectl says an age: 5s, 90s, 3m10s, 12m, 5h3m, 26h, 3d4h, 40d, 2y10d."""
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400

@@ -8,6 +8,7 @@ from typing import Any
 from kindlab.api import Obj
 from kindlab.kubectl import (
     describing_fields,
+    describing_jobs,
     describing_network,
     describing_pods,
     describing_policy,
@@ -16,7 +17,7 @@ from kindlab.kubectl import (
 )
 
 BRIEF = {"Node", "Namespace", "ConfigMap", "Secret", "ServiceAccount", "Endpoints", "Event", "Deployment"}
-BRIEF |= {"ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "HorizontalPodAutoscaler", "IPAddress"}
+BRIEF |= {"ReplicaSet", "StatefulSet", "DaemonSet", "HorizontalPodAutoscaler", "IPAddress"}
 BRIEF |= {"ServiceCIDR"}
 """Kinds kubectl has more to say about. All others are described as it does."""
 
@@ -25,6 +26,8 @@ Rows = list[tuple[str, str]]
 _OF_FIELDS: dict[str, Callable[[Obj], Iterable[str]]] = {
     "IngressClass": describing_network.ingress_class,
     "Pod": describing_pods.pod,
+    "Job": describing_jobs.job,
+    "CronJob": describing_jobs.cron_job,
     "PersistentVolume": describing_storage.volume,
     "StorageClass": describing_storage.storage_class,
     "VolumeAttributesClass": describing_storage.attributes_class,

@@ -58,10 +58,20 @@ def pod(obj: Obj) -> Iterator[str]:
     yield from _conditions(spec, status)
     yield from volumes(spec.get("volumes") or ())
     yield f"QoS Class:\t{status.get('qosClass', '')}"
+    yield from placing(spec)
+    yield from spreading(spec)
+
+
+def placing(spec: Obj) -> Iterator[str]:
+    """Node selector and tolerations."""
     pairs = sorted((spec.get("nodeSelector") or {}).items())
     yield from column("Node-Selectors", [f"{key}={value}" for key, value in pairs])
     tolerations = sorted(spec.get("tolerations") or (), key=lambda found: str(found.get("key", "")))
     yield from column("Tolerations", [_toleration(found) for found in tolerations])
+
+
+def spreading(spec: Obj) -> Iterator[str]:
+    """Topology spread constraints, if there are any."""
     spread = sorted(spec.get("topologySpreadConstraints") or (), key=lambda found: str(found["topologyKey"]))
     if spread:
         yield from column("Topology Spread Constraints", [_spread(found) for found in spread])
