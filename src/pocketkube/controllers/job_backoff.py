@@ -39,7 +39,7 @@ def remaining(failures: int, last: float, now: float) -> float:
     """Seconds to wait still."""
     if not failures:
         return 0.0
-    wait = min(FIRST * 2 ** min(failures - 1, 30), LONGEST)
+    wait: float = min(FIRST * 2 ** min(failures - 1, 30), LONGEST)
     return max(0.0, wait - (now - last))
 
 

@@ -59,7 +59,8 @@ class Pods:
         parallelism: int = spec["parallelism"]
         if spec.get("completions") is None:
             return len(self.look.active) if self.look.succeeded else parallelism
-        return max(0, min(parallelism, spec["completions"] - self.look.succeeded))
+        missing: int = spec["completions"] - self.look.succeeded
+        return max(0, min(parallelism, missing))
 
     def delete(self, found: list[Obj], *, counted: bool = False) -> None:
         """Ask pods to go. Unless they are to be `counted`, their finalizer goes first."""

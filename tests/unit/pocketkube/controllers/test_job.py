@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -438,3 +439,40 @@ async def test_deleting_with_background_needs_no_grace_of_the_job(world: World) 
     await world.until(lambda: status(world).get("succeeded") == 1)
     world.client.delete("jobs", ("test", "j"), DeleteOptions(propagation_policy="Background"))
     await world.until(lambda: not world.list("pods"))
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_happens_every_index_is_done_once_and_every_failure_counted_once(seed: int) -> None:
+    """Pods end well and badly, are deleted, the Job is suspended, scaled, its controller dies: the counts are right."""
+    chance = random.Random(seed)
+    created = World(speed=2000)
+    created.node("a")
+    failed: set[str] = set()
+    indexed = bool(seed % 2)
+    mode = {"completionMode": "Indexed"} if indexed else {}
+    rounds = 0
+    while not rounds or not has(created, "Complete"):
+        async with worlds.running(created) as world:
+            await world.until(lambda: world.find("serviceaccounts", "default") is not None)
+            if not rounds:
+                job(world, completions=12, parallelism=3, backoffLimit=1000, **mode)
+            rounds += 1
+            for _ in range(chance.randint(1, 6)):
+                if chance.random() < 0.8:
+                    await world.until(lambda: bool(running(world)) or has(world, "Complete"))
+                for name in running(world):
+                    act = chance.choice(["", "end", "end", "fail", "delete"])
+                    pod = world.get("pods", name)
+                    if act in ("fail", "delete"):
+                        failed.add(objects.uid(pod))
+                    if act == "delete":
+                        world.delete("pods", name)
+                    elif act:
+                        end(world, name, int(act == "fail"))
+                if chance.random() < 0.3 and not has(world, "Complete"):
+                    change(world, parallelism=chance.randint(1, 5))
+    found = status(created)
+    assert found["succeeded"] == 12
+    assert found.get("failed", 0) == len(failed)
+    assert found.get("completedIndexes", "0-11") == "0-11"
+    assert found["uncountedTerminatedPods"] == {}
