@@ -414,23 +414,26 @@ async def test_a_crash_between_noting_and_counting_counts_once() -> None:
     async with worlds.running(created, ["serviceaccount-controller"]) as world:
         await world.until(lambda: world.find("serviceaccounts", "default") is not None)
         made = job(world, completions=3, parallelism=2)
-        for name, held in (("a", True), ("b", False)):
+        for name, held in (("a", True), ("b", False), ("c", True)):
             labels = dict(objects.labels(made["spec"]["template"]))
             meta = {"name": name, "labels": labels, "ownerReferences": [objects.owner_reference(made)]}
             pod = {"metadata": {**meta, "finalizers": [TRACKING] if held else []}, **template()}
             world.create("pods", pod)
-        await world.until(lambda: len(running(world)) == 2)
-        uids = [objects.uid(world.get("pods", name)) for name in ("a", "b")]
-        for name in ("a", "b"):
-            end(world, name)
-        noted = {"startTime": world.registry.clock.now(), "uncountedTerminatedPods": {"succeeded": uids}}
+        await world.until(lambda: len(running(world)) == 3)
+        first, second, third = (objects.uid(world.get("pods", name)) for name in ("a", "b", "c"))
+        for name in ("a", "b", "c"):
+            end(world, name, int(name == "c"))
+        noted = {
+            "startTime": world.registry.clock.now(),
+            "uncountedTerminatedPods": {"succeeded": [first, second], "failed": [third]},
+        }
         world.patch("jobs", "j", lambda copy: copy.update(status=noted), subresource="status")
     async with worlds.running(created) as world:
         await world.until(lambda: len(running(world)) == 1)
-        assert status(world)["succeeded"] == 2
+        assert (status(world)["succeeded"], status(world)["failed"]) == (2, 1)
         end(world, running(world)[0])
         await world.until(lambda: has(world, "Complete"))
-        assert status(world)["succeeded"] == 3
+        assert (status(world)["succeeded"], status(world)["failed"]) == (3, 1)
 
 
 async def test_deleting_with_background_needs_no_grace_of_the_job(world: World) -> None:
