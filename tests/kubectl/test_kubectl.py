@@ -127,6 +127,27 @@ def test_a_daemonset(kubectl: Kubectl) -> None:
         assert part in shown
 
 
+def test_jobs(kubectl: Kubectl) -> None:
+    assert kubectl.ok("create", "job", "hi", "--image=busybox:1.36", "--", "echo", "hello") == "job.batch/hi created\n"
+    assert kubectl.ok("wait", "--for=condition=complete", "job/hi") == "job.batch/hi condition met\n"
+    assert kubectl.ok("logs", "job/hi") == "hello\n"
+    assert kubectl.ok("get", "job").splitlines()[1].split()[:3] == ["hi", "Complete", "1/1"]
+    shown = kubectl.ok("describe", "job", "hi")
+    for part in ("Pods Statuses:    0 Active (0 Ready) / 1 Succeeded / 0 Failed", "Created pod: hi-", "Job completed"):
+        assert part in shown
+    made = ("create", "cronjob", "rare", "--image=busybox:1.36", "--schedule=0 0 29 2 *", "--", "date")
+    assert kubectl.ok(*made) == "cronjob.batch/rare created\n"
+    assert kubectl.ok("create", "job", "now", "--from=cronjob/rare") == "job.batch/now created\n"
+    kubectl.ok("wait", "--for=condition=complete", "job/now")
+    assert kubectl.json("get", "job", "now")["metadata"]["annotations"] == {
+        "cronjob.kubernetes.io/instantiate": "manual"
+    }
+    kubectl.ok("patch", "cronjob", "rare", "-p", '{"spec":{"suspend":true}}')
+    assert kubectl.ok("get", "cj").splitlines()[1].split()[6:9] == ["<none>", "True", "0"]
+    kubectl.ok("delete", "job/hi", "cj/rare")
+    kubectl.ok("wait", "--for=delete", "pod", "--all", "--timeout=60s")
+
+
 def test_drain_waits_for_a_budget(web: Kubectl) -> None:
     web.ok("create", "-f", "-", stdin=DAEMON)
     web.ok("rollout", "status", "ds/agent", "--timeout=60s")

@@ -184,6 +184,24 @@ def test_a_daemonset_s_day(kubectl: Kubectl) -> None:
     assert kubectl("delete", "ds", "agent").exit == 0
 
 
+def test_a_job_s_day(kubectl: Kubectl) -> None:
+    made = kubectl("create", "job", "hi", "--image=busybox:1.36", "--", "echo", "hello")
+    assert made.out == "job.batch/hi created\n"
+    assert kubectl("wait", "--for=condition=complete", "job/hi", "--timeout=60s").out == "job.batch/hi condition met\n"
+    assert kubectl("logs", "job/hi").out == "hello\n"
+    header, row = kubectl("get", "job").out.splitlines()
+    assert header.split() == ["NAME", "STATUS", "COMPLETIONS", "DURATION", "AGE"]
+    assert row.split()[:3] == ["hi", "Complete", "1/1"]
+    for part in ("0 Active (0 Ready) / 1 Succeeded / 0 Failed", "Created pod: hi-", "Job completed"):
+        assert part in kubectl("describe", "job", "hi").out
+    words = ("--image=busybox:1.36", "--schedule=0 0 29 2 *", "--", "date")
+    assert kubectl("create", "cj", "rare", *words).out == "cronjob.batch/rare created\n"
+    assert kubectl("create", "job", "now", "--from=cj/rare").out == "job.batch/now created\n"
+    assert kubectl("wait", "--for=condition=complete", "job/now", "--timeout=60s").exit == 0
+    assert kubectl("delete", "job/hi", "cj/rare").exit == 0
+    assert kubectl("wait", "--for=delete", "job/now", "--timeout=60s").exit == 0
+
+
 def test_inside_a_pod(kubectl: Kubectl) -> None:
     assert kubectl("run", "one", f"--image={IMAGE}", "--", "netexec").out == "pod/one created\n"
     assert kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=60s").out == "pod/one condition met\n"
