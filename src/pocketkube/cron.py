@@ -19,6 +19,9 @@ from pocketkube import duration
 
 YEARS: Final = 5
 """How far ahead a schedule is looked for: the 31st of February never comes."""
+_LONGEST: Final = 2**63 / 1e9
+"""Seconds that a Go duration cannot hold."""
+_UNITS: Final = ("ns", "us", "µs", "μs", "ms", "s", "m", "h")
 _MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 _MACROS: Final = {
     "@yearly": "0 0 1 1 *",
@@ -57,7 +60,10 @@ class Every:
     seconds: int
 
     def next(self, after: datetime) -> datetime | None:
-        return after.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=self.seconds)
+        try:
+            return after.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=self.seconds)
+        except OverflowError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,12 @@ class Fields:
     zone: tzinfo
 
     def next(self, after: datetime) -> datetime | None:
+        try:
+            return self._search(after)
+        except OverflowError:  # there is no year 10000
+            return None
+
+    def _search(self, after: datetime) -> datetime | None:
         moment = after.astimezone(UTC).replace(second=0, microsecond=0) + _MINUTE
         last = after.astimezone(self.zone).year + YEARS
         while True:
@@ -135,18 +147,25 @@ def parse(text: str, default: tzinfo = UTC) -> Schedule:
 
 def _every(text: str) -> Every:
     given = text.removeprefix("@every ")
-    quoted = f'"{given}"'
-    parts = re.fullmatch(r"[+-]?((?:[0-9]+\.?[0-9]*|\.[0-9]+)[^0-9.]*)+", given)
     try:
         seconds = duration.go_seconds(given)
+        if abs(seconds) >= _LONGEST:
+            raise ValueError
     except ValueError:
-        why = f"invalid duration {quoted}"
-        unit = re.search(r"[0-9.]([^0-9.+-]*)$|[0-9.]([^0-9.]+)", given)
-        if parts and unit is not None:
-            word = unit[1] if unit[1] is not None else unit[2]
-            why = f'unknown unit "{word}" in duration {quoted}' if word else f"missing unit in duration {quoted}"
-        raise ValueError(f"failed to parse duration {text}: time: {why}") from None
+        raise ValueError(f"failed to parse duration {text}: time: {_why_no_duration(given)}") from None
     return Every(max(1, int(seconds)))
+
+
+def _why_no_duration(text: str) -> str:
+    """As Go's time.ParseDuration tells it, which stops at the first part that is wrong."""
+    rest = text.lstrip("+-")
+    while found := re.match(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)", rest):
+        unit, rest = found[2], rest[found.end() :]
+        if not unit:
+            return f'missing unit in duration "{text}"'
+        if unit not in _UNITS:
+            return f'unknown unit "{unit}" in duration "{text}"'
+    return f'invalid duration "{text}"'
 
 
 def _field(text: str, low: int, high: int, names: Mapping[str, int]) -> tuple[frozenset[int], bool]:

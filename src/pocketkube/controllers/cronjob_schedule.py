@@ -43,8 +43,8 @@ def due(cronjob: Obj, found: cron.Schedule, now: datetime, *, deadline: bool) ->
     last = objects.status(cronjob).get("lastScheduleTime")
     since = parse_time(last or cronjob["metadata"]["creationTimestamp"])
     limit = cronjob["spec"].get("startingDeadlineSeconds")
-    if deadline and limit is not None:
-        since = max(since, now - timedelta(seconds=limit))
+    if deadline and limit is not None and limit < (now - since).total_seconds():
+        since = now - timedelta(seconds=limit)
     first = found.next(since)
     second = found.next(first) if first is not None else None
     if first is None or second is None:

@@ -84,6 +84,10 @@ def test_a_zone_may_stand_before_the_schedule() -> None:
         ("@every x", 'failed to parse duration @every x: time: invalid duration "x"'),
         ("@every 5", 'failed to parse duration @every 5: time: missing unit in duration "5"'),
         ("@every 5d", 'failed to parse duration @every 5d: time: unknown unit "d" in duration "5d"'),
+        ("@every 1h1", 'failed to parse duration @every 1h1: time: missing unit in duration "1h1"'),
+        ("@every ", 'failed to parse duration @every : time: invalid duration ""'),
+        ("@every 1h.", 'failed to parse duration @every 1h.: time: invalid duration "1h."'),
+        ("@every 2562048h", 'failed to parse duration @every 2562048h: time: invalid duration "2562048h"'),
         ("TZ=Nowhere/Land * * * * *", "provided bad location Nowhere/Land: unknown time zone Nowhere/Land"),
         ("TZ=0", "invalid schedule format: runtime error: slice bounds out of range [3:-1]"),
     ],
@@ -92,6 +96,11 @@ def test_what_is_wrong_with_a_schedule(schedule: str, text: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is what is tested
         cron.parse(schedule)
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("schedule", ["@every 2562047h", "* * * * *", "0 0 1 1 *"])
+def test_there_is_an_end_of_time(schedule: str) -> None:
+    assert cron.parse(schedule).next(datetime(9999, 12, 31, 23, 59, tzinfo=UTC)) is None
 
 
 @pytest.mark.parametrize("name", ["Nowhere", "../etc/passwd", "/etc/localtime", "Europe", "Europe//Berlin", "a b"])

@@ -73,6 +73,7 @@ def due(cronjob: Obj, now: datetime = NOW) -> tuple[str, int]:
         (example(last="2026-06-01T12:00:00Z"), ("2026-07-01T12:00:00Z", 43200)),
         (example(last="2026-06-01T12:00:00Z", startingDeadlineSeconds=60), ("2026-07-01T12:00:00Z", 0)),
         (example(last="2026-06-01T12:00:00Z", startingDeadlineSeconds=10), ("", 0)),
+        (example(startingDeadlineSeconds=2**63 - 1), ("2026-07-01T12:00:00Z", 2)),
         (example(schedule="@every 7m", last="2026-07-01T10:00:00Z"), ("2026-07-01T11:59:00Z", 17)),
         (example(schedule="30 6-16/4 * * 1-5", last="2026-06-26T14:30:00Z"), ("2026-07-01T10:30:00Z", 14)),
         (example(schedule="0 14 * * *", timeZone="Europe/Berlin"), ("2026-07-01T12:00:00Z", 0)),
