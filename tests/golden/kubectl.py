@@ -213,6 +213,13 @@ OLDER_TEXTS: tuple[OlderText, ...] = (
         r"^describe ",
     ),
     OlderText(
+        "describe printed where it is kept whether a projected ConfigMap is optional, or that it was not said",
+        r"^    Optional:                false$",
+        "    ConfigMapOptional:       <nil>",
+        r"^describe po",
+        until=(1, 32),
+    ),
+    OlderText(
         "describe listed the secrets and tokens of a service account",
         r"^Events:  ",
         "Mountable secrets:   <none>\nTokens:              <none>\nEvents:  ",

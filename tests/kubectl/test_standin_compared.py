@@ -521,7 +521,13 @@ def same(kubectl: Kubectl, pocket: Status, line: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Without ages, which differ between two commands, without the columns that are as wide as they are, and without
-    the time zone of CronJobs, which older kubectls do not tell."""
+    """Without ages, which differ between two commands, without the columns that are as wide as they are, and as newer
+    kubectls tell what older ones tell otherwise: the time zone of CronJobs not at all, of what is projected not
+    whether it is optional but where that is kept, a missing flag as a line of a log."""
     text = re.sub(r"^Time Zone:.*\n", "", text, flags=re.MULTILINE)
+    for older, newer in ((r"<nil>", "false"), (r"0x\w+", "true")):
+        words = rf"^( +)(?:ConfigMapOptional|SecretOptionalName): +{older}$"
+        text = re.sub(words, rf"\1Optional:  {newer}", text, flags=re.MULTILINE)
+    if logged := re.fullmatch(r'E\d{4} .*"command failed" err="(.*)"\n', text):
+        text = f"error: {logged[1]}\n".replace('\\"', '"')
     return re.sub(r" {2,}|-{5,}", "  ", re.sub(r"\b(\d+[dhms]){1,2}\b", "<age>", text))
