@@ -6,10 +6,13 @@ Models orderedIntervals of pkg/controller/job and the format checks of pkg/apis/
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from pocketkube import fields
 
+MOST = 1_000_000
+"""Indexes that are kept in mind at most."""
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -25,13 +28,29 @@ def show(indexes: Iterable[int]) -> str:
 
 
 def parse(text: str, completions: int) -> set[int]:
-    """The indexes below `completions`; what is not written as it should be is passed over."""
+    """The indexes below `completions`, MOST at most; what is not written as it should be is passed over."""
     found: set[int] = set()
+    for run in _runs(text, completions):
+        found.update(run[: MOST - len(found)])
+    return found
+
+
+def among(done: set[int], text: str, completions: int) -> tuple[int, int]:
+    """(how many of `done` are among those indexes, how many those are)."""
+    runs = _runs(text, completions)
+    starts = [run[0] for run in runs]
+    there = sum(index in runs[at] for index in done if (at := bisect_right(starts, index) - 1) >= 0)
+    return there, sum(map(len, runs))
+
+
+def _runs(text: str, completions: int) -> list[range]:
+    """In order, none empty."""
+    found = []
     for interval in filter(None, text.split(",")):
         first, _, last = interval.partition("-")
-        if first.isdecimal() and (last.isdecimal() or not last):
-            found.update(range(int(first), min(int(last or first), completions - 1) + 1))
-    return {index for index in found if index < completions}
+        if _NUMBER.fullmatch(first) and (not last or _NUMBER.fullmatch(last)):
+            found.append(range(max(0, int(first)), min(int(last or first), completions - 1) + 1))
+    return sorted(filter(None, found), key=lambda run: run[0])
 
 
 def checked(text: str, completions: int) -> int:
@@ -47,7 +66,16 @@ def checked(text: str, completions: int) -> int:
 
 def overlap(completed: str, failed: str, completions: int) -> int | None:
     """The first index that is in both, if there is one."""
-    return min(parse(completed, completions) & parse(failed, completions), default=None)
+    ours, theirs = iter(_runs(completed, completions)), iter(_runs(failed, completions))
+    one, other = next(ours, None), next(theirs, None)
+    while one and other:
+        if one[0] <= other[-1] and other[0] <= one[-1]:
+            return max(one[0], other[0])
+        if one[-1] < other[0]:
+            one = next(ours, None)
+        else:
+            other = next(theirs, None)
+    return None
 
 
 def _interval(text: str, completions: int) -> tuple[int, int]:

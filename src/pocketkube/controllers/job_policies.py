@@ -86,9 +86,8 @@ def success(job: Obj, done: set[int]) -> str:
         if text is None:
             met = count is not None and len(done) >= count
         else:
-            asked = indexes.parse(text, spec["completions"])
-            have = len(asked & done)
-            met = bool(asked) and (have == len(asked) or (count is not None and have >= count))
+            have, asked = indexes.among(done, text, spec["completions"])
+            met = asked > 0 and (have == asked or (count is not None and have >= count))
         if met and done:
             return f"Matched rules at index {index}"
     return ""

@@ -52,3 +52,19 @@ def test_what_is_wrong_with_them(text: str, why: str) -> None:
 def test_an_index_that_is_in_both() -> None:
     assert indexes.overlap("0,3-5", "4", 9) == 4
     assert indexes.overlap("0,3", "4", 9) is None
+
+
+def test_a_text_of_few_letters_does_not_fill_the_memory() -> None:
+    """It comes from users: in a success policy, or in a status they write."""
+    whole, most = "0-2147483645", 2**31 - 1
+    assert len(indexes.parse(whole, most)) == indexes.MOST
+    assert indexes.overlap(whole, "7,2147483000-2147483644", most) == 7
+    assert indexes.among({1, 5, 7}, whole, most) == (3, 2**31 - 2)
+    assert indexes.among({1, 5, 7}, "0-5,9", 8) == (2, 6)
+
+
+@given(st.sets(st.integers(0, 40)), st.sets(st.integers(0, 40)))
+def test_texts_are_compared_as_the_sets_are(one: set[int], other: set[int]) -> None:
+    texts = indexes.show(one), indexes.show(other)
+    assert indexes.overlap(*texts, 41) == min(one & other, default=None)
+    assert indexes.among(one, texts[1], 41) == (len(one & other), len(other))

@@ -28,7 +28,7 @@ def job(obj: Obj) -> None:
     _fill(spec, "backoffLimit", 6 if spec.get("backoffLimitPerIndex") is None else _MAX_INT32)
     _fill(spec, "completionMode", "NonIndexed")
     _fill(spec, "suspend", False)
-    _fill(spec, "podReplacementPolicy", "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed")
+    _fill(spec, "podReplacementPolicy", "Failed" if spec.get("podFailurePolicy") is not None else "TerminatingOrFailed")
     _fill(spec, "manualSelector", False)
     job_spec(spec)
     labels = objects.labels(spec["template"])

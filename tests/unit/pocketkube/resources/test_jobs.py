@@ -99,6 +99,7 @@ def test_a_manual_selector_is_taken(held: Registry) -> None:
         ({}, {"completions": 1, "parallelism": 1, "backoffLimit": 6, "podReplacementPolicy": "TerminatingOrFailed"}),
         ({"parallelism": 3}, {"completions": None, "parallelism": 3}),
         ({"completions": 3}, {"completions": 3, "parallelism": 1}),
+        ({"podFailurePolicy": {}}, {"podReplacementPolicy": "Failed"}),
         ({**INDEXED, "backoffLimitPerIndex": 1}, {"backoffLimit": 2**31 - 1}),
         (
             {"podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}},
