@@ -113,7 +113,7 @@ def _mark(api: Api, pod: Obj, options: DeleteOptions) -> DeleteOptions:
         pod["metadata"]["resourceVersion"],
     ):
         return options  # the deletion will be refused
-    condition = {
+    condition: Obj = {
         "type": "DisruptionTarget",
         "status": "True",
         "lastProbeTime": None,

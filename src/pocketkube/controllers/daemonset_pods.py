@@ -67,7 +67,7 @@ def target(pod: Obj) -> str:
     for term in terms:
         for field in term.get("matchFields") or ():
             if field["key"] == "metadata.name" and field["operator"] == "In":
-                values = field.get("values") or ()
+                values: list[str] = field.get("values") or []
                 return str(values[0]) if len(values) == 1 else ""
     return ""
 
