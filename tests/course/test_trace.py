@@ -49,7 +49,11 @@ def put(live: LiveLab, *objects: Obj, ready: bool = True) -> None:
     selectors = [o["spec"]["selector"] for o in objects if o["kind"] == "Service" and o["spec"].get("selector")]
     pods = [p["metadata"]["labels"] for p in live.list("Pod")]
     if ready and any(selector.items() <= labels.items() for selector in selectors for labels in pods):
-        assert live.eventually("EndpointSlice", lambda found: any(s.get("endpoints") for s in found))
+        assert live.eventually("EndpointSlice", _any_ready)
+
+
+def _any_ready(slices: Iterable[Obj]) -> bool:
+    return any((e.get("conditions") or {}).get("ready") for s in slices for e in s.get("endpoints") or ())
 
 
 def why(live: LiveLab, target: str = "svc/web") -> Trace:
