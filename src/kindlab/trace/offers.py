@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from kindlab.api import Obj
+from kindlab.trace.labels import matches
 
 _SHORT = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 _SHOWN = 4
@@ -70,7 +71,7 @@ def objection(claim: Obj, volume: Obj) -> str:
     if number(size(offered)) < number(size(asked)):
         return f"it has {size(offered)}, the claim needs {size(asked)}"
     labels = meta.get("labels") or {}
-    if not _selects(asked.get("selector") or {}, labels):
+    if not matches(asked.get("selector") or {}, labels):
         shown = ",".join(f"{k}={v}" for k, v in labels.items()) or "none"
         return f"the claim's selector does not match its labels ({shown})"
     return ""
@@ -96,18 +97,3 @@ def _for(ref: Obj, claim: Obj) -> bool:
     meta = claim["metadata"]
     same = (ref.get("namespace"), ref.get("name")) == (meta["namespace"], meta["name"])
     return same and ref.get("uid") in (None, "", meta["uid"])
-
-
-def _selects(selector: Obj, labels: dict[str, str]) -> bool:
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_holds(expression, labels) for expression in selector.get("matchExpressions") or ())
-
-
-def _holds(expression: Obj, labels: dict[str, str]) -> bool:
-    key, operator, values = expression["key"], expression["operator"], expression.get("values") or ()
-    if operator == "In":
-        return labels.get(key) in values
-    if operator == "NotIn":
-        return labels.get(key) not in values
-    return bool((key in labels) == (operator == "Exists"))

@@ -13,13 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from kindlab.api import Api, ApiError, Obj
-
-_OPERATORS = {
-    "In": lambda values, value: value in values,
-    "NotIn": lambda values, value: value is None or value not in values,
-    "Exists": lambda values, value: value is not None,
-    "DoesNotExist": lambda values, value: value is None,
-}
+from kindlab.trace.labels import matches
 
 
 @dataclass(frozen=True)
@@ -104,18 +98,6 @@ class Policies:
         elif not matches(spaces, self._spaces.get(own["namespace"], {})):
             return False
         return pods is None or matches(pods, own.get("labels") or {})
-
-
-def matches(selector: Obj, labels: dict[str, str]) -> bool:
-    """A LabelSelector; the empty one selects everything."""
-    for key, value in (selector.get("matchLabels") or {}).items():
-        if labels.get(key) != value:
-            return False
-    for wanted in selector.get("matchExpressions") or ():
-        holds = _OPERATORS.get(wanted["operator"])
-        if holds is None or not holds(wanted.get("values") or [], labels.get(wanted["key"])):
-            return False
-    return True
 
 
 def _types(spec: Obj) -> Iterable[str]:
