@@ -16,21 +16,10 @@ from pocketkube.kubelet.filesystem import Tree
 from pocketkube.kubelet.volumes.base import SET_UP, MountError, NotProcessed, Volume
 from pocketkube.kubelet.volumes.expansion import expand
 from pocketkube.objects import Key, Obj
+from pocketkube.resources.persistentvolume_spec.volumes import MOUNT_OPTIONS, SOURCES
 
 _PROTECTION = "kubernetes.io/pvc-protection"
 _GROUP = "pv.beta.kubernetes.io/gid"
-_OPTIONS = "volume.beta.kubernetes.io/mount-options"
-_NOT_SOURCES = {
-    "accessModes",
-    "capacity",
-    "claimRef",
-    "mountOptions",
-    "nodeAffinity",
-    "persistentVolumeReclaimPolicy",
-    "storageClassName",
-    "volumeAttributesClassName",
-    "volumeMode",
-}
 _SHARED = "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
 
 
@@ -162,7 +151,7 @@ class VOLUME(Volume):
         spec = objects.spec(volume)
         known = self._inner.context.persistent if self._inner is not None else None
         if known is None or objects.uid(known) != objects.uid(volume):
-            kind = next((field for field in spec if field not in _NOT_SOURCES), "")
+            kind = next((field for field in SOURCES if spec.get(field) is not None), "")
             plugin = persistent().get(kind)
             if plugin is None:
                 step = "MountVolume.FindPluginBySpec failed"
@@ -189,7 +178,7 @@ def _group_id(text: str) -> int | None:
 
 def mount_options(volume: Obj) -> list[str]:
     """Of a PersistentVolume."""
-    annotated = objects.annotations(volume).get(_OPTIONS)
+    annotated = objects.annotations(volume).get(MOUNT_OPTIONS)
     return annotated.split(",") if annotated else list(objects.spec(volume).get("mountOptions") or ())
 
 

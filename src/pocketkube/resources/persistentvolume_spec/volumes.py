@@ -16,7 +16,7 @@ from pocketkube.resources import formats, internal, metadata, nodelabels, volume
 from pocketkube.resources.pod_spec import scheduling
 
 # In upstream's order: the first type found counts, each further one is an error.
-_SOURCES: Final = (
+SOURCES: Final = (
     "hostPath",
     "gcePersistentDisk",
     "awsElasticBlockStore",
@@ -223,7 +223,7 @@ def inline(path: str, spec: Obj) -> Iterator[Cause]:
 def _source(path: str, volume: str, spec: Obj) -> Iterator[Cause]:
     """Field errors of the sources in a spec at `path`; `volume`: its name, "" for none."""
     first = True
-    for name in _SOURCES:
+    for name in SOURCES:
         source = spec.get(name)
         if source is None:
             continue
