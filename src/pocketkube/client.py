@@ -54,6 +54,12 @@ class Client:
         found = self.registry.objects(resource, namespace)
         return [o for o in found if labels.items() <= objects.labels(o).items()] if labels else found
 
+    async def ask(self, path: str) -> Obj:
+        """GET a path of an API that another server serves (an APIService's): `/apis/metrics.k8s.io/v1beta1/nodes`.
+
+        Raises StatusError, as the API server would answer."""
+        return await self.registry.ask(path)
+
     def create(self, resource: str, obj: Obj) -> Obj:
         return self.registry.create(resource, obj)
 

@@ -7,9 +7,9 @@ decoding and pruning by schema is the API server's work. Left out: managedFields
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
-from pocketkube import duration, fields, objects
+from pocketkube import admission, deletion, fields, objects
 from pocketkube.clock import Clock
 from pocketkube.errors import AlreadyExists, BadRequest, Cause, Conflict, Forbidden, Invalid, NotFound
 from pocketkube.objects import Obj
@@ -34,6 +34,9 @@ class Registry:
         self.definitions = Definitions(self, self.resources)
         """Kinds that come and go with their CustomResourceDefinitions."""
         self.definitions.start()
+        self.plugins = [plugin(self) for plugin in admission.scan()]
+        self.ask: Callable[[str], Awaitable[Obj]] = _nobody_serves
+        """GET a path of an API that another server serves, see `Client.ask`; the composition root says how."""
 
     # -- reading
 
@@ -83,6 +86,8 @@ class Registry:
         meta["uid"] = objects.new_uid()
         kind.default(obj)
         kind.admit(obj, None)
+        for plugin in self.plugins:
+            plugin.admit(kind, obj, None)
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = self._generate(kind, meta)
         kind.allocate(obj, None, dry_run=dry_run)
@@ -94,6 +99,8 @@ class Registry:
         self._raise_invalid(kind, obj, [*metadata.validate(kind, obj), *kind.validate(obj)])
         self._warn(kind, obj, None, warn)
         kind.canonicalize(obj)
+        for plugin in self.plugins:
+            plugin.validate(kind, obj, None, dry_run=dry_run)
         found = self.find(resource, *objects.key(obj))
         if found is not None:
             raise _already_exists(kind, found)
@@ -139,10 +146,14 @@ class Registry:
                 if "status" in old:
                     obj["status"] = old["status"]
             if subresource:
+                for plugin in self.plugins:
+                    plugin.admit(kind, obj, old, subresource)
                 causes = list(kind.update_subresource(subresource, obj, old))
             else:
                 kind.default(obj)
                 kind.admit(obj, old)
+                for plugin in self.plugins:
+                    plugin.admit(kind, obj, old)
                 kind.allocate(obj, old, dry_run=dry_run)
                 kind.prepare_update(obj, old)
                 causes = list(kind.validate_update(obj, old))
@@ -155,6 +166,9 @@ class Registry:
         kind.canonicalize(obj)
         if not subresource:
             kind.check_update(obj, old)
+        if subresource != "status":
+            for plugin in self.plugins:
+                plugin.validate(kind, obj, old, subresource, dry_run=dry_run)
         return self._write(kind, obj, old, dry_run)
 
     def patch(
@@ -189,21 +203,21 @@ class Registry:
         options = options or DeleteOptions()
         old = self.get(resource, namespace, name)
         kind.check_delete(old)
-        self._check_delete_preconditions(kind, old, options)
+        deletion.check_preconditions(kind, old, options)
         new = objects.copy(old)
         meta = new["metadata"]
         if kind.prepare_delete(new):  # it stays for its controller
             meta.setdefault("deletionTimestamp", self.clock.now())
-            self._set_propagation(kind, meta, options)
+            deletion.set_propagation(kind, meta, options)
             return self._write(kind, new, old, dry_run), False
-        graceful, pending = self._begin_grace(kind, new, options)
+        graceful, pending = deletion.begin_grace(kind, new, options, self.clock)
         if pending:
             return old, False
-        self._set_propagation(kind, meta, options)
+        deletion.set_propagation(kind, meta, options)
         if not graceful:
             if not meta.get("finalizers"):
                 return self._remove(kind, old, dry_run), True
-            self._mark_terminating(meta)
+            deletion.mark_terminating(meta, self.clock)
             return self._write(kind, new, old, dry_run), False
         # As upstream, an object that could have taken its time is written once more even if it goes at once.
         meta["resourceVersion"] = old["metadata"]["resourceVersion"]
@@ -211,36 +225,6 @@ class Registry:
         if meta.get("finalizers") or meta["deletionGracePeriodSeconds"]:
             return written, False
         return self._remove(kind, written, dry_run), True
-
-    def _begin_grace(self, kind: Resource, new: Obj, options: DeleteOptions) -> tuple[bool, bool]:
-        """(whether `new` dies gracefully and has been marked so, whether it is dying already and nothing changes)."""
-        grace = kind.grace_period(new, options)
-        if grace is None:
-            return False, False
-        meta = new["metadata"]
-        if "deletionTimestamp" not in meta:
-            meta["deletionTimestamp"] = self.clock.later(grace)
-            meta["deletionGracePeriodSeconds"] = grace
-            if meta.get("generation"):
-                meta["generation"] += 1
-            return True, False
-        earlier = meta.get("deletionGracePeriodSeconds")
-        if not earlier:
-            return False, False
-        asked = options.grace_period_seconds
-        asked = 1 if asked is not None and asked < 0 else asked
-        if asked is None or asked >= earlier:
-            return False, True
-        self._shorten(meta, earlier, asked)
-        return True, False
-
-    def _shorten(self, meta: Obj, earlier: int, asked: int) -> None:
-        """Grace counts from when it began, but nothing ends in the past."""
-        end = duration.parse_time(meta["deletionTimestamp"]).timestamp() - earlier + asked
-        if end < self.clock.time():
-            end, asked = self.clock.time(), min(asked, 1)
-        meta["deletionTimestamp"] = duration.format_time(end)
-        meta["deletionGracePeriodSeconds"] = asked
 
     def _remove(self, kind: Resource, obj: Obj, dry_run: bool) -> Obj:
         return obj if dry_run else self.store.delete(kind.resource_id(), objects.key(obj))
@@ -328,45 +312,6 @@ class Registry:
         for field in ("managedFields", "selfLink"):
             meta.pop(field, None)
 
-    def _check_delete_preconditions(self, kind: Resource, old: Obj, options: DeleteOptions) -> None:
-        stored = old["metadata"]
-        for label, given, actual, guess in (
-            ("UID", options.uid, stored["uid"], "deleted and then recreated"),
-            ("ResourceVersion", options.resource_version, stored["resourceVersion"], "modified"),
-        ):
-            if given is not None and given != actual:
-                why = (
-                    f"the {label} in the precondition ({given}) does not match the {label} in record ({actual}). "
-                    f"The object might have been {guess}"
-                )
-                raise Conflict.of(kind.qualified_kind, stored["name"], why)
-
-    def _set_propagation(self, kind: Resource, meta: Obj, options: DeleteOptions) -> None:
-        policy = options.propagation_policy
-        if policy is None and options.orphan_dependents is not None:
-            policy = "Orphan" if options.orphan_dependents else "Background"
-        finalizers = list(meta.get("finalizers") or ())
-        if policy is None and not {"orphan", "foregroundDeletion"} & set(finalizers):
-            policy = kind.default_propagation
-        if policy is None:  # it was asked to go before, and that was said then
-            return
-        wanted = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}.get(policy)
-        finalizers = [f for f in finalizers if f not in ("orphan", "foregroundDeletion")]
-        if wanted:
-            finalizers.append(wanted)
-        if finalizers:
-            meta["finalizers"] = finalizers
-        else:
-            meta.pop("finalizers", None)
-
-    def _mark_terminating(self, meta: Obj) -> None:
-        """For what only finalizers hold."""
-        now = self.clock.now()
-        if "deletionTimestamp" not in meta and meta.get("generation"):
-            meta["generation"] += 1
-        meta["deletionTimestamp"] = min(meta.get("deletionTimestamp", now), now)
-        meta["deletionGracePeriodSeconds"] = 0
-
     def _metadata_causes(self, kind: Resource, new: Obj, old: Obj, *, status: bool = False) -> Iterator[Cause]:
         """Upstream looks at all metadata and at what changed for every kind, and again in the kinds' own validation."""
         yield from metadata.validate(kind, new, generic=True)
@@ -384,6 +329,10 @@ class Registry:
         if warn is not None:
             for text in kind.warnings(new, old):
                 warn(text)
+
+
+async def _nobody_serves(_: str) -> Obj:
+    raise NotFound("the server could not find the requested resource", details={})
 
 
 def _already_exists(kind: Resource, found: Obj) -> AlreadyExists:

@@ -56,9 +56,18 @@ def test_an_older_kubectl_adds_only_what_the_recording_has_nothing_of() -> None:
     assert without_extras(older, ["describe", "pod"], seen, seen) == (seen, [])
 
 
-def test_an_older_kubectl_logs_that_its_watch_has_timed_out() -> None:
-    older, error = Kubectl("kubectl", "v1.33.1"), "error: timed out waiting for the condition\n"
-    line = 'E1121 16:04:52.908515   16675 reflector.go:200] "Failed to watch" err="context deadline exceeded" type=""\n'
+TIMED_OUT_33 = (
+    'E1121 16:04:52.908515   16675 reflector.go:200] "Failed to watch" err="context deadline exceeded" type=""\n'
+)
+TIMED_OUT_32 = (
+    'E1121 18:32:22.648936   18499 reflector.go:166] "Unhandled Error" err="k8s.io/client-go/tools/watch/'
+    'informerwatcher.go:146: Failed to watch *unstructured.Unstructured: context deadline exceeded"\n'
+)
+
+
+@pytest.mark.parametrize(("version", "line"), [("v1.33.1", TIMED_OUT_33), ("v1.32.4", TIMED_OUT_32)])
+def test_an_older_kubectl_logs_that_its_watch_has_timed_out(version: str, line: str) -> None:
+    older, error = Kubectl("kubectl", version), "error: timed out waiting for the condition\n"
     args = ["delete", "pvc", "data", "--timeout=2s"]
     assert without_extras(older, args, error, line + error)[0] == error
     assert without_extras(older, args[:3], error, line + error)[0] == line + error

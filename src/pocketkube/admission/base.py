@@ -1,0 +1,32 @@
+"""What an admission plugin is: it may change a write before it is validated, and refuse it afterwards.
+
+Models k8s.io/apiserver/pkg/admission (Admit, Validate) for writes through the registry. Both are synchronous: what a
+plugin saw still holds when the object is written. Left out: webhooks, admission of deletions (`Resource.check_delete`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pocketkube.objects import Obj
+from pocketkube.resources.base import Resource, World
+
+
+class Plugin:
+    """Subclass once per plugin, name the class `PLUGIN` in the module. One instance lives per cluster.
+
+    `new` may be changed in place by `admit` only; `old` (None: a create) is shared and may not. `subresource` is ""
+    or its name; writes to `status` are not asked about.
+    """
+
+    order: ClassVar[int] = 0
+    """Plugins are asked in this order, upstream's (kubeapiserver/options/plugins.go)."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def admit(self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "") -> None:
+        """Fill in what the object leaves open. Raises StatusError to refuse."""
+
+    def validate(self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "", *, dry_run: bool) -> None:
+        """Look at an object that is valid, right before it is written. Raises StatusError to refuse."""
