@@ -11,7 +11,13 @@ import pytest
 from kindlab.clusters.base import Status, provider, remember
 from kindlab.clusters.pocket import Pocket
 
-ROOT = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+
+LIVE = ("course", "durability", "golden", "kubectl", "notebooks", "parity")
+"""Folders whose tests drive other programs against a cluster: an older kubectl, a notebook's kernel, a second process.
+Such a program now and then loses a race of its own, so these tests get one second chance; the summary names each that
+took it. Those of `unit` get none."""
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and every process they start would inherit
 # that: then tests that press Ctrl-C test nothing.
@@ -29,6 +35,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="pocket",
         help="what tests/parity runs against: an embedded cluster, kindlab's kind cluster, or your kubeconfig",
     )
+    parser.addoption("--once", action="store_true", help="no second chance for any test: to find those that need one")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--once"):
+        return
+    for item in items:
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in LIVE:
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -37,6 +52,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     texts = {text for report in reports for name, text in report.user_properties if name == "summary"}
     for text in sorted(map(str, texts)):
         terminalreporter.write_line(text)
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.write_sep("_", f"{report.nodeid} failed the first time")
+        terminalreporter.write_line(report.longreprtext)
 
 
 @pytest.fixture(scope="session")
