@@ -140,7 +140,9 @@ class Kubelet:
 
     def admitted(self) -> Iterator[Obj]:
         """The pods this node has taken and not finished with."""
-        return (worker.pod for worker in self._workers.values() if worker.admitted and not worker.finished)
+        return (
+            worker.state.pod for worker in self._workers.values() if worker.state.admitted and not worker.state.finished
+        )
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task of this kubelet; what it raises is logged, and does not end the others."""
@@ -220,9 +222,9 @@ class Kubelet:
         try:
             await worker.run()
         finally:
-            self._workers.pop(worker.uid, None)
-            if self._by_key.get(worker.key) is worker:
-                del self._by_key[worker.key]
+            self._workers.pop(worker.state.uid, None)
+            if self._by_key.get(worker.state.key) is worker:
+                del self._by_key[worker.state.key]
 
     async def _stay_alive(self) -> None:
         last = self.clock.monotonic()

@@ -83,10 +83,10 @@ class Runtime:
             worker = kubelet.worker(namespace, pod_name)
             if worker is None:
                 continue
-            if worker.sandbox.net is None:
-                described = f"{pod_name}_{namespace}({worker.uid})"
+            if worker.state.sandbox.net is None:
+                described = f"{pod_name}_{namespace}({worker.state.uid})"
                 raise Unknown(f'failed to find sandboxID for pod "{described}"')
-            return PortForwarder(worker.sandbox, worker.uid)
+            return PortForwarder(worker.state.sandbox, worker.state.uid)
         raise NotFound("pod does not exist")
 
     async def log_lines(
@@ -135,15 +135,15 @@ class Runtime:
         worker = self._worker(namespace, name)
         if worker is None:
             raise BadRequest(f"pod {name} does not have a host assigned")
-        slot = worker.slots.get(container)
+        slot = worker.state.slots.get(container)
         if slot is None or slot.current is None or not slot.current.running:
             raise NotFound(f'container not found ("{container}")')
         return slot.current
 
     def _logged(self, worker: PodWorker, container: str, *, previous: bool) -> Container:
         """The instance whose log is meant. Raises BadRequest in validateContainerLogStatus' words."""
-        where = f'container "{container}" in pod "{objects.name(worker.pod)}"'
-        slot = worker.slots.get(container)
+        where = f'container "{container}" in pod "{objects.name(worker.state.pod)}"'
+        slot = worker.state.slots.get(container)
         if slot is None:
             raise BadRequest(f"{where} is not available")
         if previous:

@@ -6,24 +6,18 @@ Models startContainer of pkg/kubelet/kuberuntime.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 from pocketkube import objects
 from pocketkube.kubelet import assembly, lifecycle
 from pocketkube.kubelet.container import Container, StartError
 from pocketkube.kubelet.environment import ConfigError, Environment
-from pocketkube.kubelet.pod_volumes import PodVolumes
+from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.probes import Prober
 from pocketkube.kubelet.pulling import Puller, PullError
-from pocketkube.kubelet.sandbox import Sandbox
 from pocketkube.kubelet.slot import Slot
 from pocketkube.kubelet.status import should_restart
-from pocketkube.kubelet.stopping import Record, grace_of, stop
 from pocketkube.objects import Obj
-
-if TYPE_CHECKING:
-    from pocketkube.kubelet.kubelet import Kubelet
 
 RESYNC = 10.0
 """Seconds after which a kubelet looks again at what it could not do."""
@@ -58,31 +52,18 @@ def restarts(pod: Obj, slot: Slot, code: int) -> bool:
 
 
 class Starter:
-    """For the containers of one pod. `wake` is called when a container ends or a probe changes its mind."""
+    """For the containers of one pod."""
 
-    def __init__(
-        self,
-        kubelet: Kubelet,
-        sandbox: Sandbox,
-        volumes: PodVolumes,
-        *,
-        addresses: Callable[[], Mapping[str, str]],
-        record: Record,
-        wake: Callable[[], None],
-    ) -> None:
-        self._kubelet = kubelet
-        self._sandbox = sandbox
-        self._volumes = volumes
-        self._addresses = addresses
-        self._record = record
-        self._wake = wake
-        self._puller = Puller(kubelet.catalogue, kubelet.clock.time)
+    def __init__(self, state: PodState) -> None:
+        self._state = state
+        self._kubelet = state.kubelet
+        self._puller = Puller(state.kubelet.catalogue, state.clock.time)
 
     async def start(self, pod: Obj, slot: Slot) -> float | None:
         """A new instance in `slot`, or what it waits for. Returns when to try again, if that has to wait."""
 
         def record(type_: str, reason: str, message: str) -> None:
-            self._record(slot, type_, reason, message)
+            self._state.record(slot, type_, reason, message)
 
         try:
             image = self._puller.pull(slot.spec["image"], slot.spec.get("imagePullPolicy", "IfNotPresent"), record)
@@ -96,32 +77,32 @@ class Starter:
                 pod,
                 slot.spec,
                 image,
-                hostname=self._sandbox.hostname,
+                hostname=self._state.sandbox.hostname,
                 environment=self._environment(pod).of,
                 services=self._kubelet.services,
-                volumes=self._volumes.mounted,
+                volumes=self._state.volumes.mounted,
             )
             files = assembly.files(
                 slot.spec,
                 config,
-                volumes=self._volumes.mounted,
-                kubelet_files=self._sandbox.files,
+                volumes=self._state.volumes.mounted,
+                kubelet_files=self._state.sandbox.files,
                 now=self._kubelet.clock.time,
             )
         except ConfigError as error:
             record("Warning", "Failed", f"Error: {error}")
             slot.waiting = ("CreateContainerConfigError", str(error))
             return self._kubelet.clock.time() + RESYNC
-        assert self._sandbox.net is not None
+        assert self._state.sandbox.net is not None
         container = Container(
             config,
             fs=files,
-            net=self._sandbox.net.share(),
+            net=self._state.sandbox.net.share(),
             clock=self._kubelet.clock,
             attempt=slot.restarts + 1,
-            on_exit=self._wake,
+            on_exit=self._state.wake.set,
             cpu=self._kubelet.cpu,
-            cgroup=self._sandbox.cgroup,
+            cgroup=self._state.sandbox.cgroup,
         )
         slot.forget_probes()
         slot.take(container)
@@ -138,9 +119,9 @@ class Starter:
             slot.spec,
             container,
             node=self._kubelet.net,
-            pod_ip=self._sandbox.ip or "",
+            pod_ip=self._state.sandbox.ip or "",
             record=record,
-            change=self._wake,
+            change=self._state.wake.set,
         )
         await self._post_start(pod, slot, container)
         for _ in range(SETTLE):  # a kubelet notices a start late enough for the program to have begun; so do we
@@ -152,22 +133,15 @@ class Starter:
         if not hook:
             return
         try:
-            await lifecycle.run_hook(container, slot.spec, hook, self._kubelet.net, self._sandbox.ip or "")
+            await lifecycle.run_hook(container, slot.spec, hook, self._kubelet.net, self._state.sandbox.ip or "")
         except (lifecycle.Failure, lifecycle.HandlerError):
             if container.running:
-                self._record(slot, "Warning", "FailedPostStartHook", "PostStartHook failed")
-                await stop(
-                    slot,
-                    "FailedPostStartHook",
-                    grace_of(pod, slot),
-                    record=self._record,
-                    node=self._kubelet.net,
-                    pod_ip=self._sandbox.ip or "",
-                )
+                self._state.record(slot, "Warning", "FailedPostStartHook", "PostStartHook failed")
+                await self._state.stop(slot, "FailedPostStartHook")
 
     def _environment(self, pod: Obj) -> Environment:
         node = self._kubelet.node
-        return Environment(self._kubelet.client, pod, status=self._addresses, allocatable=node.allocatable)
+        return Environment(self._kubelet.client, pod, status=self._state.addresses, allocatable=node.allocatable)
 
     def probe(self, slot: Slot) -> None:
         """Run the probes a running container has by now."""

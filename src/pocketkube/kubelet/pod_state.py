@@ -1,0 +1,78 @@
+"""What a kubelet keeps of one pod, shared by the parts of its worker: the pod, its sandbox, volumes and containers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pocketkube import objects
+from pocketkube.kubelet.pod_volumes import PodVolumes
+from pocketkube.kubelet.sandbox import Sandbox
+from pocketkube.kubelet.slot import Slot, slots_of
+from pocketkube.kubelet.stopping import grace_of, stop, stop_all
+from pocketkube.objects import Key, Obj
+
+if TYPE_CHECKING:
+    from pocketkube.kubelet.kubelet import Kubelet
+
+_FIELDS = {"main": "containers", "init": "initContainers", "sidecar": "initContainers"}
+
+
+class PodState:
+    """`wake` is set when there is something to look at."""
+
+    def __init__(self, kubelet: Kubelet, pod: Obj) -> None:
+        self.kubelet = kubelet
+        self.client = kubelet.client
+        self.clock = kubelet.client.clock
+        self.pod = pod
+        self.uid = objects.uid(pod)
+        self.wake = asyncio.Event()
+        self.sandbox = Sandbox(kubelet)
+        self.volumes = PodVolumes(kubelet, self.uid, self.addresses, self.wake.set)
+        self.slots: dict[str, Slot] = slots_of(pod, self.clock.now())
+        self.start_time = objects.status(pod).get("startTime") or self.clock.now()
+        self.admitted = bool(objects.status(pod).get("startTime"))
+        """The node takes it (before a restart of the node: took it)."""
+        self.failure: tuple[str, str] | None = None
+        """(reason, message) of a pod the kubelet ended itself."""
+        self.stopped = False
+        """All containers have been stopped, and none will start again."""
+        self.finished = False
+        """Nothing of it runs or can run: the phase is final."""
+
+    @property
+    def key(self) -> Key:
+        return objects.key(self.pod)
+
+    def addresses(self) -> Mapping[str, str]:
+        """What fieldRefs to status see."""
+        pod, node = self.sandbox.ips, self.kubelet.node_ips
+        return {
+            "podIP": next(iter(pod), ""),
+            "podIPs": ",".join(pod),
+            "hostIP": node[0],
+            "hostIPs": ",".join(node),
+        }
+
+    def record(self, slot: Slot, type_: str, reason: str, message: str) -> None:
+        """An event about one container."""
+        where = f"spec.{_FIELDS[slot.role]}{{{slot.name}}}"
+        self.client.record(self.pod, type_, reason, message, field_path=where)
+
+    async def stop(self, slot: Slot, message: str, probe: str = "") -> None:
+        """One container, in its own grace period."""
+        grace = grace_of(self.pod, slot, probe)
+        ip = self.sandbox.ip or ""
+        await stop(slot, message, grace, record=self.record, node=self.kubelet.net, pod_ip=ip)
+
+    async def stop_all(self, grace: float) -> None:
+        """Every container, within `grace` seconds."""
+        ip = self.sandbox.ip or ""
+        await stop_all(self.slots.values(), grace, record=self.record, node=self.kubelet.net, pod_ip=ip)
+
+    def kill(self) -> None:
+        for slot in self.slots.values():
+            if slot.current is not None:
+                slot.current.kill()
