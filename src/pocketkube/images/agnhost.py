@@ -13,6 +13,7 @@ from pocketkube.images.linux import ALPINE_FILES, programs
 from pocketkube.images.multicall import busybox
 from pocketkube.images.net import nc_openbsd, nslookup
 from pocketkube.images.programs.agnhost import servers, tools
+from pocketkube.images.programs.agnhost.certificate import CERTIFICATE, KEY
 from pocketkube.images.programs.agnhost.mounttest import mounttest
 from pocketkube.images.programs.agnhost.netexec import netexec
 from pocketkube.images.programs.agnhost.portforwardtester import port_forward_tester
@@ -35,19 +36,6 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
     "tcp-reset": servers.tcp_reset,
     "test-webserver": servers.test_webserver,
 }
-LOCALHOST_CRT = b"""\
------BEGIN CERTIFICATE-----
-MIIBVjCB/qADAgECAgEBMAoGCCqGSM49BAMCMBIxEDAOBgNVBAoMB0FjbWUgQ28w
-IBcNNzAwMTAxMDAwMDAwWhgPMjA4NDAxMjkxNjAwMDBaMBIxEDAOBgNVBAoMB0Fj
-bWUgQ28wWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATkPxV3q9eR4Q6yOO5bMhgb
-ub+mhngA4D2MpJKRA4+gq48eG4Dapxi+dhWHC8p9luhaX6BHkOAdCrumINm1Xy+r
-o0MwQTAPBgNVHRMBAf8EBTADAQH/MC4GA1UdEQQnMCWCC2V4YW1wbGUuY29thwR/
-AAABhxAAAAAAAAAAAAAAAAAAAAABMAoGCCqGSM49BAMCA0cAMEQCIAqs08j/QXFH
-H4tR24KMCLX8/49P0rvkV3eESoPny5a9AiBse+lMBmHCbra9yF8Ht67nundJYRD7
-F2nBWNRs/yHo4A==
------END CERTIFICATE-----
-"""
-"""A self-signed certificate for 127.0.0.1 and ::1; of our own, and without a key, which nothing here reads."""
 UNSUPPORTED = frozenset(
     {"audit-proxy", "crd-conversion-webhook", "external-metrics", "fake-gitserver", "fake-registry-server",
      "grpc-health-checking", "guestbook", "inclusterclient", "mtlsclient", "mtlsserver", "net", "nettest",
@@ -87,7 +75,7 @@ class IMAGE(Image):
     size = 52_000_000
     entrypoint = ("/agnhost",)
     cmd = ("pause",)
-    files = {**ALPINE_FILES, "/uploads": None, "/localhost.crt": LOCALHOST_CRT}
+    files = {**ALPINE_FILES, "/uploads": None, "/localhost.crt": CERTIFICATE, "/localhost.key": KEY}
     commands = {
         **programs("bash", "curl", "dig", "getent", "nc", "nslookup"),
         "/usr/bin/nc": nc_openbsd.nc,

@@ -7,11 +7,13 @@ import errno
 import os
 import re
 import signal
+import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from pocketkube.duration import go_seconds
+from pocketkube.images import golang_tls
 from pocketkube.kubelet.process import Process, ProcessExit
 from pocketkube.network.http import Headers, Request, Response, header, serve
 from pocketkube.network.sockets import Listener
@@ -222,11 +224,20 @@ Handle = Callable[[Request], Awaitable[Response]]
 
 
 class Server:
-    """net/http's Server: connections in tasks, graceful shutdown."""
+    """net/http's Server: connections in tasks, graceful shutdown; TLS with a context (`golang_tls.context`), whose
+    failed handshakes go to `log`."""
 
-    def __init__(self, listener: Listener, handler: Handle) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        handler: Handle,
+        context: ssl.SSLContext | None = None,
+        log: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
         self._listener = listener
         self._handler = handler
+        self._context = context
+        self._log = log
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -241,7 +252,8 @@ class Server:
 
     async def _connection(self, stream: Stream) -> None:
         try:
-            await serve(stream, self._one)
+            secure = await golang_tls.accept(stream, self._context, self._log) if self._context else stream
+            await serve(secure, self._one)
         except ProcessExit:
             raise
         except (OSError, ValueError):

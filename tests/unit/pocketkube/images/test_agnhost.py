@@ -244,6 +244,35 @@ async def test_porters_tls_ports(pod):
     await running.ended()
 
 
+async def test_netexec_serves_https(pod):
+    own = pod(AGNHOST, "secure")
+    pair = ("--tls-cert-file=/localhost.crt", "--tls-private-key-file=/localhost.key")
+    running = own.start("/agnhost", "netexec", "--http-port=8443", *pair)
+    await running.says("UDP server")
+    assert tuple(await own.sh("curl -sk https://127.0.0.1:8443/hostname")) == (0, "secure", "")
+    assert (await own.sh("curl -s --cacert /localhost.crt https://127.0.0.1:8443/hostname")).out == "secure"
+    assert (await own.sh("curl -s https://127.0.0.1:8443/hostname")).status == 60
+    await running.says("http: TLS handshake error from 127.0.0.1:")
+    plain = await own.sh("curl -s http://127.0.0.1:8443/hostname")
+    assert plain.out == "Client sent an HTTP request to an HTTPS server.\n"
+    running.process.signal(signal.SIGKILL)
+    await running.ended()
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("/nope", "open /nope: no such file or directory"),
+        ("/etc/passwd", "tls: failed to find any PEM data in certificate input"),
+    ],
+)
+async def test_netexec_with_a_pair_that_cannot_be_used(pod, key, says):
+    words = ("--tls-cert-file=/localhost.crt", f"--tls-private-key-file={key}")
+    ended = await pod(AGNHOST).run("/agnhost", "netexec", *words)
+    assert ended.status == 255
+    assert ended.err.endswith(f"] {says}\n")
+
+
 TESTER = {"BIND_PORT": "80", "CHUNKS": "3", "CHUNK_SIZE": "4", "CHUNK_INTERVAL": "1"}
 
 

@@ -10,13 +10,14 @@ import json
 import os
 import re
 import signal
+import ssl
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import Message
 from typing import Any
 
-from pocketkube.images import golang
+from pocketkube.images import golang, golang_tls
 from pocketkube.images.golang import Flags, Server, klog
 from pocketkube.images.programs.agnhost.dial import Dialler, compact
 from pocketkube.images.shell.descriptors import Collector
@@ -54,14 +55,20 @@ class Netexec(Dialler):
                 await klog(process, "SCTP is not supported in this cluster", level="F")
                 process.finish(255)
             listener = await golang.listen(process, port, _fatal)
-            certificate = self.flags["tls-cert-file"]
-            if certificate:
-                await klog(process, "TLS is not supported by this netexec", level="F")
-                process.finish(255)
-            self.server = Server(listener, self.handle)
+            self.server = Server(listener, self.handle, await self._context(), self.log)
             await self.server.serve()
             await asyncio.Event().wait()  # after a shutdown, until the exit
         return 0
+
+    async def _context(self) -> ssl.SSLContext | None:
+        """What TLS is served with; a pair that cannot be used is fatal."""
+        if not self.flags["tls-cert-file"]:
+            return None
+        try:
+            return golang_tls.context(self.process, self.flags["tls-cert-file"], self.flags["tls-private-key-file"])
+        except OSError as failure:
+            await _fatal(self.process, golang_tls.problem(failure))
+            raise
 
     def _addresses(self) -> list[str]:
         given = self.flags["udp-listen-addresses"]

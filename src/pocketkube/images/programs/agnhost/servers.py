@@ -9,11 +9,11 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from pocketkube.images import golang
+from pocketkube.images import golang, golang_tls
 from pocketkube.images.golang import Flags, Server, answer, klog
-from pocketkube.images.programs.agnhost import tlsporter
 from pocketkube.images.programs.agnhost.dial import compact
 from pocketkube.images.programs.agnhost.files import serve_files
 from pocketkube.images.programs.agnhost.netexec import flag_error
@@ -111,7 +111,17 @@ async def _port(process: Process, port: int, value: str, as_json: bool, *, secur
         text = f"listen tcp :{port}: bind: {os.strerror(failure.errno or 0).lower()}"
         await klog(process, f'server on port "{port}" failed: {text}')
         return
-    await (tlsporter.serve(process, listener, port, reply) if secure else Server(listener, reply).serve())
+    if not secure:
+        return await Server(listener, reply).serve()
+    certificate, key = process.env.get("CERT_FILE") or "localhost.crt", process.env.get("KEY_FILE") or "localhost.key"
+    try:
+        context = golang_tls.context(process, certificate, key)
+    except OSError as failure:
+        listener.close()
+        names = f'with certFile="{certificate}", keyFile="{key}"'
+        await klog(process, f'tls server on port "{port}" {names} failed: {golang_tls.problem(failure)}')
+        return
+    await Server(listener, reply, context, partial(klog, process)).serve()
 
 
 async def _datagrams(process: Process, port: int, value: str) -> None:
