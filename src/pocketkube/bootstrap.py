@@ -1,4 +1,4 @@
-"""What a fresh cluster holds before anybody touches it: namespaces, the `kubernetes` Service and its range, CoreDNS.
+"""What a fresh cluster holds before anybody touches it: namespaces, priority classes, the `kubernetes` Service, DNS.
 
 Models what kube-apiserver's bootstrap controllers and kubeadm's add-ons make. Objects that exist are left alone,
 so an add-on somebody changed stays changed over a restart. Left out: RBAC roles, the kube-proxy DaemonSet.
@@ -12,17 +12,21 @@ from ipaddress import ip_network
 from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.objects import Obj
+from pocketkube.resources import priorityclasses
 
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
 def bootstrap(client: Client, zone: Mapping[str, str], api_address: str) -> None:
-    """Create the namespaces, the default ServiceCIDR and the `kubernetes` Service where they are missing.
+    """Create the namespaces, the system's PriorityClasses, the default ServiceCIDR and the `kubernetes` Service where
+    they are missing.
 
     `api_address`: the control plane's.
     """
     for name in SYSTEM_NAMESPACES:
         _ensure(client, "namespaces", {"metadata": {"name": name}})
+    for name in priorityclasses.SYSTEM:
+        _ensure(client, "priorityclasses", priorityclasses.system_class(name))
     ranges = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": zone["service_cidr"].split(",")}}
     _ensure(client, "servicecidrs", ranges)
     _ensure(client, "services", _kubernetes_service(zone))

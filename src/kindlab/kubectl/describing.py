@@ -12,6 +12,7 @@ from kindlab.kubectl import (
     describing_network,
     describing_pods,
     describing_policy,
+    describing_scheduling,
     describing_storage,
     printers,
 )
@@ -32,6 +33,7 @@ _OF_FIELDS: dict[str, Callable[[Obj], Iterable[str]]] = {
     "StorageClass": describing_storage.storage_class,
     "VolumeAttributesClass": describing_storage.attributes_class,
     "CSINode": describing_storage.csi_node,
+    "PriorityClass": describing_scheduling.priority_class,
 }
 """Kinds whose own fields are all there is to tell."""
 

@@ -1,8 +1,7 @@
 """Pods.
 
-Models pkg/registry/core/pod (strategy, binding) and the admission plugins of a default cluster that touch pods:
-ServiceAccount, Priority, DefaultTolerationSeconds. Left out: eviction, resize, scheduling gates' effect on node
-affinity.
+Models pkg/registry/core/pod (strategy, binding) and the admission plugins of a default cluster that touch only pods:
+ServiceAccount, DefaultTolerationSeconds. Left out: eviction, resize.
 """
 
 from __future__ import annotations

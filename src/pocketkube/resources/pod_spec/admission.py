@@ -1,7 +1,7 @@
 """What the admission plugins of a default cluster do to a new pod.
 
-Models ServiceAccount (account, token volume and mounts, pull secrets), DefaultTolerationSeconds, Priority and
-PodTopologyLabels. Left out: LimitRanger, ResourceQuota, PodSecurity, RuntimeClass, mirror pods.
+Models ServiceAccount (account, token volume and mounts, pull secrets), DefaultTolerationSeconds and PodTopologyLabels.
+Left out: PodSecurity, RuntimeClass, mirror pods.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ TOKEN_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_VOLUME: Final = "kube-api-access-"
 TOPOLOGY: Final = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 _TOKEN_SECONDS: Final = 3607  # an hour, and a few odd seconds by which such tokens are told from others
-_SYSTEM_PRIORITIES: Final = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 
 def create(world: World, pod: Obj) -> None:
     """Everything that is put into a new pod. Raises Forbidden."""
     _service_account(world, pod)
     _tolerations(pod["spec"])
-    _priority(world, pod)
     place(world, pod)
 
 
@@ -94,35 +92,3 @@ def _tolerations(spec: Obj) -> None:
             added.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
     if added:
         spec["tolerations"] = [*held, *added]
-
-
-def _priority(world: World, pod: Obj) -> None:
-    spec = pod["spec"]
-    name = spec.get("priorityClassName", "")
-    priority, preemption = 0, "PreemptLowerPriority"
-    if name in _SYSTEM_PRIORITIES:
-        priority = _SYSTEM_PRIORITIES[name]
-    elif name:
-        found = world.find("priorityclasses", "", name)
-        if found is None:
-            raise _refuse(pod, f"no PriorityClass with name {name} was found")
-        priority, preemption = found.get("value", 0), found.get("preemptionPolicy") or preemption
-    else:
-        for found in world.objects("priorityclasses"):
-            if found.get("globalDefault"):
-                name, priority = objects.name(found), found.get("value", 0)
-                preemption = found.get("preemptionPolicy") or preemption
-                spec["priorityClassName"] = name
-    if spec.get("priority") is not None and spec["priority"] != priority:
-        raise _refuse(
-            pod,
-            f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; "
-            f"priority admission controller computed {priority} from the given PriorityClass name",
-        )
-    if spec.get("preemptionPolicy") and spec["preemptionPolicy"] != preemption:
-        raise _refuse(
-            pod,
-            f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; "
-            f"priority admission controller computed {preemption} from the given PriorityClass name",
-        )
-    spec["priority"], spec["preemptionPolicy"] = priority, preemption

@@ -95,13 +95,6 @@ def test_tolerations_are_added_where_none_does_it_already(held: Registry) -> Non
     ]
 
 
-def test_system_priorities(held: Registry) -> None:
-    made = held.create("pods", pod("a", priorityClassName="system-node-critical"))["spec"]
-    assert made["priority"] == 2_000_001_000
-    with pytest.raises(Forbidden, match="the integer value of priority \\(5\\) must not be provided"):
-        held.create("pods", pod("b", priority=5))
-
-
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [

@@ -10,6 +10,7 @@ from tests.unit.pocketkube.scheduler.placing import NOBODY, USELESS, node_of, sa
 
 from pocketkube import objects
 from pocketkube.objects import Obj
+from pocketkube.resources.priorityclasses import system_class
 
 HOSTNAME = "kubernetes.io/hostname"
 
@@ -258,6 +259,7 @@ async def test_spread_constraints(bare: World) -> None:
 async def test_higher_priority_goes_first(bare: World) -> None:
     bare.pod("low", **requesting(cpu="3"), nodeSelector={HOSTNAME: "worker-a"})
     meta = {"name": "high", "namespace": "kube-system"}
+    bare.client.create("priorityclasses", system_class("system-node-critical"))
     bare.client.create("namespaces", {"metadata": {"name": "kube-system"}})
     bare.client.create("serviceaccounts", {"metadata": {"name": "default", "namespace": "kube-system"}})
     spec = {**requesting(cpu="3"), "nodeSelector": {HOSTNAME: "worker-a"}, "priorityClassName": "system-node-critical"}
