@@ -18,7 +18,7 @@ from pocketkube.clock import Clock
 from pocketkube.kubelet.cpu import Cgroup, Cpu
 from pocketkube.kubelet.filesystem import FileSystem
 from pocketkube.kubelet.logs import Log, Output
-from pocketkube.kubelet.process import DEFAULT_PATH, PidNamespace, Process
+from pocketkube.kubelet.process import DEFAULT_PATH, PidNamespace, Process, ProcessTable
 from pocketkube.kubelet.terminal import Terminal
 from pocketkube.network.stream import Channel
 from pocketkube.objects import Obj
@@ -76,6 +76,7 @@ class Container:
         on_exit: Callable[[], None] = lambda: None,
         cpu: Cpu | None = None,
         cgroup: Cgroup | None = None,
+        table: ProcessTable | None = None,
     ) -> None:
         self.config = config
         self.id = f"containerd://{secrets.token_hex(32)}"
@@ -102,6 +103,7 @@ class Container:
             hostname=config.hostname,
             cpu=cpu,
             cgroup=cgroup,
+            table=table,
         )
         self.namespace.services = config.services
         self.init: Process | None = None
@@ -214,7 +216,7 @@ class Container:
 
     def kill(self) -> None:
         """SIGKILL to every process."""
-        for process in tuple(self.namespace.processes.values()):
+        for process in self.namespace.own:
             process.signal(signal.SIGKILL)
 
     def _spawn(self, argv: list[str], fds: dict[int, Any], *, init: bool = False) -> Process:

@@ -21,6 +21,7 @@ from pocketkube.errors import Conflict, NotFound, StatusError
 from pocketkube.ipam import PodAddresses
 from pocketkube.kubelet.cpu import Cpu
 from pocketkube.kubelet.node import RENEW_SECONDS, NodeAgent
+from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.pod_volumes import remove_pod_folder
 from pocketkube.kubelet.pod_worker import PodWorker
 from pocketkube.kubelet.starting import RESYNC
@@ -134,9 +135,10 @@ class Kubelet:
             self._tasks = None
             self.fabric.detach(self.node_ips[0])
 
-    def worker(self, namespace: str, name: str) -> PodWorker | None:
-        """The worker of a pod that runs (or ran) here."""
-        return self._by_key.get((namespace, name))
+    def pod(self, namespace: str, name: str) -> PodState | None:
+        """What is known of a pod that runs (or ran) here."""
+        worker = self._by_key.get((namespace, name))
+        return worker.state if worker is not None else None
 
     def admitted(self) -> Iterator[Obj]:
         """The pods this node has taken and not finished with."""
@@ -174,7 +176,7 @@ class Kubelet:
 
     def watch_objects(self, worker: PodWorker) -> None:
         """Tell `worker` of changes to the objects it depends on now."""
-        wanted, watched = set(worker.depends_on()), self._watching.get(worker, set())
+        wanted, watched = set(worker.state.depends_on()), self._watching.get(worker, set())
         for at in wanted - watched:
             self._watched[at].add(worker)
         for at in watched - wanted:

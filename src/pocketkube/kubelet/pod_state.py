@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pocketkube import objects
+from pocketkube.kubelet.environment import sources
 from pocketkube.kubelet.pod_volumes import PodVolumes
 from pocketkube.kubelet.sandbox import Sandbox
 from pocketkube.kubelet.slot import Slot, slots_of
@@ -55,6 +56,13 @@ class PodState:
             "hostIP": node[0],
             "hostIPs": ",".join(node),
         }
+
+    def depends_on(self) -> Iterator[tuple[str, Key]]:
+        """(resource, key) of the objects this pod shows, is configured by, or whose volumes wait for."""
+        space = objects.namespace(self.pod)
+        yield from (found for found in self.volumes.depends_on() if found[0] != "pods")
+        for slot in self.slots.values():
+            yield from ((resource, (space, name)) for resource, name in sources(slot.spec))
 
     def record(self, slot: Slot, type_: str, reason: str, message: str) -> None:
         """An event about one container."""

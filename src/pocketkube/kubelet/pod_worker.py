@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pocketkube import duration, objects
 from pocketkube.errors import Conflict, NotFound
 from pocketkube.kubelet import admission, assembly
-from pocketkube.kubelet.environment import sources
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.publishing import Publisher
 from pocketkube.kubelet.restarting import Restarter
@@ -91,14 +89,6 @@ class PodWorker:
         """An object this pod depends on changed."""
         self._touched.add((resource, at))
         self.state.wake.set()
-
-    def depends_on(self) -> Iterable[tuple[str, Key]]:
-        """(resource, key) of the objects this pod shows, is configured by, or whose volumes wait for."""
-        state = self.state
-        space, spec = objects.namespace(state.pod), objects.spec(state.pod)
-        yield from (found for found in state.volumes.depends_on() if found[0] != "pods")
-        for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
-            yield from ((resource, (space, name)) for resource, name in sources(container))
 
     def _end(self) -> None:
         if not self._ending.is_set():

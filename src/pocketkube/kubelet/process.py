@@ -63,8 +63,22 @@ class Nothing:
         pass
 
 
+class ProcessTable:
+    """The processes that see each other: a container's, or a pod's whose containers share them."""
+
+    def __init__(self) -> None:
+        self.processes: dict[int, Process] = {}
+        self._next_pid = 1
+
+    def number(self) -> int:
+        """The next process's."""
+        self._next_pid += 1
+        return self._next_pid - 1
+
+
 class PidNamespace:
-    """The processes of one container and what they share: files, network, programs, clock."""
+    """The processes of one container and what they share: files, network, programs, clock. `table`: the one that
+    other containers use, too."""
 
     def __init__(
         self,
@@ -76,6 +90,7 @@ class PidNamespace:
         hostname: str = "localhost",
         cpu: Cpu | None = None,
         cgroup: Cgroup | None = None,
+        table: ProcessTable | None = None,
     ) -> None:
         self.fs = fs
         self.net = net
@@ -85,11 +100,22 @@ class PidNamespace:
         self.hostname = hostname
         self.cpu = cpu or Cpu()
         self.cgroup = cgroup or Cgroup()
-        self.processes: dict[int, Process] = {}
+        self.table = table or ProcessTable()
+        self.init: Process | None = None
+        """The container's first process; 1 unless others share the table."""
         fs.attach(self)
         self.services: Mapping[str, Any] = {}
         """What the cluster lends to its own system images (CoreDNS gets its zone); empty for all others."""
-        self._next_pid = 1
+
+    @property
+    def processes(self) -> dict[int, Process]:
+        """All that can be seen, by number."""
+        return self.table.processes
+
+    @property
+    def own(self) -> list[Process]:
+        """Those of this container."""
+        return [process for process in self.table.processes.values() if process.namespace is self]
 
     def find_program(self, argv0: str, *, cwd: str = "/", path: str = DEFAULT_PATH) -> str:
         """The absolute path that argv[0] names, as execvp finds it. Raises FileNotFoundError, PermissionError."""
@@ -141,8 +167,7 @@ class PidNamespace:
         Raises BlockingIOError when the pod has too many.
         """
         self.cgroup.fork()
-        pid = self._next_pid
-        self._next_pid += 1
+        pid = self.table.number()
         process = Process(self, pid, argv, env=env, cwd=cwd, fds=fds or {}, parent=parent, uid=uid, gid=gid)
         process.groups = groups
         process.program = program or (argv[0] if argv else "")
@@ -150,6 +175,7 @@ class PidNamespace:
         for fd in process.fds.values():
             hold(fd)
         self.processes[pid] = process
+        self.init = self.init or process
         process.task = asyncio.get_running_loop().create_task(process.live(main), name=f"process {pid}: {argv[0]}")
         process.task.add_done_callback(process.ended)
         return process
@@ -157,10 +183,11 @@ class PidNamespace:
     def reap(self, process: Process) -> None:
         self.processes.pop(process.pid, None)
         self.cgroup.exit()
-        if process.pid == 1:
-            for other in tuple(self.processes.values()):
+        if process.pid == 1 or process is self.init:
+            for other in tuple(self.processes.values()) if process.pid == 1 else self.own:
                 other.signal(signal.SIGKILL)
-            return
+            if process.pid == 1:
+                return
         init = self.processes.get(1)
         for other in self.processes.values():
             if other.parent is process:

@@ -15,7 +15,7 @@ from pocketkube.errors import BadRequest, InternalError, NotFound, Unknown
 from pocketkube.kubelet.container import Container, ExecError
 from pocketkube.kubelet.forwarding import PortForwarder
 from pocketkube.kubelet.kubelet import Kubelet
-from pocketkube.kubelet.pod_worker import PodWorker
+from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.slot import Slot
 
 QUEUE_LIMIT = 256
@@ -80,13 +80,13 @@ class Runtime:
     def port_forwarder(self, namespace: str, pod_name: str) -> PortForwarder:
         """See PodRuntime. Raises NotFound, Unknown."""
         for kubelet in self._kubelets.values():
-            worker = kubelet.worker(namespace, pod_name)
-            if worker is None:
+            pod = kubelet.pod(namespace, pod_name)
+            if pod is None:
                 continue
-            if worker.state.sandbox.net is None:
-                described = f"{pod_name}_{namespace}({worker.state.uid})"
+            if pod.sandbox.net is None:
+                described = f"{pod_name}_{namespace}({pod.uid})"
                 raise Unknown(f'failed to find sandboxID for pod "{described}"')
-            return PortForwarder(worker.state.sandbox, worker.state.uid)
+            return PortForwarder(pod.sandbox, pod.uid)
         raise NotFound("pod does not exist")
 
     async def log_lines(
@@ -103,10 +103,10 @@ class Runtime:
         limit_bytes: int | None = None,
     ) -> AsyncIterator[bytes]:
         """See PodRuntime. Raises BadRequest when there is nothing to read yet."""
-        worker = self._worker(namespace, pod_name)
-        if worker is None:
+        pod = self._pod(namespace, pod_name)
+        if pod is None:
             return
-        found = self._logged(worker, container, previous=previous)
+        found = self._logged(pod, container, previous=previous)
         left = limit_bytes
         lines = found.log.read(follow=follow, tail=tail, since=since, timestamps=timestamps)
         async for line in lines:
@@ -119,31 +119,31 @@ class Runtime:
 
     # -- finding
 
-    def _worker(self, namespace: str, name: str) -> PodWorker | None:
+    def _pod(self, namespace: str, name: str) -> PodState | None:
         """None for a pod that is not bound to a node yet. Raises NotFound."""
         for kubelet in self._kubelets.values():
-            worker = kubelet.worker(namespace, name)
-            if worker is not None:
-                return worker
+            pod = kubelet.pod(namespace, name)
+            if pod is not None:
+                return pod
         client = next(iter(self._kubelets.values())).client
-        pod = client.get("pods", namespace, name)
-        if objects.spec(pod).get("nodeName"):
+        stored = client.get("pods", namespace, name)
+        if objects.spec(stored).get("nodeName"):
             raise BadRequest(f'pod "{name}" cannot be found - no logs available')
         return None
 
     def _running(self, namespace: str, name: str, container: str) -> Container:
-        worker = self._worker(namespace, name)
-        if worker is None:
+        pod = self._pod(namespace, name)
+        if pod is None:
             raise BadRequest(f"pod {name} does not have a host assigned")
-        slot = worker.state.slots.get(container)
+        slot = pod.slots.get(container)
         if slot is None or slot.current is None or not slot.current.running:
             raise NotFound(f'container not found ("{container}")')
         return slot.current
 
-    def _logged(self, worker: PodWorker, container: str, *, previous: bool) -> Container:
+    def _logged(self, pod: PodState, container: str, *, previous: bool) -> Container:
         """The instance whose log is meant. Raises BadRequest in validateContainerLogStatus' words."""
-        where = f'container "{container}" in pod "{objects.name(worker.state.pod)}"'
-        slot = worker.state.slots.get(container)
+        where = f'container "{container}" in pod "{objects.name(pod.pod)}"'
+        slot = pod.slots.get(container)
         if slot is None:
             raise BadRequest(f"{where} is not available")
         if previous:

@@ -119,7 +119,7 @@ class Names(View):
                 inside = moved.path
                 if any(entry.path == inside for entry in new_parent.up()):
                     raise failure(errno.EINVAL)
-                if self._table.holds(inside):
+                if (moved.table or self._table).holds(inside):
                     raise failure(errno.EBUSY)
             if replaced is not None:
                 self._replaceable(moved, replaced)

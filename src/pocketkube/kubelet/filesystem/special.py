@@ -26,7 +26,7 @@ from pocketkube.kubelet.filesystem.tree import (
 )
 
 if TYPE_CHECKING:
-    from pocketkube.kubelet.filesystem.walk import Seer
+    from pocketkube.kubelet.filesystem.walk import Entry, Seer
     from pocketkube.kubelet.process import Process
 
 _CHUNK = 65536
@@ -55,6 +55,8 @@ class Link:
     target: Callable[[Seer], str]
     stream: Callable[[Seer], Any] | None = None
     """What opening the link gives, where that is more than its target's text (/proc/self/fd/N)."""
+    jump: Callable[[Seer], Entry | None] | None = None
+    """The place it leads to, where that is in another container (/proc/PID/root)."""
     mode: int = 0o777
     ino: int = field(default_factory=lambda: next(inode_numbers))
 
@@ -109,6 +111,9 @@ class Made(Tree):
 
     def is_magic(self, node: Any) -> bool:
         return isinstance(node, Link) and node.stream is not None
+
+    def leads_to(self, node: Any, seer: Seer) -> Entry | None:
+        return node.jump(seer) if isinstance(node, Link) and node.jump is not None else None
 
     def lookup(self, node: Folder, name: str, seer: Seer) -> Any | None:
         return node.children(seer).get(name)
@@ -266,15 +271,28 @@ def _of(process: Process) -> Folder:
             "stat": Text(lambda seer: _stat(process), ino=ino + 4),
             "environ": Text(lambda seer: _environ(process, seer), 0o400, ino=ino + 5),
             "cgroup": Text(lambda seer: b"0::/\n", ino=ino + 6),
-            "mounts": Text(_mounts, ino=ino + 7),
-            "cwd": Link(lambda seer: process.cwd, ino=ino + 8),
-            "root": Link(lambda seer: "/", ino=ino + 9),
-            "exe": Link(lambda seer: process.program, ino=ino + 10),
+            "mounts": Text(lambda seer: _mounts(process), ino=ino + 7),
+            "cwd": Link(lambda seer: process.cwd, jump=_place(process, lambda: process.cwd), ino=ino + 8),
+            "root": Link(lambda seer: "/", jump=_place(process, lambda: "/"), ino=ino + 9),
+            "exe": Link(lambda seer: process.program, jump=_place(process, lambda: process.program), ino=ino + 10),
             "fd": Folder(descriptors, 0o500, ino=ino + 11),
             "net": NET,
         },
         ino=ino,
     )
+
+
+def _place(process: Process, path: Callable[[], str]) -> Callable[[Seer], Entry | None]:
+    """Where a path of the process's container is for the others; itself just follows the path."""
+
+    def place(seer: Seer) -> Entry | None:
+        if process.namespace is seer.namespace:
+            return None
+        if seer.uid not in (0, process.uid):
+            raise failure(errno.EACCES)
+        return process.namespace.fs.entry(path())
+
+    return place
 
 
 def _given(stream: Any) -> Callable[[Seer], Any]:
@@ -296,9 +314,8 @@ _ESCAPED = str.maketrans({" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\1
 """What would end a field or a line of /proc/mounts."""
 
 
-def _mounts(seer: Seer) -> bytes:
-    mounts = seer.namespace.fs.mounts() if seer.namespace else []
-    rows = (" ".join(field.translate(_ESCAPED) for field in mount) for mount in mounts)
+def _mounts(process: Process) -> bytes:
+    rows = (" ".join(field.translate(_ESCAPED) for field in mount) for mount in process.namespace.fs.mounts())
     return "".join(f"{row} 0 0\n" for row in rows).encode()
 
 

@@ -141,6 +141,10 @@ class Tree:
         """Whether a link leads to an open file rather than to a path (/proc/self/fd/N): it is opened, not followed."""
         return False
 
+    def leads_to(self, node: Any, seer: Seer) -> Entry | None:
+        """Where a link leads, when that is a place of another container (/proc/PID/root): no path names it."""
+        return None
+
     def open(self, node: Any, seer: Seer) -> Any:
         """A Content, or a stream (an object with async read/write) for what has no offset."""
         raise NotImplementedError

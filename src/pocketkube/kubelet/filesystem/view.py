@@ -127,7 +127,7 @@ class View:
         with about(path):
             if "\0" in path:
                 raise failure(errno.EINVAL)
-            done, missing, links = [Entry(self._table.root, self._table.root.root, None, "")], list[str](), 0
+            done, missing, links = [self._table.top], list[str](), 0
             todo = [name for name in path.split("/") if name not in ("", ".")][::-1]
             while todo:
                 name = todo.pop()
@@ -150,6 +150,10 @@ class View:
                 else:
                     done.append(found)
             return "/" + "/".join([*(entry.name for entry in done[1:]), *missing])
+
+    def entry(self, path: str) -> Entry:
+        """Where a path leads, for a link of another container's /proc."""
+        return self._find(path)
 
     # -- inside
 

@@ -36,15 +36,19 @@ class Mount:
 
 
 class Entry:
-    """Where a lookup stands: a node, its mount, and the way there."""
+    """Where a lookup stands: a node, its mount, and the way there. A root needs the `table` whose root it is."""
 
-    __slots__ = ("_kind", "mount", "name", "node", "parent", "path")
+    __slots__ = ("_kind", "mount", "name", "node", "parent", "path", "table")
 
-    def __init__(self, mount: Mount, node: Any, parent: Entry | None, name: str) -> None:
+    def __init__(
+        self, mount: Mount, node: Any, parent: Entry | None, name: str, table: MountTable | None = None
+    ) -> None:
         self.mount = mount
         self.node = node
         self.parent = parent
         self.name = name
+        self.table: MountTable | None = table if parent is None else parent.table
+        """A link of /proc leads into another container's."""
         self.path: str = "/" if parent is None else f"{parent.path}/{name}" if parent.parent else f"/{name}"
         """The canonical path."""
         self._kind = ""
@@ -115,6 +119,11 @@ class MountTable:
         folder, _, name = mount.target.rpartition("/")
         self._below.setdefault(folder or "/", set()).add(name)
 
+    @property
+    def top(self) -> Entry:
+        """Where absolute paths start."""
+        return Entry(self.root, self.root.root, None, "", self)
+
     def holds(self, path: str) -> bool:
         """Whether a mount lies at or below the path."""
         return any(target == path or target.startswith(f"{path.rstrip('/')}/") for target in self._mounts)
@@ -147,7 +156,7 @@ class MountTable:
         if len(path) >= PATH_MAX:
             raise failure(errno.ENAMETOOLONG)
         links = 0
-        at = root = Entry(self.root, self.root.root, None, "")
+        at = root = self.top
         todo = _names(path)
         while todo:
             name = todo.pop()
@@ -171,6 +180,14 @@ class MountTable:
                 links += 1
                 if links > LINKS_MAX:
                     raise failure(errno.ELOOP)
+                jump = child.mount.tree.leads_to(child.node, seer)
+                if jump is not None:
+                    trees.append(jump.mount.tree)
+                    trees[-1].enter()
+                    if not todo:
+                        return jump.parent or jump, jump.name, jump
+                    at = jump
+                    continue
                 target = child.mount.tree.readlink(child.node, seer)
                 if not target:
                     raise failure(errno.ENOENT)
@@ -187,15 +204,16 @@ class MountTable:
 
     def child(self, at: Entry, name: str, seer: Seer) -> Entry | None:
         """The child of a directory, a mount there taking precedence."""
-        if name in self._below.get(at.path, ()):
-            mount = self._mounts[f"{at.path.rstrip('/')}/{name}"]
+        table = at.table or self
+        if name in table._below.get(at.path, ()):
+            mount = table._mounts[f"{at.path.rstrip('/')}/{name}"]
             return Entry(mount, mount.root, at, name)
         node = at.mount.tree.lookup(at.node, name, seer)
         return None if node is None else Entry(at.mount, node, at, name)
 
     def names(self, at: Entry, seer: Seer) -> list[str]:
         """What a directory lists, sorted; mount points included."""
-        return sorted({*at.mount.tree.names(at.node, seer), *self._below.get(at.path, ())})
+        return sorted({*at.mount.tree.names(at.node, seer), *(at.table or self)._below.get(at.path, ())})
 
     def _directory(self, at: Entry) -> None:
         if at.kind != DIRECTORY:

@@ -224,7 +224,7 @@ async def test_a_block_volume_is_a_device(node: Any, driver: Driver) -> None:
     attach(node, "b", "pv-c")
     node.create("p", {**DEVICE}, volumes=claimed("c"))
     await node.ready("p")
-    fs = node.kubelet.worker("default", "p").slots["c"].current.init.fs
+    fs = node.kubelet.pod("default", "p").slots["c"].current.init.fs
     assert fs.stat("/dev/data").kind == "block"
     fs.write_bytes("/dev/data", b"raw")
     assert fs.read_bytes("/dev/data")[:4] == b"raw\0"
@@ -368,7 +368,7 @@ async def test_an_expansion_is_finished_where_the_volume_is_used(node: Any, driv
 
 
 def files(node: Any, pod: str) -> Any:
-    return node.kubelet.worker("default", pod).slots["c"].current.init.fs
+    return node.kubelet.pod("default", pod).slots["c"].current.init.fs
 
 
 async def test_a_volume_that_is_never_attached_is_told_after_its_time(tmp_path: Path) -> None:
@@ -441,7 +441,7 @@ async def test_read_only_is_read_only(node: Any, driver: Driver) -> None:
             files(node, pod).write_bytes("/data/f", b"")
         shown = next(found for found in files(node, pod).mounts() if found[1] == "/data")
         assert shown == ("/dev/vda1", "/data", "ext4", "ro,relatime,noatime,nodiratime")
-    node.kubelet.worker("default", "mount").slots["writer"].current.init.fs.write_bytes("/data/f", b"x")
+    node.kubelet.pod("default", "mount").slots["writer"].current.init.fs.write_bytes("/data/f", b"x")
     assert files(node, "mount").read_bytes("/data/f") == b"x"
 
 
@@ -557,11 +557,11 @@ async def test_a_mounted_volume_waits_for_nothing_any_more(node: Any, driver: Dr
     bind(node, "c", csi("v1"))
     node.create("p", {**MOUNT}, volumes=claimed("c"))
     await node.until(lambda: objects.status(node.client.get("nodes", "", NODE)).get("volumesInUse"))
-    worker = node.kubelet.worker("default", "p")
-    await node.until(lambda: ("nodes", ("", NODE)) in set(worker.depends_on()))
+    pod = node.kubelet.pod("default", "p")
+    await node.until(lambda: ("nodes", ("", NODE)) in set(pod.depends_on()))
     attach(node, "v1", "pv-c")
     await node.ready("p")
-    kinds = {resource for resource, _ in worker.depends_on()}
+    kinds = {resource for resource, _ in pod.depends_on()}
     assert {"persistentvolumeclaims", "persistentvolumes"} <= kinds
     assert not kinds & {"nodes", "csinodes", "csidrivers", "volumeattachments"}
 
@@ -571,7 +571,7 @@ async def test_a_volumes_own_group(node: Any) -> None:
     node.client.patch("persistentvolumes", ("", "pv-c"), lambda copy: copy["metadata"].update(annotations=GROUP))
     node.create("p", {**MOUNT}, volumes=claimed("c"), securityContext={"supplementalGroups": [3000]})
     await node.ready("p")
-    assert node.kubelet.worker("default", "p").slots["c"].current.config.groups == (3000, 1234)
+    assert node.kubelet.pod("default", "p").slots["c"].current.config.groups == (3000, 1234)
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, "-1", "1e3", "0", "\u0663\u0663x", ""])
@@ -582,7 +582,7 @@ async def test_a_volumes_group_that_is_none_is_passed_over(node: Any, text: str)
     node.client.patch("persistentvolumes", ("", "pv-c"), lambda copy: copy["metadata"].update(annotations=annotations))
     node.create("p", {**MOUNT}, volumes=claimed("c"), securityContext={"supplementalGroups": [3000]})
     await node.ready("p")
-    assert node.kubelet.worker("default", "p").slots["c"].current.config.groups == (3000,)
+    assert node.kubelet.pod("default", "p").slots["c"].current.config.groups == (3000,)
 
 
 async def test_a_full_volume_is_given_to_its_group_in_steps(

@@ -204,13 +204,13 @@ async def test_object_volumes_follow_their_objects(node: Any) -> None:
 
     node.client.patch("configmaps", ("default", "cfg"), change)
     node.client.patch("pods", ("default", "vol"), lambda pod: pod["metadata"]["labels"].update(app="b"))
-    worker = node.kubelet.worker("default", "vol")
-    while b"changed" not in worker.slots["c"].current.fs.read_bytes("/cfg/a"):
+    pod = node.kubelet.pod("default", "vol")
+    while b"changed" not in pod.slots["c"].current.fs.read_bytes("/cfg/a"):
         await node.clock.sleep(0)
     shown = await node.exec("vol", "cat", "/cfg/a", "/cfg/c", "/etc/motd", "/down/labels")
     assert shown == (0, f'changed31app="b"{zone}')
     assert (await node.exec("vol", "cat", "/cfg/b"))[0] == 1
-    fs = worker.slots["c"].current.fs
+    fs = pod.slots["c"].current.fs
     assert fs.readlink("/cfg/a") == "..data/a"
     assert fs.listdir("/cfg") == [fs.readlink("/cfg/..data"), "..data", "a", "c"]
 
@@ -248,7 +248,7 @@ async def test_security_context(node: Any) -> None:
     node.create("user", {"securityContext": {"runAsUser": 1000, "readOnlyRootFilesystem": True}})
     node.create("root", {"securityContext": {"runAsNonRoot": True}})
     await node.ready("user")
-    fs = node.kubelet.worker("default", "user").slots["c"].current.init.fs
+    fs = node.kubelet.pod("default", "user").slots["c"].current.init.fs
     with pytest.raises(OSError, match="Read-only file system"):
         fs.write_bytes("/x", b"")
     assert fs.read_bytes("/proc/self/status").decode().splitlines()[7] == "Uid:\t1000\t1000\t1000\t1000"

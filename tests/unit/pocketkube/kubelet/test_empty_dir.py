@@ -21,7 +21,7 @@ def empty(**source: Any) -> Any:
 async def test_a_pod_that_outgrows_its_empty_dir_is_evicted(node: Any) -> None:
     node.create("p", {**MOUNT}, volumes=empty(sizeLimit="64Ki"))
     await node.ready("p")
-    fs = node.kubelet.worker("default", "p").slots["c"].current.init.fs
+    fs = node.kubelet.pod("default", "p").slots["c"].current.init.fs
     for _ in range(20):  # written again and again: that is not more
         fs.write_bytes("/cache/f", bytes(10_000))
     await node.until(lambda: True)
@@ -38,11 +38,11 @@ async def test_a_pod_that_outgrows_its_empty_dir_is_evicted(node: Any) -> None:
 async def test_removed_files_make_room(node: Any) -> None:
     node.create("p", {**MOUNT}, volumes=empty(sizeLimit="64Ki"))
     await node.ready("p")
-    fs = node.kubelet.worker("default", "p").slots["c"].current.init.fs
+    fs = node.kubelet.pod("default", "p").slots["c"].current.init.fs
     for _ in range(30):
         fs.write_bytes("/cache/f", bytes(40_000))
         fs.unlink("/cache/f")
-    volume = node.kubelet.worker("default", "p").volumes.mounted["cache"]
+    volume = node.kubelet.pod("default", "p").volumes.mounted["cache"]
     assert volume.excess == ""
     assert objects.status(node.pod("p"))["phase"] == "Running"
 
@@ -50,7 +50,7 @@ async def test_removed_files_make_room(node: Any) -> None:
 async def test_a_crash_keeps_it(node: Any) -> None:
     node.create("p", {"command": ["/bin/once", "/cache/f"], **MOUNT}, volumes=empty())
     await node.until(lambda: node.container("p").get("restartCount") == 1 and node.container("p")["ready"])
-    fs = node.kubelet.worker("default", "p").slots["c"].current.init.fs
+    fs = node.kubelet.pod("default", "p").slots["c"].current.init.fs
     assert fs.read_bytes("/cache/f") == b"run\nrun\n"
 
 
@@ -60,7 +60,7 @@ async def test_a_restart_of_the_node_keeps_it_with_owners_and_modes(tmp_path: Pa
     await node.start()
     node.create("p", {**MOUNT}, volumes=empty(), securityContext={"fsGroup": 2000})
     await node.ready("p")
-    fs = node.kubelet.worker("default", "p").slots["c"].current.init.fs
+    fs = node.kubelet.pod("default", "p").slots["c"].current.init.fs
     fs.write_bytes("/cache/f", b"kept")
     fs.chmod("/cache/f", 0o4751)
     fs.chown("/cache/f", 1000, 3000)
@@ -70,7 +70,7 @@ async def test_a_restart_of_the_node_keeps_it_with_owners_and_modes(tmp_path: Pa
     await node.start()
     await node.until(lambda: node.container("p")["restartCount"] == 1)
     await node.ready("p")
-    fs = node.kubelet.worker("default", "p").slots["c"].current.init.fs
+    fs = node.kubelet.pod("default", "p").slots["c"].current.init.fs
     root, file = fs.stat("/cache"), fs.stat("/cache/f")
     assert fs.read_bytes("/cache/f") == b"kept"
     assert (root.mode, root.gid) == (0o2777, 2000)

@@ -17,7 +17,7 @@ def pod_of(node: Any, name: str, path: str, field: str = "subPath", **more: Any)
 
 
 def files(node: Any, name: str) -> Any:
-    return node.kubelet.worker("default", name).slots["c"].current.init.fs
+    return node.kubelet.pod("default", name).slots["c"].current.init.fs
 
 
 async def test_what_is_missing_is_made_with_the_volumes_permissions(node: Any) -> None:
