@@ -25,6 +25,7 @@ from pocketkube.clock import Clock
 from pocketkube.controllers import scan as controllers
 from pocketkube.kubelet.kubelet import Kubelet
 from pocketkube.kubelet.runtime import Runtime
+from pocketkube.kubelet.usage import NodeUsage
 from pocketkube.network.api_endpoint import ApiEndpoint
 from pocketkube.network.dialer import Dialer
 from pocketkube.network.fabric import Fabric
@@ -160,7 +161,7 @@ class Cluster:
         driver = HostPathDriver(config.state_dir / "storage", config.max_volumes_per_node)
         driver.recover()
         backend = Backend(driver, tuple(node.name for node in nodes if not node.roles), self._disk)
-        lent = Lazily(lambda: _lent(registry, pki, backend))
+        lent = Lazily(lambda: _lent(registry, pki, backend, lambda: [kubelet.usage() for kubelet in kubelets]))
         drivers = {} if CSI_HOSTPATH_ADDON in config.no_addons else {CSI_HOSTPATH: driver}
         kubelets = [
             self._kubelet(registry, node, fabric, Lazily(lambda: lent, {"csi": {} if node.roles else drivers}))
@@ -287,7 +288,7 @@ class Lazily(Mapping[str, Any]):
         return len(self._all())
 
 
-def _lent(registry: Registry, pki: Pki, backend: Backend) -> Mapping[str, Any]:
+def _lent(registry: Registry, pki: Pki, backend: Backend, usage: Callable[[], list[NodeUsage]]) -> Mapping[str, Any]:
     """What the cluster lends to every node: tokens for service accounts; to CoreDNS, the ingress controller and the
     storage programs, in their namespaces only, the DNS zone, a client and what volumes are made on."""
     from pocketkube.network.dns import Zone
@@ -298,6 +299,7 @@ def _lent(registry: Registry, pki: Pki, backend: Backend) -> Mapping[str, Any]:
         "storage": Sidecars(registry, backend),
         "tokens": Tokens(registry, pki),
     }
+        "usage": usage,
 
 
 async def _outside(fabric: Fabric, needed: asyncio.Event) -> None:

@@ -20,6 +20,8 @@ class Image:
     """Every reference it answers to, tag included, normalised: `docker.io/library/nginx:1.27`."""
     size: ClassVar[int] = 10_000_000
     """Bytes, as `kubectl describe pod` shows in the Pulled event; the real image's, roughly."""
+    memory: ClassVar[int] = 4 << 20
+    """Bytes of the working set of a container that only runs its program; nominal."""
     entrypoint: ClassVar[tuple[str, ...]] = ()
     cmd: ClassVar[tuple[str, ...]] = ()
     env: ClassVar[Mapping[str, str]] = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pocketkube import objects
 from pocketkube.kubelet import subpath
+from pocketkube.kubelet.cgroup import limits_of
 from pocketkube.kubelet.container import Config
 from pocketkube.kubelet.environment import ConfigError, arguments, expand
 from pocketkube.kubelet.filesystem import FileSystem, MemoryTree, root_of
@@ -85,6 +86,7 @@ def configure(
         message_path=container.get("terminationMessagePath") or "/dev/termination-log",
         message_policy=container.get("terminationMessagePolicy") or "File",
         services={name: services[name] for name in lent if name in services},
+        limits=limits_of(container.get("resources") or {}),
     )
 
 

@@ -2,7 +2,7 @@
 
 Models what the container runtime (containerd, runc) does for the kubelet: create, start, stop with a grace period,
 exec, attach; exit codes, reasons and the texts of failing starts. A restarted container is a new instance.
-Left out: resource limits (no OOM kill), capabilities, seccomp.
+Left out: capabilities, seccomp.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pocketkube.clock import Clock
-from pocketkube.kubelet.cpu import Cgroup, Cpu
+from pocketkube.kubelet.cgroup import Cgroup, Limits, PodCgroup
+from pocketkube.kubelet.cpu import Cpu
 from pocketkube.kubelet.filesystem import FileSystem
 from pocketkube.kubelet.logs import Log, Output
 from pocketkube.kubelet.process import DEFAULT_PATH, PidNamespace, Process, ProcessTable
@@ -60,6 +61,7 @@ class Config:
     message_path: str = "/dev/termination-log"
     message_policy: str = "File"
     services: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
 
 
 class Container:
@@ -75,7 +77,7 @@ class Container:
         attempt: int = 0,
         on_exit: Callable[[], None] = lambda: None,
         cpu: Cpu | None = None,
-        cgroup: Cgroup | None = None,
+        cgroup: PodCgroup | None = None,
         table: ProcessTable | None = None,
     ) -> None:
         self.config = config
@@ -95,6 +97,14 @@ class Container:
         self.stdout, self.stderr = Output(self.log), Output(self.log)
         self.stdin: Channel | None = Channel() if config.stdin else None
         self.terminal: Terminal | None = None
+        cpu = cpu or Cpu(clock)
+        self.cgroup = Cgroup(
+            cgroup,
+            cpu.account(config.limits.cpu, config.limits.weight),
+            limit=config.limits.memory,
+            base=config.image.memory,
+            kill=self.kill,
+        )
         self.namespace = PidNamespace(
             fs=fs,
             net=net,
@@ -102,7 +112,7 @@ class Container:
             clock=clock,
             hostname=config.hostname,
             cpu=cpu,
-            cgroup=cgroup,
+            cgroup=self.cgroup,
             table=table,
         )
         self.namespace.services = config.services
@@ -167,7 +177,7 @@ class Container:
         assert self.init is not None
         code = self.init.exit_code
         self.exit_code = START_FAILED + signal.SIGKILL if code is None else code
-        self.reason = "Completed" if self.exit_code == 0 else "Error"
+        self.reason = "Completed" if self.exit_code == 0 else "OOMKilled" if self.cgroup.oom_kills else "Error"
         self.stdout.finish()
         self.stderr.finish()
         self.message = self._message()

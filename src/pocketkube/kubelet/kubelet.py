@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pocketkube import objects
+from pocketkube import objects, quantity
 from pocketkube.client import Client
 from pocketkube.errors import Conflict, NotFound, StatusError
 from pocketkube.ipam import PodAddresses
@@ -25,6 +25,7 @@ from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.pod_volumes import remove_pod_folder
 from pocketkube.kubelet.pod_worker import PodWorker
 from pocketkube.kubelet.starting import RESYNC
+from pocketkube.kubelet.usage import SYSTEM_CPU, SYSTEM_MEMORY, ContainerUsage, NodeUsage, Usage
 from pocketkube.kubelet.volumes.inuse import VolumesInUse
 from pocketkube.network.fabric import OUTSIDE, OUTSIDE_IPV6
 from pocketkube.objects import Key, Obj
@@ -82,7 +83,7 @@ class Kubelet:
         self.zone = client.registry.zone
         self.upstream_dns = OUTSIDE_IPV6 if ":" in node_ips[0] else OUTSIDE
         self.addresses = [PodAddresses(cidr) for cidr in pod_cidrs]
-        self.cpu = Cpu()
+        self._started_at = self.clock.time()
         self.in_use = VolumesInUse(client, node_name)
         self.node = NodeAgent(
             client,
@@ -95,6 +96,7 @@ class Kubelet:
             catalogue=catalogue,
             drivers=self.services.get("csi"),
         )
+        self.cpu = Cpu(self.clock, float(quantity.parse(self.node.capacity["cpu"])))
         self.net: PodNetwork = fabric.attach(node_ips[0], node_name, also=node_ips[1:])
         self._workers: dict[str, PodWorker] = {}
         """By pod uid: a pod may be made again under its name while the old one still ends."""
@@ -145,6 +147,28 @@ class Kubelet:
         return (
             worker.state.pod for worker in self._workers.values() if worker.state.admitted and not worker.state.finished
         )
+
+    def usage(self) -> NodeUsage:
+        """What the node and its running containers use, read now."""
+        now = self.clock.time()
+        self.cpu.settle()
+        containers = tuple(
+            ContainerUsage(
+                *worker.state.key,
+                slot.name,
+                slot.current.started_time,
+                Usage(slot.current.cgroup.cpu.used, slot.current.cgroup.memory),
+            )
+            for worker in self._workers.values()
+            for slot in worker.state.slots.values()
+            if slot.running and slot.current is not None
+        )
+        system = Usage(SYSTEM_CPU * (now - self._started_at), SYSTEM_MEMORY)
+        whole = Usage(
+            self.cpu.processor.used + system.cpu_seconds,
+            sum((container.usage.memory for container in containers), system.memory),
+        )
+        return NodeUsage(self.node_name, now, self._started_at, whole, containers)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task of this kubelet; what it raises is logged, and does not end the others."""

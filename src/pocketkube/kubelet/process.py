@@ -15,9 +15,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pocketkube.clock import Clock
-from pocketkube.kubelet.cpu import Cgroup, Cpu
+from pocketkube.kubelet.cgroup import Cgroup
+from pocketkube.kubelet.cpu import Cpu
 from pocketkube.kubelet.filesystem.rootfs import command_in
 from pocketkube.kubelet.filesystem.tree import FILE
+from pocketkube.kubelet.meter import EXEC, Meter
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.filesystem import FileSystem
@@ -98,7 +100,7 @@ class PidNamespace:
         """Absolute path of each built-in program -> its code."""
         self.clock = clock
         self.hostname = hostname
-        self.cpu = cpu or Cpu()
+        self.cpu = cpu or Cpu(clock)
         self.cgroup = cgroup or Cgroup()
         self.table = table or ProcessTable()
         self.init: Process | None = None
@@ -173,6 +175,8 @@ class PidNamespace:
         process.program = program or (argv[0] if argv else "")
         process.umask = parent.umask if parent else 0o022
         for fd in process.fds.values():
+        if program:
+            process.meter.charge(EXEC)
             hold(fd)
         self.processes[pid] = process
         self.init = self.init or process
@@ -228,6 +232,8 @@ class Process:
         self.started = namespace.clock.time()
         self.exit_code: int | None = None
         self.task: asyncio.Task[None] | None = None
+        self.meter = Meter(namespace.cpu, namespace.cgroup.cpu)
+        """What it computes."""
         self._handlers: dict[int, SignalHandler | None] = {}
         self._killed_by = 0
         self._leaving: int | None = None
@@ -370,7 +376,7 @@ class Process:
     async def live(self, main: Command) -> None:
         """The process's task: runs the program to its end and reaps it."""
         try:
-            code = await self.namespace.cpu.run(main(self))
+            code = await self.namespace.cpu.run(main(self), self.meter)
         except ProcessExit as left:
             code = left.code
         except asyncio.CancelledError:

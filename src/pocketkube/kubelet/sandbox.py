@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pocketkube import objects
 from pocketkube.ipam import Full
-from pocketkube.kubelet.cpu import Cgroup
+from pocketkube.kubelet.cgroup import PodCgroup
 from pocketkube.kubelet.filesystem import MemoryTree
 from pocketkube.objects import Obj
 
@@ -45,7 +45,7 @@ class Sandbox:
         self.ips: tuple[str, ...] = ()
         self.net: PodNetwork | None = None
         self.hostname = ""
-        self.cgroup = Cgroup()
+        self.cgroup = PodCgroup()
         self.files = MemoryTree(now=kubelet.clock.time, capacity=1 << 20, fstype="ext4", source="/dev/vda1")
         self._kubelet = kubelet
 

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SYSTEM_CPU = 0.01
+"""Cores that what runs on a node beside containers uses (kubelet, container runtime, kernel), nominal."""
+SYSTEM_MEMORY = 180 << 20
+"""Bytes of the same."""
+
 
 @dataclass(frozen=True)
 class Usage:
