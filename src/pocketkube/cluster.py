@@ -298,8 +298,8 @@ def _lent(registry: Registry, pki: Pki, backend: Backend, usage: Callable[[], li
         "ingress": Client(registry, "traefik"),
         "storage": Sidecars(registry, backend),
         "tokens": Tokens(registry, pki),
-    }
         "usage": usage,
+    }
 
 
 async def _outside(fabric: Fabric, needed: asyncio.Event) -> None:

@@ -27,7 +27,7 @@ PROCESS_MEMORY = 192 << 10
 
 @dataclass(frozen=True)
 class Limits:
-    """What a container's `resources` come to. `cpu`: cores; `weight`: thousandths of a core asked for; `memory`: bytes."""
+    """What a container's `resources` come to. `cpu`: cores; `weight`: thousandths of one asked for; `memory`: bytes."""
 
     cpu: float = math.inf
     weight: int = 2

@@ -174,9 +174,9 @@ class PidNamespace:
         process.groups = groups
         process.program = program or (argv[0] if argv else "")
         process.umask = parent.umask if parent else 0o022
-        for fd in process.fds.values():
         if program:
             process.meter.charge(EXEC)
+        for fd in process.fds.values():
             hold(fd)
         self.processes[pid] = process
         self.init = self.init or process
@@ -229,11 +229,11 @@ class Process:
         self.umask = 0o022
         self._fs: FileSystem | None = None
         self._held = 0
+        self.meter = Meter(namespace.cpu, namespace.cgroup.cpu)
+        """What it computes."""
         self.started = namespace.clock.time()
         self.exit_code: int | None = None
         self.task: asyncio.Task[None] | None = None
-        self.meter = Meter(namespace.cpu, namespace.cgroup.cpu)
-        """What it computes."""
         self._handlers: dict[int, SignalHandler | None] = {}
         self._killed_by = 0
         self._leaving: int | None = None

@@ -19,9 +19,11 @@ def test_one_burn_takes_as_long_as_it_computes() -> None:
     processor.begin(account, 0.5, 10.0, lambda: ended.append(True))
     assert processor.next_end() == pytest.approx(10.5)
     processor.advance(10.4)
-    assert not ended and account.used == pytest.approx(0.4)
+    assert not ended
+    assert account.used == pytest.approx(0.4)
     processor.advance(20)
-    assert ended == [True] and account.used == processor.used == pytest.approx(0.5)
+    assert ended == [True]
+    assert account.used == processor.used == pytest.approx(0.5)
     assert processor.next_end() == math.inf
 
 
@@ -68,14 +70,18 @@ def test_what_was_computed_already_is_accounted_for_as_the_limit_allows() -> Non
     free, limited = Account(processor), Account(processor, limit=0.1)
     for account in (free, limited):
         account.charge(0.5, 0)
-    assert free.used == 0.5 and not free.is_behind
-    assert limited.used == 0 and limited.is_behind
+    assert free.used == 0.5
+    assert not free.is_behind
+    assert limited.used == 0
+    assert limited.is_behind
     processor.advance(1)
     assert limited.used == pytest.approx(0.1)
     limited.charge(0.1, 1)
     assert limited.backlog == pytest.approx(0.5)
     processor.advance(10)
-    assert limited.used == pytest.approx(0.6) and not limited.is_behind and limited.backlog == 0
+    assert limited.used == pytest.approx(0.6)
+    assert not limited.is_behind
+    assert limited.backlog == 0
 
 
 events = st.lists(
