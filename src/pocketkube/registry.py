@@ -37,6 +37,8 @@ class Registry:
         self.plugins = [plugin(self) for plugin in admission.scan()]
         self.ask: Callable[[str], Awaitable[Obj]] = _nobody_serves
         """GET a path of an API that another server serves, see `Client.ask`; the composition root says how."""
+        self.reach: Callable[[Obj], Awaitable[None]] = _nobody_is_there
+        """Whether the server of an APIService answers, see `Client.reach`; the composition root says how."""
 
     # -- reading
 
@@ -99,11 +101,12 @@ class Registry:
         self._raise_invalid(kind, obj, [*metadata.validate(kind, obj), *kind.validate(obj)])
         self._warn(kind, obj, None, warn)
         kind.canonicalize(obj)
-        for plugin in self.plugins:
-            plugin.validate(kind, obj, None, dry_run=dry_run)
+        commits = self._admitted(kind, obj, None, dry_run=dry_run)
         found = self.find(resource, *objects.key(obj))
         if found is not None:
             raise _already_exists(kind, found)
+        for commit in commits:
+            commit()
         return kind.present(obj if dry_run else self.store.create(resource, kind.encode(obj)))
 
     def update(
@@ -167,8 +170,8 @@ class Registry:
         if not subresource:
             kind.check_update(obj, old)
         if subresource != "status":
-            for plugin in self.plugins:
-                plugin.validate(kind, obj, old, subresource, dry_run=dry_run)
+            for commit in self._admitted(kind, obj, old, subresource, dry_run=dry_run):
+                commit()
         return self._write(kind, obj, old, dry_run)
 
     def patch(
@@ -320,6 +323,13 @@ class Registry:
         if kind.revalidates_metadata and not status:
             yield from metadata.validate(kind, new)
 
+    def _admitted(
+        self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "", *, dry_run: bool
+    ) -> list[admission.Commit]:
+        """Ask the plugins about an object that is valid; what they want done when it is written."""
+        asked = [plugin.validate(kind, new, old, subresource, dry_run=dry_run) for plugin in self.plugins]
+        return [] if dry_run else [commit for commit in asked if commit is not None]
+
     def _raise_invalid(self, kind: Resource, obj: Obj, causes: Iterable[Cause]) -> None:
         found = list(causes)
         if found:
@@ -333,6 +343,10 @@ class Registry:
 
 async def _nobody_serves(_: str) -> Obj:
     raise NotFound("the server could not find the requested resource", details={})
+
+
+async def _nobody_is_there(_: Obj) -> None:
+    raise ConnectionError("this cluster reaches no other servers")
 
 
 def _already_exists(kind: Resource, found: Obj) -> AlreadyExists:

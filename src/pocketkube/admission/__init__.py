@@ -7,7 +7,9 @@ import importlib
 import pkgutil
 from functools import cache
 
-from pocketkube.admission.base import Plugin
+from pocketkube.admission.base import Commit, Plugin
+
+__all__ = ["Commit", "Plugin", "scan"]
 
 
 @cache

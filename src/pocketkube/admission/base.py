@@ -6,10 +6,20 @@ plugin saw still holds when the object is written. Left out: webhooks, admission
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, Protocol
 
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource, World
+
+Commit = Callable[[], None]
+"""Called right before a write that nothing refuses any longer; not for a dry run. It may write, too."""
+
+
+class Access(World, Protocol):
+    """What a plugin may look at, and write."""
+
+    def update(self, resource: str, obj: Obj, *, subresource: str = "") -> Obj: ...
 
 
 class Plugin:
@@ -22,11 +32,14 @@ class Plugin:
     order: ClassVar[int] = 0
     """Plugins are asked in this order, upstream's (kubeapiserver/options/plugins.go)."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Access) -> None:
         self.world = world
 
     def admit(self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "") -> None:
         """Fill in what the object leaves open. Raises StatusError to refuse."""
 
-    def validate(self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "", *, dry_run: bool) -> None:
-        """Look at an object that is valid, right before it is written. Raises StatusError to refuse."""
+    def validate(
+        self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "", *, dry_run: bool
+    ) -> Commit | None:
+        """Look at an object that is valid. Raises StatusError to refuse; returns what to do if it is written."""
+        return None
