@@ -20,7 +20,7 @@ from pocketkube.kubelet.cpu import Cpu
 from pocketkube.kubelet.filesystem import FileSystem
 from pocketkube.kubelet.logs import Log, Output
 from pocketkube.kubelet.process import DEFAULT_PATH, PidNamespace, Process, ProcessTable
-from pocketkube.kubelet.terminal import Terminal
+from pocketkube.kubelet.terminal import ProcessGroup, Terminal
 from pocketkube.network.stream import Channel
 from pocketkube.objects import Obj
 
@@ -166,7 +166,7 @@ class Container:
             self._close()
             raise StartError(self.message) from None
         if self.terminal:
-            self.terminal.foreground = self.init
+            self.terminal.foreground = ProcessGroup(self.init.namespace, self.init.group)
             self.terminal.start()
         self.started_at = self.clock.now()
         self.started_time = self.clock.time()
@@ -267,8 +267,9 @@ class Container:
                 "OCI runtime exec failed: exec failed: unable to start container process: "
                 f"{_cause(argv[0], error)}: unknown"
             ) from None
+        process.group = process.pid  # a session of its own
         if terminal:
-            terminal.foreground = process
+            terminal.foreground = ProcessGroup(process.namespace, process.group)
             terminal.start()
         try:
             return await process.wait()

@@ -171,6 +171,7 @@ class PidNamespace:
         self.cgroup.fork()
         pid = self.table.number()
         process = Process(self, pid, argv, env=env, cwd=cwd, fds=fds or {}, parent=parent, uid=uid, gid=gid)
+        process.group = parent.group if parent else pid
         process.groups = groups
         process.program = program or (argv[0] if argv else "")
         process.umask = parent.umask if parent else 0o022
@@ -224,6 +225,8 @@ class Process:
         self.uid = uid
         self.gid = gid
         self.groups: tuple[int, ...] = ()
+        self.group = pid
+        """Its process group, which a terminal's signals are for."""
         self.program = ""
         """The file it was started from, as /proc/<pid>/exe shows it."""
         self.umask = 0o022

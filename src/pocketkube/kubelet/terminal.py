@@ -1,8 +1,8 @@
 """A terminal between a user and a process: what `kubectl exec -it` and `tty: true` give a program as its descriptors.
 
 Models the Linux tty line discipline in its usual setting: echo, line editing (erase, kill, end of file), CR to NL on
-the way in and NL to CR NL on the way out, SIGINT, SIGQUIT to the foreground. A program that reads keys itself turns
-`canonical` off. Left out: job control, flow control, wide characters when erasing.
+the way in and NL to CR NL on the way out, SIGINT, SIGQUIT to the foreground group. A program that reads keys itself
+asks for `raw` ones. Left out: stopping (^Z), flow control, the width of wide characters when erasing.
 """
 
 from __future__ import annotations
@@ -10,14 +10,35 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from pocketkube.kubelet.process import Process
+    from pocketkube.kubelet.process import PidNamespace
 
 _INTERRUPT, _QUIT, _END, _KILL, _WORD = b"\x03", b"\x1c", b"\x04", b"\x15", b"\x17"
 _ERASE = (b"\x7f", b"\x08")
 _SIGNALS = {_INTERRUPT: (signal.SIGINT, b"^C"), _QUIT: (signal.SIGQUIT, b"^\\")}
+
+
+class Signalled(Protocol):
+    """A process or a group of them."""
+
+    def signal(self, number: int) -> None: ...
+
+
+class ProcessGroup:
+    """The processes of a group, as a terminal signals them."""
+
+    def __init__(self, namespace: PidNamespace, number: int) -> None:
+        self._namespace = namespace
+        self._number = number
+
+    def signal(self, number: int) -> None:
+        for process in tuple(self._namespace.processes.values()):
+            if process.group == self._number:
+                process.signal(number)
 
 
 class Terminal:
@@ -30,9 +51,10 @@ class Terminal:
         self.screen = screen
         self.canonical = True
         self.echo = True
+        self.signals = True
         self.size = (80, 24)
-        self.foreground: Process | None = None
-        """The process that ^C interrupts; a shell sets it to its child while it waits for it."""
+        self.foreground: Signalled | None = None
+        """What ^C interrupts; a shell sets it to the group of its children while it waits for them."""
         self._line = b""
         self._ready: deque[bytes] = deque()
         self._ended = False
@@ -45,6 +67,18 @@ class Terminal:
 
     def isatty(self) -> bool:
         return True
+
+    @contextmanager
+    def raw(self) -> Iterator[None]:
+        """Every key as it comes, without echo and signals, for as long."""
+        kept = self.canonical, self.echo, self.signals
+        self.canonical = self.echo = self.signals = False
+        if self._line:
+            self._give(self._line)
+        try:
+            yield
+        finally:
+            self.canonical, self.echo, self.signals = kept
 
     def resize(self, width: int, height: int) -> None:
         self.size = (width, height)
@@ -95,10 +129,10 @@ class Terminal:
         self._news.set()
 
     async def _key(self, key: bytes) -> None:
-        if key in _SIGNALS:
+        if self.signals and key in _SIGNALS:
             number, shown = _SIGNALS[key]
             self._line = b""
-            await self._show(shown + b"\r\n")
+            await self._show(shown)
             if self.foreground is not None:
                 self.foreground.signal(number)
             return
@@ -111,7 +145,7 @@ class Terminal:
             self._give(self._line)
         elif key in _ERASE:
             if self._line:
-                self._line = self._line[:-1]
+                self._line = self._line.decode(errors="surrogateescape")[:-1].encode(errors="surrogateescape")
                 await self._show(b"\b \b")
         elif key in (_KILL, _WORD):
             kept = (

@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 import copy
 import os
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 from pocketkube.images.shell import syntax
 from pocketkube.images.shell.descriptors import encode
-from pocketkube.images.shell.state import ExpansionFailure, Leave, LoopJump, Return, ShellFailure, Variables
+from pocketkube.images.shell.state import (
+    ExpansionFailure,
+    JobInterrupted,
+    Leave,
+    LoopJump,
+    Return,
+    ShellFailure,
+    Variables,
+)
 from pocketkube.kubelet.process import Process
+from pocketkube.kubelet.terminal import ProcessGroup, Terminal
 
 Builtin = Callable[[Any, list[str]], Awaitable[int]]
 
@@ -38,10 +48,14 @@ class Core:
         self.positional: list[str] = []
         self.options: set[str] = set()
         self.interactive = False
+        self.terminal: Terminal | None = None
+        """That of an interactive shell, which gives it to the jobs it waits for."""
+        self.history: list[str] = []
         self.status = 0
         self.line = 0
         self.background = 0
         self.jobs: dict[int, Process] = {}
+        self.job_texts: dict[int, str] = {}
         self.traps: dict[int, str] = {}
         self.pending: list[int] = []
         self.signalled = asyncio.Event()
@@ -66,9 +80,11 @@ class Core:
         twin.scopes = [dict(scope) for scope in self.scopes]
         twin.traps = {number: action for number, action in self.traps.items() if not action}
         twin.jobs = {}
+        twin.job_texts = {}
         twin.pending = []
         twin.signalled = asyncio.Event()
         twin.interactive = False
+        twin.terminal = None
         twin._in_trap = False
         return twin
 
@@ -173,6 +189,40 @@ class Core:
             except (ShellFailure, ExpansionFailure, syntax.ShellSyntaxError) as failure:
                 await self.say(str(failure))
         return self.status
+
+    # Jobs
+
+    def foreground(self, job: Process | None) -> None:
+        """Give the terminal to a job, or take it back."""
+        if self.terminal is not None:
+            group = self.process.group if job is None else job.group
+            self.terminal.foreground = ProcessGroup(self.process.namespace, group)
+
+    def lead(self, child: Process, leader: Process | None = None) -> None:
+        """An interactive shell's job is a group of its own; `leader` is the first process of it."""
+        if self.terminal is not None:
+            child.group = (leader or child).pid
+
+    async def ended(self, child: Process) -> int:
+        """Wait for a job in the foreground: its exit code. Raises JobInterrupted after ^C."""
+        self.foreground(child)
+        status = await child.wait()
+        self.foreground(None)
+        if status == 128 + signal.SIGINT and self.terminal is not None:
+            raise JobInterrupted
+        return status
+
+    async def tell_jobs(self) -> None:
+        """What an interactive shell says before its prompt: which jobs in the background have ended."""
+        for number, pid in enumerate(list(self.jobs), 1):
+            job = self.jobs[pid]
+            if job.exit_code is not None:
+                del self.jobs[pid]
+                state = "Done" if not job.exit_code else f"Done({job.exit_code})"
+                if job.exit_code > 128:
+                    state = signal.strsignal(job.exit_code - 128) or state
+                current = "+" if number == len(self.jobs) + 1 else "-"
+                await self.write(2, f"[{number}]{current}  {state:<26} {self.job_texts.pop(pid, '')}\n")
 
     # Signals
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from pocketkube.images.shell import expand, patterns, syntax
 from pocketkube.images.shell.descriptors import Collector, decode, pipe, reason
+from pocketkube.images.shell.job_text import job_text
 from pocketkube.images.shell.launcher import Launcher
 from pocketkube.images.shell.parser import parse
 from pocketkube.images.shell.state import Leave, LoopJump, Return, ShellFailure
@@ -70,8 +71,10 @@ class Shell(Launcher):
 
     def _start_job(self, node: syntax.Node) -> None:
         child = self.spawn(node, {0: Nothing()} if not self.interactive else {}, background=True)
+        self.lead(child)
         self.background = child.pid
         self.jobs[child.pid] = child
+        self.job_texts[child.pid] = job_text(node)
 
     async def _and_or(self, node: syntax.AndOr, tested: bool, final: bool) -> int:
         status = await self.run(node.first, tested=True)
@@ -101,6 +104,7 @@ class Shell(Launcher):
                 following.hold()
             try:
                 children.append(self.spawn(command, fds))
+                self.lead(children[-1], children[0])
             except ShellFailure:
                 if following is not None:
                     following.release()
@@ -109,7 +113,9 @@ class Shell(Launcher):
                 if source is not None:
                     source.release()
             source = following
-        statuses = [await child.wait() for child in children]
+        self.foreground(children[0])
+        statuses = [await child.wait() for child in children[:-1]]
+        statuses.append(await self.ended(children[-1]))
         if "pipefail" in self.options:
             return next((status for status in reversed(statuses) if status), 0)
         return statuses[-1]
@@ -183,7 +189,9 @@ class Shell(Launcher):
         return await self.run(node.body, tested=tested, final=final)
 
     async def _subshell(self, node: syntax.Subshell, tested: bool, final: bool) -> int:
-        status = await self.spawn(node.body, {}, tested=tested).wait()
+        child = self.spawn(node.body, {}, tested=tested)
+        self.lead(child)
+        status = await self.ended(child)
         return self._errexit(status, tested)
 
     async def _redirected(self, node: syntax.Redirected, tested: bool, final: bool) -> int:

@@ -92,7 +92,8 @@ class Launcher(Core):
         finally:
             for stream in opened.values():
                 release(stream)
-        return await child.wait()
+        self.lead(child)
+        return await self.ended(child)
 
     async def not_started(self, name: str, error: OSError) -> int:
         missing = isinstance(error, (FileNotFoundError, NotADirectoryError))

@@ -1,20 +1,15 @@
-"""The `sh` program: its options, where the commands come from, and reading them from a terminal.
-
-Left out of the interactive shell: line editing, history and job control; a terminal sends whole lines.
-"""
+"""The `sh` program: its options, and where the commands come from."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Awaitable, Callable
 
 from pocketkube.images.shell import builtins
 from pocketkube.images.shell.builtins.control import OPTIONS
 from pocketkube.images.shell.descriptors import decode, reason
+from pocketkube.images.shell.interactive import default_prompt, interact, open_document, read_line, unfinished
 from pocketkube.images.shell.interpreter import Shell
 from pocketkube.images.shell.parser import parse
-from pocketkube.images.shell.scanner import Scanner
-from pocketkube.images.shell.state import ExpansionFailure, LoopJump, Return, ShellFailure
 from pocketkube.images.shell.syntax import ShellSyntaxError
 from pocketkube.kubelet.process import Command, Process
 
@@ -69,7 +64,7 @@ async def sh(process: Process) -> int:
     shell.positional = words
     if getattr(process.fds.get(0), "terminal", None) is not None or shell.interactive:
         shell.interactive = True
-        return await _interactive(shell)
+        return await interact(shell)
     return await shell.life(_from_stdin(shell))
 
 
@@ -77,7 +72,7 @@ def _defaults(shell: Shell) -> None:
     process = shell.process
     values = shell.variables
     values["IFS"] = " \t\n"
-    values["PS1"] = r"\w \$ "
+    values["PS1"] = default_prompt(shell)
     values["PS2"] = "> "
     values["PS4"] = "+ "
     values["OPTIND"] = "1"
@@ -126,102 +121,22 @@ def _from_stdin(shell: Shell) -> Callable[[], Awaitable[int]]:
     async def work() -> int:
         pending = ""
         while True:
-            line = await _read_line(shell.process)
+            line = await read_line(shell.process)
             pending += decode(line)
             if not pending:
                 return shell.status
             try:
                 program = parse(pending)
             except ShellSyntaxError as error:
-                if line and _unfinished(error):
+                if line and unfinished(error):
                     continue
                 raise
-            if line and _open_document(pending):
+            if line and open_document(pending):
                 continue
             pending = ""
             await shell.run(program)
 
     return work
-
-
-def _unfinished(error: ShellSyntaxError) -> bool:
-    return error.text.startswith(
-        ("unexpected end of file", "unterminated", "unexpected newline", "missing '", "EOF in")
-    )
-
-
-def _open_document(text: str) -> bool:
-    """Whether the text ends within a here-document, or with an escaped newline."""
-    if text.endswith("\\\n"):
-        return True
-    scanner = Scanner(text)
-    scanner.command("")
-    return scanner.unfinished
-
-
-async def _read_line(process: Process) -> bytes:
-    out = bytearray()
-    while byte := await process.stdin.read(1):
-        out += byte
-        if byte == b"\n":
-            break
-    return bytes(out)
-
-
-def _prompt(shell: Shell) -> str:
-    home = shell.variables.get("HOME", "")
-    cwd = shell.process.cwd
-    if home not in ("", "/") and (cwd == home or cwd.startswith(home + "/")):
-        cwd = "~" + cwd[len(home) :]
-    text = shell.variables.get("PS1", "")
-    for code, value in (
-        (r"\w", cwd),
-        (r"\W", cwd.rstrip("/").rsplit("/", 1)[-1] or "/"),
-        (r"\h", shell.process.hostname.partition(".")[0]),
-        (r"\u", "root" if shell.process.uid == 0 else str(shell.process.uid)),
-        (r"\$", "#" if shell.process.uid == 0 else "$"),
-        (r"\n", "\n"),
-    ):
-        text = text.replace(code, value)
-    return text
-
-
-async def _interactive(shell: Shell) -> int:
-    """A prompt, a line, its commands: errors end the line, not the shell."""
-    process = shell.process
-    process.on_signal(signal.SIGTERM, None)
-    process.on_signal(signal.SIGQUIT, None)
-    process.on_signal(signal.SIGINT, lambda number: None)
-
-    async def work() -> int:
-        pending = ""
-        while True:
-            await shell.write(2, _prompt(shell) if not pending else shell.variables.get("PS2", "> "))
-            line = await _read_line(process)
-            if not line and not pending:
-                return shell.status
-            pending += decode(line)
-            try:
-                if line and _open_document(pending):
-                    continue
-                program = parse(pending)
-            except ShellSyntaxError as error:
-                if line and _unfinished(error):
-                    continue
-                await shell.say(f"syntax error: {error.text}")
-                shell.status = 2
-                pending = ""
-                continue
-            pending = ""
-            try:
-                await shell.run(program)
-            except (ShellFailure, ExpansionFailure) as failure:
-                await shell.say(str(failure))
-                shell.status = getattr(failure, "status", 2)
-            except (LoopJump, Return):
-                pass
-
-    return await shell.life(work)
 
 
 COMMANDS: dict[str, Command] = {"sh": sh, "ash": sh}

@@ -31,6 +31,10 @@ class Return(Exception):
         self.status = status
 
 
+class JobInterrupted(Exception):
+    """^C ended a job of an interactive shell: its command line ends, too."""
+
+
 class LoopJump(Exception):
     """`break` and `continue`: how many loops to leave, and whether the last of them goes on."""
 

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from pocketkube.kubelet.terminal import ProcessGroup, Terminal
 from pocketkube.network.stream import Channel
 
 
@@ -143,29 +144,129 @@ async def test_environment_and_arguments(pod):
     assert result.out == "1 x  y\n1\n0\n"
 
 
-class Terminal:
-    terminal = object()
+class Screen(Channel):
+    """What a terminal shows."""
 
     def __init__(self) -> None:
-        self.keys = Channel()
-        self.screen = bytearray()
-
-    async def read(self, most: int = 65536) -> bytes:
-        return await self.keys.read(most)
+        super().__init__()
+        self.text = ""
 
     async def write(self, data: bytes) -> None:
-        self.screen += data
+        self.text += data.decode().replace("\r\n", "\n")
+
+    async def shows(self, text: str) -> None:
+        async with asyncio.timeout(20):
+            while not self.text.endswith(text):  # noqa: ASYNC110
+                await asyncio.sleep(0)
 
 
-async def test_the_terminal_prompts_and_survives_errors(pod):
-    own = pod()
-    terminal = Terminal()
-    main, argv = own.namespace.program("/bin/sh", ["sh"])
-    process = own.namespace.spawn(
-        main, argv, env={"PATH": "/bin", "HOME": "/root"}, fds={0: terminal, 1: terminal, 2: terminal}
-    )
-    await terminal.keys.write(b"cd /tmp\necho hi\nnosuch\necho ${x:?gone}\nif true\nthen echo two\nfi\nexit 3\n")
+@pytest.fixture
+async def at_terminal(pod):
+    """An interactive shell in a pod: the keyboard, the screen, the shell's process, the pod."""
+    terminals = []
+
+    def start(image="docker.io/library/busybox:1.36", *argv, **env):
+        own = pod(image)
+        keyboard, screen = Channel(), Screen()
+        terminal = Terminal(keyboard, screen)
+        terminals.append(terminal)
+        argv = argv or ("sh",)
+        main, words = own.namespace.program(own.namespace.find_program(argv[0]), list(argv))
+        own.start("sleep", "1000000")
+        process = own.namespace.spawn(
+            main,
+            words,
+            env={"PATH": "/bin:/usr/bin", "HOME": "/root", **env},
+            fds={0: terminal, 1: terminal, 2: terminal},
+        )
+        terminal.foreground = ProcessGroup(own.namespace, process.group)
+        terminal.start()
+        return keyboard, screen, process, own
+
+    yield start
+    for terminal in terminals:
+        terminal.close()
+
+
+async def test_the_terminal_prompts_and_survives_errors(at_terminal):
+    keyboard, screen, process, _ = at_terminal()
+    await keyboard.write(b"cd /tmp\necho hi\nnosuch\necho ${x:?gone}\nif true\nthen echo two\nfi\nexit 3\n")
     assert await process.wait() == 3
-    assert terminal.screen.decode() == (
-        "/ # /tmp # hi\n/tmp # sh: nosuch: not found\n/tmp # sh: x: gone\n/tmp # > > two\n/tmp # "
-    )
+    assert screen.text.startswith("/ # ")
+    for line in ("hi\n/tmp # nosuch\nsh: nosuch: not found\n", "sh: x: gone\n", "\n> then echo two\n> fi\ntwo\n"):
+        assert line in screen.text
+
+
+async def test_a_line_is_edited_and_remembered(at_terminal):
+    keyboard, screen, process, own = at_terminal()
+    await keyboard.write(b"echo wrld\x1b[D\x1b[D\x1b[Do\r")
+    await screen.shows("\nworld\n/ # ")
+    await keyboard.write(b"\x1b[A\x7f\x7f!\r")
+    await screen.shows("\nwor!\n/ # ")
+    await keyboard.write(b"history\r")
+    await screen.shows("   0 echo world\n   1 echo wor!\n   2 history\n/ # ")
+    await keyboard.write(b"\x04")
+    assert await process.wait() == 0
+    assert own.fs.read_bytes("/root/.ash_history") == b"echo world\necho wor!\nhistory\n"
+
+
+async def test_tab_completes_commands_and_files(at_terminal):
+    keyboard, screen, _, own = at_terminal()
+    own.fs.mkdir("/data")
+    own.fs.write_bytes("/data/a file", b"found\n")
+    await keyboard.write(b"sha256\t/da\ta\t\r")
+    await screen.shows("/data/a file\n/ # ")
+    await keyboard.write(b"ch\t\t")
+    await screen.shows("\n/ # ch")
+    assert "\nchdir   chgrp   chmod   chown\n" in screen.text
+
+
+async def test_control_c_ends_the_job_and_not_the_shell(at_terminal):
+    keyboard, screen, process, _ = at_terminal()
+    await screen.shows("/ # ")
+    for command in ("sleep 100000", "while :; do sleep 100000; done", "while :; do :; done", "(sleep 100000)",
+                    "sleep 100000 | cat", "read x", "wait", "cat"):  # fmt: skip
+        if command == "wait":
+            await keyboard.write(b"sleep 100000 &\r")
+            await screen.shows("&\n/ # ")
+        await keyboard.write(command.encode() + b"\r")
+        await screen.shows(command + "\n")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        await keyboard.write(b"\x03")
+        await screen.shows("^C\n/ # ")
+        await keyboard.write(b"echo $?\r")
+        await screen.shows("echo $?\n130\n/ # ")
+    await keyboard.write(b"half\x03")
+    await screen.shows("half^C\n/ # ")
+    await keyboard.write(b"kill %1; wait; echo over\r")
+    await screen.shows("\nover\n/ # ")
+    await keyboard.write(b"exit 4\r")
+    assert await process.wait() == 4
+
+
+async def test_a_job_ends_and_is_told_of_before_the_prompt(at_terminal):
+    keyboard, screen, _, own = at_terminal()
+    await keyboard.write(b"while [ ! -e /stop ]; do :; done &\r")
+    await screen.shows("&\n/ # ")
+    own.fs.write_bytes("/stop", b"")
+    await keyboard.write(b"wait; echo $?\r")
+    await screen.shows("0\n/ # ")
+    await keyboard.write(b"true | false & p=$!; while kill -0 $p 2>/dev/null; do :; done\r")
+    await screen.shows("[1]+  Done(1)                    true | false\n/ # ")
+
+
+async def test_a_shell_without_a_terminal_s_user_is_as_it_was(at_terminal):
+    keyboard, screen, process, _ = at_terminal("docker.io/library/busybox:1.36", "sh", "-c", "sleep 100000; echo no")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    await keyboard.write(b"\x03")
+    assert await process.wait() == 130
+    assert screen.text == "^C"
+
+
+@pytest.mark.parametrize(("shell", "prompt"), [("sh", "# "), ("bash", "root@pod:/# ")])
+async def test_debian_s_prompts(at_terminal, shell, prompt):
+    _, screen, _, _ = at_terminal("docker.io/library/nginx:1.27", shell)
+    await screen.shows(prompt)
+    assert screen.text == prompt

@@ -40,6 +40,7 @@ def opened() -> Iterator[tuple[Terminal, Channel, Output, Program]]:
         (b"junk\x15ok\r", b"ok\n", b"junk" + b"\b \b" * 4 + b"ok\r\n"),
         (b"one two\x17\r", b"one \n", b"one two" + b"\b \b" * 3 + b"\r\n"),
         (b"half\x04", b"half", b"half"),
+        ("\u00fc\x7fa\r".encode(), b"a\n", "\u00fc\b \ba\r\n".encode()),
     ],
 )
 async def test_lines_are_edited_and_echoed(keys: bytes, line: bytes, shown: bytes) -> None:
@@ -54,7 +55,28 @@ async def test_interrupt_reaches_the_foreground_and_drops_the_line() -> None:
         await keyboard.write(b"half\x03next\r")
         assert await terminal.read() == b"next\n"
         assert program.signals == [2]
-        assert screen.data == b"half^C\r\nnext\r\n"
+        assert screen.data == b"half^Cnext\r\n"
+
+
+async def test_raw_keys_come_as_they_are() -> None:
+    with opened() as (terminal, keyboard, screen, program):
+        with terminal.raw():
+            await keyboard.write(b"a\x03\x1b[A")
+            keys = b""
+            while len(keys) < 5:
+                keys += await terminal.read()
+            assert (keys, screen.data, program.signals) == (b"a\x03\x1b[A", b"", [])
+        await keyboard.write(b"line\r")
+        assert await terminal.read() == b"line\n"
+
+
+async def test_what_was_typed_before_is_there_for_a_reader_of_keys() -> None:
+    with opened() as (terminal, keyboard, screen, _):
+        await keyboard.write(b"early")
+        while screen.data != b"early":  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        with terminal.raw():
+            assert await terminal.read() == b"early"
 
 
 async def test_end_of_file_and_output() -> None:

@@ -117,6 +117,11 @@ async def jobs(shell: Shell, argv: list[str]) -> int:
     return 0
 
 
+async def history(shell: Shell, argv: list[str]) -> int:
+    await shell.write(1, "".join(f"{number:4d} {line}\n" for number, line in enumerate(shell.history)))
+    return 0
+
+
 async def times(shell: Shell, argv: list[str]) -> int:
     await shell.write(1, "0m0.00s 0m0.00s\n0m0.00s 0m0.00s\n")
     return 0
@@ -132,4 +137,12 @@ async def ulimit(shell: Shell, argv: list[str]) -> int:
     return 0
 
 
-BUILTINS = {"trap": trap, "wait": wait, "kill": kill, "jobs": jobs, "times": times, "ulimit": ulimit}
+BUILTINS = {
+    "trap": trap,
+    "wait": wait,
+    "kill": kill,
+    "jobs": jobs,
+    "history": history,
+    "times": times,
+    "ulimit": ulimit,
+}

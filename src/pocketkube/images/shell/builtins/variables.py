@@ -99,14 +99,20 @@ async def read(shell: Shell, argv: list[str]) -> int:
             else:
                 await shell.say(f"illegal option -{letter}", "read")
                 return 2
-    if prompt and getattr(shell.process.fds.get(0), "terminal", None) is not None:
+    terminal = getattr(shell.process.fds.get(0), "terminal", None)
+    if prompt and terminal is not None:
         await shell.write(2, prompt)
-    del silent
+    echo = terminal is not None and terminal.echo
     try:
+        if silent and terminal is not None and echo:
+            terminal.echo = False
         async with shell.process.clock.timeout(timeout):
             line, ended = await _line(shell, raw, delimiter, count)
     except TimeoutError:
         return 1
+    finally:
+        if silent and terminal is not None and echo:
+            terminal.echo = True
     names = words or ["REPLY"]
     for name in names:
         _name(name, "read")
