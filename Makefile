@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 INSTALLED := .venv/.installed
 
-.PHONY: start test check format bench lock notebooks docs clean
+.PHONY: start test soak check format bench lock notebooks docs clean
 
 start: $(INSTALLED)  ## Set up, start a cluster, take the tour
 	@$(BIN)/kindlab up
@@ -14,6 +14,9 @@ start: $(INSTALLED)  ## Set up, start a cluster, take the tour
 
 test: $(INSTALLED)  ## Everything CI tests
 	$(BIN)/pytest -n auto --dist loadgroup
+
+soak: $(INSTALLED)  ## Two minutes of Pods that come, crash and go at random
+	$(BIN)/pytest tests/durability/test_soak.py --soak-seconds 120 --soak-pods 300
 
 check: $(INSTALLED)  ## Style, types, generated files
 	$(BIN)/ruff format --check .

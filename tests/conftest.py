@@ -35,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="pocket",
         help="what tests/parity runs against: an embedded cluster, kindlab's kind cluster, or your kubeconfig",
     )
+    parser.addoption("--soak-seconds", type=float, default=15.0, help="how long tests/durability/test_soak.py goes on")
+    parser.addoption("--soak-pods", type=int, default=120, help="how many Pods it keeps at most")
+    parser.addoption("--soak-seed", type=int, help="what it does, of what a failing run has named")
     parser.addoption("--once", action="store_true", help="no second chance for any test: to find those that need one")
 
 
