@@ -24,6 +24,7 @@ from pocketkube.kubelet.node import RENEW_SECONDS, NodeAgent
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.pod_volumes import remove_pod_folder
 from pocketkube.kubelet.pod_worker import PodWorker
+from pocketkube.kubelet.process_sharing import FirstProcess
 from pocketkube.kubelet.starting import RESYNC
 from pocketkube.kubelet.usage import SYSTEM_CPU, SYSTEM_MEMORY, ContainerUsage, NodeUsage, Usage
 from pocketkube.kubelet.volumes.inuse import VolumesInUse
@@ -98,6 +99,8 @@ class Kubelet:
         )
         self.cpu = Cpu(self.clock, float(quantity.parse(self.node.capacity["cpu"])))
         self.net: PodNetwork = fabric.attach(node_ips[0], node_name, also=node_ips[1:])
+        self.host_processes = FirstProcess(self, "/sbin/init", 0)
+        """What pods with hostPID see."""
         self._workers: dict[str, PodWorker] = {}
         """By pod uid: a pod may be made again under its name while the old one still ends."""
         self._by_key: dict[Key, PodWorker] = {}
@@ -134,6 +137,7 @@ class Kubelet:
         finally:
             for stop in stops:
                 stop()
+            self.host_processes.drop()
             self._tasks = None
             self.fabric.detach(self.node_ips[0])
 

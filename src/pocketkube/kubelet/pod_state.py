@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pocketkube import objects
 from pocketkube.kubelet.environment import sources
 from pocketkube.kubelet.pod_volumes import PodVolumes
+from pocketkube.kubelet.process_sharing import ProcessSharing
 from pocketkube.kubelet.sandbox import Sandbox
 from pocketkube.kubelet.slot import Slot, slots_of
 from pocketkube.kubelet.stopping import grace_of, stop, stop_all
@@ -17,7 +18,12 @@ from pocketkube.objects import Key, Obj
 if TYPE_CHECKING:
     from pocketkube.kubelet.kubelet import Kubelet
 
-_FIELDS = {"main": "containers", "init": "initContainers", "sidecar": "initContainers"}
+_FIELDS = {
+    "main": "containers",
+    "init": "initContainers",
+    "sidecar": "initContainers",
+    "ephemeral": "ephemeralContainers",
+}
 
 
 class PodState:
@@ -32,6 +38,7 @@ class PodState:
         self.wake = asyncio.Event()
         self.sandbox = Sandbox(kubelet)
         self.volumes = PodVolumes(kubelet, self.uid, self.addresses, self.wake.set)
+        self.sharing = ProcessSharing(kubelet)
         self.slots: dict[str, Slot] = slots_of(pod, self.clock.now())
         self.start_time = objects.status(pod).get("startTime") or self.clock.now()
         self.admitted = bool(objects.status(pod).get("startTime"))
@@ -79,6 +86,11 @@ class PodState:
         """Every container, within `grace` seconds."""
         ip = self.sandbox.ip or ""
         await stop_all(self.slots.values(), grace, record=self.record, node=self.kubelet.net, pod_ip=ip)
+
+    def drop_sandbox(self) -> None:
+        """Process 1, address, network."""
+        self.sharing.drop()
+        self.sandbox.drop()
 
     def kill(self) -> None:
         for slot in self.slots.values():

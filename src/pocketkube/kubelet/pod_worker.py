@@ -2,8 +2,8 @@
 
 Models pkg/kubelet/pod_workers.go, kuberuntime_manager.go (SyncPod, computePodActions) and the status manager. One task
 per pod looks at the pod when something happened (an exit, a probe's verdict, a change of the pod or of an object it
-shows) or is due (a back-off); a deletion interrupts whatever it is doing. Left out: ephemeral containers, in-place
-resize, eviction for what a node runs out of, restart rules of single containers.
+shows) or is due (a back-off); a deletion interrupts whatever it is doing. Left out: in-place resize,
+eviction for what a node runs out of, restart rules of single containers.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.publishing import Publisher
 from pocketkube.kubelet.restarting import Restarter
 from pocketkube.kubelet.sandbox import SandboxError
+from pocketkube.kubelet.slot import CONTAINERS, Slot
 from pocketkube.kubelet.starting import RESYNC, Starter, wanted
 from pocketkube.kubelet.stopping import SHORTEST_GRACE, grace_of
 from pocketkube.objects import Key, Obj
@@ -73,12 +74,16 @@ class PodWorker:
         state.wake.set()
 
     def _take_specs(self, pod: Obj) -> None:
-        spec = objects.spec(pod)
-        for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
-            slot = self.state.slots.get(container["name"])
-            if slot is not None and slot.spec is not container:
-                slot.fresh = slot.fresh or slot.spec["image"] != container["image"]
-                slot.spec = container
+        for field, listed in objects.spec(pod).items():
+            if field not in CONTAINERS:
+                continue
+            for container in listed or ():
+                slot = self.state.slots.get(container["name"])
+                if slot is None:
+                    self.state.slots[container["name"]] = Slot(container, field)
+                elif slot.spec is not container:
+                    slot.fresh = slot.fresh or (slot.role != "ephemeral" and slot.spec["image"] != container["image"])
+                    slot.spec = container
 
     def removed(self) -> None:
         """The stored pod is gone: by our own hand, or by force."""
@@ -253,7 +258,7 @@ class PodWorker:
         self._publisher.publish()
         if not self._gone:
             await state.clock.sleep(TEAR_DOWN)
-        state.sandbox.drop()
+        state.drop_sandbox()
         state.volumes.drop()
         state.finished = True
 
@@ -266,7 +271,7 @@ class PodWorker:
         running = [slot.current.wait() for slot in state.slots.values() if slot.current and slot.current.running]
         if running:
             await asyncio.gather(*running)
-        state.sandbox.drop()
+        state.drop_sandbox()
         if self._gone:
             state.volumes.drop()
         state.kubelet.forget_objects(self)

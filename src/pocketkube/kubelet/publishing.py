@@ -43,7 +43,11 @@ class Publisher:
 
     def _statuses(self) -> dict[str, Obj]:
         slots = self._state.slots
-        default = "PodInitializing" if any(slot.role != "main" for slot in slots.values()) else "ContainerCreating"
+        default = (
+            "PodInitializing"
+            if any(slot.role in ("init", "sidecar") for slot in slots.values())
+            else "ContainerCreating"
+        )
         return {name: slot.status(default) for name, slot in slots.items()}
 
     def _phase(self, made: Mapping[str, Obj]) -> str:

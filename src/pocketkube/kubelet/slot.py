@@ -17,18 +17,28 @@ from pocketkube.kubelet.pulling import image_id
 from pocketkube.kubelet.status import is_sidecar
 from pocketkube.objects import Obj
 
-Role = Literal["init", "sidecar", "main"]
+Role = Literal["init", "sidecar", "main", "ephemeral"]
+CONTAINERS = {
+    "initContainers": "initContainerStatuses",
+    "containers": "containerStatuses",
+    "ephemeralContainers": "ephemeralContainerStatuses",
+}
+"""Fields of the spec, and of the status that tells about them."""
 NODE_REBOOTED = 255
 """containerd's exit code for containers that were running when the node went down."""
 
 
 class Slot:
-    """`stored` is the container's stored status, from before the kubelet started."""
+    """`field` is where in the pod's spec the container is, `stored` its status from before the kubelet started."""
 
-    def __init__(self, spec: Obj, *, init: bool, stored: Obj | None = None, now: str = "") -> None:
+    def __init__(self, spec: Obj, field: str, *, stored: Obj | None = None, now: str = "") -> None:
         self.spec = spec
         self.name: str = spec["name"]
-        self.role: Role = "main" if not init else "sidecar" if is_sidecar(spec) else "init"
+        self.role: Role = "main"
+        if field == "initContainers":
+            self.role = "sidecar" if is_sidecar(spec) else "init"
+        elif field == "ephemeralContainers":
+            self.role = "ephemeral"
         self.current: Container | None = None
         self.previous: Container | None = None
         self.restarts = -1
@@ -94,6 +104,8 @@ class Slot:
     def ready(self) -> bool:
         if self.role == "init":
             return self.exit_code == 0
+        if self.role == "ephemeral":
+            return False
         return self.started and self.prober is not None and self.prober.results.ready
 
     def take(self, container: Container) -> None:
@@ -128,7 +140,8 @@ class Slot:
             status["image"] = normalise(self.spec["image"])
             status["imageID"] = image_id(self.spec["image"])
             status["containerID"] = self.current.id if self.current else (self._ended or {}).get("containerID", "")
-        status["started"] = self.started
+        if self.role != "ephemeral":
+            status["started"] = self.started
         resources = self.spec.get("resources") or {}
         if self.created:
             if resources.get("requests"):
@@ -163,12 +176,9 @@ def slots_of(pod: Obj, now: str) -> dict[str, Slot]:
     """A pod's containers by name, init containers first, each with what its stored status knows of it."""
     spec, stored = objects.spec(pod), objects.status(pod)
     slots = {}
-    for field, listed, init in (
-        ("initContainers", "initContainerStatuses", True),
-        ("containers", "containerStatuses", False),
-    ):
+    for field, listed in CONTAINERS.items():
         known = objects.by_name(stored.get(listed) or ())
         for container in spec.get(field) or ():
             name = container["name"]
-            slots[name] = Slot(container, init=init, stored=known.get(name), now=now)
+            slots[name] = Slot(container, field, stored=known.get(name), now=now)
     return slots

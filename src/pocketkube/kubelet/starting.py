@@ -14,6 +14,7 @@ from pocketkube.kubelet.container import Container, StartError
 from pocketkube.kubelet.environment import ConfigError, Environment
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.probes import Prober
+from pocketkube.kubelet.process_sharing import TargetError
 from pocketkube.kubelet.pulling import Puller, PullError
 from pocketkube.kubelet.slot import Slot
 from pocketkube.kubelet.status import should_restart
@@ -27,7 +28,11 @@ SETTLE = 4
 def wanted(slots: Mapping[str, Slot]) -> Iterator[Slot]:
     """The containers that should be running now, in order; looked at while earlier ones are being started."""
     initialized = any(slot.current is not None for slot in slots.values() if slot.role == "main")
-    for slot in tuple(slots.values()):
+    everyone = tuple(slots.values())
+    yield from (slot for slot in everyone if slot.role == "ephemeral")
+    for slot in everyone:
+        if slot.role == "ephemeral":
+            continue
         if slot.role == "sidecar":
             yield slot
             if not slot.started and not initialized:
@@ -44,6 +49,8 @@ def wanted(slots: Mapping[str, Slot]) -> Iterator[Slot]:
 def restarts(pod: Obj, slot: Slot, code: int) -> bool:
     """Whether a container that ended with that code is started again."""
     policy = objects.spec(pod).get("restartPolicy", "Always")
+    if slot.role == "ephemeral":
+        return False
     if slot.role == "main":
         return should_restart(policy, code)
     if slot.role == "sidecar" or (slot.current is None and code == 0):
@@ -89,9 +96,14 @@ class Starter:
                 kubelet_files=self._state.sandbox.files,
                 now=self._kubelet.clock.time,
             )
+            table = self._state.sharing.table(pod, slot, self._state.slots)
         except ConfigError as error:
             record("Warning", "Failed", f"Error: {error}")
             slot.waiting = ("CreateContainerConfigError", str(error))
+            return self._kubelet.clock.time() + RESYNC
+        except TargetError as error:
+            record("Warning", "Failed", f"Error: {error}")
+            slot.waiting = (error.reason, str(error))
             return self._kubelet.clock.time() + RESYNC
         assert self._state.sandbox.net is not None
         container = Container(
@@ -103,6 +115,7 @@ class Starter:
             on_exit=self._state.wake.set,
             cpu=self._kubelet.cpu,
             cgroup=self._state.sandbox.cgroup,
+            table=table,
         )
         slot.forget_probes()
         slot.take(container)

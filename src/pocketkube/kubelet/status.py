@@ -138,6 +138,9 @@ def pod_status(
     if spec.get("initContainers"):
         made["initContainerStatuses"] = [statuses[c["name"]] for c in spec["initContainers"]]
     made["containerStatuses"] = sorted((statuses[c["name"]] for c in spec["containers"]), key=lambda s: str(s["name"]))
+    if spec.get("ephemeralContainers"):
+        debugging = (statuses[c["name"]] for c in spec["ephemeralContainers"])
+        made["ephemeralContainerStatuses"] = sorted(debugging, key=lambda s: str(s["name"]))
     if before.get("qosClass"):
         made["qosClass"] = before["qosClass"]
     made["resources"] = {}
