@@ -60,6 +60,12 @@ class Client:
         Raises StatusError, as the API server would answer."""
         return await self.registry.ask(path)
 
+    async def reach(self, apiservice: Obj) -> None:
+        """Let the server of an APIService say what it serves; discovery tells that from then on.
+
+        Raises ConnectionError with what kept it from that, in the API server's words."""
+        await self.registry.reach(apiservice)
+
     def create(self, resource: str, obj: Obj) -> Obj:
         return self.registry.create(resource, obj)
 

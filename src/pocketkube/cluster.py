@@ -177,6 +177,7 @@ class Cluster:
             anonymous=config.anonymous_auth,
             port=config.port,
         )
+        registry.ask, registry.reach = api.servers.ask, api.servers.reach
         self.port = await api.start()
         self._stack.push_async_callback(api.stop)
 

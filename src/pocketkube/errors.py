@@ -169,6 +169,16 @@ def to_status(error: StatusError) -> dict[str, Any]:
     return status
 
 
+def from_status(status: dict[str, Any]) -> StatusError:
+    """The error another server's Status tells of."""
+    reason = str(status.get("reason") or "")
+    kind = next((one for one in StatusError.__subclasses__() if reason and one.reason == reason), StatusError)
+    error = kind.__new__(kind)  # some write messages of their own
+    StatusError.__init__(error, str(status.get("message") or ""), details=status.get("details"))
+    error.reason, error.code = reason, int(status.get("code") or 500)
+    return error
+
+
 def _split(dotted: str) -> tuple[str, str]:
     head, _, group = dotted.partition(".")
     return head, group

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final
 
+from pocketkube.apiserver.aggregation.servers import Servers
 from pocketkube.apiserver.request import Target
 from pocketkube.apiserver.streams.runtime import Dialer, PodRuntime
 from pocketkube.apiserver.tokens import Tokens
@@ -28,11 +29,15 @@ class Api:
         runtime: PodRuntime | None,
         port: int = 0,
         dialer: Dialer | None = None,
+        *,
+        servers: Servers,
     ) -> None:
         self.registry = registry
         self.tokens = tokens
         self.runtime = runtime
         self.dialer = dialer
+        self.servers = servers
+        """Other servers, which answer for groups of their own."""
         self.port = port
         self.clock = registry.clock
         self.kinds: dict[tuple[str, str], dict[str, Resource]] = {}

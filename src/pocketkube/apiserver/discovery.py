@@ -1,6 +1,7 @@
 """Discovery: which groups, versions and resources are served, in the old form and the aggregated one.
 
-Models apiserver/pkg/endpoints/discovery (and its aggregated sub-package). What is listed is what is served, no more.
+Models apiserver/pkg/endpoints/discovery (and its aggregated sub-package) with the groups of other servers, as
+kube-aggregator merges them. What is listed is what is served, no more.
 """
 
 from __future__ import annotations
@@ -12,31 +13,9 @@ from typing import Any, Final
 
 from pocketkube.apiserver.api import Api
 from pocketkube.objects import Obj
+from pocketkube.resources.apiservices import CUSTOM, GROUP, PRIORITIES
 from pocketkube.resources.base import Resource, version_rank
 
-# kube-apiserver's order of groups (their priorities); groups not named here follow by name
-_ORDER: Final = (
-    "apiregistration.k8s.io",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
-    "resource.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-)
 # resources that are only answered, never stored: (group, version) -> (plural, singular, kind, namespaced)
 VIRTUAL: Final[dict[tuple[str, str], tuple[tuple[str, str, str, bool], ...]]] = {
     ("", "v1"): (("bindings", "binding", "Binding", True),),
@@ -57,17 +36,29 @@ _FOREIGN: Final = {
     "Eviction": ("policy", "v1"),
     "TokenRequest": ("authentication.k8s.io", "v1"),
 }
+_FIRST: Final = 1 << 20
 _READ_WRITE: Final = ("get", "patch", "update")
 
 
+def local_versions(api: Api) -> dict[str, list[str]]:
+    """As `versions`, of what this server answers for."""
+    return _ordered({at: PRIORITIES.get(at, CUSTOM) for at in {**api.kinds, **VIRTUAL}})
+
+
 def versions(api: Api) -> dict[str, list[str]]:
-    """Group -> versions, newest first, in kube-apiserver's order; the core group ("") is first."""
-    found: dict[str, list[str]] = {}
-    for group, version in {**api.kinds, **VIRTUAL}:
-        found.setdefault(group, []).append(version)
-    place = {"": -1} | {group: index for index, group in enumerate(_ORDER)}
-    ordered = sorted(found, key=lambda group: (place.get(group, len(_ORDER)), group))
-    return {group: sorted(found[group], key=version_rank) for group in ordered}
+    """Group -> versions, by their priorities: the core group ("") is first, newer versions before older ones."""
+    local = {at: PRIORITIES.get(at, CUSTOM) for at in {**api.kinds, **VIRTUAL}}
+    return _ordered(local | dict(api.servers.priorities()))
+
+
+def _ordered(found: dict[tuple[str, str], tuple[int, int]]) -> dict[str, list[str]]:
+    groups: dict[str, list[tuple[int, tuple[Any, ...], str]]] = {}
+    place = {"": _FIRST + 1, GROUP: _FIRST}
+    for (group, version), (group_priority, priority) in found.items():
+        groups.setdefault(group, []).append((-priority, version_rank(version), version))
+        place[group] = max(place.get(group, 0), group_priority)
+    ordered = sorted(groups, key=lambda group: (-place[group], group))
+    return {group: [version for _, _, version in sorted(groups[group])] for group in ordered}
 
 
 def subresources(kind: Resource) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -165,25 +156,31 @@ def aggregated(api: Api, *, core: bool, version: str) -> Obj:
 
 
 def _aggregated_version(api: Api, group: str, version: str) -> Obj:
-    listed = resource_list(api, group, version)
+    fresh = True
+    if api.servers.find(group, version) is not None:
+        entries, fresh = api.servers.listed(group, version)
+    else:
+        listed = resource_list(api, group, version)
+        entries = listed["resources"] if listed else []
     resources: dict[str, Obj] = {}
-    for entry in listed["resources"] if listed else ():
+    for entry in sorted(entries, key=lambda one: "/" in one["name"]):
         name, _, below = entry["name"].partition("/")
         # upstream leaves group and version of a kind empty where they are the list's own
         kind = {"group": entry.get("group", ""), "version": entry.get("version", ""), "kind": entry["kind"]}
         if below:
-            shown = {"subresource": below, "responseKind": kind, "verbs": entry["verbs"]}
-            resources[name].setdefault("subresources", []).append(shown)
+            shown = {"subresource": below, "responseKind": kind, "verbs": entry.get("verbs") or []}
+            if name in resources:
+                resources[name].setdefault("subresources", []).append(shown)
             continue
         resource: dict[str, Any] = {
             "resource": name,
             "responseKind": kind,
-            "scope": "Namespaced" if entry["namespaced"] else "Cluster",
-            "singularResource": entry["singularName"],
-            "verbs": entry["verbs"],
+            "scope": "Namespaced" if entry.get("namespaced") else "Cluster",
+            "singularResource": entry.get("singularName", ""),
+            "verbs": entry.get("verbs") or [],
         }
         for optional in ("shortNames", "categories"):
             if optional in entry:
                 resource[optional] = entry[optional]
         resources[name] = resource
-    return {"version": version, "resources": list(resources.values()), "freshness": "Current"}
+    return {"version": version, "resources": list(resources.values()), "freshness": "Current" if fresh else "Stale"}

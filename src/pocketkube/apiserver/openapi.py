@@ -68,7 +68,7 @@ def _serve_v2(api: Api, request: Request) -> web.Response:
     name = f"v2 {'protobuf' if protobuf else 'json'}"
     if name not in api.documents:
         schemas: Obj = {}
-        for group, found in discovery.versions(api).items():
+        for group, found in discovery.local_versions(api).items():
             for version in found:
                 schemas |= _schemas(api, f"apis/{group}/{version}" if group else f"api/{version}", v2=True) or {}
         swagger = openapi_v2.document(schemas)
@@ -82,7 +82,7 @@ def _serve_v2(api: Api, request: Request) -> web.Response:
 
 def index(api: Api) -> Obj:
     paths: Obj = {}
-    for group, found in discovery.versions(api).items():
+    for group, found in discovery.local_versions(api).items():
         for version in found:
             name = f"apis/{group}/{version}" if group else f"api/{version}"
             built = document(api, name)
@@ -95,7 +95,7 @@ def document(api: Api, name: str) -> tuple[bytes, str] | None:
     """(document, its hash) for `api/v1` or `apis/<group>/<version>`; None for what is not served."""
     prefix, _, rest = name.partition("/")
     group, _, version = rest.rpartition("/") if prefix == "apis" else ("", "", rest)
-    if prefix not in ("api", "apis") or version not in discovery.versions(api).get(group, ()):
+    if prefix not in ("api", "apis") or version not in discovery.local_versions(api).get(group, ()):
         return None
     if name not in api.documents:
         schemas = _schemas(api, name)

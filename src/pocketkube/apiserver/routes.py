@@ -1,7 +1,7 @@
 """From a path and a method to a handler.
 
 Models the routes kube-apiserver installs, with go-restful's answers for what there is not: 404 as text for unknown
-paths and groups, 404 and 405 as Status below known ones.
+paths and groups, 404 and 405 as Status below known ones. What another server answers for goes there.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pocketkube.apiserver import (
     verbs,
     watch,
 )
+from pocketkube.apiserver.aggregation import serving
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.authorization import Attributes
 from pocketkube.apiserver.negotiation import DISCOVERY
@@ -54,13 +55,19 @@ async def dispatch(api: Api, request: Request) -> web.StreamResponse:
         if parts[0] == "openapi":
             return openapi.serve(api, request, parts[1:])
         return info.serve(api, request, path.rstrip("/"))
+    other = api.servers.find(group, version)
     if not rest:
+        if other is not None:
+            authorization.check(request.user, Attributes(verb=request.verb, path=path))
+            return await serving.serve(api, request, other)
         return _resource_list(api, request, group, version)
     request.target = target = parse_target(group, version, rest)
     authorization.check(
         request.user,
         Attributes(request.verb, group, target.resource, target.subresource, target.namespace, target.name),
     )
+    if other is not None:
+        return await serving.serve(api, request, other)
     return await _resource(api, request, target)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from pocketkube.apiserver import respond, routes
+from pocketkube.apiserver.aggregation.servers import Servers
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.authentication import ANONYMOUS, Authenticator
 from pocketkube.apiserver.body import LIMIT
@@ -52,6 +53,8 @@ class ApiServer:
         self._registry = registry
         self._runtime = runtime
         self._dialer = dialer
+        self.servers = Servers(registry, dialer)
+        """Other servers, which answer for groups of their own (APIServices)."""
         self._authenticator = Authenticator(pki.token, self.tokens, anonymous=anonymous)
         self._api: Api | None = None
         self._runner: web.ServerRunner | None = None
@@ -61,7 +64,7 @@ class ApiServer:
         listener = socket.create_server((self._host, self.port), backlog=512)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
-        self._api = Api(self._registry, self.tokens, self._runtime, self.port, self._dialer)
+        self._api = Api(self._registry, self.tokens, self._runtime, self.port, self._dialer, servers=self.servers)
         server = web.Server(
             self._handle,
             request_factory=_make_request,
@@ -86,6 +89,7 @@ class ApiServer:
             return
         self._api.stopping = True
         self._api.stop_following()
+        self.servers.stop_following()
         for task in tuple(self._api.streams):
             task.cancel()
         transports = [connection.transport for connection in runner.server.connections] if runner.server else []

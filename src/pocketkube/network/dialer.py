@@ -23,21 +23,23 @@ class Dialer:
     def __init__(self, network: PodNetwork) -> None:
         self._network = network
 
-    async def dial(self, address: str, port: int, *, secure: bool = False) -> Stream | tls.TlsStream:
+    async def dial(
+        self, address: str, port: int, *, secure: bool = False, trust: ssl.SSLContext | None = None, name: str = ""
+    ) -> Stream | tls.TlsStream:
         """See Dialer. Raises OSError, TimeoutError, ssl.SSLError."""
         stream = await self._network.connect(address, port, timeout=CONNECT_SECONDS)
         if not secure:
             return stream
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
-                return await tls.client(stream, _anybody(), address)
+                return await tls.client(stream, trust or _anybody(), name or address)
         except BaseException:
             stream.close()
             raise
 
 
 def _anybody() -> ssl.SSLContext:
-    """Certificates are not checked: the API server's proxy never does that."""
+    """Certificates are not checked: the proxy subresource never does that."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

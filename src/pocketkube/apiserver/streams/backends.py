@@ -8,30 +8,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from pocketkube import objects
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Target
+from pocketkube.apiserver.streams.dialing import Backend
 from pocketkube.errors import BadRequest, NotFound, ServiceUnavailable
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
 
 SERVICE_NAME = "kubernetes.io/service-name"
 KUBELET_PORT = 10250
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    address: str
-    port: int
-    secure: bool = False
-
-    @property
-    def host(self) -> str:
-        """As in a URL: `10.244.0.5:80`, `[fd00::5]:80`."""
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
 def locate(api: Api, kind: Resource, target: Target) -> Backend:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Any, Final
@@ -23,7 +22,8 @@ from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.info import NOT_ALLOWED
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.streams import rewriting, upgrade
-from pocketkube.apiserver.streams.backends import Backend, locate
+from pocketkube.apiserver.streams.backends import locate
+from pocketkube.apiserver.streams.dialing import Backend, Undialled, dial
 from pocketkube.apiserver.streams.runtime import Peer
 from pocketkube.errors import MethodNotAllowed, ServiceUnavailable, Unknown
 from pocketkube.resources.base import Resource
@@ -52,34 +52,49 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
     path = rewriting.joined(target.rest) if target.rest else ""
     if request.path.endswith("/") and not path.endswith("/"):
         path += "/"
-    upgrading = "upgrade" in request.http.headers.get("Connection", "").lower() and "Upgrade" in request.http.headers
     query = request.http.raw_path.partition("?")[2]
-    if not path and not upgrading and request.method in ("GET", "HEAD"):
+    if not path and not _upgrades(request) and request.method in ("GET", "HEAD"):
         location = quote(request.path, safe=_SAFE) + "/" + (f"?{query}" if query else "")
         return web.Response(status=301, headers={"Location": location})
     here = request.path.strip("/")
     prefix = "/" + here[: len(here) - len(target.rest)].rstrip("/")
-    exchange = _Exchange(api, request, backend, prefix)
+    return await forward(api, request, backend, "/" + path.lstrip("/"), prefix)
+
+
+async def forward(
+    api: Api, request: Request, backend: Backend, path: str, prefix: str = "", identity: Headers | None = None
+) -> web.StreamResponse:
+    """Pass a request on and its answer back, or every byte both ways once it has become something else.
+
+    `path`: decoded; `prefix`: where links in the answer are to lead; `identity`: headers that tell who asks.
+    Raises ServiceUnavailable, Unknown (an upgrade that failed)."""
+    exchange = _Exchange(api, request, backend, prefix, identity or [])
     task = asyncio.current_task()
     assert task is not None  # handlers always run in one
     api.streams.add(task)
+    query = request.http.raw_path.partition("?")[2]
     try:
-        wanted = quote("/" + path.lstrip("/"), safe=_SAFE) + (f"?{query}" if query else "")
-        return await (exchange.upgraded(wanted) if upgrading else exchange.plain(wanted))
+        wanted = quote(path, safe=_SAFE) + (f"?{query}" if query else "")
+        return await (exchange.upgraded(wanted) if _upgrades(request) else exchange.plain(wanted))
     finally:
         api.streams.discard(task)
         exchange.close()
 
 
+def _upgrades(request: Request) -> bool:
+    return "upgrade" in request.http.headers.get("Connection", "").lower() and "Upgrade" in request.http.headers
+
+
 class _Exchange:
     """One request and its answer, over a connection of its own."""
 
-    def __init__(self, api: Api, request: Request, backend: Backend, prefix: str) -> None:
+    def __init__(self, api: Api, request: Request, backend: Backend, prefix: str, identity: Headers) -> None:
         self._dialer = api.dialer
         self._request = request
         self._http = request.http
         self._backend = backend
         self._prefix = prefix
+        self._identity = identity
         self._peer: Peer | None = None
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LARGEST_HEAD)
 
@@ -90,19 +105,10 @@ class _Exchange:
     async def _dial(self) -> str:
         """ "" once connected, or why not in Go's words."""
         assert self._dialer is not None
-        backend = self._backend
         try:
-            self._peer = await self._dialer.dial(backend.address, backend.port, secure=backend.secure)
-        except ssl.SSLError as error:
-            if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-                return "http: server gave HTTP response to HTTPS client"
-            return f"tls: {(error.reason or str(error)).lower().replace('_', ' ')}"
-        except TimeoutError:
-            return f"dial tcp {backend.host}: i/o timeout"
-        except OSError as error:
-            if error.errno == errno.ECONNRESET:
-                return f"read tcp {backend.host}: read: connection reset by peer"
-            return f"dial tcp {backend.host}: connect: {(error.strerror or str(error)).lower()}"
+            self._peer = await dial(self._dialer, self._backend)
+        except Undialled as why:
+            return str(why)
         return ""
 
     # -- an ordinary request
@@ -219,7 +225,7 @@ class _Exchange:
             raise Unknown(f"error dialing backend: {why}")
         assert self._peer is not None
         http = self._http
-        headers = self._forwarded(_allowed(http.headers.items()), prefix=False)
+        headers = self._forwarded([*_allowed(http.headers.items()), *self._identity], prefix=False)
         try:
             request = h11.Request(method=self._request.method, target=wanted, headers=_encoded(headers))
             await self._peer.write(self._h11.send(request) or b"")
@@ -264,7 +270,7 @@ class _Exchange:
             headers.append(("Transfer-Encoding", "chunked"))
         elif http.content_length is None and self._request.method in ("POST", "PUT", "PATCH"):
             headers.append(("Content-Length", "0"))
-        return self._forwarded(headers, prefix=True)
+        return self._forwarded([*headers, *self._identity], prefix=True)
 
     def _forwarded(self, headers: Headers, *, prefix: bool) -> Headers:
         before = ", ".join(value for name, value in headers if name.lower() == "x-forwarded-for")

@@ -5,6 +5,7 @@ The API server never imports the kubelet; the composition root hands it an objec
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
@@ -57,8 +58,12 @@ class Peer(Protocol):
 class Dialer(Protocol):
     """The control-plane node's way into the cluster's network."""
 
-    async def dial(self, address: str, port: int, *, secure: bool = False) -> Peer:
-        """Connect; `secure`: with TLS, whoever answers. Raises OSError, TimeoutError (nobody answers), ssl.SSLError."""
+    async def dial(
+        self, address: str, port: int, *, secure: bool = False, trust: ssl.SSLContext | None = None, name: str = ""
+    ) -> Peer:
+        """Connect; `secure`: with TLS, whoever answers, unless `trust` says who may and `name` whom he must be.
+
+        Raises OSError, TimeoutError (nobody answers), ssl.SSLError."""
         ...
 
 

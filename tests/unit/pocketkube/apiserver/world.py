@@ -41,7 +41,9 @@ class FakeNetwork:
         self.dialled: list[tuple[str, int, bool]] = []
         self.connections: set[asyncio.Task[None]] = set()
 
-    async def dial(self, address: str, port: int, *, secure: bool = False) -> Stream:
+    async def dial(
+        self, address: str, port: int, *, secure: bool = False, trust: ssl.SSLContext | None = None, name: str = ""
+    ) -> Stream:
         self.dialled.append((address, port, secure))
         if port == 9999:
             raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")

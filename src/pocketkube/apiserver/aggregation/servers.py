@@ -1,0 +1,229 @@
+"""The APIServices that name a Service, what their servers said they serve, and calls to them on the cluster's behalf.
+
+Models ResolveCluster of apiserver/pkg/util/proxy (the Service's address, as without --enable-aggregator-routing), the
+discovery manager of kube-aggregator, and client-go's errors for those inside who ask. Each call has a connection of its
+own.
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import unquote
+
+import orjson
+
+from pocketkube import objects
+from pocketkube.apiserver.aggregation.calling import Answer, get
+from pocketkube.apiserver.authentication import MASTERS, User
+from pocketkube.apiserver.streams.dialing import Backend, Undialled
+from pocketkube.apiserver.streams.runtime import Dialer
+from pocketkube.errors import StatusError, from_status
+from pocketkube.objects import Obj
+from pocketkube.registry import Registry
+from pocketkube.resources.apiservices import GROUP, backend
+from pocketkube.store import DELETED, Event
+
+CHECK_SECONDS: Final = 5.0
+ASK_SECONDS: Final = 30.0
+AGGREGATOR: Final = User("system:kube-aggregator", (MASTERS,))
+GroupVersion = tuple[str, str]
+
+
+class Unresolved(Exception):
+    """There is no address for a Service; the text is upstream's."""
+
+
+class Servers:
+    """One per API server; follows the APIServices in the store."""
+
+    def __init__(self, registry: Registry, dialer: Dialer | None) -> None:
+        self._registry = registry
+        self._dialer = dialer
+        self._registered: dict[GroupVersion, Obj] = {}
+        self._resources: dict[GroupVersion, list[Obj]] = {}
+        """What each server listed (APIResourceList's `resources`) when it was last asked."""
+        for found in registry.objects("apiservices"):
+            self._follow(found)
+        self.stop_following = registry.subscribe("apiservices", self._changed)
+
+    # -- what is registered
+
+    def find(self, group: str, version: str) -> Obj | None:
+        """The APIService of a version another server answers for."""
+        return self._registered.get((group, version))
+
+    def priorities(self) -> Iterator[tuple[GroupVersion, tuple[int, int]]]:
+        """((group, version), (group priority, version priority)) of everything other servers answer for."""
+        for at, found in self._registered.items():
+            spec = found["spec"]
+            yield at, (spec["groupPriorityMinimum"], spec["versionPriority"])
+
+    def listed(self, group: str, version: str) -> tuple[list[Obj], bool]:
+        """(resources, whether that is how it is now): what a server that does not answer served may be another."""
+        found = self._registered.get((group, version))
+        fresh = found is not None and is_available(found)
+        return (self._resources.get((group, version), []) if fresh else []), fresh
+
+    def _changed(self, event: Event) -> None:
+        if event.type == DELETED:
+            self._forget(event.object)
+        else:
+            self._follow(event.object)
+
+    def _follow(self, found: Obj) -> None:
+        if backend(found) is None or objects.spec(found).get("group") in (GROUP, None, ""):
+            self._forget(found)
+        else:
+            self._registered[_group_version(found)] = found
+
+    def _forget(self, found: Obj) -> None:
+        self._registered.pop(_group_version(found), None)
+        self._resources.pop(_group_version(found), None)
+
+    # -- calling
+
+    def resolve(self, found: Obj) -> Backend:
+        """Where the server of an APIService is. Raises Unresolved."""
+        wanted = found["spec"]["service"]
+        namespace, name, port = wanted["namespace"], wanted["name"], wanted["port"]
+        service = self._registry.find("services", namespace, name)
+        if service is None:
+            raise Unresolved(f'service "{name}" not found')
+        spec = objects.spec(service)
+        if spec.get("type") == "ExternalName":
+            raise Unresolved('unsupported service type "ExternalName"')
+        if spec.get("clusterIP") == "None":
+            raise Unresolved('cannot route to service with ClusterIP "None"')
+        if not any(one["port"] == port for one in spec.get("ports") or ()):
+            raise Unresolved(f'no service port {port} found for service "{name}"')
+        return Backend(spec["clusterIP"], port, True, _trust(found["spec"]), f"{name}.{namespace}.svc")
+
+    async def reach(self, found: Obj) -> None:
+        """Ask a server what it serves, and keep that for discovery.
+
+        Raises ConnectionError with what the availability controller writes down."""
+        group, version = _group_version(found)
+        path = f"/apis/{group}/{version}"
+        try:
+            where = self.resolve(found)
+            url = f"https://{where.host}{path}"
+            answer = await self._get(where, path, AGGREGATOR, CHECK_SECONDS)
+        except Unresolved as why:
+            raise ConnectionError(str(why)) from None
+        except Undialled as why:
+            raise ConnectionError(f'failing or missing response from {url}: Get "{url}": {why}') from None
+        if not 200 <= answer.status < 300:
+            raise ConnectionError(f"failing or missing response from {url}: bad status from {url}: {answer.status}")
+        listed = _json(answer).get("resources")
+        entries = [one for one in listed if _is_resource(one)] if isinstance(listed, list) else []
+        self._resources[group, version] = entries
+
+    async def ask(self, path: str, user: User = AGGREGATOR) -> Obj:
+        """See Client.ask. Raises StatusError as client-go would, given what came back."""
+        found = self._named(path)
+        if found is None:
+            raise _generic(404, b"", path)
+        if not is_available(found):
+            raise _generic(503, b"service unavailable\n", path)
+        try:
+            answer = await self._get(self.resolve(found), path, user, ASK_SECONDS)
+        except (Unresolved, Undialled) as why:
+            raise _generic(503, f"error trying to reach service: {why}\n".encode(), path) from None
+        told = _json(answer)
+        if answer.status >= 400:
+            raise from_status(told) if told.get("kind") == "Status" else _generic(answer.status, answer.body, path)
+        return told
+
+    async def _get(self, where: Backend, path: str, user: User, seconds: float) -> Answer:
+        if self._dialer is None:
+            raise Unresolved("this API server runs without nodes: there is nothing to proxy to")
+        headers = [("Accept", "application/json"), *identity(user)]
+        return await get(self._dialer, where, path, headers, self._registry.clock, seconds)
+
+    def _named(self, path: str) -> Obj | None:
+        parts = path.partition("?")[0].strip("/").split("/")
+        return self.find(parts[1], parts[2]) if len(parts) > 2 and parts[0] == "apis" else None
+
+
+def is_available(found: Obj) -> bool:
+    return objects.condition_status(found, "Available") == "True"
+
+
+def identity(user: User) -> list[tuple[str, str]]:
+    """Who asks, as a front proxy tells the server behind it."""
+    told = [("X-Remote-User", user.name)]
+    if user.uid:
+        told.append(("X-Remote-Uid", user.uid))
+    told += [("X-Remote-Group", group) for group in user.groups]
+    for key, values in user.extra.items():
+        told += [(f"X-Remote-Extra-{_escaped(key)}", value) for value in values]
+    return told
+
+
+def _escaped(key: str) -> str:
+    """What a header's name cannot hold, as percent escapes."""
+    plain = "!#$&'*+-.^_`|~"
+    return "".join(c if c.isascii() and (c.isalnum() or c in plain) else f"%{ord(c):02X}" for c in key)
+
+
+def _group_version(found: Obj) -> GroupVersion:
+    spec = objects.spec(found)
+    return spec.get("group", ""), spec.get("version", "")
+
+
+def _trust(spec: Obj) -> ssl.SSLContext:
+    """Without a bundle upstream asks the machine's authorities, which sign no Service's name: here nobody is trusted.
+
+    Raises Unresolved."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if spec.get("insecureSkipTLSVerify"):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif bundle := spec.get("caBundle"):
+        try:
+            context.load_verify_locations(cadata=base64.b64decode(bundle).decode("ascii"))
+        except (ValueError, ssl.SSLError):
+            raise Unresolved("unable to load root certificates: unable to parse bytes as PEM block") from None
+    return context
+
+
+def _is_resource(one: Any) -> bool:
+    return isinstance(one, dict) and all(isinstance(one.get(field), str) for field in ("name", "kind"))
+
+
+def _json(answer: Answer) -> Obj:
+    try:
+        found = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+_WORDS: Final = {
+    403: ("Forbidden", "the server does not allow access to the requested resource"),
+    404: ("NotFound", "the server could not find the requested resource"),
+    503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
+}
+
+
+def _generic(code: int, body: bytes, path: str) -> StatusError:
+    """What client-go makes of an answer that is no Status: NewGenericServerResponse."""
+    text = body.decode(errors="replace").strip()
+    parts = [unquote(part) for part in path.partition("?")[0].strip("/").split("/")]
+    group, rest = (parts[1], parts[3:]) if len(parts) > 3 else ("", [])
+    if len(rest) > 2 and rest[0] == "namespaces":
+        rest = rest[2:]
+    resource, name = (rest[0] if rest else ""), (rest[1] if len(rest) > 1 else "")
+    shown = orjson.dumps(text or "unknown").decode()
+    failed = "InternalError", f"an error on the server ({shown}) has prevented the request from succeeding"
+    reason, words = _WORDS.get(code, failed)
+    if resource:
+        words += f" (get {resource}.{group}{' ' + name if name else ''})"
+    details: dict[str, Any] = {"name": name, "group": group, "kind": resource}
+    details = {key: value for key, value in details.items() if value}
+    if text:
+        details["causes"] = [{"reason": "UnexpectedServerResponse", "message": text}]
+    return from_status({"reason": reason, "message": words, "details": details, "code": code})
