@@ -41,9 +41,10 @@ class Api:
         self.port = port
         self.clock = registry.clock
         self.kinds: dict[tuple[str, str], dict[str, Resource]] = {}
-        for kind in registry.resources.values():
-            if not kind.custom:
-                self.kinds.setdefault((kind.group, kind.version), {})[kind.plural] = kind
+        for stored in registry.resources.values():
+            if not stored.custom:
+                for kind in (stored, *(version(registry) for version in stored.other_versions)):
+                    self.kinds.setdefault((kind.group, kind.version), {})[kind.plural] = kind
         self.watching: dict[str, set[Watch]] = {}
         """Open watches by resource id: they end when the kind becomes another one."""
         self._made_of: dict[str, object] = {}

@@ -50,9 +50,7 @@ def collect(api: Api, kind: Resource, namespace: str | None, options: ListOption
             revision = options.revision
             if revision < api.oldest or revision < store.compacted:
                 raise Expired("The resourceVersion for the provided list is too old.")
-    found = _candidates(api, kind, namespace, options, revision)
-    if kind.custom:
-        found = map(kind.present, found)
+    found: Iterable[Obj] = map(kind.present, _candidates(api, kind, namespace, options, revision))
     if after is not None:
         found = (obj for obj in found if objects.key(obj) > after)
     matching = _matching(kind, options, found)

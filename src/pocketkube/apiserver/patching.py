@@ -37,7 +37,7 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
         meta = objects.meta(patched)
         match_namespace(kind, target, meta)
         match_name(target, meta)
-        return patched
+        return kind.internal(patched)
 
     stored = api.registry.patch(
         kind.resource_id(),

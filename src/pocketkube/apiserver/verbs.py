@@ -40,7 +40,7 @@ async def get(api: Api, request: Request, kind: Resource, target: Target) -> web
     if revision:
         lists.check_not_future(api, revision)
     obj = api.registry.get(kind.resource_id(), storage_namespace(kind, target), target.name)
-    return one(request, 200, kind, kind.present(obj))
+    return one(request, 200, kind, obj)
 
 
 async def list_(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
@@ -50,7 +50,8 @@ async def list_(api: Api, request: Request, kind: Resource, target: Target) -> w
 
 
 def one(request: Request, code: int, kind: Resource, obj: Obj) -> web.Response:
-    """An object in the form asked for."""
+    """A stored object in the version and form asked for."""
+    obj = kind.present(obj)
     form, version = request.wanted.form, request.wanted.version
     if form == "Table":
         include = options.include_object(request.query)
@@ -83,7 +84,7 @@ async def create(api: Api, request: Request, kind: Resource, target: Target) -> 
     match_namespace(kind, target, meta)
     if meta.get("resourceVersion") not in (None, "", "0"):
         raise Unknown("resourceVersion should not be set on objects to be created")
-    created = api.registry.create(kind.resource_id(), obj, dry_run=wanted.dry_run, warn=request.warn)
+    created = api.registry.create(kind.resource_id(), kind.internal(obj), dry_run=wanted.dry_run, warn=request.warn)
     return one(request, 201, kind, created)
 
 
@@ -114,7 +115,11 @@ async def update(api: Api, request: Request, kind: Resource, target: Target) -> 
     match_name(target, meta)
     existed = api.registry.find(kind.resource_id(), storage_namespace(kind, target), target.name) is not None
     stored = api.registry.update(
-        kind.resource_id(), obj, subresource=target.subresource, dry_run=wanted.dry_run, warn=request.warn
+        kind.resource_id(),
+        kind.internal(obj),
+        subresource=target.subresource,
+        dry_run=wanted.dry_run,
+        warn=request.warn,
     )
     return one(request, 200 if existed else 201, kind, stored)
 
@@ -150,7 +155,7 @@ async def delete(api: Api, request: Request, kind: Resource, target: Target) -> 
     code = 202 if not gone and wanted.orphan_dependents is False else 200
     if gone and not kind.returns_deleted:
         return answer(request, code, deleted_status(kind, obj))
-    return one(request, code, kind, kind.present(obj))
+    return one(request, code, kind, obj)
 
 
 def deleted_status(kind: Resource, obj: Obj) -> dict[str, Any]:

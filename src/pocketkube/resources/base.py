@@ -112,6 +112,8 @@ class Resource:
     """Whether finalizers without a domain and a path must be standard ones, as core kinds ask."""
     custom: ClassVar[bool] = False
     """Whether a CustomResourceDefinition declares it."""
+    other_versions: ClassVar[tuple[type[Resource], ...]] = ()
+    """Further versions that are served: they show what is stored (`present`) and take what is written (`internal`)."""
     deprecated: ClassVar[str] = ""
     """Warned about in the answer to every request for this kind; the API server does that."""
 
@@ -146,7 +148,8 @@ class Resource:
     def list_kind(self) -> str:
         return f"{self.kind}List"
 
-    # -- versions: of a kind with several, each is a declaration of its own, and one of them is stored
+    # -- versions: of a kind with several, each is a declaration of its own, and one of them is stored. Each version of a
+    #    custom kind has rules of its own (`of`); other kinds have one set of rules, for the stored version (`internal`)
 
     @property
     def discovered_verbs(self) -> tuple[str, ...]:
@@ -162,6 +165,10 @@ class Resource:
 
     def present(self, obj: Obj) -> Obj:
         """A stored object as this version shows it. Shared: do not change it."""
+        return obj
+
+    def internal(self, obj: Obj) -> Obj:
+        """An object of this version, as a client wrote it, in the version that the rules below are for."""
         return obj
 
     def encode(self, obj: Obj) -> Obj:

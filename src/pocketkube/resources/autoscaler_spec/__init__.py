@@ -1,0 +1,1 @@
+"""What a HorizontalPodAutoscaler says: defaults, validation, how it is shown, and its older version."""
