@@ -53,7 +53,12 @@ def untolerated(spec: Obj, node: Obj, effects: Collection[str] = HARD) -> Obj | 
 
 def tolerates(spec: Obj, taint: Obj) -> bool:
     """Whether a pod tolerates a taint (key, value, effect)."""
-    return any(_tolerates(toleration, taint) for toleration in spec.get("tolerations") or ())
+    return toleration_of(spec, taint) is not None
+
+
+def toleration_of(spec: Obj, taint: Obj) -> Obj | None:
+    """The pod's first toleration that tolerates a taint, or None."""
+    return next((held for held in spec.get("tolerations") or () if _tolerates(held, taint)), None)
 
 
 def _tolerates(toleration: Obj, taint: Obj) -> bool:

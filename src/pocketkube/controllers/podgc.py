@@ -1,8 +1,8 @@
-"""The pod garbage collector: removes pods bound to nodes that have not existed for 40 seconds, and terminating ones
-of nodes that are out of service.
+"""The pod garbage collector: removes pods bound to nodes that have not existed for 40 seconds, terminating ones of
+nodes that are out of service, and the oldest finished ones when there are very many.
 
-Models gcOrphaned and gcTerminating of pkg/controller/podgc/gc_controller.go; upstream looks every 20 seconds for the
-latter. Its keys are ("", node). Left out: finished pods above --terminated-pod-gc-threshold (12500); terminating pods
+Models pkg/controller/podgc/gc_controller.go; upstream looks every 20 seconds for all but orphans. Its keys are
+("", node), and ("", "") when there are more finished pods than --terminated-pod-gc-threshold. Left out: terminating pods
 on no node are removed by the API server at once.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pocketkube import objects
+from pocketkube.client import Client
 from pocketkube.controllers import pods
 from pocketkube.controllers.base import Controller, Mapping
 from pocketkube.errors import NotFound
@@ -21,15 +22,32 @@ from pocketkube.store import Event
 
 QUARANTINE = 40.0
 """Seconds of cluster time a node must have been missing."""
+THRESHOLD = 12_500
+"""Finished pods that are kept, as kube-controller-manager's default is."""
 
 
 class PodGarbageCollector(Controller):
     name = "pod-garbage-collector-controller"
 
-    def watches(self) -> Iterable[tuple[str, Mapping]]:
+    threshold = THRESHOLD
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
         self._missing_since: dict[str, float] = {}
+        self._finished: set[Key] = set()
+
+    def watches(self) -> Iterable[tuple[str, Mapping]]:
         yield "nodes", _node
-        yield "pods", self._missing_node
+        yield "pods", self._of_pod
+
+    def _of_pod(self, event: Event) -> Iterable[Key]:
+        yield from self._missing_node(event)
+        if event.type == "DELETED" or not pods.is_terminal(event.object):
+            self._finished.discard(objects.key(event.object))
+            return
+        self._finished.add(objects.key(event.object))
+        if len(self._finished) > self.threshold:
+            yield "", ""
 
     def _missing_node(self, event: Event) -> Iterable[Key]:
         name = objects.spec(event.object).get("nodeName", "")
@@ -41,6 +59,9 @@ class PodGarbageCollector(Controller):
 
     async def reconcile(self, at: Key) -> float | None:
         name = at[1]
+        if not name:
+            self._remove_the_oldest()
+            return None
         node = self.client.find("nodes", *at)
         if node is not None:
             self._missing_since.pop(name, None)
@@ -60,6 +81,12 @@ class PodGarbageCollector(Controller):
             self._fail_and_delete(pod, self._orphaned())
         return None
 
+    def _remove_the_oldest(self) -> None:
+        """Evicted ones first."""
+        finished = [pod for pod in self.client.list("pods") if pods.is_terminal(pod)]
+        for pod in sorted(finished, key=_rank)[: max(0, len(finished) - self.threshold)]:
+            self._fail_and_delete(pod, None)
+
     def _pods(self, node: str) -> list[Obj]:
         return [pod for pod in self.client.list("pods") if objects.spec(pod).get("nodeName") == node]
 
@@ -76,15 +103,15 @@ class PodGarbageCollector(Controller):
     def _fail_and_delete(self, pod: Obj, condition: Obj | None) -> None:
         def fail(copy: Obj) -> None:
             status = copy.setdefault("status", {})
-            if not pods.is_terminal(copy):
-                status["phase"] = "Failed"
+            status["phase"] = "Failed"
             if condition is not None:
                 others = [c for c in status.get("conditions") or () if c["type"] != condition["type"]]
                 status["conditions"] = [*others, condition]
 
         key = objects.key(pod)
         try:
-            self.client.patch("pods", key, fail, subresource="status")
+            if not pods.is_terminal(pod):
+                self.client.patch("pods", key, fail, subresource="status")
             self.client.delete("pods", key, DeleteOptions(grace_period_seconds=0))
         except NotFound:
             return
@@ -92,6 +119,11 @@ class PodGarbageCollector(Controller):
 
 def _node(event: Event) -> Iterable[Key]:
     yield "", objects.name(event.object)
+
+
+def _rank(pod: Obj) -> tuple[bool, str, str]:
+    evicted = objects.status(pod).get("phase") == "Failed" and objects.status(pod).get("reason") == "Evicted"
+    return not evicted, pod["metadata"]["creationTimestamp"], objects.name(pod)
 
 
 def _is_out_of_service(node: Obj) -> bool:

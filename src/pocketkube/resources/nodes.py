@@ -19,6 +19,7 @@ from pocketkube.selectors import label_value_errors
 
 _ROLE: Final = "node-role.kubernetes.io/"
 NOT_READY: Final = "node.kubernetes.io/not-ready"
+UNREACHABLE: Final = "node.kubernetes.io/unreachable"
 OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"
 _INFO: Final = (
     "machineID",

@@ -1,4 +1,4 @@
-"""Taints that follow a node's conditions, and its annotation."""
+"""Taints that follow a node's conditions, its labels and its annotation."""
 
 from __future__ import annotations
 
@@ -52,3 +52,10 @@ async def test_ttl_annotation(world: World) -> None:
     await world.until(
         lambda: objects.annotations(world.get("nodes", "worker-a")).get("node.alpha.kubernetes.io/ttl") == "0"
     )
+
+
+async def test_the_beta_labels_follow_the_stable_ones(world: World) -> None:
+    labels = {"kubernetes.io/os": "linux", "beta.kubernetes.io/os": "plan9", "kubernetes.io/arch": "amd64"}
+    world.patch("nodes", "worker-a", lambda n: n["metadata"].update(labels={**objects.labels(n), **labels}))
+    wanted = {"beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": "amd64"}
+    await world.until(lambda: wanted.items() <= objects.labels(world.get("nodes", "worker-a")).items())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.unit.pocketkube.controllers.world import World, running
 
 from pocketkube import objects
+from pocketkube.controllers.podgc import PodGarbageCollector
 
 
 async def test_pods_of_a_lost_node_go_after_the_quarantine() -> None:
@@ -55,7 +57,8 @@ async def test_terminating_pods_of_a_node_out_of_service_go_when_it_is_not_ready
         await world.until(lambda: world.find("serviceaccounts", "default") is not None)
         world.stubborn = True
         world.pod("p", nodeName="n")
-        world.pod("stays", nodeName="n")
+        tolerated = {"key": "node.kubernetes.io/out-of-service", "operator": "Exists"}
+        world.pod("stays", nodeName="n", tolerations=[tolerated])
         await world.until(lambda: all(objects.status(p).get("phase") == "Running" for p in world.list("pods")))
         world.delete("pods", "p")
         taint = {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}
@@ -67,3 +70,25 @@ async def test_terminating_pods_of_a_node_out_of_service_go_when_it_is_not_ready
         await world.until(lambda: world.find("pods", "p") is None)
         world.delete("pods", "stays")
         await world.until(lambda: world.find("pods", "stays") is None)
+
+
+async def test_the_oldest_finished_pods_go_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PodGarbageCollector, "threshold", 2)
+    world = World()
+    world.node("n")
+    world.create("serviceaccounts", {"metadata": {"name": "default"}})
+    async with running(world, [PodGarbageCollector.name]):
+        for name in ("a", "b", "c", "evicted", "runs"):
+            world.pod(name, nodeName="n")
+        await world.until(lambda: all(objects.status(p).get("phase") == "Running" for p in world.list("pods")))
+
+        def end(name: str, **status: str) -> None:
+            world.patch("pods", name, lambda pod: pod["status"].update(status), subresource="status")
+
+        end("b", phase="Succeeded")
+        end("evicted", phase="Failed", reason="Evicted")
+        end("a", phase="Failed")
+        await world.until(lambda: world.find("pods", "evicted") is None)
+        end("c", phase="Succeeded")
+        await world.until(lambda: len(world.list("pods")) == 3)
+        assert {objects.name(pod) for pod in world.list("pods")} == {"b", "c", "runs"}

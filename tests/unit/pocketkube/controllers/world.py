@@ -33,8 +33,10 @@ PATIENCE = 20
 class World:
     """`w.create(...)`, then `await w.until(lambda: ...)`: conditions are asked again after every write."""
 
-    def __init__(self, *, speed: float = 1.0) -> None:
-        self.registry = Registry(Store(None), Clock(speed), ZONE)
+    def __init__(self, *, speed: float = 1.0, **options: str) -> None:
+        """`options`: of the controllers, as in the registry's zone. These nodes renew no leases: by default no silence
+        is too long."""
+        self.registry = Registry(Store(None), Clock(speed), {**ZONE, "node_monitor_grace_period": "inf", **options})
         self.client = Client(self.registry, "test")
         self.not_ready: set[str] = set()
         """Names (or generateNames) of pods the kubelet leaves unready."""
