@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
+from pocketkube.resources.columns import CREATED
 
 
 def columns(kind: Resource) -> list[Obj]:
@@ -34,12 +35,14 @@ def table(
     definitions: bool = True,
 ) -> Obj:
     """A meta.k8s.io Table of `items`; `include` is None, Metadata or Object (what each row carries)."""
+    rows = [row(kind, obj, version, include) for obj in items]
+    has_printer = all(column.name != CREATED.name for column in kind.columns)
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": list_meta,
         "columnDefinitions": columns(kind) if definitions else None,
-        "rows": [row(kind, obj, version, include) for obj in items],
+        "rows": rows if rows or has_printer else None,  # as upstream's table of kinds that have none
     }
 
 

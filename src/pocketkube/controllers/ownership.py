@@ -12,8 +12,14 @@ from pocketkube.client import Client
 from pocketkube.controllers import finalizers
 from pocketkube.controllers.base import Mapping
 from pocketkube.objects import Key, Obj
-from pocketkube.selectors import from_label_selector
+from pocketkube.selectors import LabelSelector, from_label_selector, from_set
 from pocketkube.store import Event
+
+
+def selects(owner: Obj) -> LabelSelector:
+    """The selector of an owner of pods: a label selector, or a ReplicationController's plain map."""
+    found = objects.spec(owner).get("selector")
+    return from_set(found) if owner.get("kind") == "ReplicationController" else from_label_selector(found)
 
 
 def controllers_of(client: Client, plural: str, kind: str) -> Mapping:
@@ -30,7 +36,7 @@ def controllers_of(client: Client, plural: str, kind: str) -> Mapping:
                     yield objects.namespace(obj), ref["name"]
             elif event.type != "DELETED" and objects.labels(obj):
                 for owner in client.list(plural, objects.namespace(obj)):
-                    if from_label_selector(owner["spec"]["selector"])(objects.labels(obj)):
+                    if selects(owner)(objects.labels(obj)):
                         yield objects.key(owner)
 
     return owners

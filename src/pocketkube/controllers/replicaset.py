@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from typing import ClassVar
 
 from pocketkube import objects
 from pocketkube.client import Client
@@ -19,7 +20,6 @@ from pocketkube.controllers.base import Controller, Mapping, own_key
 from pocketkube.controllers.replacements import Replacements
 from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
-from pocketkube.selectors import from_label_selector
 
 BATCH = 10
 """Pods created or deleted before the event loop gets its turn."""
@@ -31,17 +31,21 @@ _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 class ReplicaSetController(Controller):
     name = "replicaset-controller"
+    resource: ClassVar[str] = "replicasets"
+    kind: ClassVar[str] = "ReplicaSet"
+    counts_terminating: ClassVar[bool] = True
+    """Whether the status has terminatingReplicas."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client)
         self._replacements = Replacements()
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
-        yield "replicasets", own_key
-        yield "pods", ownership.controllers_of(self.client, "replicasets", "ReplicaSet")
+        yield self.resource, own_key
+        yield "pods", ownership.controllers_of(self.client, self.resource, self.kind)
 
     async def reconcile(self, at: Key) -> float | None:
-        replicaset = self.client.find("replicasets", *at)
+        replicaset = self.client.find(self.resource, *at)
         if replicaset is None:
             self._replacements.forget(at)
             return None
@@ -53,7 +57,7 @@ class ReplicaSetController(Controller):
                 rest = await self._manage(replicaset, active, ended)
             except StatusError as error:
                 failure = error
-            current = self.client.find("replicasets", *at)
+            current = self.client.find(self.resource, *at)
             if current is None or objects.uid(current) != objects.uid(replicaset):
                 return None
             replicaset = current
@@ -67,7 +71,7 @@ class ReplicaSetController(Controller):
     def _claim(self, replicaset: Obj) -> tuple[list[Obj], list[Obj], set[str]]:
         """(active pods, terminating pods, uids of those that have ended) of the set, after adopting orphans that match
         and releasing what does not."""
-        selector = from_label_selector(replicaset["spec"]["selector"])
+        selector = ownership.selects(replicaset)
         there = self.client.list("pods", objects.namespace(replicaset))
         terminating = [
             pod
@@ -103,7 +107,7 @@ class ReplicaSetController(Controller):
         for done in range(count):
             if done and done % BATCH == 0:
                 await asyncio.sleep(0)
-                current = self.client.find("replicasets", *objects.key(replicaset))
+                current = self.client.find(self.resource, *objects.key(replicaset))
                 if current is None or current["metadata"].get("generation") != generation:
                     return None
             if missing > 0:
@@ -125,7 +129,7 @@ class ReplicaSetController(Controller):
         namespace = objects.namespace(replicaset)
         family = {objects.uid(replicaset)}
         if owner is not None:
-            for found in self.client.list("replicasets", namespace):
+            for found in self.client.list(self.resource, namespace):
                 ref = objects.controller_ref(found)
                 if ref is not None and ref["uid"] == owner["uid"]:
                     family.add(objects.uid(found))
@@ -145,7 +149,7 @@ class ReplicaSetController(Controller):
         new, wait = self._status(replicaset, active, terminating, failure)
         if new != objects.status(replicaset):
             self.client.update_status(
-                "replicasets", {**replicaset, "metadata": {**replicaset["metadata"]}, "status": new}
+                self.resource, {**replicaset, "metadata": {**replicaset["metadata"]}, "status": new}
             )
         return wait
 
@@ -163,7 +167,8 @@ class ReplicaSetController(Controller):
             "availableReplicas": sum(wait == 0 for wait in waits),
         }
         new: Obj = {field: count for field, count in counts.items() if count or field == "replicas"}
-        new["terminatingReplicas"] = len(terminating)
+        if self.counts_terminating:
+            new["terminatingReplicas"] = len(terminating)
         new["observedGeneration"] = replicaset["metadata"].get("generation", 0)
         conditions = self._conditions(replicaset, len(active), failure)
         if conditions:

@@ -20,6 +20,8 @@ from pocketkube.resources.base import Column
 
 NAME: Final = Column("Name", format="name")
 AGE: Final = Column("Age")
+CREATED: Final = Column("Created At", type="date")
+"""What kinds without a printer of their own show instead of an age."""
 UNKNOWN: Final = "<unknown>"
 
 

@@ -12,8 +12,8 @@ from pocketkube import fields, objects, quantity
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, resource_names
-from pocketkube.resources.base import Column, Resource
-from pocketkube.resources.columns import NAME, described
+from pocketkube.resources.base import Resource
+from pocketkube.resources.columns import CREATED, NAME, described
 
 _TYPES: Final = ("Pod", "Container", "PersistentVolumeClaim")
 _LISTS: Final = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
@@ -26,7 +26,7 @@ class RESOURCE(Resource):
     plural = "limitranges"
     short_names = ("limits",)
     create_on_update = True
-    columns = described("limitranges", NAME, Column("Created At", type="date"))
+    columns = described("limitranges", NAME, CREATED)
 
     def row(self, obj: Obj) -> list[Any]:
         return [objects.name(obj), obj["metadata"].get("creationTimestamp")]
