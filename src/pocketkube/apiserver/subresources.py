@@ -6,11 +6,11 @@ Models pkg/registry/{core/pod,core/serviceaccount,apps/*}/storage.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
-from pocketkube import fields, objects, selectors
+from pocketkube import fields, objects
 from pocketkube.apiserver import body, discovery, options, patching
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.eviction import evict
@@ -30,9 +30,9 @@ from pocketkube.errors import (
     StatusError,
 )
 from pocketkube.objects import Obj
+from pocketkube.resources import scaling
 from pocketkube.resources.base import Resource
 
-_SCALE_VERSION: Final = "autoscaling/v1"
 Handler = Callable[[Api, Request, Resource, Target], Awaitable[web.StreamResponse]]
 
 
@@ -69,20 +69,20 @@ async def _scale(api: Api, request: Request, kind: Resource, target: Target) -> 
     at = (kind.resource_id(), storage_namespace(kind, target), target.name)
     if request.verb == "get":
         found = kind.present(api.registry.get(*at))
-        if kind.custom and kind.scale is not None and objects.dig(found, *kind.scale.replicas.split(".")) is None:
-            raise InternalError(f'the spec replicas field ".{kind.scale.replicas}" does not exist')
-        return answer(request, 200, scale_of(kind, found))
+        if why := scaling.problem(kind, found):
+            raise InternalError(why)
+        return answer(request, 200, scaling.of(kind, found))
     if request.verb == "patch":
-        change, wanted = await patching.read_change(request, _SCALE_VERSION, "Scale")
+        change, wanted = await patching.read_change(request, scaling.VERSION, "Scale")
     else:
         wanted = options.write_options(request.query, "UpdateOptions")
-        given = await body.read_object(request, _SCALE_VERSION, "Scale", wanted.validation)
+        given = await body.read_object(request, scaling.VERSION, "Scale", wanted.validation)
 
         def change(current: Obj) -> Obj:
             return given
 
     def rescale(obj: Obj) -> None:
-        scale = change(scale_of(kind, obj))
+        scale = change(scaling.of(kind, obj))
         meta = objects.meta(scale)
         if meta.get("name") != target.name:
             raise BadRequest(
@@ -96,44 +96,12 @@ async def _scale(api: Api, request: Request, kind: Resource, target: Target) -> 
         if uid and uid != objects.uid(obj):
             why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {objects.uid(obj)}"
             raise Conflict.of(kind.qualified, target.name, why)
-        assert kind.scale is not None  # only such kinds have the subresource
-        *path, last = kind.scale.replicas.split(".")
-        holder = obj
-        for step in path:
-            holder = holder.setdefault(step, {})
-        holder[last] = replicas
+        scaling.set_replicas(kind, obj, replicas)
         if meta.get("resourceVersion"):
             obj["metadata"]["resourceVersion"] = meta["resourceVersion"]
 
     stored = api.registry.patch(*at, rescale, dry_run=wanted.dry_run, warn=request.warn, kind=kind)
-    return answer(request, 200, scale_of(kind, stored))
-
-
-def scale_of(kind: Resource, obj: Obj) -> Obj:
-    """The autoscaling/v1 Scale of an object; `status.selector` is text."""
-    assert kind.scale is not None  # only such kinds have the subresource
-    meta = {
-        key: obj["metadata"][key]
-        for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-        if key in obj["metadata"]
-    }
-    spec: Obj = {}
-    replicas = objects.dig(obj, *kind.scale.replicas.split("."))
-    if replicas:  # omitempty
-        spec["replicas"] = replicas
-    status: Obj = {"replicas": objects.dig(obj, *kind.scale.status_replicas.split(".")) or 0}
-    selector = _selector_text(objects.dig(obj, *kind.scale.selector.split(".")))
-    if selector:
-        status["selector"] = selector
-    return {"kind": "Scale", "apiVersion": _SCALE_VERSION, "metadata": meta, "spec": spec, "status": status}
-
-
-def _selector_text(selector: Any) -> str:
-    if not isinstance(selector, dict):
-        return selector or ""
-    if selector.keys() <= {"matchLabels", "matchExpressions"}:
-        return str(selectors.from_label_selector(selector))
-    return str(selectors.from_set(selector))
+    return answer(request, 200, scaling.of(kind, stored))
 
 
 # -- pods

@@ -148,7 +148,7 @@ class Resource:
     def list_kind(self) -> str:
         return f"{self.kind}List"
 
-    # -- versions: of a kind with several, each is a declaration of its own, and one of them is stored. Each version of a
+    # -- versions: of a kind with several, each is a declaration of its own, and one is stored. Each version of a
     #    custom kind has rules of its own (`of`); other kinds have one set of rules, for the stored version (`internal`)
 
     @property
