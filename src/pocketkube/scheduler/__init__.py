@@ -1,7 +1,7 @@
 """kube-scheduler: puts each pod on a node, or says why none will take it.
 
-Models pkg/scheduler with its default profile. Left out: preemption of pods with lower priority, dynamic resources,
-image locality, extenders and profiles.
+Models pkg/scheduler with its default profile. Left out: dynamic resources, pod groups, declared features of nodes,
+extenders and further profiles.
 """
 
 from pocketkube.scheduler.scheduler import Scheduler

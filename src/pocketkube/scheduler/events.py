@@ -15,7 +15,6 @@ from pocketkube.client import Client
 from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
 from pocketkube.recorder import REMEMBERED
-from pocketkube.scheduler.filters import Refusal
 
 NAME: Final = "default-scheduler"
 
@@ -28,8 +27,10 @@ class SchedulingEvents:
         self._last: dict[tuple[str, str, str], Key] = {}
         """Where the Warning about a version of a pod with that text is."""
 
-    def record(self, pod: Obj, type_: str, reason: str, action: str, message: str) -> None:
-        """An Event without source and count; nothing when it cannot be written."""
+    def record(
+        self, pod: Obj, type_: str, reason: str, action: str, message: str, *, related: Obj | None = None
+    ) -> None:
+        """An Event without source and count; nothing when it cannot be written. `related`: another pod it is about."""
         key = (objects.uid(pod), pod["metadata"]["resourceVersion"], message)
         now = self.client.clock.now_micro()
         try:
@@ -43,7 +44,10 @@ class SchedulingEvents:
                 self.client.patch("events", at, again)
                 return
             name = f"{objects.name(pod)}.{time.time_ns():x}"
-            self.client.create("events", _event(pod, name, type_, reason, action, message, now))
+            event = _event(pod, name, type_, reason, action, message, now)
+            if related is not None:
+                event["related"] = _reference(related)
+            self.client.create("events", event)
             if type_ == "Warning":
                 if len(self._last) >= REMEMBERED:
                     self._last.pop(next(iter(self._last)))
@@ -55,14 +59,7 @@ class SchedulingEvents:
 def _event(pod: Obj, name: str, type_: str, reason: str, action: str, message: str, now: str) -> Obj:
     return {
         "metadata": {"name": name, "namespace": objects.namespace(pod)},
-        "involvedObject": {
-            "kind": "Pod",
-            "namespace": objects.namespace(pod),
-            "name": objects.name(pod),
-            "uid": objects.uid(pod),
-            "apiVersion": "v1",
-            "resourceVersion": pod["metadata"]["resourceVersion"],
-        },
+        "involvedObject": _reference(pod),
         "reason": reason,
         "message": message,
         "source": {},
@@ -76,17 +73,18 @@ def _event(pod: Obj, name: str, type_: str, reason: str, action: str, message: s
     }
 
 
-def fit_error(pod: Obj, refusals: list[Refusal]) -> str:
-    """`0/3 nodes are available: 1 Insufficient cpu, ... . no new claims to deallocate, preemption: ...`."""
-    text = _histogram(len(refusals), (reason for refusal in refusals for reason in refusal.reasons))
-    if objects.spec(pod).get("preemptionPolicy") == "Never":
-        preemption = "not eligible due to preemptionPolicy=Never."
-    else:
-        useless, nobody = "Preemption is not helpful for scheduling", "No preemption victims found for incoming pod"
-        preemption = _histogram(len(refusals), (useless if r.for_good else nobody for r in refusals))
-    return f"{text} no new claims to deallocate, preemption: {preemption}"
+def _reference(pod: Obj) -> Obj:
+    return {
+        "kind": "Pod",
+        "namespace": objects.namespace(pod),
+        "name": objects.name(pod),
+        "uid": objects.uid(pod),
+        "apiVersion": "v1",
+        "resourceVersion": pod["metadata"]["resourceVersion"],
+    }
 
 
-def _histogram(nodes: int, reasons: Iterable[str]) -> str:
+def histogram(nodes: int, reasons: Iterable[str]) -> str:
+    """`0/3 nodes are available: 1 Insufficient cpu, 2 Too many pods.`"""
     counted = sorted(f"{number} {reason}" for reason, number in Counter(reasons).items())
     return f"0/{nodes} nodes are available: {', '.join(counted)}."

@@ -7,15 +7,16 @@ speaks for the node. Texts are upstream's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pocketkube import objects
-from pocketkube.objects import Obj
+from pocketkube.client import Client
 from pocketkube.placement import named_nodes, node_fits, tolerates, untolerated
-from pocketkube.scheduler.nodes import NodeState, host_ports, requests
+from pocketkube.scheduler.nodes import NodeState, PodInfo
 
 if TYPE_CHECKING:
+    from pocketkube.scheduler.topology import Tallies
     from pocketkube.scheduler.volumes import PodVolumes
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
@@ -33,16 +34,27 @@ class Refusal:
 class Cycle:
     """One pod to be placed and the world it is placed in."""
 
-    pod: Obj
+    client: Client
+    info: PodInfo
     nodes: Mapping[str, NodeState]
     volumes: PodVolumes | None = None
     """None: it has none that count."""
+    tallies: Tallies | None = None
+    """What was counted for this pod on the nodes, filled by `topology`."""
 
     def __post_init__(self) -> None:
-        self.spec = objects.spec(self.pod)
-        self.requests = requests(self.pod)
-        self.host_ports = host_ports(self.pod)
+        self.pod, self.spec = self.info.pod, self.info.spec
         self.named = named_nodes(self.spec)
+
+    def labels_of(self, namespace: str) -> Mapping[str, str]:
+        """The labels of a namespace; none of one that is not there."""
+        return objects.labels(self.client.find("namespaces", "", namespace) or {})
+
+    def with_node(self, state: NodeState) -> Cycle:
+        """The same world but for one node."""
+        nodes = {**self.nodes, state.name: state}
+        tallies = self.tallies.with_nodes(nodes, state.name) if self.tallies is not None else None
+        return replace(self, nodes=nodes, tallies=tallies)
 
 
 Filter = Callable[[Cycle, NodeState], Refusal | None]
@@ -75,7 +87,7 @@ def node_affinity(cycle: Cycle, state: NodeState) -> Refusal | None:
 
 
 def ports(cycle: Cycle, state: NodeState) -> Refusal | None:
-    if cycle.host_ports and state.conflicts(cycle.host_ports):
+    if cycle.info.ports and state.conflicts(cycle.info.ports):
         return Refusal(("node(s) didn't have free ports for the requested pod ports",))
     return None
 
@@ -85,7 +97,7 @@ def resources(cycle: Cycle, state: NodeState) -> Refusal | None:
     reasons, for_good = [], False
     if len(state.pods) + 1 > allocatable.get("pods", 0):
         reasons.append("Too many pods")
-    for name, amount in cycle.requests.items():
+    for name, amount in cycle.info.requests.items():
         there = allocatable.get(name, 0)
         if amount > 0 and amount > there - state.requested[name]:
             reasons.append(f"Insufficient {name}")

@@ -10,42 +10,27 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 
 from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
-from pocketkube.scheduler import filters, topology
-from pocketkube.scheduler.events import NAME, SchedulingEvents, fit_error
-from pocketkube.scheduler.filters import Cycle, Filter, Refusal
-from pocketkube.scheduler.nodes import NodeState
+from pocketkube.scheduler import fitting, preemption, writing
+from pocketkube.scheduler.cache import Cache
+from pocketkube.scheduler.events import NAME, SchedulingEvents, histogram
+from pocketkube.scheduler.filters import Cycle, Refusal
+from pocketkube.scheduler.nodes import NodeState, PodInfo
 from pocketkube.scheduler.prebinding import BindingFailed, Prebinding
+from pocketkube.scheduler.preemption import Candidate
 from pocketkube.scheduler.scores import best
-from pocketkube.scheduler.volume_binding import binding
-from pocketkube.scheduler.volume_limits import limits
-from pocketkube.scheduler.volume_restrictions import restrictions, zone
 from pocketkube.scheduler.volumes import Plan, Unresolvable, look
 from pocketkube.scheduler.waiting import WATCHED, WaitingPods
 from pocketkube.store import DELETED, Event
 
 log = logging.getLogger(__name__)
 
-FILTERS: tuple[Filter, ...] = (
-    filters.named,
-    filters.unschedulable,
-    filters.taints,
-    filters.node_affinity,
-    filters.ports,
-    filters.resources,
-    restrictions,
-    limits,
-    binding,
-    zone,
-    topology.spread,
-    topology.pod_affinity,
-)
 NO_NODES = "no nodes available to schedule pods"
 BATCH = 5
 """Pods placed before the event loop gets its turn."""
@@ -59,11 +44,7 @@ class Scheduler:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self._nodes: dict[str, NodeState] = {}
-        self._places: dict[str, str] = {}
-        """Name of the node by uid of the pod on it."""
-        self._strays: dict[str, dict[str, Obj]] = {}
-        """Pods on nodes that do not exist (yet), by name of the node and uid."""
+        self._cache = Cache()
         self._queue: list[tuple[int, int, Key]] = []
         self._queued: set[Key] = set()
         self._waiting = WaitingPods()
@@ -112,18 +93,13 @@ class Scheduler:
 
     def _on_node(self, event: Event) -> None:
         name = objects.name(event.object)
-        if event.type == "DELETED":
-            gone = self._nodes.pop(name, None)
-            if gone is not None and gone.pods:
-                self._strays[name] = gone.pods
-        elif name in self._nodes:
-            self._nodes[name].node = event.object
-            if event.old is not None and _placing(event.object) == _placing(event.old):
-                return  # a heartbeat
+        if event.type == DELETED:
+            self._cache.drop_node(name)
         else:
-            state = self._nodes[name] = NodeState(event.object)
-            for pod in self._strays.pop(name, {}).values():
-                state.add(pod)
+            known = name in self._cache.nodes
+            self._cache.put_node(event.object)
+            if known and event.old is not None and _placing(event.object) == _placing(event.old):
+                return  # a heartbeat
         self._retry()
 
     def _on_pod(self, event: Event) -> None:
@@ -134,16 +110,28 @@ class Scheduler:
         if not over and not node and key in self._prebinding:
             return  # it holds its place
         if over or not node:
-            if self._leave(uid):
-                self._retry(room=True)
+            room = self._cache.leave(uid)
         else:
-            self._enter(node, pod)
+            room = False
+            self._cache.enter(node, pod)
+        mine = objects.spec(pod).get("schedulerName", NAME) == NAME
         if over or node:
             self._drop(key)
-            if event.type == "ADDED" or node != objects.spec(event.old or {}).get("nodeName", ""):
+            room = self._cache.forget(uid) or room
+            if event.type == "ADDED" or self._may_draw(event):
                 self._retry(affine=True)
-        elif objects.spec(pod).get("schedulerName", NAME) == NAME and self._concerns(event):
-            self._enqueue(key, pod)
+        elif mine:
+            room = self._cache.nominate(pod) or room
+            if self._concerns(event):
+                self._enqueue(key, pod)
+        if room:
+            self._retry(room=True)
+
+    def _may_draw(self, event: Event) -> bool:
+        """Whether pods that look for company may find it in this one now."""
+        new, old = event.object, event.old or {}
+        moved = objects.spec(new).get("nodeName", "") != objects.spec(old).get("nodeName", "")
+        return moved or objects.labels(new) != objects.labels(old)
 
     def _on_storage(self, event: Event) -> None:
         if event.resource in ("persistentvolumes", "persistentvolumeclaims"):
@@ -168,26 +156,6 @@ class Scheduler:
             return True
         new, old = event.object, event.old
         return objects.spec(new) != objects.spec(old) or objects.labels(new) != objects.labels(old)
-
-    def _enter(self, node: str, pod: Obj) -> None:
-        uid = objects.uid(pod)
-        if self._places.get(uid) not in (None, node):
-            self._leave(uid)
-        self._places[uid] = node
-        if node in self._nodes:
-            self._nodes[node].add(pod)
-        else:
-            self._strays.setdefault(node, {})[uid] = pod
-
-    def _leave(self, uid: str) -> bool:
-        node = self._places.pop(uid, None)
-        if node is None:
-            return False
-        if node in self._nodes:
-            self._nodes[node].remove(uid)
-        else:
-            self._strays.get(node, {}).pop(uid, None)
-        return True
 
     def _retry(self, *, affine: bool = False, room: bool = False) -> None:
         """Try waiting pods again.
@@ -233,35 +201,92 @@ class Scheduler:
             return
         if objects.spec(pod).get("schedulingGates") or key in self._prebinding:
             return  # the condition of a gated pod is the API server's to write
-        if not self._nodes:
-            self._fail(pod, NO_NODES)
+        nodes = self._cache.nodes
+        if not nodes:
+            self._fail(pod, NO_NODES, nominated="")
             return
         try:
-            volumes = look(self.client, pod, self._nodes.values())
+            volumes = look(self.client, pod)
         except Unresolvable as refused:
-            self._fail(pod, f"0/{len(self._nodes)} nodes are available: {refused}. not found", hopeless=True)
+            self._fail(pod, f"0/{len(nodes)} nodes are available: {refused}. not found", hopeless=True)
             return
-        cycle = Cycle(pod, self._nodes, volumes)
-        refusals = {name: self._refusal(cycle, state) for name, state in self._nodes.items()}
-        fitting = [self._nodes[name] for name, refusal in refusals.items() if refusal is None]
-        if not fitting:
-            found = [r for r in refusals.values() if r is not None]
-            self._fail(pod, fit_error(pod, found), hopeless=all(r.for_good for r in found))
+        cycle = Cycle(self.client, PodInfo(pod), nodes, volumes)
+        fits, refusals = self._look_around(cycle)
+        if not fits:
+            self._make_room(cycle, refusals)
             return
-        node = best(cycle, fitting).name
+        node = best(cycle, fits).name
         plan = volumes.plans.get(node) if volumes is not None else None
         if plan:
             self._reserve(pod, node, plan)
         else:
             self._bind(pod, node)
 
+    def _look_around(self, cycle: Cycle) -> tuple[list[NodeState], dict[str, Refusal]]:
+        """The nodes that fit, and what the others say; when the node that the pod waits for fits, it alone."""
+        hoped = cycle.nodes.get(objects.status(cycle.pod).get("nominatedNodeName", ""))
+        if hoped is not None and self._refusal(cycle, hoped) is None:
+            return [hoped], {}
+        fits, refusals = [], {}
+        for name, state in cycle.nodes.items():
+            refused = self._refusal(cycle, state)
+            if refused is None:
+                fits.append(state)
+            else:
+                refusals[name] = refused
+        return fits, refusals
+
+    def _refusal(self, cycle: Cycle, state: NodeState) -> Refusal | None:
+        return fitting.refusal(cycle, state, self._cache.nominated)
+
+    def _make_room(self, cycle: Cycle, refusals: Mapping[str, Refusal]) -> None:
+        """No node takes the pod: let less important ones go where that helps, and say what came of it."""
+        pod, number = cycle.pod, len(refusals)
+        text = histogram(number, (reason for refused in refusals.values() for reason in refused.reasons))
+        nominated: str | None = None
+        chosen: Candidate | None = None
+        why = preemption.ineligible(cycle.info, cycle.nodes, refusals)
+        if why is None:
+            budgets = self.client.list("poddisruptionbudgets")
+            found, reasons = preemption.candidates(cycle, refusals, self._refusal, budgets)
+            chosen = preemption.least_harmful(found) if found else None
+            nominated = chosen.node if chosen is not None else ""
+            why = histogram(number, reasons)
+        if chosen is None:
+            text = f"{text} no new claims to deallocate, preemption: {why}"
+        hopeless = all(refused.for_good for refused in refusals.values())
+        self._fail(pod, text, hopeless=hopeless, nominated=nominated)
+        if chosen is not None:
+            self._preempt(pod, chosen)
+
+    def _preempt(self, pod: Obj, chosen: Candidate) -> None:
+        """The pod waits already: it is tried again when the victims are gone."""
+        priority = objects.spec(pod).get("priority") or 0
+        for info in self._cache.nominated(chosen.node):
+            if info.priority < priority:  # another node may have room for it sooner
+                writing.nominate(self.client, info.pod, "")
+                self._again(objects.key(info.pod))
+        for victim in chosen.victims:
+            key = objects.key(victim.pod)
+            if key in self._prebinding:  # it is on the node in our mind only
+                self._prebinding.forget(key)
+                self._cache.leave(victim.uid)
+                writing.nominate(self.client, victim.pod, "")
+                self._again(key)
+                self._retry(room=True)
+            else:
+                writing.preempt(self.client, self._events, victim.pod, pod, chosen.node)
+
     def _reserve(self, pod: Obj, node: str, plan: Plan) -> None:
         """Have the pod's claims bound; it counts as being on the node from now on."""
-        self._enter(node, pod)
+        self._cache.enter(node, pod)
+        self._cache.forget(objects.uid(pod))
         try:
             self._prebinding.start(pod, node, plan)
         except StatusError as error:
             self._unreserve(pod, error.message)
+        else:
+            writing.nominate(self.client, pod, node)
 
     def _finish(self, key: Key) -> None:
         """Bind a pod whose claims are bound."""
@@ -277,8 +302,8 @@ class Scheduler:
                 self._bind(pod, done.node)
 
     def _unreserve(self, pod: Obj, message: str) -> None:
-        self._leave(objects.uid(pod))
-        self._fail(pod, f'running PreBind plugin "VolumeBinding": {message}', reason=ERROR)
+        self._cache.leave(objects.uid(pod))
+        self._fail(pod, f'running PreBind plugin "VolumeBinding": {message}', reason=ERROR, nominated="")
         self._retry(room=True)
         key = objects.key(pod)
         failures, earlier = self._errors.pop(key, (0, None))
@@ -287,9 +312,6 @@ class Scheduler:
         delay = min(FIRST_BACK_OFF * 2**failures, LONGEST_BACK_OFF) / self.client.clock.speed
         timer = asyncio.get_running_loop().call_later(delay, self._again, key)
         self._errors[key] = failures + 1, timer
-
-    def _refusal(self, cycle: Cycle, state: NodeState) -> Refusal | None:
-        return next((refusal for each in FILTERS if (refusal := each(cycle, state)) is not None), None)
 
     def _bind(self, pod: Obj, node: str) -> None:
         def assign(copy: Obj) -> None:
@@ -303,35 +325,19 @@ class Scheduler:
         name = f"{objects.namespace(pod)}/{objects.name(pod)}"
         self._events.record(pod, "Normal", "Scheduled", "Binding", f"Successfully assigned {name} to {node}")
 
-    def _fail(self, pod: Obj, message: str, *, hopeless: bool = False, reason: str = UNSCHEDULABLE) -> None:
-        key = objects.key(pod)
+    def _fail(
+        self,
+        pod: Obj,
+        message: str,
+        *,
+        hopeless: bool = False,
+        reason: str = UNSCHEDULABLE,
+        nominated: str | None = None,
+    ) -> None:
+        """`nominated`: the node where room is being made for the pod, "" for none, None to leave it as it is."""
         self._waiting.add(pod, hopeless=hopeless)
         self._events.record(pod, "Warning", "FailedScheduling", "Scheduling", message)
-        old = objects.condition(pod, "PodScheduled")
-        if old is not None and (old["status"], old.get("reason"), old.get("message")) == ("False", reason, message):
-            return
-        since = self.client.clock.now()
-        if old is not None and old["status"] == "False":
-            since = old["lastTransitionTime"]
-        condition = {
-            "type": "PodScheduled",
-            "observedGeneration": pod["metadata"].get("generation", 0),
-            "status": "False",
-            "lastProbeTime": None,
-            "lastTransitionTime": since,
-            "reason": reason,
-            "message": message,
-        }
-
-        def change(copy: Obj) -> None:
-            state = copy.setdefault("status", {})
-            others = [c for c in state.get("conditions") or () if c["type"] != "PodScheduled"]
-            state["conditions"] = [*others, condition]
-
-        try:
-            self.client.patch("pods", key, change, subresource="status")
-        except StatusError:
-            return  # gone meanwhile
+        writing.not_scheduled(self.client, pod, reason, message, nominated)
 
 
 def _placing(node: Obj) -> tuple[object, ...]:

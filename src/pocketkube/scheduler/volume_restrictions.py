@@ -11,6 +11,7 @@ from pocketkube import objects
 from pocketkube.objects import Obj
 from pocketkube.scheduler.filters import Cycle, Refusal
 from pocketkube.scheduler.nodes import NodeState
+from pocketkube.scheduler.volumes import claim_keys
 
 _BETA: Final = {
     "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
@@ -30,7 +31,13 @@ def restrictions(cycle: Cycle, state: NodeState) -> Refusal | None:
     others = [v for pod in state.storing.values() for v in objects.spec(pod)["volumes"]] if volumes.disks else ()
     if any(_is_same_disk(mine, other) for mine in volumes.disks for other in others):
         return Refusal(("node(s) had no available disk",))
-    return Refusal((IN_USE,)) if volumes.contended else None
+    if volumes.single and any(
+        not volumes.single.isdisjoint(claim_keys(other))
+        for each in cycle.nodes.values()
+        for other in each.storing.values()
+    ):
+        return Refusal((IN_USE,))
+    return None
 
 
 def _is_same_disk(one: Obj, other: Obj) -> bool:

@@ -6,7 +6,7 @@ of the default profile. Left out: in-tree volumes that upstream translates to CS
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -14,7 +14,7 @@ from typing import Final
 from pocketkube import claims, objects
 from pocketkube.client import Client
 from pocketkube.objects import Key, Obj
-from pocketkube.scheduler.nodes import DISKS, NodeState
+from pocketkube.scheduler.nodes import DISKS
 
 UNBOUND: Final = "pod has unbound immediate PersistentVolumeClaims"
 
@@ -48,8 +48,8 @@ class PodVolumes:
     pod: Obj
     bound: list[Obj]
     delayed: list[Obj]
-    contended: bool
-    """A ReadWriteOncePod claim of it is in use by another pod."""
+    single: frozenset[Key]
+    """Its ReadWriteOncePod claims: no other pod may use them at the same time."""
     plans: dict[str, Plan] = field(default_factory=dict)
     """By name of the node: written by the filter."""
 
@@ -93,18 +93,17 @@ def claim_keys(pod: Obj) -> set[Key]:
     return {(objects.namespace(pod), name) for name in claims.used_by(pod)}
 
 
-def look(client: Client, pod: Obj, nodes: Iterable[NodeState]) -> PodVolumes | None:
+def look(client: Client, pod: Obj) -> PodVolumes | None:
     """The pod's volumes; None when it has none that count. Raises Unresolvable."""
     storing = [
         volume for volume in objects.spec(pod).get("volumes") or () if claims.claim_name(pod, volume) is not None
     ]
     if not storing:
-        volumes = PodVolumes(client, pod, [], [], contended=False)
+        volumes = PodVolumes(client, pod, [], [], frozenset())
         return volumes if volumes.disks else None
     named = [_claim(client, pod, volume) for volume in storing if "ephemeral" not in volume]
-    single = {objects.key(c) for c in named if "ReadWriteOncePod" in (objects.spec(c).get("accessModes") or ())}
-    contended = bool(single) and any(
-        not single.isdisjoint(claim_keys(other)) for state in nodes for other in state.storing.values()
+    single = frozenset(
+        objects.key(c) for c in named if "ReadWriteOncePod" in (objects.spec(c).get("accessModes") or ())
     )
     bound: list[Obj] = []
     delayed: list[Obj] = []
@@ -115,7 +114,7 @@ def look(client: Client, pod: Obj, nodes: Iterable[NodeState]) -> PodVolumes | N
             delayed.append(claim)
         else:
             raise Unresolvable(UNBOUND)
-    volumes = PodVolumes(client, pod, bound, delayed, contended=contended)
+    volumes = PodVolumes(client, pod, bound, delayed, single)
     for claim in named:
         if claims.is_bound(claim) and volumes.volume_of(claim) is None:
             raise Unresolvable(f'persistentvolume "{objects.spec(claim)["volumeName"]}" not found')

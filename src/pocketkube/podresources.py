@@ -1,0 +1,89 @@
+"""What a pod asks of a node: amounts of resources, and ports of the host.
+
+Models component-helpers/resource PodRequests and the port half of pkg/scheduler/framework NodeInfo. Amounts are cpu in
+millicores, memory and ephemeral-storage in bytes, everything else in whole units. Left out: what a pod was resized to
+and has not got yet (status.resources), and claims of dynamic resources.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pocketkube import quantity
+
+Amounts = Mapping[str, int]
+HostPort = tuple[str, str, int]
+"""(host address, protocol, port)."""
+ANY = "0.0.0.0"
+_NOTHING: Amounts = {}
+
+
+def requests(spec: Mapping[str, Any], missing: Amounts = _NOTHING) -> Counter[str]:
+    """What a pod asks for: the sum of its containers, or its largest init step when that is more, and the overhead.
+
+    Init containers that restart (sidecars) run on, so they count beside everything that comes after them. `missing`:
+    what a container that does not ask for a resource is taken to ask for.
+    """
+    total: Counter[str] = Counter()
+    for container in spec.get("containers") or ():
+        total.update(_of_container(container, missing))
+    sidecars: Counter[str] = Counter()
+    peak: Counter[str] = Counter()
+    for container in spec.get("initContainers") or ():
+        if container.get("restartPolicy") == "Always":
+            sidecars.update(_of_container(container, missing))
+            peak |= sidecars
+        else:
+            peak |= sidecars + _of_container(container, missing)
+    if sidecars or peak:
+        total = (total + sidecars) | peak
+    declared = ((spec.get("resources") or {}).get("requests")) or {}
+    for name, amount in declared.items():  # requests of the pod as a whole go before those of its containers
+        total[name] = amount_of(name, amount)
+    for name, amount in (spec.get("overhead") or {}).items():
+        total[name] += amount_of(name, amount)
+    return total
+
+
+def _of_container(container: Mapping[str, Any], missing: Amounts) -> Counter[str]:
+    asked = (container.get("resources") or {}).get("requests") or {}
+    return Counter({**missing, **{name: amount_of(name, amount) for name, amount in asked.items()}})
+
+
+@lru_cache(maxsize=4096)
+def amount_of(name: str, text: str | int | float) -> int:
+    """A quantity of a resource as a number."""
+    return quantity.milli(text) if name == "cpu" else quantity.value(text)
+
+
+def allocatable(status: Mapping[str, Any]) -> dict[str, int]:
+    """What a node has for pods, by its status."""
+    given = status.get("allocatable") or status.get("capacity") or {}
+    return {name: amount_of(name, amount) for name, amount in given.items()}
+
+
+def host_ports(spec: Mapping[str, Any]) -> list[HostPort]:
+    """The ports of the host that a pod's containers and sidecars want for themselves."""
+    containers = [
+        *(spec.get("containers") or ()),
+        *(c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"),
+    ]
+    return [
+        (port.get("hostIP") or ANY, port.get("protocol") or "TCP", port["hostPort"])
+        for container in containers
+        for port in container.get("ports") or ()
+        if port.get("hostPort")
+    ]
+
+
+def ports_conflict(wanted: Iterable[HostPort], taken: Iterable[HostPort]) -> bool:
+    """Whether two want the same port of the same protocol, at one address or at any."""
+    taken = list(taken)
+    return any(
+        protocol == other_protocol and number == other_number and (ip == other_ip or ANY in (ip, other_ip))
+        for ip, protocol, number in wanted
+        for other_ip, other_protocol, other_number in taken
+    )
