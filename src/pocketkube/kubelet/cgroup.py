@@ -8,10 +8,12 @@ what they read. Left out: the page cache, swap, memory requests as protection, l
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from pocketkube import quantity
 from pocketkube.kubelet.processor import Account, Processor
@@ -43,8 +45,8 @@ def limits_of(resources: Obj) -> Limits:
     return Limits(cpu / 1000 or math.inf, max(2, asked), memory or None)
 
 
-class OutOfMemory(MemoryError):
-    """The container is over its limit; its processes have been killed."""
+class Killed(asyncio.CancelledError):
+    """The container is over its limit and its processes have been killed, the one that asked for more too."""
 
 
 class PodCgroup:
@@ -106,41 +108,66 @@ class Cgroup:
         """One process more. Raises BlockingIOError."""
         self.pod.fork()
         self.pids += 1
-        self._check()
 
     def exit(self) -> None:
         self.pod.exit()
         self.pids -= 1
 
-    def hold(self, size: int) -> None:
-        """So many bytes more, of memory that the simulator holds too. Raises MemoryError when that is too much for it,
-        and nothing is held; OutOfMemory when it is for the container's limit."""
-        self.pod.hold(size)
-        try:
-            self.claim(size)
-        except OutOfMemory:
-            self.pod.free(size)
-            raise
+    def grow(self, size: int) -> None:
+        """So many bytes more, or fewer. Raises Killed."""
+        self._held += size
+        self.check()
 
-    def free(self, size: int) -> None:
-        self.pod.free(size)
-        self.unclaim(size)
+    def check(self) -> None:
+        """Kill everything if the limit is passed. Raises Killed."""
+        memory = self.memory
+        if self.limit is not None and memory > self.limit:
+            self.oom()
+        self.peak = max(self.peak, memory)
+
+    def oom(self) -> NoReturn:
+        """It is out of memory. Raises Killed."""
+        assert self.limit is not None
+        self.peak = self.limit
+        self.oom_kills += self.pids
+        self.kill()
+        raise Killed
+
+
+class Memory:
+    """What one process holds, until it lets go or ends."""
+
+    __slots__ = ("_cgroup", "_claimed", "_held")
+
+    def __init__(self, cgroup: Cgroup) -> None:
+        self._cgroup = cgroup
+        self._held = 0
+        self._claimed = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._held + self._claimed
+
+    def hold(self, size: int) -> None:
+        """So many bytes more. Raises Killed when that is too much for the container; MemoryError when it is for the
+        simulator, which holds them too."""
+        self._cgroup.pod.hold(size)
+        self._held += size
+        self._cgroup.grow(size)
 
     def claim(self, size: int) -> None:
-        """As `hold`, for memory that is only said to be used. Raises OutOfMemory."""
-        self._held += size
-        if self._check():
-            self._held -= size
-            raise OutOfMemory
+        """As `hold`, for memory that is only said to be used. Raises Killed."""
+        self._claimed += size
+        self._cgroup.grow(size)
 
-    def unclaim(self, size: int) -> None:
-        self._held -= size
+    def exhaust(self) -> None:
+        """It wants more than the simulator has. A limit is taken to be passed by that. Raises Killed."""
+        if self._cgroup.limit is not None:
+            self._cgroup.oom()
 
-    def _check(self) -> bool:
-        """Kill everything when the limit is passed: whether it is."""
-        over = self.limit is not None and self.memory > self.limit
-        self.peak = max(self.peak, min(self.memory, self.limit) if self.limit is not None else self.memory)
-        if over:
-            self.oom_kills += 1
-            self.kill()
-        return over
+    def let_go(self) -> None:
+        """Hold nothing any more."""
+        self._cgroup.pod.free(self._held)
+        self._cgroup.grow(-self.size)
+        self._held = self._claimed = 0

@@ -56,8 +56,7 @@ class Meter:
 
     def charge(self, seconds: float) -> None:
         """So many core seconds more."""
-        self._seconds += seconds
-        self._account.charge(seconds, self._cpu.now())
+        self._seconds += self._account.charge(seconds, self._cpu.now())
         if self._account.limit < math.inf:
             self._cpu.arm()
 

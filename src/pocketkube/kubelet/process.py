@@ -12,10 +12,11 @@ import errno
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pocketkube.clock import Clock
-from pocketkube.kubelet.cgroup import Cgroup
+from pocketkube.kubelet.cgroup import Cgroup, Killed, Memory
 from pocketkube.kubelet.cpu import Cpu
 from pocketkube.kubelet.filesystem.rootfs import command_in
 from pocketkube.kubelet.filesystem.tree import FILE
@@ -183,6 +184,8 @@ class PidNamespace:
         self.init = self.init or process
         process.task = asyncio.get_running_loop().create_task(process.live(main), name=f"process {pid}: {argv[0]}")
         process.task.add_done_callback(process.ended)
+        with suppress(Killed):  # the new one too
+            self.cgroup.check()
         return process
 
     def reap(self, process: Process) -> None:
@@ -231,9 +234,10 @@ class Process:
         """The file it was started from, as /proc/<pid>/exe shows it."""
         self.umask = 0o022
         self._fs: FileSystem | None = None
-        self._held = 0
         self.meter = Meter(namespace.cpu, namespace.cgroup.cpu)
         """What it computes."""
+        self.memory = Memory(namespace.cgroup)
+        """What it holds."""
         self.started = namespace.clock.time()
         self.exit_code: int | None = None
         self.task: asyncio.Task[None] | None = None
@@ -272,16 +276,6 @@ class Process:
     @property
     def stderr(self) -> Writable:
         return self.fds.get(2) or Nothing()
-
-    def hold(self, size: int) -> None:
-        """So many bytes more of memory, until `let_go` or the process's end. Raises MemoryError."""
-        self.namespace.cgroup.hold(size)
-        self._held += size
-
-    def let_go(self) -> None:
-        """Hold nothing any more."""
-        self.namespace.cgroup.free(self._held)
-        self._held = 0
 
     def path(self, name: str) -> str:
         """`name` made absolute against the working directory."""
@@ -401,7 +395,7 @@ class Process:
             self.exit_code = self._leaving
         elif self.exit_code is None:
             self.exit_code = 128 + (self._killed_by or signal.SIGKILL)
-        self.let_go()
+        self.memory.let_go()
         self.namespace.reap(self)
         for fd in self.fds.values():
             release(fd)

@@ -49,6 +49,9 @@ class Account:
         self.rate = 0.0
         """Cores that each of `works` has now."""
         self._backlog: Work | None = None
+        self._spare = PERIOD
+        """Without a limit: seconds that may have been computed since `_charged_at`."""
+        self._charged_at = 0.0
 
     @property
     def demand(self) -> float:
@@ -64,9 +67,14 @@ class Account:
         """Core seconds computed already and not accounted for yet."""
         return self._backlog.left if self._backlog else 0.0
 
-    def charge(self, seconds: float, now: float) -> None:
-        """It has computed for so long. Without a limit that is used at once, else as fast as the limit allows."""
+    def charge(self, seconds: float, now: float) -> float:
+        """It has computed for so long. Without a limit that is used at once, though not faster than one core computes;
+        else as fast as the limit allows. Returns how much of it counts."""
         if self.limit == math.inf:
+            self._spare = min(PERIOD, self._spare + now - self._charged_at)
+            self._charged_at = now
+            seconds = min(seconds, self._spare)
+            self._spare -= seconds
             self.used += seconds
             self.processor.used += seconds
         elif self._backlog is not None:
@@ -77,6 +85,7 @@ class Account:
                 self._backlog.left += seconds
         else:
             self._backlog = self.processor.begin(self, seconds, now, self._caught_up)
+        return seconds
 
     def _caught_up(self) -> None:
         self._backlog = None

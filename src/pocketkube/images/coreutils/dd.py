@@ -60,6 +60,7 @@ async def dd(process: Process) -> int:
                 await fail(process, f"invalid number '{values[name]}'")
             numbers[name] = number or 0
     size = numbers.get("bs") or numbers.get("ibs") or 512
+    process.memory.claim(size)
     if size > _LARGEST:
         await fail(process, "out of memory")
     flags = set(values.get("conv", "").split(","))

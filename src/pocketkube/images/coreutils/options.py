@@ -149,7 +149,7 @@ async def lines(process: Process, path: str) -> AsyncIterator[bytes]:
 async def whole(process: Process, path: str) -> bytes:
     """All of a file, or of standard input for `-`: what the process holds of memory until it reads the next. Many small
     lines count as more, for they will be split. Raises OSError."""
-    process.let_go()
+    process.memory.let_go()
     found = bytearray()
     cost = 0
     async for data in chunks(process, path):
@@ -163,7 +163,7 @@ async def whole(process: Process, path: str) -> bytes:
 async def hold(process: Process, more: int, all_in_all: int) -> None:
     """So many bytes more are held in memory, or the process ends: out of memory."""
     try:
-        process.hold(more)
+        process.memory.hold(more)
     except MemoryError:
         all_in_all = _MOST + 1
     if all_in_all > _MOST:
@@ -171,6 +171,7 @@ async def hold(process: Process, more: int, all_in_all: int) -> None:
 
 
 async def _out_of_memory(process: Process) -> NoReturn:
+    process.memory.exhaust()
     await process.error(f"{name_of(process)}: out of memory")
     raise ProcessExit(1)
 

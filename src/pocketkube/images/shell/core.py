@@ -29,6 +29,8 @@ Builtin = Callable[[Any, list[str]], Awaitable[int]]
 
 _LONGEST_VALUE = 8 << 20
 """Characters of a variable: one that doubles in a loop would soon be larger than the machine."""
+_LARGE_VALUE = 1 << 16
+"""From so many characters on, a variable counts as memory."""
 
 
 class Core:
@@ -117,7 +119,7 @@ class Core:
         match name:
             case "@" | "*":
                 separator = " " if name == "@" else self.variables.get("IFS", " ")[:1]
-                return separator.join(self.positional) if self.positional else None
+                return separator.join(self.positional)  # set, if to nothing
             case "#":
                 return str(len(self.positional))
             case "?":
@@ -136,8 +138,12 @@ class Core:
 
     def assign(self, name: str, value: str) -> None:
         if len(value) > _LONGEST_VALUE:
+            self.process.memory.exhaust()
             raise ExpansionFailure("out of memory")
         self.variables[name] = value
+        if len(value) > _LARGE_VALUE:
+            held = sum(len(found) for found in self.variables.values() if len(found) > _LARGE_VALUE)
+            self.process.memory.claim(held - self.process.memory.size)
         if name == "OPTIND":
             self.option_offset = 0
 

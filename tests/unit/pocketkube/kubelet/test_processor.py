@@ -67,21 +67,27 @@ def test_too_few_cores_are_shared_by_weight_and_what_one_leaves_the_others_have(
 
 def test_what_was_computed_already_is_accounted_for_as_the_limit_allows() -> None:
     processor = Processor(4)
-    free, limited = Account(processor), Account(processor, limit=0.1)
-    for account in (free, limited):
-        account.charge(0.5, 0)
-    assert free.used == 0.5
-    assert not free.is_behind
-    assert limited.used == 0
-    assert limited.is_behind
+    account = Account(processor, limit=0.1)
+    account.charge(0.5, 0)
+    assert account.used == 0
+    assert account.is_behind
     processor.advance(1)
-    assert limited.used == pytest.approx(0.1)
-    limited.charge(0.1, 1)
-    assert limited.backlog == pytest.approx(0.5)
+    assert account.used == pytest.approx(0.1)
+    account.charge(0.1, 1)
+    assert account.backlog == pytest.approx(0.5)
     processor.advance(10)
-    assert limited.used == pytest.approx(0.6)
-    assert not limited.is_behind
-    assert limited.backlog == 0
+    assert account.used == pytest.approx(0.6)
+    assert account.backlog == 0
+    assert not account.is_behind
+
+
+def test_without_a_limit_it_counts_at_once_but_nobody_computes_faster_than_a_core() -> None:
+    account = Account(Processor(4))
+    assert account.charge(0.04, 5) == account.used == 0.04
+    assert account.charge(0.5, 5) == pytest.approx(PERIOD - 0.04)
+    assert account.charge(0.5, 5.05) == pytest.approx(0.05)
+    assert account.used == pytest.approx(PERIOD + 0.05)
+    assert not account.is_behind
 
 
 events = st.lists(
@@ -103,7 +109,6 @@ def test_whatever_happens_the_sums_agree_and_no_limit_is_passed(
     processor = Processor(cores)
     accounts = [Account(processor, limit, weight) for limit, weight in zip(limits, weights, strict=True)]
     works: list[Work] = []
-    charged = [0.0] * 3
     now = 0.0
     for what, which, seconds, pause in events:
         account = accounts[which]
@@ -113,9 +118,9 @@ def test_whatever_happens_the_sums_agree_and_no_limit_is_passed(
         elif what == "spin":
             works.append(processor.begin(account, math.inf, now))
         elif what == "charge":
-            account.charge(seconds, now)
-            charged[which] += seconds if account.limit == math.inf else 0
-            before[which] += seconds if account.limit == math.inf else 0
+            counted = account.charge(seconds, now)
+            assert 0 <= counted <= seconds
+            before[which] += counted if account.limit == math.inf else 0
         elif what == "end" and works:
             processor.end(works.pop(which % len(works)), now)
         now += pause
