@@ -314,4 +314,6 @@ async def test_soak(tmp_path: Path, seed: int, request: pytest.FixtureRequest) -
         after = await settled(tmp_path, before)
     assert min(done.values()) > 0
     assert len(done) >= 8, f"seed {seed}: hardly anything was done: {done}"
-    assert not after - before, f"seed {seed}: left behind: {after - before}"
+    # the loop of each server that is still there (CoreDNS, the add-ons) names the last connection it served
+    left = after - before - Counter(Stream=after["Host"])
+    assert not left, f"seed {seed}: left behind: {left}"
