@@ -30,8 +30,29 @@ def bootstrap(client: Client, zone: Mapping[str, str], api_address: str) -> None
     ranges = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": zone["service_cidr"].split(",")}}
     _ensure(client, "servicecidrs", ranges)
     _ensure(client, "services", _kubernetes_service(zone))
+    _authentication(client, zone)
     _ensure(client, "endpoints", _kubernetes_endpoints(api_address))
     _ensure(client, "endpointslices", _kubernetes_slice(api_address))
+
+
+def _authentication(client: Client, zone: Mapping[str, str]) -> None:
+    """By what servers of other APIs know clients, and who may ask in others' names (clusterauthenticationtrust)."""
+    data = {
+        "client-ca-file": zone.get("client_ca_crt", ""),
+        "requestheader-allowed-names": '["front-proxy-client"]',
+        "requestheader-client-ca-file": zone.get("front_proxy_ca_crt", ""),
+        "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
+        "requestheader-group-headers": '["X-Remote-Group"]',
+        "requestheader-uid-headers": '["X-Remote-Uid"]',
+        "requestheader-username-headers": '["X-Remote-User"]',
+    }
+    meta = {"name": "extension-apiserver-authentication", "namespace": "kube-system"}
+    _ensure(client, "configmaps", {"metadata": meta, "data": data})
+
+    def trust(copy: Obj) -> None:
+        copy["data"] = {**(copy.get("data") or {}), **data}
+
+    client.patch("configmaps", (meta["namespace"], meta["name"]), trust)
 
 
 async def install_addons(client: Client, without: Collection[str], start: asyncio.Event, done: asyncio.Event) -> None:

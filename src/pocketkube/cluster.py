@@ -148,6 +148,8 @@ class Cluster:
             "dns_ip": addressing.dns_ip,
             "cluster_domain": "cluster.local",
             "ca_crt": pki.ca_pem,
+            "client_ca_crt": pki.client_ca_pem,
+            "front_proxy_ca_crt": pki.front_proxy_ca_pem,
             "load_balancer_pool": config.load_balancer_pool,
             "max_endpoints_per_slice": str(config.max_endpoints_per_slice),
         }
@@ -297,6 +299,7 @@ def _lent(registry: Registry, pki: Pki, backend: Backend, usage: Callable[[], li
     return {
         "dns": Zone(Client(registry, "coredns"), registry.zone),
         "ingress": Client(registry, "traefik"),
+        "metrics": Client(registry, "metrics-server"),
         "storage": Sidecars(registry, backend),
         "tokens": Tokens(registry, pki),
         "usage": usage,

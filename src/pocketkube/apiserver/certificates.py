@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pocketkube.apiserver.files import write_private
-from pocketkube.apiserver.pki import load_key
+from pocketkube.apiserver.pki import FRONT_PROXY, load_key
 
 YEARS = 10
+_AUTHORITIES = {"ca": "kubernetes", "client-ca": "kubernetes-clients", "front-proxy-ca": "front-proxy-ca"}
 _DNS_NAMES = (
     "localhost",
     "kubernetes",
@@ -37,13 +38,14 @@ class Issuer:
         self._service_ip = service_ip
 
     def issue(self) -> None:
-        for stem, common_name in (("ca", "kubernetes"), ("client-ca", "kubernetes-clients")):
+        for stem, common_name in _AUTHORITIES.items():
             if not self._has(f"{stem}.crt", f"{stem}.key"):
                 key = ec.generate_private_key(ec.SECP256R1())
                 self._store(stem, _authority(key, common_name), key)
         self._make_leaf("apiserver", "ca", "kube-apiserver", (), self._server_extensions())
         usage = _usage(ExtendedKeyUsageOID.CLIENT_AUTH)
         self._make_leaf("admin", "client-ca", "kubernetes-admin", ("system:masters",), [usage])
+        self._make_leaf("front-proxy-client", "front-proxy-ca", FRONT_PROXY, (), [usage])
         if not self._has("sa.key"):
             write_private(self.folder / "sa.key", _key_pem(ec.generate_private_key(ec.SECP256R1())))
         if not self._has("admin.token"):

@@ -22,9 +22,11 @@ from pocketkube.apiserver.files import write_private
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
+FRONT_PROXY = "front-proxy-client"
+"""The name in the certificate by which servers of other APIs know that it is this one who passes a request on."""
 RENEW_BEFORE = 7 * 86400.0
 """Seconds before their end at which certificates are made anew."""
-_PAIRS = ("ca", "client-ca", "apiserver", "admin")
+_PAIRS = ("ca", "client-ca", "front-proxy-ca", "apiserver", "admin", "front-proxy-client")
 _PARTS = (*(f"{stem}.{part}" for stem in _PAIRS for part in ("crt", "key")), "sa.key", "admin.token")
 
 
@@ -41,6 +43,19 @@ class Pki:
     @property
     def ca_pem(self) -> str:
         return self._text("ca.crt")
+
+    @property
+    def client_ca_pem(self) -> str:
+        return self._text("client-ca.crt")
+
+    @property
+    def front_proxy_ca_pem(self) -> str:
+        return self._text("front-proxy-ca.crt")
+
+    @property
+    def front_proxy(self) -> tuple[Path, Path]:
+        """(certificate, key) of the API server as a client of servers behind it."""
+        return self.folder / "front-proxy-client.crt", self.folder / "front-proxy-client.key"
 
     @cached_property
     def token(self) -> str:

@@ -53,7 +53,7 @@ class ApiServer:
         self._registry = registry
         self._runtime = runtime
         self._dialer = dialer
-        self.servers = Servers(registry, dialer)
+        self.servers = Servers(registry, dialer, pki.front_proxy)
         """Other servers, which answer for groups of their own (APIServices)."""
         self._authenticator = Authenticator(pki.token, self.tokens, anonymous=anonymous)
         self._api: Api | None = None

@@ -1,17 +1,20 @@
 """Handlers of containers: what probes and lifecycle hooks do to a container, and the words for what came of it.
 
 Models pkg/probe (exec, http, tcp) and pkg/kubelet/lifecycle/handlers.go. Requests leave from the node, as the kubelet's
-do. Left out: gRPC probes (they fail, saying so), HTTPS (the request fails, saying so), redirects to the same host.
+do. HTTPS takes any certificate, as the kubelet's does. Left out: gRPC probes (they fail, saying so), redirects to the
+same host.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import ssl
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pocketkube.kubelet.container import Container, ExecError
-from pocketkube.network import http
+from pocketkube.network import http, tls
 from pocketkube.network.addresses import host_port
 from pocketkube.network.stream import Stream
 from pocketkube.objects import Obj
@@ -95,10 +98,8 @@ async def run_http(node: PodNetwork, action: Obj, container: Obj, pod_ip: str, t
     url = f"{scheme}://{where}{path}"
     headers = _headers(action, host, port, agent)
     try:
-        if scheme == "https":
-            raise Failure(f'Get "{url}": pocketkube: HTTPS probes are not supported')
         async with node.fabric.clock.timeout(timeout):
-            answer = await http.request(lambda: _connect(node, host, port), "GET", path, headers)
+            answer = await http.request(lambda: _connect(node, host, port, scheme), "GET", path, headers)
     except TimeoutError:
         raise Failure(f'Get "{url}": {_TIMED_OUT}') from None
     except http.Disconnected as error:
@@ -106,6 +107,8 @@ async def run_http(node: PodNetwork, action: Obj, container: Obj, pod_ip: str, t
     except http.ProtocolError as error:
         text = f"net/http: HTTP/1.x transport connection broken: malformed HTTP response: {error}"
         raise Failure(f'Get "{url}": {text}') from None
+    except ssl.SSLError as error:
+        raise Failure(f'Get "{url}": {_tls_error(error)}') from None
     except ConnectionResetError:
         raise Failure(f'Get "{url}": read tcp {where}: read: connection reset by peer') from None
     except OSError as error:
@@ -117,8 +120,32 @@ async def run_http(node: PodNetwork, action: Obj, container: Obj, pod_ip: str, t
     return answer.text
 
 
-async def _connect(node: PodNetwork, host: str, port: int) -> Stream:
-    return await node.connect(host, port)
+async def _connect(node: PodNetwork, host: str, port: int, scheme: str) -> Stream | tls.TlsStream:
+    stream = await node.connect(host, port)
+    if scheme != "https":
+        return stream
+    try:
+        return await tls.client(stream, _anybody(), host)
+    except BaseException:
+        stream.close()
+        raise
+
+
+@cache
+def _anybody() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _tls_error(error: ssl.SSLError) -> str:
+    """Go's words for a handshake that failed."""
+    if isinstance(error, ssl.SSLEOFError):
+        return "EOF"
+    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+        return "http: server gave HTTP response to HTTPS client"
+    return f"remote error: tls: {(error.reason or str(error)).lower().replace('_', ' ')}"
 
 
 def _headers(action: Obj, host: str, port: int, agent: str) -> http.Headers:

@@ -23,7 +23,7 @@ def test_every_add_on_is_of_a_kind_that_is_served_or_defined_by_one() -> None:
 
 
 def test_an_add_on_that_does_not_exist_is_refused_by_name() -> None:
-    there = "coredns, csi-hostpath, gateway-api, local-path, snapshots, traefik"
+    there = "coredns, csi-hostpath, gateway-api, local-path, metrics-server, snapshots, traefik"
     with pytest.raises(LookupError, match=f"there is no add-on 'trafik': there are {there}"):
         bootstrap._addons("10.96.0.10", ("trafik",))
 

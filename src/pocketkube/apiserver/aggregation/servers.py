@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -28,6 +29,7 @@ from pocketkube.store import DELETED, Event
 
 CHECK_SECONDS: Final = 5.0
 ASK_SECONDS: Final = 30.0
+_MOST_TRUSTS: Final = 32
 AGGREGATOR: Final = User("system:kube-aggregator", (MASTERS,))
 GroupVersion = tuple[str, str]
 
@@ -39,9 +41,12 @@ class Unresolved(Exception):
 class Servers:
     """One per API server; follows the APIServices in the store."""
 
-    def __init__(self, registry: Registry, dialer: Dialer | None) -> None:
+    def __init__(self, registry: Registry, dialer: Dialer | None, front_proxy: tuple[Path, Path]) -> None:
+        """`front_proxy`: certificate and key that this server shows the others."""
         self._registry = registry
         self._dialer = dialer
+        self._front_proxy = front_proxy
+        self._trusts: dict[tuple[bool, str], ssl.SSLContext] = {}
         self._registered: dict[GroupVersion, Obj] = {}
         self._resources: dict[GroupVersion, list[Obj]] = {}
         """What each server listed (APIResourceList's `resources`) when it was last asked."""
@@ -99,7 +104,7 @@ class Servers:
             raise Unresolved('cannot route to service with ClusterIP "None"')
         if not any(one["port"] == port for one in spec.get("ports") or ()):
             raise Unresolved(f'no service port {port} found for service "{name}"')
-        return Backend(spec["clusterIP"], port, True, _trust(found["spec"]), f"{name}.{namespace}.svc")
+        return Backend(spec["clusterIP"], port, True, self._trust(found["spec"]), f"{name}.{namespace}.svc")
 
     async def reach(self, found: Obj) -> None:
         """Ask a server what it serves, and keep that for discovery.
@@ -143,6 +148,29 @@ class Servers:
         headers = [("Accept", "application/json"), *identity(user)]
         return await get(self._dialer, where, path, headers, self._registry.clock, seconds)
 
+    def _trust(self, spec: Obj) -> ssl.SSLContext:
+        """Without a bundle upstream asks the machine's authorities, which sign no Service's name: nobody is trusted.
+
+        Raises Unresolved."""
+        insecure, bundle = bool(spec.get("insecureSkipTLSVerify")), str(spec.get("caBundle") or "")
+        if found := self._trusts.get((insecure, bundle)):
+            return found
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_cert_chain(*self._front_proxy)
+        if insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif bundle:
+            try:
+                context.load_verify_locations(cadata=base64.b64decode(bundle).decode("ascii"))
+            except (ValueError, ssl.SSLError):
+                why = "unable to load root certificates: unable to parse bytes as PEM block"
+                raise Unresolved(why) from None
+        if len(self._trusts) >= _MOST_TRUSTS:
+            self._trusts.clear()
+        self._trusts[insecure, bundle] = context
+        return context
+
     def _named(self, path: str) -> Obj | None:
         parts = path.partition("?")[0].strip("/").split("/")
         return self.find(parts[1], parts[2]) if len(parts) > 2 and parts[0] == "apis" else None
@@ -172,22 +200,6 @@ def _escaped(key: str) -> str:
 def _group_version(found: Obj) -> GroupVersion:
     spec = objects.spec(found)
     return spec.get("group", ""), spec.get("version", "")
-
-
-def _trust(spec: Obj) -> ssl.SSLContext:
-    """Without a bundle upstream asks the machine's authorities, which sign no Service's name: here nobody is trusted.
-
-    Raises Unresolved."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if spec.get("insecureSkipTLSVerify"):
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif bundle := spec.get("caBundle"):
-        try:
-            context.load_verify_locations(cadata=base64.b64decode(bundle).decode("ascii"))
-        except (ValueError, ssl.SSLError):
-            raise Unresolved("unable to load root certificates: unable to parse bytes as PEM block") from None
-    return context
 
 
 def _is_resource(one: Any) -> bool:
