@@ -54,6 +54,7 @@ ALLOWED = {
     "network": ACCESS | {"network"},
     "kubelet": ACCESS | {"network", "kubelet", "images.base", "images.references"},
     "images": PURE | {"network", "kubelet", "images"},
+    "machines": ACCESS | {"network", "kubelet"},
 }
 ROOTS = {"cluster", "__main__", "__init__"}
 """The composition root and what starts it may import everything."""
