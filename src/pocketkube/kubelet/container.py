@@ -19,7 +19,8 @@ from pocketkube.kubelet.cgroup import Cgroup, Limits, PodCgroup
 from pocketkube.kubelet.cpu import Cpu
 from pocketkube.kubelet.filesystem import FileSystem
 from pocketkube.kubelet.logs import Log, Output
-from pocketkube.kubelet.process import DEFAULT_PATH, PidNamespace, Process, ProcessTable
+from pocketkube.kubelet.pid_namespace import PidNamespace, ProcessTable
+from pocketkube.kubelet.process import DEFAULT_PATH, Process
 from pocketkube.kubelet.terminal import ProcessGroup, Terminal
 from pocketkube.network.stream import Channel
 from pocketkube.objects import Obj

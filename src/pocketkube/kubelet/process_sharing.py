@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from pocketkube import objects
 from pocketkube.kubelet.filesystem import FileSystem, MemoryTree
-from pocketkube.kubelet.process import PidNamespace, Process, ProcessTable
+from pocketkube.kubelet.pid_namespace import PidNamespace, ProcessTable
+from pocketkube.kubelet.process import Process
 from pocketkube.objects import Obj
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from pocketkube.kubelet.process import PidNamespace
+    from pocketkube.kubelet.pid_namespace import PidNamespace
 
 _INTERRUPT, _QUIT, _END, _KILL, _WORD = b"\x03", b"\x1c", b"\x04", b"\x15", b"\x17"
 _ERASE = (b"\x7f", b"\x08")

@@ -17,7 +17,8 @@ from pocketkube.kubelet.filesystem.tree import DEVICE, DIRECTORY, FILE, SYMLINK,
 from pocketkube.kubelet.filesystem.walk import LINKS_MAX, READ, Entry, MountTable, Seer
 
 if TYPE_CHECKING:
-    from pocketkube.kubelet.process import PidNamespace, Process
+    from pocketkube.kubelet.pid_namespace import PidNamespace
+    from pocketkube.kubelet.process import Process
 
 
 class View:

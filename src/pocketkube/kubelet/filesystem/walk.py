@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pocketkube.kubelet.filesystem.tree import DIRECTORY, SYMLINK, Stat, Tree, failure
 
 if TYPE_CHECKING:
-    from pocketkube.kubelet.process import PidNamespace, Process
+    from pocketkube.kubelet.pid_namespace import PidNamespace
+    from pocketkube.kubelet.process import Process
 
 LINKS_MAX: Final = 40
 NAME_MAX: Final = 255

@@ -14,7 +14,8 @@ from pocketkube.clock import Clock
 from pocketkube.images import catalogue
 from pocketkube.images.shell.descriptors import Collector, Document
 from pocketkube.kubelet.filesystem import root_of
-from pocketkube.kubelet.process import DEFAULT_PATH, PidNamespace, Process
+from pocketkube.kubelet.pid_namespace import PidNamespace
+from pocketkube.kubelet.process import DEFAULT_PATH, Process
 from pocketkube.network import http
 from pocketkube.network.fabric import Fabric
 

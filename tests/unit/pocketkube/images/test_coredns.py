@@ -10,7 +10,8 @@ from tests.unit.pocketkube.network.conftest import World
 from pocketkube.images import coredns
 from pocketkube.images.corefile import CorefileError, parse
 from pocketkube.kubelet.filesystem import FileSystem
-from pocketkube.kubelet.process import PidNamespace, Process
+from pocketkube.kubelet.pid_namespace import PidNamespace
+from pocketkube.kubelet.process import Process
 from pocketkube.network import resolver
 from pocketkube.network.dns import Zone
 from pocketkube.network.fabric import Fabric

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from pocketkube.kubelet import cpu
+from pocketkube.kubelet import cgroup
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ async def test_sed_in_place_keeps_a_copy(pod):
 
 
 async def test_a_checksum_needs_no_memory_for_the_file(pod, monkeypatch):
-    monkeypatch.setattr(cpu, "POD_MEMORY", 1 << 20)
+    monkeypatch.setattr(cgroup, "POD_MEMORY", 1 << 20)
     ran = await pod().sh(
         "head -c 3000000 /dev/zero > big; sha256sum big > sums; sha256sum -c sums; cat sums; echo x >> big; sha256sum -c sums"
     )

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from pocketkube.kubelet import cpu
-from pocketkube.kubelet.cpu import POD_PIDS
+from pocketkube.kubelet import cgroup
+from pocketkube.kubelet.cgroup import POD_PIDS
 
 CANNOT = "sh: can't fork: Resource temporarily unavailable\n"
 UNENDING = "while :; do :; done"
@@ -74,7 +74,7 @@ async def test_turns_come_to_everybody(pod) -> None:
 
 
 async def test_attack_many_programs_that_gather_what_never_ends(pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu, "POD_MEMORY", 8 << 20)
+    monkeypatch.setattr(cgroup, "POD_MEMORY", 8 << 20)
     where = pod()
     ran = await where.sh("for i in 1 2 3 4; do yes | sort & done; wait; echo b a | tr ' ' '\\n' | sort")
     assert ran.out == "a\nb\n"

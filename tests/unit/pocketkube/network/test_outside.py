@@ -9,7 +9,8 @@ from dnslib import RCODE
 
 from pocketkube.clock import Clock
 from pocketkube.kubelet.filesystem import FileSystem
-from pocketkube.kubelet.process import PidNamespace, Process
+from pocketkube.kubelet.pid_namespace import PidNamespace
+from pocketkube.kubelet.process import Process
 from pocketkube.network import resolver
 from pocketkube.network.fabric import OUTSIDE, Fabric
 from pocketkube.network.outside import OutsideResolver

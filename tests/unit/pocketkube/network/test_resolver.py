@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from pocketkube.clock import Clock
 from pocketkube.kubelet.filesystem import FileSystem
-from pocketkube.kubelet.process import PidNamespace, Process
+from pocketkube.kubelet.pid_namespace import PidNamespace
+from pocketkube.kubelet.process import Process
 from pocketkube.network import resolver
 from pocketkube.network.fabric import Fabric, PodNetwork
 from pocketkube.network.resolver import NotFound, ResolvConf, TemporaryFailure

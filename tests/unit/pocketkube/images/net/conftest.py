@@ -15,7 +15,8 @@ from tests.unit.pocketkube.network.conftest import World, at
 from pocketkube.images import coredns
 from pocketkube.images.net import COMMANDS
 from pocketkube.kubelet.filesystem import FileSystem
-from pocketkube.kubelet.process import PidNamespace, Process
+from pocketkube.kubelet.pid_namespace import PidNamespace
+from pocketkube.kubelet.process import Process
 from pocketkube.network.dns import Zone
 from pocketkube.network.fabric import Fabric, PodNetwork
 from pocketkube.network.http import Handler, serve_forever
