@@ -7,7 +7,6 @@ and has not got yet (status.resources), and claims of dynamic resources.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -21,36 +20,46 @@ ANY = "0.0.0.0"
 _NOTHING: Amounts = {}
 
 
-def requests(spec: Mapping[str, Any], missing: Amounts = _NOTHING) -> Counter[str]:
+def requests(spec: Mapping[str, Any], missing: Amounts = _NOTHING) -> dict[str, int]:
     """What a pod asks for: the sum of its containers, or its largest init step when that is more, and the overhead.
 
     Init containers that restart (sidecars) run on, so they count beside everything that comes after them. `missing`:
     what a container that does not ask for a resource is taken to ask for.
     """
-    total: Counter[str] = Counter()
+    total: dict[str, int] = {}
     for container in spec.get("containers") or ():
-        total.update(_of_container(container, missing))
-    sidecars: Counter[str] = Counter()
-    peak: Counter[str] = Counter()
-    for container in spec.get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            sidecars.update(_of_container(container, missing))
-            peak |= sidecars
-        else:
-            peak |= sidecars + _of_container(container, missing)
-    if sidecars or peak:
-        total = (total + sidecars) | peak
+        _add(total, _of_container(container, missing))
+    if spec.get("initContainers"):
+        sidecars: dict[str, int] = {}
+        peak: dict[str, int] = {}
+        for container in spec["initContainers"]:
+            step = dict(sidecars)
+            _add(step, _of_container(container, missing))
+            if container.get("restartPolicy") == "Always":
+                sidecars = step
+            peak = _most(peak, step)
+        _add(total, sidecars)
+        total = _most(total, peak)
     declared = ((spec.get("resources") or {}).get("requests")) or {}
     for name, amount in declared.items():  # requests of the pod as a whole go before those of its containers
         total[name] = amount_of(name, amount)
-    for name, amount in (spec.get("overhead") or {}).items():
-        total[name] += amount_of(name, amount)
+    if spec.get("overhead"):
+        _add(total, {name: amount_of(name, amount) for name, amount in spec["overhead"].items()})
     return total
 
 
-def _of_container(container: Mapping[str, Any], missing: Amounts) -> Counter[str]:
-    asked = (container.get("resources") or {}).get("requests") or {}
-    return Counter({**missing, **{name: amount_of(name, amount) for name, amount in asked.items()}})
+def _add(total: dict[str, int], more: Amounts) -> None:
+    for name, amount in more.items():
+        total[name] = total.get(name, 0) + amount
+
+
+def _most(one: Amounts, other: Amounts) -> dict[str, int]:
+    return {name: max(one.get(name, 0), other.get(name, 0)) for name in (*one, *other)}
+
+
+def _of_container(container: Mapping[str, Any], missing: Amounts) -> Amounts:
+    asked = (container.get("resources") or {}).get("requests")
+    return {**missing, **{name: amount_of(name, amount) for name, amount in asked.items()}} if asked else missing
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from pocketkube import objects
 from pocketkube.objects import Obj
-from pocketkube.podresources import HostPort, allocatable, host_ports, ports_conflict, requests
+from pocketkube.podresources import Amounts, HostPort, allocatable, host_ports, ports_conflict, requests
 from pocketkube.scheduler.terms import Term, terms_of
 
 DISKS = frozenset({"awsElasticBlockStore", "gcePersistentDisk", "iscsi", "rbd"})
@@ -41,7 +41,7 @@ class PodInfo:
         self.affine = bool(affinity.get("podAffinity") or affinity.get("podAntiAffinity"))
 
     @cached_property
-    def seen(self) -> Counter[str]:
+    def seen(self) -> Amounts:
         """As `requests`, for containers that ask for nothing too: what scores go by."""
         return requests(self.spec, DEFAULTS)
 

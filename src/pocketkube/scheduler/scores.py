@@ -71,7 +71,7 @@ def least_allocated(cycle: Cycle, states: Sequence[NodeState]) -> Points:
     found = []
     for state in states:
         there = [(name, total) for name in _COMPARED if (total := state.allocatable.get(name, 0))]
-        free = [max(0, total - state.seen[name] - asked[name]) * MOST // total for name, total in there]
+        free = [max(0, total - state.seen[name] - asked.get(name, 0)) * MOST // total for name, total in there]
         found.append(sum(free) // len(free) if free else 0)
     return found
 
@@ -79,12 +79,12 @@ def least_allocated(cycle: Cycle, states: Sequence[NodeState]) -> Points:
 def balanced(cycle: Cycle, states: Sequence[NodeState]) -> Points:
     """Whether the pod brings the used parts of cpu and memory closer together."""
     asked = cycle.info.requests
-    if not any(asked[name] for name in _COMPARED):
+    if not any(asked.get(name) for name in _COMPARED):
         return [0] * len(states)
     found = []
     for state in states:
         before = _evenness(state, state.requested)
-        after = _evenness(state, {name: state.requested[name] + asked[name] for name in _COMPARED})
+        after = _evenness(state, {name: state.requested[name] + asked.get(name, 0) for name in _COMPARED})
         found.append(MOST // 2 + int((MOST // 2 + after - before) / 2))
     return found
 

@@ -88,5 +88,8 @@ def default_selector(client: Client, info: PodInfo) -> LabelSelector:
     if owner is not None and kind is not None:
         whole = client.find(kind, info.namespace, owner["name"])
         if whole is not None:
-            terms = (*terms, *from_label_selector(objects.spec(whole).get("selector")).requirements)
+            wanted = objects.spec(whole).get("selector") or {}
+            terms = (*terms, *from_set(wanted.get("matchLabels")).requirements)
+            if wanted.get("matchExpressions"):
+                terms = (*terms, *from_label_selector({**wanted, "matchLabels": {}}).requirements)
     return LabelSelector(terms)
