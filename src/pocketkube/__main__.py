@@ -74,6 +74,14 @@ def main() -> int:
         default=16,
         help="how many volumes of the hostpath CSI driver a node takes at most, 0 for any number (default: 16)",
     )
+    for name, default, what in (
+        ("sync-period", "1s", "how often an autoscaler is looked after (kube-controller-manager: 15s)"),
+        ("downscale-stabilization", "5m", "how far back its recommendations keep an autoscaler from scaling down"),
+        ("cpu-initialization-period", "5m", "how long after its start a Pod's CPU is not believed while it is unready"),
+        ("initial-readiness-delay", "30s", "how long after its start a Pod that turns unready was never ready"),
+    ):
+        flag, text = f"--horizontal-pod-autoscaler-{name}", f"{what}; a duration like 90s or 5m (default: {default})"
+        parser.add_argument(flag, metavar="DURATION", type=_duration, default=_duration(default), help=text)
     options = parser.parse_args()
     sys.setrecursionlimit(5000)  # several calls for each level of what users may nest (schema.bounds)
     gc.disable()  # _collect_from_now_on says why
@@ -124,6 +132,18 @@ def _volume_limit(text: str) -> int:
     if not text.isdecimal() or int(text) > 2**31 - 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {2**31 - 1}")
     return int(text)
+
+
+def _duration(text: str) -> float:
+    from pocketkube.duration import go_seconds
+
+    try:
+        seconds = go_seconds(text)
+    except ValueError:
+        seconds = 0.0
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a duration: a number with a unit, like 500ms, 90s or 5m")
+    return seconds
 
 
 def first_cause(error: BaseException) -> BaseException:
@@ -190,6 +210,10 @@ async def _serve(options: argparse.Namespace) -> None:
         no_addons=tuple(options.no_addon),
         max_endpoints_per_slice=options.max_endpoints_per_slice,
         max_volumes_per_node=options.max_volumes_per_node,
+        hpa_sync_period=options.horizontal_pod_autoscaler_sync_period,
+        hpa_downscale_stabilization=options.horizontal_pod_autoscaler_downscale_stabilization,
+        hpa_cpu_initialization_period=options.horizontal_pod_autoscaler_cpu_initialization_period,
+        hpa_initial_readiness_delay=options.horizontal_pod_autoscaler_initial_readiness_delay,
         **({} if options.load_balancer_pool is None else {"load_balancer_pool": options.load_balancer_pool}),
     )
     sys.setswitchinterval(0.001)  # threads copy and delete files: the loop must not wait 5 ms for them at each step

@@ -90,6 +90,14 @@ class Config:
     """Addresses for Services of type LoadBalancer (controllers.addresspool); "" leaves them pending."""
     max_endpoints_per_slice: int = 100
     """kube-controller-manager --max-endpoints-per-slice."""
+    hpa_sync_period: float = 1.0
+    """kube-controller-manager --horizontal-pod-autoscaler-sync-period, in seconds; 15 there."""
+    hpa_downscale_stabilization: float = 300.0
+    """--horizontal-pod-autoscaler-downscale-stabilization, in seconds."""
+    hpa_cpu_initialization_period: float = 300.0
+    """--horizontal-pod-autoscaler-cpu-initialization-period, in seconds."""
+    hpa_initial_readiness_delay: float = 30.0
+    """--horizontal-pod-autoscaler-initial-readiness-delay, in seconds."""
     max_volumes_per_node: int = 16
     """Of the hostpath CSI driver, on each node it runs on; 0: no limit."""
     zones: tuple[str, ...] = ("zone-a", "zone-b")
@@ -152,6 +160,10 @@ class Cluster:
             "front_proxy_ca_crt": pki.front_proxy_ca_pem,
             "load_balancer_pool": config.load_balancer_pool,
             "max_endpoints_per_slice": str(config.max_endpoints_per_slice),
+            "hpa_sync_period": str(config.hpa_sync_period),
+            "hpa_downscale_stabilization": str(config.hpa_downscale_stabilization),
+            "hpa_cpu_initialization_period": str(config.hpa_cpu_initialization_period),
+            "hpa_initial_readiness_delay": str(config.hpa_initial_readiness_delay),
         }
         registry = self.registry = Registry(store, clock, zone)
         admin = Client(registry, "pocketkube")

@@ -30,17 +30,31 @@ def pocket_exists() -> bool:
     return find_spec("pocketkube") is not None and find_spec("pocketkube.__main__") is not None
 
 
-BARE = ("--no-addon", "local-path", "--no-addon", "csi-hostpath", "--no-addon", "snapshots")
-"""The first set of recordings: no provisioner, no class, no CSI driver, no snapshot API."""
-CSI = ("--no-addon", "local-path", "--max-volumes-per-node", "0")
+NO_METRICS = ("--no-addon", "metrics-server")
+BARE = ("--no-addon", "local-path", "--no-addon", "csi-hostpath", "--no-addon", "snapshots", *NO_METRICS)
+"""The first set of recordings: no provisioner, no class, no CSI driver, no snapshot API, no metrics API."""
+CSI = (*NO_METRICS, "--no-addon", "local-path", "--max-volumes-per-node", "0")
 """The second set: the hostpath driver and the snapshot API, no default class."""
+METRICS = CSI[len(NO_METRICS) :]
+"""The second set where it shows metrics: what is told of storage does not depend on them."""
 
-_STARTS = {"csi-hostpath": "csi-hostpath-snapshotter", "snapshots": "snapshot-controller"}
+SELDOM = ("--horizontal-pod-autoscaler-sync-period", "15s")
+"""Where the recording shows what the autoscaler has not done yet: it looks as seldom as upstream's."""
+
+_STARTS = {
+    "csi-hostpath": "csi-hostpath-snapshotter",
+    "snapshots": "snapshot-controller",
+    "metrics-server": "metrics-server",
+}
 """Add-ons and the last Deployment each brings."""
 
 
 def flags_of(name: str) -> tuple[str, ...]:
-    """What the cluster of a scenario is started with, for what it shows of storage."""
+    """What the cluster of a scenario is started with, for what it shows of storage, metrics and autoscalers."""
+    if name.startswith("hpa-"):
+        return (*BARE, *SELDOM)
+    if name.startswith("metrics-"):
+        return METRICS
     if name == "csi-09-volume-limit":
         return (*CSI[:-1], "2")
     return CSI if name.startswith("csi-") else BARE
