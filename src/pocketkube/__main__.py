@@ -75,6 +75,12 @@ def main() -> int:
         help="how many volumes of the hostpath CSI driver a node takes at most, 0 for any number (default: 16)",
     )
     for name, default, what in (
+        ("grace-period", "50s", "after how long a silence a node counts as not ready"),
+        ("period", "5s", "how often nodes are looked after"),
+    ):
+        flag, text = f"--node-monitor-{name}", f"{what}; a duration like 90s or 5m (default: {default})"
+        parser.add_argument(flag, metavar="DURATION", type=_duration, default=_duration(default), help=text)
+    for name, default, what in (
         ("sync-period", "1s", "how often an autoscaler is looked after (kube-controller-manager: 15s)"),
         ("downscale-stabilization", "5m", "how far back its recommendations keep an autoscaler from scaling down"),
         ("cpu-initialization-period", "5m", "how long after its start a Pod's CPU is not believed while it is unready"),
@@ -214,6 +220,8 @@ async def _serve(options: argparse.Namespace) -> None:
         hpa_downscale_stabilization=options.horizontal_pod_autoscaler_downscale_stabilization,
         hpa_cpu_initialization_period=options.horizontal_pod_autoscaler_cpu_initialization_period,
         hpa_initial_readiness_delay=options.horizontal_pod_autoscaler_initial_readiness_delay,
+        node_monitor_grace_period=options.node_monitor_grace_period,
+        node_monitor_period=options.node_monitor_period,
         **({} if options.load_balancer_pool is None else {"load_balancer_pool": options.load_balancer_pool}),
     )
     sys.setswitchinterval(0.001)  # threads copy and delete files: the loop must not wait 5 ms for them at each step

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pocketkube.controllers import scan as controllers
 from pocketkube.kubelet.kubelet import Kubelet
 from pocketkube.kubelet.runtime import Runtime
 from pocketkube.kubelet.usage import NodeUsage
+from pocketkube.machines import Machines
 from pocketkube.network.api_endpoint import ApiEndpoint
 from pocketkube.network.dialer import Dialer
 from pocketkube.network.fabric import Fabric
@@ -100,6 +102,10 @@ class Config:
     """--horizontal-pod-autoscaler-initial-readiness-delay, in seconds."""
     max_volumes_per_node: int = 16
     """Of the hostpath CSI driver, on each node it runs on; 0: no limit."""
+    node_monitor_grace_period: float = 50.0
+    """kube-controller-manager --node-monitor-grace-period: seconds until a silent node is Unknown."""
+    node_monitor_period: float = 5.0
+    """kube-controller-manager --node-monitor-period: seconds between two looks at the nodes."""
     zones: tuple[str, ...] = ("zone-a", "zone-b")
 
     def nodes(self, addressing: Addressing) -> Iterator[Node]:
@@ -164,6 +170,8 @@ class Cluster:
             "hpa_downscale_stabilization": str(config.hpa_downscale_stabilization),
             "hpa_cpu_initialization_period": str(config.hpa_cpu_initialization_period),
             "hpa_initial_readiness_delay": str(config.hpa_initial_readiness_delay),
+            "node_monitor_grace_period": str(config.node_monitor_grace_period),
+            "node_monitor_period": str(config.node_monitor_period),
         }
         registry = self.registry = Registry(store, clock, zone)
         admin = Client(registry, "pocketkube")
@@ -175,18 +183,25 @@ class Cluster:
         driver = HostPathDriver(config.state_dir / "storage", config.max_volumes_per_node)
         driver.recover()
         backend = Backend(driver, tuple(node.name for node in nodes if not node.roles), self._disk)
-        lent = Lazily(lambda: _lent(registry, pki, backend, lambda: [kubelet.usage() for kubelet in kubelets]))
+        lent = Lazily(
+            lambda: _lent(registry, pki, backend, lambda: [kubelet.usage() for kubelet in runtime.kubelets()])
+        )
         drivers = {} if CSI_HOSTPATH_ADDON in config.no_addons else {CSI_HOSTPATH: driver}
-        kubelets = [
-            self._kubelet(registry, node, fabric, Lazily(lambda: lent, {"csi": {} if node.roles else drivers}))
-            for node in nodes
-        ]
+        runtime = Runtime(admin)
+        machines = Machines(admin, fabric, runtime)
+        for node in nodes:
+            services = Lazily(lambda: lent, {"csi": {} if node.roles else drivers})
+            machines.add(
+                node.name,
+                partial(self._kubelet, registry, node, fabric, services),
+                partial(_kube_proxy, registry, proxy, fabric, node.name),
+            )
         self._step("starting the API server")
         dialer = Dialer(fabric.node(nodes[0].name))
         api = ApiServer(
             registry,
             pki=pki,
-            runtime=Runtime(kubelets),
+            runtime=runtime,
             dialer=dialer,
             anonymous=config.anonymous_auth,
             port=config.port,
@@ -198,11 +213,7 @@ class Cluster:
         self._step("starting controllers, scheduler and nodes")
         parts: list[Coroutine[None, None, None]] = [c(Client(registry, c.name)).run() for c in controllers()]
         parts.append(Scheduler(Client(registry, "default-scheduler")).run())
-        parts += [kubelet.run() for kubelet in kubelets]
-        parts += [
-            ProxyHealth(Client(registry, "kube-proxy", node.name), proxy, fabric.node(node.name), node.name).run()
-            for node in nodes
-        ]
+        parts.append(machines.run())
         nodes_ready, installed = asyncio.Event(), asyncio.Event()
         parts.append(install_addons(Client(registry, "kubeadm"), config.no_addons, nodes_ready, installed))
         parts.append(_outside(fabric, nodes_ready))
@@ -215,7 +226,7 @@ class Cluster:
         self._parts = asyncio.get_running_loop().create_task(_together(parts), name="cluster")
         self._stack.push_async_callback(self._stop_parts)
         self._step("waiting for the nodes")
-        await self._nodes_ready(admin, {node.name for node in nodes})
+        await self._nodes_ready(admin, machines.running())
         nodes_ready.set()
         # whoever is told that the cluster is there may ask for a StorageClass at once; what a user's changes keep an
         # add-on from must not keep the cluster from its users
@@ -316,6 +327,11 @@ def _lent(registry: Registry, pki: Pki, backend: Backend, usage: Callable[[], li
         "tokens": Tokens(registry, pki),
         "usage": usage,
     }
+
+
+def _kube_proxy(registry: Registry, proxy: Proxy, fabric: Fabric, node: str) -> list[Coroutine[None, None, None]]:
+    """What of kube-proxy a node runs itself."""
+    return [ProxyHealth(Client(registry, "kube-proxy", node), proxy, fabric.node(node), node).run()]
 
 
 async def _outside(fabric: Fabric, needed: asyncio.Event) -> None:

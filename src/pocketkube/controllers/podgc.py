@@ -2,8 +2,8 @@
 nodes that are out of service, and the oldest finished ones when there are very many.
 
 Models pkg/controller/podgc/gc_controller.go; upstream looks every 20 seconds for all but orphans. Its keys are
-("", node), and ("", "") when there are more finished pods than --terminated-pod-gc-threshold. Left out: terminating pods
-on no node are removed by the API server at once.
+("", node), and ("", "") when there are more finished pods than --terminated-pod-gc-threshold. Left out: terminating
+pods on no node are removed by the API server at once.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from pocketkube.client import Client
 from pocketkube.errors import Conflict, NotFound, StatusError
 from pocketkube.ipam import PodAddresses
 from pocketkube.kubelet.cpu import Cpu
-from pocketkube.kubelet.node import RENEW_SECONDS, NodeAgent
+from pocketkube.kubelet.node import NodeAgent
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.pod_volumes import remove_pod_folder
 from pocketkube.kubelet.pod_worker import PodWorker
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 300
 FOLLOWED = (
     "configmaps",
     "secrets",
@@ -257,17 +256,10 @@ class Kubelet:
                 del self._by_key[worker.state.key]
 
     async def _stay_alive(self) -> None:
-        last = self.clock.monotonic()
         while True:
-            await self.clock.sleep(RENEW_SECONDS)
+            await self.clock.sleep(self.node.renew_seconds)
             try:
-                if self.client.find("nodes", "", self.node_name) is None:
-                    self.node.register()  # somebody deleted the Node: a kubelet registers again
-                    self.in_use.write()
-                self.node.renew()
-                if self.clock.monotonic() - last >= HEARTBEAT_SECONDS:
-                    last = self.clock.monotonic()
-                    self.node.post()
+                self.node.stay_alive()
             except StatusError:
                 log.exception("%s could not renew its lease", self.node_name)
 

@@ -1,8 +1,8 @@
 """The Node object: how a kubelet registers its machine, and how it says that it is alive.
 
 Models pkg/kubelet/kubelet_node_status.go, nodestatus/setters.go and the node lease. A pocketkube node is imaginary:
-its size is what it is told to be, and its kernel and system name say what it is. Left out: pressure conditions (never
-true), runtime handlers.
+its size is what it is told to be, and its kernel and system name say what it is. A Node that somebody deletes stays
+away until the kubelet starts again, as upstream. Left out: pressure conditions (never true), runtime handlers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 VERSION = "v1.36.2"
 RUNTIME = "containerd://2.2.1"
 CAPACITY = {"cpu": "4", "ephemeral-storage": "102625208Ki", "memory": "8388608Ki", "pods": "110"}
-LEASE_SECONDS, RENEW_SECONDS = 40, 10
+LEASE_SECONDS = 40.0
+"""nodeLeaseDurationSeconds; a lease is renewed four times as often. With a short --node-monitor-grace-period it is
+shorter, too: healthy nodes must not miss that."""
+SYNC_SECONDS, REPORT_SECONDS = 10.0, 300.0
+"""nodeStatusUpdateFrequency, nodeStatusReportFrequency: how often the status is made, and written all the same."""
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _IMAGES_SHOWN = 50
@@ -32,6 +36,13 @@ _CONDITIONS = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
+_EVENTS = {
+    "MemoryPressure": "NodeHasSufficientMemory",
+    "DiskPressure": "NodeHasNoDiskPressure",
+    "PIDPressure": "NodeHasSufficientPID",
+    "Ready": "NodeReady",
+}
+"""What is told when a condition becomes what the table above says."""
 
 
 class NodeAgent:
@@ -59,7 +70,15 @@ class NodeAgent:
         self.capacity = {**CAPACITY, **capacity}
         self._catalogue = catalogue
         self._drivers = drivers or {}
-        self._uid = objects.new_uid()
+        self._boot = objects.new_uid()
+        grace = float(client.registry.zone.get("node_monitor_grace_period", "inf"))
+        self.lease_seconds = max(1.0, min(LEASE_SECONDS, grace * 0.8))
+        self._synced = self._reported = 0.0
+        self._unschedulable = False
+
+    @property
+    def renew_seconds(self) -> float:
+        return self.lease_seconds / 4
 
     @property
     def allocatable(self) -> Mapping[str, str]:
@@ -86,6 +105,10 @@ class NodeAgent:
         elif not self._labels().items() <= objects.labels(found).items():
             self.client.patch("nodes", ("", self.name), self._relabel)
         csinode.register(self.client, found, self._drivers)
+        self._tell("Normal", "Starting", "Starting kubelet.")
+        self._tell("Normal", "NodeAllocatableEnforced", "Updated Node Allocatable limit across pods")
+        if objects.dig(found, "status", "nodeInfo", "bootID"):
+            self._tell("Warning", "Rebooted", f"Node {self.name} has been rebooted, boot id: {self._boot}")
         return self.post(fresh=True)
 
     def _relabel(self, node: Obj) -> None:
@@ -107,22 +130,64 @@ class NodeAgent:
         return labels | {f"node-role.kubernetes.io/{role}": "" for role in self.roles}
 
     def post(self, *, fresh: bool = False) -> Obj:
-        """Write the status; `fresh` also restarts what only a start of the kubelet changes (the boot id)."""
-        if fresh:
-            self._uid = objects.new_uid()
+        """Write the status, and tell what became of the conditions. `fresh`: for the first time since the start."""
+        before = self.client.get("nodes", "", self.name)
+        status = self._status(before)
+        if fresh:  # the images are looked through after the start, as upstream's image manager does
+            status.pop("images")
+            self._unschedulable = bool(objects.spec(before).get("unschedulable"))
+        self._synced = self._reported = self.client.clock.monotonic()
 
         def change(node: Obj) -> None:
-            node["status"] = {**objects.status(node), **self._status(node)}
-            if not fresh:  # the images are looked through after the start, as upstream's image manager does
-                node["status"]["images"] = self._images()
+            node["status"] = {**objects.status(node), **status}
 
-        return self.client.patch("nodes", ("", self.name), change, subresource="status")
+        written = self.client.patch("nodes", ("", self.name), change, subresource="status")
+        for type_, event in _EVENTS.items():
+            old, new = objects.condition(before, type_), objects.condition(written, type_)
+            if old is None or new is None or old["status"] != new["status"]:
+                self._tell_status(event)
+        return written
+
+    def stay_alive(self) -> None:
+        """Renew the lease; look at the status when it is time to, and write it if it is not what it should be."""
+        node = self.client.find("nodes", "", self.name)
+        if node is None:
+            return
+        self.renew()
+        now = self.client.clock.monotonic()
+        if now - self._synced < SYNC_SECONDS - 0.5:
+            return
+        self._synced = now
+        closed = bool(objects.spec(node).get("unschedulable"))
+        if closed != self._unschedulable:
+            self._unschedulable = closed
+            self._tell_status("NodeNotSchedulable" if closed else "NodeSchedulable")
+        if now - self._reported >= REPORT_SECONDS or self._differs(node):
+            self.post()
+
+    def _differs(self, node: Obj) -> bool:
+        """Whether the stored status says something else than this kubelet would, the heartbeat apart."""
+        stored, wanted = objects.status(node), self._status(node)
+        beat = {c["type"]: c.get("lastHeartbeatTime") for c in stored.get("conditions") or ()}
+        for condition in wanted["conditions"]:
+            condition["lastHeartbeatTime"] = beat.get(condition["type"])
+        return any(stored.get(field) != value for field, value in wanted.items())
+
+    def _tell_status(self, reason: str) -> None:
+        self._tell("Normal", reason, f"Node {self.name} status is now: {reason}")
+
+    def _tell(self, type_: str, reason: str, message: str) -> None:
+        """Upstream's kubelet tells of its node by name alone."""
+        self.client.record(
+            {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name}}, type_, reason, message
+        )
 
     def _status(self, node: Obj) -> Obj:
         now = self.client.clock.now()
+        others = objects.status(node).get("capacity") or {}  # extended resources that somebody advertises
         return {
-            "capacity": self.capacity,
-            "allocatable": dict(self.allocatable),
+            "capacity": {**others, **self.capacity},
+            "allocatable": {**others, **self.allocatable},
             "conditions": [*self._foreign(node), *(self._condition(node, *row, now) for row in _CONDITIONS)],
             "addresses": [
                 *({"type": "InternalIP", "address": address} for address in self.addresses),
@@ -132,7 +197,7 @@ class NodeAgent:
             "nodeInfo": {
                 "machineID": self.name,
                 "systemUUID": self.name,
-                "bootID": self._uid,
+                "bootID": self._boot,
                 "kernelVersion": "pocketkube",
                 "osImage": "pocketkube (no operating system)",
                 "containerRuntimeVersion": RUNTIME,
@@ -141,6 +206,7 @@ class NodeAgent:
                 "operatingSystem": "linux",
                 "architecture": self._labels()["kubernetes.io/arch"],
             },
+            "images": self._images(),
         }
 
     def _images(self) -> list[Obj]:
@@ -166,26 +232,23 @@ class NodeAgent:
 
     def renew(self) -> None:
         """Create or renew the Lease in kube-node-lease."""
-        now = self.client.clock.now_micro()
         at = ("kube-node-lease", self.name)
-        if self.client.find("leases", *at) is None:
-            node = self.client.get("nodes", "", self.name)
-            owner = {"apiVersion": "v1", "kind": "Node", "name": self.name, "uid": objects.uid(node)}
-            lease: Obj = {
+        spec = {
+            "holderIdentity": self.name,
+            "leaseDurationSeconds": max(1, round(self.lease_seconds)),
+            "renewTime": self.client.clock.now_micro(),
+        }
+        if self.client.find("leases", *at) is not None:
+            self.client.patch("leases", at, lambda lease: lease.update(spec={**objects.spec(lease), **spec}))
+            return
+        node = self.client.get("nodes", "", self.name)
+        owner = {"apiVersion": "v1", "kind": "Node", "name": self.name, "uid": objects.uid(node)}
+        self.client.create(
+            "leases",
+            {
                 "apiVersion": "coordination.k8s.io/v1",
                 "kind": "Lease",
                 "metadata": {"name": self.name, "namespace": at[0], "ownerReferences": [owner]},
-                "spec": {"holderIdentity": self.name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now},
-            }
-            self.client.create("leases", lease)
-            return
-
-        def change(lease: Obj) -> None:
-            lease["spec"] = {
-                **objects.spec(lease),
-                "holderIdentity": self.name,
-                "leaseDurationSeconds": LEASE_SECONDS,
-                "renewTime": now,
-            }
-
-        self.client.patch("leases", at, change)
+                "spec": spec,
+            },
+        )

@@ -11,12 +11,14 @@ from contextlib import suppress
 from typing import Any
 
 from pocketkube import objects
+from pocketkube.client import Client
 from pocketkube.errors import BadRequest, InternalError, NotFound, Unknown
 from pocketkube.kubelet.container import Container, ExecError
 from pocketkube.kubelet.forwarding import PortForwarder
 from pocketkube.kubelet.kubelet import Kubelet
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.slot import Slot
+from pocketkube.objects import Obj
 
 QUEUE_LIMIT = 256
 _UNREADY = {
@@ -28,8 +30,21 @@ _UNREADY = {
 class Runtime:
     """apiserver.streams.runtime.PodRuntime over the kubelets of one cluster."""
 
-    def __init__(self, kubelets: Iterable[Kubelet]) -> None:
+    def __init__(self, client: Client, kubelets: Iterable[Kubelet] = ()) -> None:
+        self._client = client
         self._kubelets = {kubelet.node_name: kubelet for kubelet in kubelets}
+
+    def join(self, kubelet: Kubelet) -> None:
+        """A node's kubelet runs."""
+        self._kubelets[kubelet.node_name] = kubelet
+
+    def leave(self, node: str) -> None:
+        """Nobody answers for that node any more."""
+        self._kubelets.pop(node, None)
+
+    def kubelets(self) -> Iterable[Kubelet]:
+        """Those that run."""
+        return tuple(self._kubelets.values())
 
     def require_running(self, namespace: str, pod_name: str, container: str) -> None:
         """See PodRuntime. Raises BadRequest, NotFound."""
@@ -130,6 +145,17 @@ class Runtime:
         if objects.spec(stored).get("nodeName"):
             raise BadRequest(f'pod "{name}" cannot be found - no logs available')
         return None
+
+    def _require_kubelet(self, pod: Obj, path: str = "") -> None:
+        """Raises Unknown when the pod's node is there and its kubelet does not answer; upstream takes 30 seconds."""
+        node = self._client.find("nodes", "", objects.spec(pod).get("nodeName", ""))
+        if node is None or objects.name(node) in self._kubelets:
+            return
+        addresses = objects.status(node).get("addresses") or ()
+        address = next((a["address"] for a in addresses if a["type"] == "InternalIP"), "")
+        at = f"[{address}]:10250" if ":" in address else f"{address}:10250"
+        failed = f'Get "https://{at}/{path}"' if path else "error dialing backend"
+        raise Unknown(f"{failed}: dial tcp {at}: i/o timeout")
 
     def _running(self, namespace: str, name: str, container: str) -> Container:
         pod = self._pod(namespace, name)

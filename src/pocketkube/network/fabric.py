@@ -49,6 +49,8 @@ class Fabric:
         self._pod_ranges = [ip_network(cidr) for cidr in pod_cidr.split(",")]
         self._hosts: dict[str, Host] = {}
         self._nodes: dict[str, Host] = {}
+        self._dark: dict[str, str] = {}
+        """Addresses of machines without power, and the name of each one's node: packets to them get lost."""
         self.portmap = Portmap()
         self.conntrack = Conntrack(clock)
         self.flows: dict[Address, Datagram] = {}
@@ -67,6 +69,7 @@ class Fabric:
         host = self._add(Host(addresses, name, node or name, is_node=node is None))
         if node is None:
             self._nodes[name] = host
+            self._dark = {address: owner for address, owner in self._dark.items() if owner != name}
         return PodNetwork(self, host)
 
     def detach(self, address: str) -> None:
@@ -74,11 +77,7 @@ class Fabric:
         host = self._hosts.get(address)
         if host is None:
             return
-        for held in host.addresses:
-            del self._hosts[held]
-        self.portmap.remove(host.addresses)
-        if self._nodes.get(host.name) is host:
-            del self._nodes[host.name]
+        self._remove(host)
         for listener in tuple(host.listeners.values()):
             listener.close()
         for socket in tuple(host.datagrams.values()):
@@ -86,8 +85,28 @@ class Fabric:
         for stream in tuple(host.streams):
             stream.abort()
 
+    def unplug(self, node: str) -> None:
+        """A node's machine loses its power, and its pods' networks with it: nothing is closed or reset, nobody is told,
+        and whatever is sent there from now on gets lost until the node is attached again."""
+        for host in {host for host in self._hosts.values() if host.sender.node == node}:
+            self._remove(host)
+            self._dark |= dict.fromkeys(host.addresses, node)
+            for stream in tuple(host.streams):
+                stream.lose()
+
+    def is_dark(self, address: str) -> bool:
+        """Whether the address is one of a machine without power."""
+        return address in self._dark
+
+    def _remove(self, host: Host) -> None:
+        for held in host.addresses:
+            del self._hosts[held]
+        self.portmap.remove(host.addresses)
+        if self._nodes.get(host.name) is host:
+            del self._nodes[host.name]
+
     def node(self, name: str) -> PodNetwork:
-        """The node's own network, which hostNetwork pods share. Raises KeyError."""
+        """The node's own network, which hostNetwork pods share. Raises KeyError when its machine is off."""
         return PodNetwork(self, self._nodes[name])
 
     def host(self, address: str) -> Host | None:

@@ -221,7 +221,7 @@ class HostPorts:
                 address = str(entry["address"])
                 if entry["type"] != "InternalIP" or (family and (":" in address) != (family == "IPv6")):
                     continue
-                if self._fabric.host(address) is not None:
+                if self._fabric.host(address) is not None or self._fabric.is_dark(address):
                     return address
         raise OSError(errno.EHOSTUNREACH, "No route to host")
 

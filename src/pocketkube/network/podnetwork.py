@@ -260,7 +260,7 @@ class PodNetwork:
                 return True
             await self.fabric.clock.sleep(timeout)
             return False
-        if self.fabric.in_pod_range(address) and timeout >= NO_NEIGHBOUR:
+        if self.fabric.in_pod_range(address) and not self.fabric.is_dark(address) and timeout >= NO_NEIGHBOUR:
             await self.fabric.clock.sleep(NO_NEIGHBOUR)
             raise OSError(errno.EHOSTUNREACH, "No route to host")
         await self.fabric.clock.sleep(timeout)

@@ -5,8 +5,8 @@ never from selectors, and are of the family of the address asked; nothing usable
 without a local endpoint drops, and so does a load balancer's address for who is outside its source ranges. The index
 is kept from events, a lookup is one dict access. One proxy object serves all nodes, told apart by the sender's.
 
-What comes from outside to an external or a load balancer's address enters at the first worker, as with MetalLB in
-layer 2 mode; with policy Local it enters wherever there is an endpoint. Left out: SCTP.
+What comes from outside to an external or a load balancer's address enters at the first worker that is ready, as with
+MetalLB in layer 2 mode; with policy Local it enters wherever there is an endpoint. Left out: SCTP.
 """
 
 from __future__ import annotations
@@ -154,8 +154,10 @@ class Proxy:
     def _enters_at(self) -> str | None:
         if self._entrance is None:
             nodes = self._client.list("nodes")
-            ranked = sorted((CONTROL_PLANE in objects.labels(node), objects.name(node)) for node in nodes)
-            self._entrance = ranked[0][1] if ranked else None
+            ranked = sorted(
+                (not _is_ready(node), CONTROL_PLANE in objects.labels(node), objects.name(node)) for node in nodes
+            )
+            self._entrance = ranked[0][-1] if ranked else None
         return self._entrance
 
     # -- keeping the index
@@ -215,12 +217,18 @@ class Proxy:
             port.forget()
 
     def _node_changed(self, event: Event) -> None:
+        if event.old is None or _is_ready(event.old) != _is_ready(event.object):
+            self._entrance = None
         if event.old is not None and objects.labels(event.old) == objects.labels(event.object):
             return  # only its zone matters here, and nodes report their health all the time
         self._entrance = None
         for ports in self._ports.values():
             for port in ports:
                 port.usable.clear()
+
+
+def _is_ready(node: Obj) -> bool:
+    return objects.condition_status(node, "Ready") == "True"
 
 
 def _owner(piece: Obj) -> Key | None:

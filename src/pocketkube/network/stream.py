@@ -140,6 +140,11 @@ class Stream:
         if not self.closed:
             self._closed()
 
+    def lose(self) -> None:
+        """This side's machine has no power any more: the other side learns nothing of it, and waits."""
+        self._incoming, self._outgoing = Channel(), Channel()
+        self.abort()
+
     def _closed(self) -> None:
         self.closed = True
         if self.on_close is not None:

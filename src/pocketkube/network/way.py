@@ -65,7 +65,7 @@ def reach(fabric: Fabric, host: Host, address: str, port: int, protocol: str) ->
         target = fabric.host(route.address)
         via, reached = route.via or fabric.node_at(asked) or sender.node, (route.address, route.port)
     if target is None:
-        raise NoNeighbour if fabric.in_pod_range(reached[0]) else Dropped
+        raise NoNeighbour if fabric.in_pod_range(reached[0]) and not fabric.is_dark(reached[0]) else Dropped
     masquerade = route is not None and route.masquerade
     entered = fabric.host(asked) if mapped is not None and not masquerade else None  # a host port keeps the source
     seen = fabric.seen_as(sender, entered or target, via=via if entered is None else None, masquerade=masquerade)

@@ -151,7 +151,7 @@ class Node:
             roles=(),
             services={"tokens": Tokens()},
         )
-        self.runtime = Runtime([self.kubelet])
+        self.runtime = Runtime(self.client, [self.kubelet])
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
