@@ -88,6 +88,8 @@ def main() -> int:
     ):
         flag, text = f"--horizontal-pod-autoscaler-{name}", f"{what}; a duration like 90s or 5m (default: {default})"
         parser.add_argument(flag, metavar="DURATION", type=_duration, default=_duration(default), help=text)
+    text = "how often metrics-server looks at what is used (metrics-server: 15s); a duration like 5s (default: 1s)"
+    parser.add_argument("--metric-resolution", metavar="DURATION", type=_duration, default=1.0, help=text)
     options = parser.parse_args()
     sys.setrecursionlimit(5000)  # several calls for each level of what users may nest (schema.bounds)
     gc.disable()  # _collect_from_now_on says why
@@ -216,6 +218,7 @@ async def _serve(options: argparse.Namespace) -> None:
         no_addons=tuple(options.no_addon),
         max_endpoints_per_slice=options.max_endpoints_per_slice,
         max_volumes_per_node=options.max_volumes_per_node,
+        metric_resolution=options.metric_resolution,
         hpa_sync_period=options.horizontal_pod_autoscaler_sync_period,
         hpa_downscale_stabilization=options.horizontal_pod_autoscaler_downscale_stabilization,
         hpa_cpu_initialization_period=options.horizontal_pod_autoscaler_cpu_initialization_period,

@@ -65,7 +65,7 @@ async def install_addons(client: Client, without: Collection[str], start: asynci
     served = asyncio.Event()
     stop = client.on_kinds(lambda _: served.set())
     try:
-        waiting = sorted(_addons(client.registry.zone["dns_ip"], without), key=_rank)
+        waiting = sorted(_addons(client.registry.zone, without), key=_rank)
         while waiting:
             served.set()
             left = []
@@ -94,7 +94,7 @@ def _rank(addon: Obj) -> int:
     return {"CustomResourceDefinition": 0, "Deployment": 2}.get(addon["kind"], 1)
 
 
-def _addons(dns_ip: str, without: Collection[str]) -> list[Obj]:
+def _addons(zone: Mapping[str, str], without: Collection[str]) -> list[Obj]:
     import yaml  # not at the top: it takes a twentieth of a second, and the nodes need not wait for it
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster
@@ -106,9 +106,14 @@ def _addons(dns_ip: str, without: Collection[str]) -> list[Obj]:
     return [
         objects.copy(obj)  # what YAML anchors share is shared no more
         for f in manifests
-        for obj in yaml.load_all(f.read_text().replace("$(DNS_IP)", dns_ip), Loader=loader)
+        for obj in yaml.load_all(_filled(f.read_text(), zone), Loader=loader)
         if obj
     ]
+
+
+def _filled(manifest: str, zone: Mapping[str, str]) -> str:
+    manifest = manifest.replace("$(DNS_IP)", zone["dns_ip"])
+    return manifest.replace("$(METRIC_RESOLUTION)", zone.get("metric_resolution", "1s"))
 
 
 def _kubernetes_service(zone: Mapping[str, str]) -> Obj:

@@ -106,6 +106,8 @@ class Config:
     """kube-controller-manager --node-monitor-grace-period: seconds until a silent node is Unknown."""
     node_monitor_period: float = 5.0
     """kube-controller-manager --node-monitor-period: seconds between two looks at the nodes."""
+    metric_resolution: float = 1.0
+    """metrics-server --metric-resolution, in seconds; 15 there."""
     zones: tuple[str, ...] = ("zone-a", "zone-b")
 
     def nodes(self, addressing: Addressing) -> Iterator[Node]:
@@ -165,6 +167,7 @@ class Cluster:
             "client_ca_crt": pki.client_ca_pem,
             "front_proxy_ca_crt": pki.front_proxy_ca_pem,
             "load_balancer_pool": config.load_balancer_pool,
+            "metric_resolution": f"{config.metric_resolution:g}s",
             "max_endpoints_per_slice": str(config.max_endpoints_per_slice),
             "hpa_sync_period": str(config.hpa_sync_period),
             "hpa_downscale_stabilization": str(config.hpa_downscale_stabilization),

@@ -53,6 +53,10 @@ def flags_of(name: str) -> tuple[str, ...]:
     """What the cluster of a scenario is started with, for what it shows of storage, metrics and autoscalers."""
     if name.startswith("hpa-"):
         return (*BARE, *SELDOM)
+    if name == "metrics-01-api":  # shows what there is before the second look
+        return (*METRICS, "--metric-resolution", "4s")
+    if name == "metrics-04-backend-down":  # which is how it leaves its cluster
+        return (*METRICS, "--metric-resolution", "1s")
     if name.startswith("metrics-"):
         return METRICS
     if name == "csi-09-volume-limit":

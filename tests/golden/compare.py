@@ -4,7 +4,8 @@
 differences when they agree, with the fewest otherwise. The tolerances are all in this module, in `text.py` (texts of
 kubectl) and in `timing.py` (what a recording caught between two writes of a controller):
 
-* unordered: `endpoints` of slices, addresses of Endpoints, lists and Table rows with generated names, DNS records;
+* unordered: `endpoints` of slices, addresses of Endpoints, lists and Table rows with generated names, DNS records,
+  containers of PodMetrics (the recording has them in either order);
 * events: (type, reason, message) as a set; one event may stand for several, counts and times do not matter;
 * not compared: `imageID`, condition timestamps, `managedFields` where the recording has none, `resources` and
   `allocatedResources` of pod status, `podCIDR` and `serverAddress` (the cluster's choice);
@@ -188,6 +189,8 @@ def _order_is_free(golden: list[Any], path: str) -> bool:
     key = path.rpartition(".")[2]
     if key == "endpoints" or (key in ("addresses", "notReadyAddresses") and ".subsets[" in path):
         return True
+    if key == "containers":
+        return all(isinstance(item, dict) and item.keys() == {"name", "usage"} for item in golden)
     if key == "items":
         return any(isinstance(item, dict) and _generated(item.get("metadata", {}).get("name")) for item in golden)
     if key == "rows":

@@ -137,6 +137,15 @@ ACTS: dict[str, Act] = {
     "they were started again": _drivers(
         {"name": "hostpath.csi.k8s.io", "nodeID": "node-1", "topologyKeys": ["topology.hostpath.csi/node"]}
     ),
+    # its process is gone and its endpoint is not: here the Service leads to a port where nobody listens
+    "the metrics server was stopped": Act(
+        Call(
+            "PATCH",
+            "/api/v1/namespaces/kube-system/services/metrics-server",
+            "application/merge-patch+json",
+            {"spec": {"ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 9}]}},
+        )
+    ),
     "args of container c were set to [sleep, 3600] here by a strategic merge patch": Act(
         Call(
             "PATCH",

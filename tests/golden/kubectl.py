@@ -202,6 +202,13 @@ OLDER_TEXTS: tuple[OlderText, ...] = (
         "",
         r"^(?:run|attach) ",
     ),
+    OlderText(
+        "top said less about itself",
+        r"^ This command provides a view of recent resource consumption (?:.*\n)*?(?=Available Commands:)",
+        " The top command allows you to see the resource consumption for nodes or pods.\n\n"
+        " This command requires Metrics Server to be correctly configured and working on the server.\n\n",
+        r"^top$",
+    ),
     OlderText("there was no output format kyaml", r"(allowed formats are: .*),kyaml,", r"\1,", r""),
     OlderText(
         "describe did not name container ports", r"(?<=/TCP|/UDP) \([\w-]+\)", "", r"^(?:describe|rollout history) "

@@ -10,7 +10,7 @@ from pocketkube.resources import scan
 
 
 def test_every_add_on_is_of_a_kind_that_is_served_or_defined_by_one() -> None:
-    addons = bootstrap._addons("10.96.0.10", ())
+    addons = bootstrap._addons({"dns_ip": "10.96.0.10"}, ())
     served = {(f"{kind.group}/{kind.version}" if kind.group else kind.version, kind.kind) for kind in scan()}
     brought = {
         (f"{spec['group']}/{version['name']}", spec["names"]["kind"])
@@ -25,14 +25,14 @@ def test_every_add_on_is_of_a_kind_that_is_served_or_defined_by_one() -> None:
 def test_an_add_on_that_does_not_exist_is_refused_by_name() -> None:
     there = "coredns, csi-hostpath, gateway-api, local-path, metrics-server, snapshots, traefik"
     with pytest.raises(LookupError, match=f"there is no add-on 'trafik': there are {there}"):
-        bootstrap._addons("10.96.0.10", ("trafik",))
+        bootstrap._addons({"dns_ip": "10.96.0.10"}, ("trafik",))
 
 
 def test_the_pods_of_an_add_on_can_be_made_and_run() -> None:
     """Its images are there, and what a Pod is refused without comes before the Deployment."""
     made = {("namespaces", "", name) for name in bootstrap.SYSTEM_NAMESPACES}
     deployments = 0
-    for addon in bootstrap._addons("10.96.0.10", ()):
+    for addon in bootstrap._addons({"dns_ip": "10.96.0.10"}, ()):
         if addon["kind"] == "Namespace":
             made.add(("namespaces", "", objects.name(addon)))
         elif addon["kind"] == "ServiceAccount":
