@@ -1,11 +1,12 @@
-"""Whether a node takes a pod that was put on it without asking the scheduler.
+"""Whether a node takes a pod that was put on it, perhaps without asking the scheduler.
 
-Models pkg/kubelet/lifecycle/predicate.go as far as host ports go: a pod that wants one somebody has fails and stays
-failed. Left out: resources, node affinity, taints, operating system.
+Models pkg/kubelet/lifecycle/predicate.go: resources, node affinity, host ports, NoExecute taints, operating system; a
+pod the node cannot take fails and stays failed. Left out: evicting others for a critical pod, supplemental groups.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -13,37 +14,77 @@ from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.errors import NotFound
 from pocketkube.objects import Obj
+from pocketkube.placement import node_fits, untolerated
+from pocketkube.podresources import allocatable, host_ports, ports_conflict, requests
 
-HostPort = tuple[str, str, int]
-"""(host address, protocol, port)."""
-_ANY = ("", "0.0.0.0", "::")
-
-
-_NO_PORTS = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+_NATIVE = ("cpu", "memory", "ephemeral-storage")
+_OS_LABEL = "kubernetes.io/os"
+_OS = "linux"
+Refusal = tuple[str, str]
+"""(reason, message)."""
 
 
 def admit(client: Client, pod: Obj, others: Iterable[Obj]) -> bool:
-    """Whether the node can take the pod beside these; one it cannot take is written down as failed."""
-    wanted = list(_host_ports(pod))
-    taken = [port for other in others for port in _host_ports(other)] if wanted else []
-    if not any(_conflict(one, two) for one in wanted for two in taken):
+    """Whether its node can take the pod beside these; one it cannot take is written down as failed."""
+    node = client.find("nodes", "", objects.spec(pod).get("nodeName", ""))
+    there = [other for other in others if _is_there(client, other)]
+    refused = next(_refusals(pod, node, there), None) if node is not None else None
+    if refused is None:
         return True
-    client.record(pod, "Warning", "NodePorts", _NO_PORTS)
-    change = {"phase": "Failed", "reason": "NodePorts", "message": f"Pod was rejected: {_NO_PORTS}"}
+    reason, message = refused
+    client.record(pod, "Warning", reason, message)
+    change = {"phase": "Failed", "reason": reason, "message": f"Pod was rejected: {message}"}
     with suppress(NotFound):
         client.patch("pods", objects.key(pod), lambda copy: copy["status"].update(change), subresource="status")
     return False
 
 
-def _host_ports(pod: Obj) -> Iterator[HostPort]:
+def _is_there(client: Client, pod: Obj) -> bool:
+    """Whether a pod counts: it is neither over nor deleted, though something of it may still be ending."""
+    found = client.find("pods", *objects.key(pod))
+    same = found is not None and objects.uid(found) == objects.uid(pod)
+    return same and objects.status(found or {}).get("phase") not in ("Succeeded", "Failed")
+
+
+def _refusals(pod: Obj, node: Obj, others: list[Obj]) -> Iterator[Refusal]:
+    """What speaks against the pod, the first being what is said."""
     spec = objects.spec(pod)
-    sidecars = [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
-    for container in [*sidecars, *(spec.get("containers") or ())]:
-        for port in container.get("ports") or ():
-            if port.get("hostPort"):
-                yield port.get("hostIP", ""), port.get("protocol", "TCP"), port["hostPort"]
+    if objects.labels(pod).get(_OS_LABEL, _OS) != _OS:
+        text = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"
+        yield "PodOSSelectorNodeLabelDoesNotMatch", text
+    if objects.dig(spec, "os", "name", default=_OS) != _OS:
+        yield "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
+    yield from _lacking(spec, node, others)
+    if not node_fits(spec, node):
+        yield _predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
+    wanted = host_ports(spec)
+    if wanted and ports_conflict(wanted, (port for other in others for port in host_ports(objects.spec(other)))):
+        yield _predicate("NodePorts", "node(s) didn't have free ports for the requested pod ports")
+    if untolerated(spec, node, ("NoExecute",)) is not None:
+        yield _predicate("TaintToleration", "node(s) had taints that the pod didn't tolerate")
 
 
-def _conflict(one: HostPort, two: HostPort) -> bool:
-    """The same port of the same protocol, at one address or at any."""
-    return one[1:] == two[1:] and (one[0] == two[0] or one[0] in _ANY or two[0] in _ANY)
+def _predicate(name: str, text: str) -> Refusal:
+    return name, f"Predicate {name} failed: {text}"
+
+
+def _lacking(spec: Obj, node: Obj, others: list[Obj]) -> Iterator[Refusal]:
+    """Resources that the node has too little of; extended ones that it does not know at all are not its business."""
+    there = allocatable(objects.status(node))
+    if not there:
+        return  # nothing is known of it yet
+    used: Counter[str] = Counter()
+    for other in others:
+        used.update(requests(objects.spec(other)))
+    if len(others) + 1 > there.get("pods", 0):
+        yield _out_of("pods", 1, len(others), there.get("pods", 0))
+    asked = requests(spec)
+    for name in (*_NATIVE, *sorted(asked.keys() - set(_NATIVE))):
+        amount, total = asked.get(name, 0), there.get(name, 0)
+        if amount and amount > total - used[name] and (name in there or name in _NATIVE):
+            yield _out_of(name, amount, used[name], total)
+
+
+def _out_of(name: str, requested: int, used: int, capacity: int) -> Refusal:
+    amounts = f"requested: {requested}, used: {used}, capacity: {capacity}"
+    return f"OutOf{name}", f"Node didn't have enough resource: {name}, {amounts}"

@@ -14,7 +14,7 @@ from pocketkube.errors import Cause, Conflict
 from pocketkube.objects import Obj
 from pocketkube.resources.base import CONNECT, Column, DeleteOptions, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
-from pocketkube.resources.pod_spec import admission, defaults, printing, updates, validation, warnings
+from pocketkube.resources.pod_spec import admission, defaults, labelkeys, printing, updates, validation, warnings
 from pocketkube.resources.pod_spec.quality import qos_class
 
 _EPHEMERAL = ("get", "patch", "update")
@@ -104,6 +104,9 @@ class RESOURCE(Resource):
             }
             status["conditions"] = [{**gated, "lastProbeTime": None, "lastTransitionTime": None}]
         return status
+
+    def prepare_create(self, obj: Obj) -> None:
+        labelkeys.merge(obj)
 
     def prepare_status(self, new: Obj, old: Obj) -> None:
         # what reports a status has no say in who owns the pod

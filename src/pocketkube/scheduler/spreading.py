@@ -1,7 +1,6 @@
 """The score for topology spread: by a pod's own constraints, or by those that a cluster has for pods without any.
 
-Models pkg/scheduler/framework/plugins/podtopologyspread/scoring.go and helper.DefaultSelector. Left out: owners of kind
-ReplicationController.
+Models pkg/scheduler/framework/plugins/podtopologyspread/scoring.go and helper.DefaultSelector.
 """
 
 from __future__ import annotations
@@ -23,7 +22,11 @@ HOSTNAME: Final = "kubernetes.io/hostname"
 MOST: Final = 100
 DEFAULT: Final = (Constraint(HOSTNAME, 3, EVERYTHING), Constraint("topology.kubernetes.io/zone", 5, EVERYTHING))
 """What pods without constraints are spread by, as far as they have a service or an owner."""
-_OWNERS: Final = {("apps/v1", "ReplicaSet"): "replicasets", ("apps/v1", "StatefulSet"): "statefulsets"}
+_OWNERS: Final = {
+    ("v1", "ReplicationController"): "replicationcontrollers",
+    ("apps/v1", "ReplicaSet"): "replicasets",
+    ("apps/v1", "StatefulSet"): "statefulsets",
+}
 
 
 def spreading(cycle: Cycle, states: Sequence[NodeState]) -> Sequence[int]:
@@ -89,6 +92,8 @@ def default_selector(client: Client, info: PodInfo) -> LabelSelector:
         whole = client.find(kind, info.namespace, owner["name"])
         if whole is not None:
             wanted = objects.spec(whole).get("selector") or {}
+            if kind == "replicationcontrollers":
+                wanted = {"matchLabels": wanted}
             terms = (*terms, *from_set(wanted.get("matchLabels")).requirements)
             if wanted.get("matchExpressions"):
                 terms = (*terms, *from_label_selector({**wanted, "matchLabels": {}}).requirements)

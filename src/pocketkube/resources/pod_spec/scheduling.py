@@ -106,6 +106,7 @@ def _pod_term(at: str, term: Obj) -> Iterator[Cause]:
             yield fields.invalid(f"{at}.namespace", name, problem)
     for name in ("matchLabelKeys", "mismatchLabelKeys"):
         yield from _label_keys(f"{at}.{name}", term.get(name) or (), term.get("labelSelector"))
+    yield from _named_twice(at, term.get("matchLabelKeys") or (), term.get("labelSelector") or {})
     for index, key in enumerate(term.get("matchLabelKeys") or ()):
         if key in (term.get("mismatchLabelKeys") or ()):
             why = "exists in both matchLabelKeys and mismatchLabelKeys"
@@ -125,6 +126,17 @@ def _label_keys(path: str, keys: Iterable[str], selector: Obj | None) -> Iterato
     for index, key in enumerate(keys):
         for problem in formats.qualified_name(key):
             yield fields.invalid(f"{path}[{index}]", key, problem)
+
+
+def _named_twice(at: str, keys: Iterable[str], selector: Obj) -> Iterator[Cause]:
+    """Keys of matchLabelKeys that the selector asked for before they were written into it (`labelkeys.merge`)."""
+    where = {key: index for index, key in enumerate(keys)}
+    known = set(selector.get("matchLabels") or ())
+    for expression in selector.get("matchExpressions") or ():
+        key = expression.get("key", "")
+        if key in where and key in known:
+            yield fields.invalid(f"{at}[{where[key]}]", key, "exists in both matchLabelKeys and labelSelector")
+        known.add(key)
 
 
 def tolerations(path: str, found: Iterable[Obj]) -> Iterator[Cause]:
@@ -182,6 +194,7 @@ def spread(path: str, constraints: list[Obj]) -> Iterator[Cause]:
                 yield fields.not_supported(f"{at}.{name}", policy, ("Honor", "Ignore"))
         selector = constraint.get("labelSelector")
         yield from _label_keys(f"{at}.matchLabelKeys", constraint.get("matchLabelKeys") or (), selector)
+        yield from _named_twice(at, constraint.get("matchLabelKeys") or (), selector or {})
         yield from metadata.label_selector(f"{at}.labelSelector", selector)
 
 

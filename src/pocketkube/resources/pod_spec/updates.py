@@ -1,7 +1,6 @@
 """What may change in a pod once it exists: very little.
 
 Models ValidatePodUpdate, ValidatePodStatusUpdate and ValidatePodEphemeralContainersUpdate (pkg/apis/core/validation).
-Left out: the changes that scheduling gates allow to node selectors and node affinity (they are refused here).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, internal, metadata
-from pocketkube.resources.pod_spec import containers, scheduling, validation
+from pocketkube.resources.pod_spec import containers, gated, scheduling, validation
 
 _MAX_INT32: Final = 2**31 - 1
 _MUTABLE: Final = (
@@ -47,6 +46,9 @@ def validate(new: Obj, old: Obj) -> Iterator[Cause]:
             why = f"only deletion is allowed, but found new scheduling gate '{gate.get('name', '')}'"
             yield fields.forbidden(f"spec.schedulingGates[{index}].name", why)
     munged = _munged(after, before)
+    if before.get("schedulingGates"):
+        yield from gated.narrowed(after, before)
+        munged = gated.munged(munged, before)
     if munged != before:
         difference = internal.pod_spec_diff(before, munged)
         yield fields.forbidden("spec", f"pod updates may not change fields other than {_MUTABLE}\n{difference}")
