@@ -447,6 +447,83 @@ create job done --image=busybox:1.36
 delete job none
 """.strip().splitlines()
 
+QUOTAS = """
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: all}
+spec: {hard: {pods: "9", count/secrets: "0", limits.memory: 1Gi, requests.cpu: "2", requests.storage: 5Gi}}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: idle, labels: {a: b}}
+spec: {hard: {pods: "1"}, scopes: [NotTerminating, BestEffort]}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: chosen}
+spec: {hard: {pods: "1"}, scopeSelector: {matchExpressions: [{scopeName: PriorityClass, operator: Exists}]}}
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {name: bounds}
+spec:
+  limits:
+  - {type: Container, default: {cpu: 300m}, defaultRequest: {cpu: 100m}}
+  - {type: Pod, max: {memory: 1G}, min: {memory: 4Mi}, maxLimitRequestRatio: {memory: "3"}}
+  - {type: PersistentVolumeClaim, max: {storage: 2Gi}}
+"""
+SETS = """
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: old, annotations: {c: d}}
+spec:
+  replicas: 2
+  template:
+    metadata: {labels: {app: old, tier: x}}
+    spec:
+      containers:
+      - name: c
+        image: registry.k8s.io/e2e-test-images/agnhost:2.63.0
+        args: [pause]
+        resources: {requests: {memory: 100M}, limits: {memory: 256M}}
+---
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {name: held}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: held}, matchExpressions: [{key: tier, operator: DoesNotExist}]}
+  template:
+    metadata: {labels: {app: held}}
+    spec: {containers: [{name: c, image: "busybox:1.36"}]}
+"""
+QUOTA_WORDS = """
+get quota,limits
+get rc,rs
+get rc old -o wide
+get resourcequota all -o jsonpath={.status.used.pods}
+describe quota
+describe quota idle
+describe resourcequota all
+describe limits bounds
+describe limitrange
+describe rc old --show-events=false
+describe rs held --show-events=false
+describe rc none
+scale rc old --replicas=2
+create quota
+create quota all --hard=pods=1
+create quota x --hard=pods
+create quota x --hard=pods=1=2
+create quota x --hard=pods=many
+create quota x --hard=pods=1,cpu=2 --scopes=BestEffort
+create quota x --hard=pods=1 --scopes=BestEffort,
+create resourcequota x --hard=pods=1,count/jobs.batch=3 --scopes=BestEffort,NotTerminating --dry-run=server
+create quota x --hard=odd=1
+create secret generic more
+expose rc old --port=80 --dry-run=server
+""".strip().splitlines()
+
 
 def test_they_print_the_same(kubectl: Kubectl, pocket: Status) -> None:
     kubectl.ok("apply", "-f", "-", stdin=WORLD)
@@ -487,6 +564,18 @@ def test_they_print_the_same_of_pods(kubectl: Kubectl, pocket: Status) -> None:
     kubectl.ok("wait", "--for=condition=PodScheduled=False", "pod/rich")
     for line in POD_WORDS:
         same(kubectl, pocket, line)
+
+
+def test_they_print_the_same_of_quotas(kubectl: Kubectl, pocket: Status) -> None:
+    kubectl.ok("apply", "-f", "-", stdin=QUOTAS)
+    kubectl.ok("wait", "--for=jsonpath={.status.used}", "quota/all", "quota/idle")
+    kubectl.ok("apply", "-f", "-", stdin=SETS)
+    kubectl.ok("wait", "--for=jsonpath={.status.readyReplicas}=2", "rc/old")
+    kubectl.ok("wait", "--for=jsonpath={.status.conditions[0].reason}=FailedCreate", "rs/held")
+    for line in QUOTA_WORDS:
+        same(kubectl, pocket, line)
+    same(kubectl, pocket, f"describe ns {kubectl.namespace}")
+    same(kubectl, pocket, "describe ns kube-node-lease")
 
 
 def test_they_print_the_same_of_jobs(kubectl: Kubectl, pocket: Status) -> None:

@@ -12,16 +12,19 @@ from kindlab.kubectl import (
     describing_network,
     describing_pods,
     describing_policy,
+    describing_quota,
     describing_scheduling,
+    describing_sets,
     describing_storage,
     printers,
 )
 
-BRIEF = {"Node", "Namespace", "ConfigMap", "Secret", "ServiceAccount", "Endpoints", "Event", "Deployment"}
-BRIEF |= {"ReplicaSet", "StatefulSet", "DaemonSet", "HorizontalPodAutoscaler", "IPAddress"}
+BRIEF = {"Node", "ConfigMap", "Secret", "ServiceAccount", "Endpoints", "Event", "Deployment"}
+BRIEF |= {"StatefulSet", "DaemonSet", "HorizontalPodAutoscaler", "IPAddress"}
 BRIEF |= {"ServiceCIDR"}
 """Kinds kubectl has more to say about. All others are described as it does."""
 
+_WITHOUT_EVENTS = ("NetworkPolicy", "ResourceQuota", "LimitRange", "Namespace")
 Rows = list[tuple[str, str]]
 
 _OF_FIELDS: dict[str, Callable[[Obj], Iterable[str]]] = {
@@ -29,6 +32,8 @@ _OF_FIELDS: dict[str, Callable[[Obj], Iterable[str]]] = {
     "Pod": describing_pods.pod,
     "Job": describing_jobs.job,
     "CronJob": describing_jobs.cron_job,
+    "ResourceQuota": describing_quota.quota,
+    "LimitRange": describing_quota.limit_range,
     "PersistentVolume": describing_storage.volume,
     "StorageClass": describing_storage.storage_class,
     "VolumeAttributesClass": describing_storage.attributes_class,
@@ -38,8 +43,15 @@ _OF_FIELDS: dict[str, Callable[[Obj], Iterable[str]]] = {
 """Kinds whose own fields are all there is to tell."""
 
 
-def describe(obj: Obj, asked: describing_network.Asked, pods: describing_storage.Pods) -> str:
-    """The text for one object, without its events; columns that events are to be in line with still have their tabs."""
+def describe(
+    obj: Obj,
+    asked: describing_network.Asked,
+    pods: describing_storage.Pods,
+    inside: Callable[[str], list[Obj]] = lambda kind: [],
+) -> str:
+    """The text for one object, without its events; columns that events are to be in line with still have their tabs.
+
+    `inside`: the objects of a kind in the namespace that is described."""
     kind, group = obj["kind"], obj["apiVersion"].rpartition("/")[0]
     if "." in group and not group.endswith(".k8s.io"):
         kind = ""  # a custom resource, which may be called Service too
@@ -49,6 +61,10 @@ def describe(obj: Obj, asked: describing_network.Asked, pods: describing_storage
         return "\n".join(describing_network.ingress(obj, asked))
     if kind == "PersistentVolumeClaim":
         return "\n".join(describing_storage.claim(obj, pods))
+    if kind in ("ReplicaSet", "ReplicationController"):
+        return "\n".join(describing_sets.replica_set(obj, pods()))
+    if kind == "Namespace":
+        return "\n".join(describing_quota.namespace(obj, inside("v1/ResourceQuota"), inside("v1/LimitRange")))
     if kind in _OF_FIELDS:
         return "\n".join(_OF_FIELDS[kind](obj))
     if kind not in (*BRIEF, "EndpointSlice", "NetworkPolicy"):
@@ -77,7 +93,7 @@ def describe(obj: Obj, asked: describing_network.Asked, pods: describing_storage
 
 def no_events(obj: Obj) -> str:
     """How an object without events ends; "" where kubectl shows none."""
-    if obj["kind"] == "NetworkPolicy":
+    if obj["kind"] in _WITHOUT_EVENTS:
         return ""
     if obj["kind"] == "EndpointSlice" and obj.get("endpoints"):
         return f"{'Events:':<16}<none>\n"

@@ -14,6 +14,7 @@ from kindlab.api import Obj
 from kindlab.kubectl.session import Refused
 
 _RULE = re.compile(r"^[\w*.-]*/.*=[\w-]+:[\w-]+(,tls=?([\w-]+)?)?")
+_QUANTITY = re.compile(r"([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)")
 TYPES = {
     "clusterip": "ClusterIP",
     "nodeport": "NodePort",
@@ -31,6 +32,23 @@ def namespace(name: str) -> Obj:
 
 def service_account(name: str) -> Obj:
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
+
+
+def quota(name: str, hard: str, scopes: str) -> Obj:
+    """Raises Refused."""
+    spec: Obj = {}
+    for pair in hard.split(",") if hard else ():
+        resource, *amounts = pair.split("=")
+        if len(amounts) != 1:
+            raise Refused(f"error: Invalid argument syntax {pair}, expected <resource>=<value>")
+        if not _QUANTITY.fullmatch(amounts[0]):
+            raise Refused(f"error: quantities must match the regular expression '^{_QUANTITY.pattern}$'")
+        spec.setdefault("hard", {})[resource] = amounts[0]
+    if scopes:
+        spec["scopes"] = scopes.split(",")
+        if "" in spec["scopes"]:
+            raise Refused('error: invalid resource quota scope ""')
+    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": name}, "spec": spec, "status": {}}
 
 
 def config_map(name: str, literals: Sequence[str], files: Sequence[str], env_files: Sequence[str]) -> Obj:

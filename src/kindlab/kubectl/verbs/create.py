@@ -10,10 +10,21 @@ from kindlab.kubectl.session import GET_KUBECTL, Refused, Session, explain
 from kindlab.kubectl.verbs.apply import known, objects
 
 SHORT = {"ns": "namespace", "cm": "configmap", "deploy": "deployment", "dep": "deployment", "svc": "service"}
-SHORT |= {"ing": "ingress", "sa": "serviceaccount", "cj": "cronjob"}
-KINDS = ("configmap", "cronjob", "deployment", "ingress", "job", "namespace", "secret", "service", "serviceaccount")
-OTHERS = {"clusterrole", "clusterrolebinding", "poddisruptionbudget", "pdb", "priorityclass", "quota"}
-OTHERS |= {"resourcequota", "role", "rolebinding", "token"}
+SHORT |= {"ing": "ingress", "sa": "serviceaccount", "cj": "cronjob", "resourcequota": "quota"}
+KINDS = (
+    "configmap",
+    "cronjob",
+    "deployment",
+    "ingress",
+    "job",
+    "namespace",
+    "quota",
+    "secret",
+    "service",
+    "serviceaccount",
+)
+OTHERS = {"clusterrole", "clusterrolebinding", "poddisruptionbudget", "pdb", "priorityclass", "role"}
+OTHERS |= {"rolebinding", "token"}
 """Kinds kubectl makes without a file, and we do not."""
 SECOND = {"secret": ("generic", "tls"), "service": tuple(generating.TYPES)}
 """Kinds of which there are several sorts."""
@@ -43,6 +54,8 @@ SECOND = {"secret": ("generic", "tls"), "service": tuple(generating.TYPES)}
 @click.option("--class", "class_name", default="", help="For an ingress.")
 @click.option("--default-backend", default="", help="SERVICE:PORT, for an ingress.")
 @click.option("--annotation", "annotations", multiple=True, help="KEY=VALUE, for an ingress.")
+@click.option("--hard", default="", help="RESOURCE=AMOUNT,..., for a quota.")
+@click.option("--scopes", default="", help="SCOPE,..., for a quota.")
 def COMMAND(
     session: Session,
     files: tuple[str, ...],
@@ -68,6 +81,8 @@ def COMMAND(
     class_name: str,
     default_backend: str,
     annotations: tuple[str, ...],
+    hard: str,
+    scopes: str,
 ) -> None:
     """Create objects: create -f FILE, create deployment NAME --image=IMAGE, create ingress NAME --rule=..., ..."""
     if files:
@@ -92,6 +107,8 @@ def COMMAND(
         obj = generating.namespace(name)
     elif kind == "serviceaccount":
         obj = generating.service_account(name)
+    elif kind == "quota":
+        obj = generating.quota(name, hard, scopes)
     elif kind == "configmap":
         obj = generating.config_map(name, literals, from_files, env_files)
     elif kind == "secret" and sort == "tls":

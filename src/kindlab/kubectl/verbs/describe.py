@@ -6,6 +6,8 @@ sections of their own fields; the last line says so. Left out: what kubectl comp
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from kindlab.api import ApiError, Obj
@@ -47,7 +49,12 @@ def COMMAND(session: Session, words: tuple[str, ...], labels: str, show_events: 
 
 def _described(session: Session, target: Target, *, events: bool) -> str:
     obj = session.get(target.served, target.name)
-    text = describing.describe(obj, _asked(session), lambda: session.list(session.served("v1/pod")))
+    space = replace(session, namespace=target.name, everywhere=False)  # for a namespace, itself
+
+    def inside(kind: str) -> list[Obj]:
+        return space.list(space.served(kind))
+
+    text = describing.describe(obj, _asked(session), lambda: session.list(session.served("v1/pod")), inside)
     return printers.tabbed(f"{text}\n{_events(session, obj) if events else ''}".split("\n"))
 
 
