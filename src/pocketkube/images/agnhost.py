@@ -14,6 +14,7 @@ from pocketkube.images.multicall import busybox
 from pocketkube.images.net import nc_openbsd, nslookup
 from pocketkube.images.programs.agnhost import servers, tools
 from pocketkube.images.programs.agnhost.certificate import CERTIFICATE, KEY
+from pocketkube.images.programs.agnhost.grpc_health import grpc_health_checking
 from pocketkube.images.programs.agnhost.mounttest import mounttest
 from pocketkube.images.programs.agnhost.netexec import netexec
 from pocketkube.images.programs.agnhost.portforwardtester import port_forward_tester
@@ -25,6 +26,7 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
     "dns-suffix": tools.dns_suffix,
     "entrypoint-tester": tools.entrypoint_tester,
     "etc-hosts": tools.etc_hosts,
+    "grpc-health-checking": grpc_health_checking,
     "liveness": servers.liveness,
     "logs-generator": tools.logs_generator,
     "mounttest": mounttest,
@@ -38,7 +40,7 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
 }
 UNSUPPORTED = frozenset(
     {"audit-proxy", "crd-conversion-webhook", "external-metrics", "fake-gitserver", "fake-registry-server",
-     "grpc-health-checking", "guestbook", "inclusterclient", "mtlsclient", "mtlsserver", "net", "nettest",
+     "guestbook", "inclusterclient", "mtlsclient", "mtlsserver", "net", "nettest",
      "no-snat-test", "no-snat-test-proxy", "nonewprivs", "openidmetadata", "podcertificatesigner",
      "resource-consumer-controller", "stress", 
      "test-service-account-issuer-discovery",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pocketkube import objects
 from pocketkube.kubelet.environment import sources
+from pocketkube.kubelet.lifecycle import Hooks
 from pocketkube.kubelet.pod_volumes import PodVolumes
 from pocketkube.kubelet.process_sharing import ProcessSharing
 from pocketkube.kubelet.sandbox import Sandbox
@@ -76,16 +77,20 @@ class PodState:
         where = f"spec.{_FIELDS[slot.role]}{{{slot.name}}}"
         self.client.record(self.pod, type_, reason, message, field_path=where)
 
+    @property
+    def hooks(self) -> Hooks:
+        return Hooks(self.kubelet.net, self.sandbox.ip or "", self._warn)
+
+    def _warn(self, reason: str, message: str) -> None:
+        self.client.record(self.pod, "Warning", reason, message)
+
     async def stop(self, slot: Slot, message: str, probe: str = "") -> None:
         """One container, in its own grace period."""
-        grace = grace_of(self.pod, slot, probe)
-        ip = self.sandbox.ip or ""
-        await stop(slot, message, grace, record=self.record, node=self.kubelet.net, pod_ip=ip)
+        await stop(slot, message, grace_of(self.pod, slot, probe), record=self.record, hooks=self.hooks)
 
     async def stop_all(self, grace: float) -> None:
         """Every container, within `grace` seconds."""
-        ip = self.sandbox.ip or ""
-        await stop_all(self.slots.values(), grace, record=self.record, node=self.kubelet.net, pod_ip=ip)
+        await stop_all(self.slots.values(), grace, record=self.record, hooks=self.hooks)
 
     def drop_sandbox(self) -> None:
         """Process 1, address, network."""

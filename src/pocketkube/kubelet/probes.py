@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pocketkube.kubelet import lifecycle
+from pocketkube.kubelet import grpc_check, lifecycle, verdicts
 from pocketkube.kubelet.container import Container
+from pocketkube.kubelet.http_get import HttpGet
 from pocketkube.objects import Obj
 
 if TYPE_CHECKING:
@@ -119,13 +120,13 @@ class Prober:
         title = _TITLES[kind]
         try:
             await self._look(probe)
-        except lifecycle.Warning as doubt:
+        except verdicts.Warning as doubt:
             self._record("Warning", "ProbeWarning", f"{title} probe warning: {doubt}")
-        except lifecycle.Failure as failed:
+        except verdicts.Failure as failed:
             if not quiet and self._container.running:
                 self._record("Warning", "Unhealthy", f"{title} probe failed: {failed}")
             return False
-        except lifecycle.HandlerError as error:
+        except verdicts.HandlerError as error:
             if not quiet and self._container.running:
                 text = f"{title} probe errored and resulted in unknown state: {error}"
                 self._record("Warning", "Unhealthy", text)
@@ -137,12 +138,15 @@ class Prober:
         if probe.get("exec") is not None:
             await lifecycle.run_exec(self._container, probe["exec"], timeout)
         elif probe.get("httpGet") is not None:
-            await lifecycle.run_http(self._node, probe["httpGet"], self._spec, self._pod_ip, timeout, "probe")
+            action = probe["httpGet"]
+            get = HttpGet(self._node, action, self._spec, self._pod_ip, timeout=timeout, agent="probe")
+            await get.probe()
         elif probe.get("tcpSocket") is not None:
             action = probe["tcpSocket"]
-            port = lifecycle.port_number(action["port"], self._spec)
+            port = verdicts.port_number(action["port"], self._spec)
             await lifecycle.run_tcp(self._node, action.get("host") or self._pod_ip, port, timeout)
         elif probe.get("grpc") is not None:
-            raise lifecycle.Failure("pocketkube: gRPC probes are not supported")
+            action = probe["grpc"]
+            await grpc_check.run(self._node, self._pod_ip, action["port"], action.get("service") or "", timeout)
         else:
-            raise lifecycle.HandlerError("missing probe handler")
+            raise verdicts.HandlerError("missing probe handler")

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 
 from pocketkube import objects
-from pocketkube.kubelet import assembly, lifecycle
+from pocketkube.kubelet import assembly, verdicts
 from pocketkube.kubelet.container import Container, StartError
 from pocketkube.kubelet.environment import ConfigError, Environment
 from pocketkube.kubelet.pod_state import PodState
@@ -146,8 +146,8 @@ class Starter:
         if not hook:
             return
         try:
-            await lifecycle.run_hook(container, slot.spec, hook, self._kubelet.net, self._state.sandbox.ip or "")
-        except (lifecycle.Failure, lifecycle.HandlerError):
+            await self._state.hooks.run(container, slot.spec, hook)
+        except (verdicts.Failure, verdicts.HandlerError):
             if container.running:
                 self._state.record(slot, "Warning", "FailedPostStartHook", "PostStartHook failed")
                 await self._state.stop(slot, "FailedPostStartHook")

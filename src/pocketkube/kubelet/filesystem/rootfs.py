@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pocketkube.kubelet.filesystem.memory import WRITABLE_LAYER, Inode, MemoryTree
-from pocketkube.kubelet.filesystem.special import DEV, PROC, SYS
+from pocketkube.kubelet.filesystem.procfs import PROC
+from pocketkube.kubelet.filesystem.special import DEV, SYS
 from pocketkube.kubelet.filesystem.system import FileSystem
 
 if TYPE_CHECKING:

@@ -1,8 +1,6 @@
-"""/dev, /proc and /sys as a container sees them: made up on the spot from its own processes and mounts.
+"""/dev and /sys as a container sees them, and what such made-up trees (/proc is one, too) are built of.
 
-Models what the commands of the labs read: devices, /proc/<pid>/{cmdline,comm,status,stat,environ,cwd,exe,root,fd},
-/proc/{self,mounts,cpuinfo,meminfo,uptime,loadavg,stat,version,cgroup}, /proc/net/{tcp,udp} headers. Nothing here shows
-the host. Left out: everything else of procfs and sysfs.
+Nothing here shows the host. Left out: almost all of sysfs.
 """
 
 from __future__ import annotations
@@ -27,7 +25,6 @@ from pocketkube.kubelet.filesystem.tree import (
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.filesystem.walk import Entry, Seer
-    from pocketkube.kubelet.process import Process
 
 _CHUNK = 65536
 
@@ -179,16 +176,16 @@ def _terminal(seer: Seer) -> Any:
     raise failure(errno.ENXIO)
 
 
-def _fixed(children: Mapping[str, Any], mode: int = 0o755) -> Folder:
+def fixed(children: Mapping[str, Any], mode: int = 0o755) -> Folder:
     return Folder(lambda seer: children, mode)
 
 
-def _link(target: str) -> Link:
+def link(target: str) -> Link:
     return Link(lambda seer: target)
 
 
 DEV = Made(
-    _fixed(
+    fixed(
         {
             "null": Device((1, 3), lambda seer: _Null()),
             "zero": Device((1, 5), lambda seer: _Zero()),
@@ -196,207 +193,21 @@ DEV = Made(
             "random": Device((1, 8), lambda seer: _Random()),
             "urandom": Device((1, 9), lambda seer: _Random()),
             "tty": Device((5, 0), _terminal),
-            "stdin": _link("/proc/self/fd/0"),
-            "stdout": _link("/proc/self/fd/1"),
-            "stderr": _link("/proc/self/fd/2"),
-            "fd": _link("/proc/self/fd"),
-            "shm": _fixed({}, 0o1777),
-            "pts": _fixed({}),
+            "stdin": link("/proc/self/fd/0"),
+            "stdout": link("/proc/self/fd/1"),
+            "stderr": link("/proc/self/fd/2"),
+            "fd": link("/proc/self/fd"),
+            "shm": fixed({}, 0o1777),
+            "pts": fixed({}),
         }
     ),
     "tmpfs",
     "tmpfs",
 )
 
-
-# -- /proc
-
-
-def _status(process: Process) -> bytes:
-    parent = process.parent.pid if process.parent else 0
-    rows = {
-        "Name": _comm(process),
-        "Umask": f"{process.umask:04o}",
-        "State": "S (sleeping)",
-        "Tgid": process.pid,
-        "Pid": process.pid,
-        "PPid": parent,
-        "TracerPid": 0,
-        "Uid": "\t".join([str(process.uid)] * 4),
-        "Gid": "\t".join([str(process.gid)] * 4),
-        "Groups": " ".join(map(str, process.groups)),
-        "Threads": 1,
-    }
-    return "".join(f"{name}:\t{value}\n" for name, value in rows.items()).encode()
-
-
-def _comm(process: Process) -> str:
-    return os.path.basename(process.argv[0] if process.argv else "")[:15]
-
-
-def _stat(process: Process) -> bytes:
-    parent = process.parent.pid if process.parent else 0
-    ticks = max(0, int((process.started - process.clock.time() + process.clock.monotonic()) * 100))
-    fields = [
-        process.pid,
-        f"({_comm(process)})",
-        "S",
-        parent,
-        process.pid,
-        process.pid,
-        0,
-        -1,
-        *[0] * 13,
-        max(0, ticks),
-    ]
-    return (" ".join(map(str, fields)) + " 0" * 30 + "\n").encode()
-
-
-def _zeros(items: Iterable[str]) -> bytes:
-    return b"".join(os.fsencode(item) + b"\0" for item in items)
-
-
-def _of(process: Process) -> Folder:
-    def descriptors(seer: Seer) -> Mapping[str, Any]:
-        if seer.uid not in (0, process.uid):
-            raise failure(errno.EACCES)
-        return {str(number): Link(_describe(stream), _given(stream)) for number, stream in process.fds.items()}
-
-    ino = 100_000 + process.pid * 32
-    return Folder(
-        lambda seer: {
-            "cmdline": Text(lambda seer: _zeros(process.argv), ino=ino + 1),
-            "comm": Text(lambda seer: _comm(process).encode() + b"\n", ino=ino + 2),
-            "status": Text(lambda seer: _status(process), ino=ino + 3),
-            "stat": Text(lambda seer: _stat(process), ino=ino + 4),
-            "environ": Text(lambda seer: _environ(process, seer), 0o400, ino=ino + 5),
-            "cgroup": Text(lambda seer: b"0::/\n", ino=ino + 6),
-            "mounts": Text(lambda seer: _mounts(process), ino=ino + 7),
-            "cwd": Link(lambda seer: process.cwd, jump=_place(process, lambda: process.cwd), ino=ino + 8),
-            "root": Link(lambda seer: "/", jump=_place(process, lambda: "/"), ino=ino + 9),
-            "exe": Link(lambda seer: process.program, jump=_place(process, lambda: process.program), ino=ino + 10),
-            "fd": Folder(descriptors, 0o500, ino=ino + 11),
-            "net": NET,
-        },
-        ino=ino,
-    )
-
-
-def _place(process: Process, path: Callable[[], str]) -> Callable[[Seer], Entry | None]:
-    """Where a path of the process's container is for the others; itself just follows the path."""
-
-    def place(seer: Seer) -> Entry | None:
-        if process.namespace is seer.namespace:
-            return None
-        if seer.uid not in (0, process.uid):
-            raise failure(errno.EACCES)
-        return process.namespace.fs.entry(path())
-
-    return place
-
-
-def _given(stream: Any) -> Callable[[Seer], Any]:
-    return lambda seer: stream
-
-
-def _describe(stream: Any) -> Callable[[Seer], str]:
-    name = getattr(stream, "name", None)
-    return lambda seer: name if isinstance(name, str) else f"pipe:[{40_000 + id(stream) % 10_000}]"
-
-
-def _environ(process: Process, seer: Seer) -> bytes:
-    if seer.uid not in (0, process.uid):
-        raise failure(errno.EACCES)
-    return _zeros(f"{name}={value}" for name, value in process.env.items())
-
-
-_ESCAPED = str.maketrans({" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\134"})
-"""What would end a field or a line of /proc/mounts."""
-
-
-def _mounts(process: Process) -> bytes:
-    rows = (" ".join(field.translate(_ESCAPED) for field in mount) for mount in process.namespace.fs.mounts())
-    return "".join(f"{row} 0 0\n" for row in rows).encode()
-
-
-def _uptime(seer: Seer) -> float:
-    return seer.namespace.clock.monotonic() if seer.namespace else 0.0
-
-
-def _load(seer: Seer) -> bytes:
-    count = len(seer.namespace.processes) if seer.namespace else 1
-    newest = max(seer.namespace.processes, default=1) if seer.namespace else 1
-    return f"0.00 0.00 0.00 1/{count} {newest}\n".encode()
-
-
-def _hostname(seer: Seer) -> bytes:
-    return f"{seer.namespace.hostname}\n".encode() if seer.namespace else b"\n"
-
-
-def _boot(seer: Seer) -> int:
-    return int(seer.namespace.clock.time() - _uptime(seer)) if seer.namespace else 0
-
-
-_CPU = "".join(
-    f"processor\t: {n}\nvendor_id\t: pocketkube\nmodel name\t: pocketkube virtual CPU\ncpu cores\t: 4\n\n"
-    for n in range(4)
-).encode()
-_MEMORY = b"MemTotal:        8388608 kB\nMemFree:         6291456 kB\nMemAvailable:    7340032 kB\n" + b"".join(
-    name + b"              0 kB\n" for name in (b"Buffers:", b"Cached: ", b"SwapTotal:", b"SwapFree:")
-)
-_SOCKETS = (
-    b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
-    + b" " * 53
-    + b"\n"
-)
-
-NET = _fixed(
-    {name: Text(lambda seer: _SOCKETS) for name in ("tcp", "tcp6", "udp", "udp6")}
-    | {"dev": Text(lambda seer: b"Inter-|   Receive  |  Transmit\n face |bytes    packets|bytes    packets\n")},
-    0o555,
-)
-
-
-def _processes(seer: Seer) -> Mapping[str, Any]:
-    namespace, me = seer.namespace, seer.process
-    children: dict[str, Any] = dict(_GENERAL)
-    if namespace is not None:
-        children |= {str(pid): _of(process) for pid, process in namespace.processes.items()}
-    if me is not None:
-        children["self"] = _link(str(me.pid))
-    return children
-
-
-_GENERAL: dict[str, Any] = {
-    "cpuinfo": Text(lambda seer: _CPU),
-    "meminfo": Text(lambda seer: _MEMORY),
-    "uptime": Text(lambda seer: f"{_uptime(seer):.2f} {_uptime(seer) * 4:.2f}\n".encode()),
-    "loadavg": Text(_load),
-    "stat": Text(lambda seer: f"cpu  0 0 0 0 0 0 0 0 0 0\nbtime {_boot(seer)}\n".encode()),
-    "version": Text(lambda seer: b"Linux version 6.12.0 (pocketkube)\n"),
-    "filesystems": Text(lambda seer: b"nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"),
-    "mounts": _link("self/mounts"),
-    "net": _link("self/net"),
-    "sys": _fixed(
-        {
-            "kernel": _fixed(
-                {
-                    "hostname": Text(_hostname),
-                    "osrelease": Text(lambda seer: b"6.12.0\n"),
-                    "ostype": Text(lambda seer: b"Linux\n"),
-                    "pid_max": Text(lambda seer: b"4194304\n"),
-                },
-                0o555,
-            ),
-        },
-        0o555,
-    ),
-}
-
-PROC = Made(Folder(_processes), "proc", "proc")
 SYS = Made(
-    _fixed(
-        {name: _fixed({}, 0o555) for name in ("block", "bus", "class", "dev", "devices", "fs", "kernel", "module")},
+    fixed(
+        {name: fixed({}, 0o555) for name in ("block", "bus", "class", "dev", "devices", "fs", "kernel", "module")},
         0o555,
     ),
     "sysfs",

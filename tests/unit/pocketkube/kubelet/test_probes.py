@@ -90,3 +90,84 @@ async def test_a_program_that_is_not_there(node: Any) -> None:
     text = await node.until(lambda: unhealthy(node, "none"))
     assert text.startswith("Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = ")
     assert text.endswith('exec: "nosuch": executable file not found in $PATH: unknown')
+
+
+async def test_grpc_health(node: Any) -> None:
+    probe = {"grpc": {"port": 5000, "service": "s"}, "periodSeconds": 1, "failureThreshold": 1}
+    node.create("well", {"command": ["health", "5000", "s"], "readinessProbe": probe})
+    await node.ready("well")
+    node.create("unwell", {"command": ["health", "5000", "s", "unwell"], "readinessProbe": probe})
+    node.create("other", {"command": ["health", "5000", "t"], "readinessProbe": probe})
+    node.create("none", {"command": ["serve", "5000"], "readinessProbe": probe})
+    node.create("closed", {"readinessProbe": probe})
+    for name, text in {
+        "unwell": 'service unhealthy (responded with "NOT_SERVING")',
+        "other": "error: health rpc probe failed: rpc error: code = NotFound desc = unknown service",
+    }.items():
+        assert await node.until(lambda name=name: unhealthy(node, name)) == f"Readiness probe failed: {text}"
+    assert (await node.until(lambda: unhealthy(node, "none"))).startswith("Readiness probe failed: error: health rpc ")
+    ip = await node.until(lambda: objects.status(node.pod("closed")).get("podIP"))
+    text = f'timeout: failed to connect service "{ip}:5000" within 1s: context deadline exceeded'
+    assert await node.until(lambda: unhealthy(node, "closed")) == f"Readiness probe failed: {text}"
+
+
+async def test_https_is_asked_without_looking_at_the_certificate(node: Any) -> None:
+    probe = {"httpGet": {"path": "/", "port": 8443, "scheme": "HTTPS"}, "periodSeconds": 1}
+    node.create("tls", {"command": ["secure", "8443"], "readinessProbe": probe})
+    await node.ready("tls")
+    node.create("plain", {"command": ["serve", "8443"], "readinessProbe": probe})
+    said = await node.until(lambda: unhealthy(node, "plain"))
+    ip = objects.status(node.pod("plain"))["podIP"]
+    text = f'Get "https://{ip}:8443/": http: server gave HTTP response to HTTPS client'
+    assert said == f"Readiness probe failed: {text}"
+
+
+async def test_redirects_are_followed_on_the_same_host_only(node: Any) -> None:
+    def asking(path: str) -> dict[str, Any]:
+        return {"httpGet": {"path": path, "port": 80}, "periodSeconds": 1, "failureThreshold": 1}
+
+    node.create("here", {"command": ["redirect", "80"], "readinessProbe": asking("/go?/missing")})
+    said = await node.until(lambda: unhealthy(node, "here"))
+    assert said == "Readiness probe failed: HTTP probe failed with statuscode: 404"
+    node.create("away", {"command": ["redirect", "80"], "livenessProbe": asking("/go?http://192.0.2.1/")})
+    told = await node.until(lambda: [e for e in node.events("away") if e[1] == "ProbeWarning"])
+    assert told[0][2] == "Liveness probe warning: Probe terminated redirects, Response body: moved"
+    node.create("round", {"command": ["redirect", "80"], "readinessProbe": asking("/go?/loop")})
+    said = await node.until(lambda: unhealthy(node, "round"))
+    assert said == 'Readiness probe failed: Get "/loop": stopped after 10 redirects'
+
+
+async def test_headers_of_a_probe(node: Any) -> None:
+    action = {"path": "/", "port": 80, "httpHeaders": [{"name": "User-Agent", "value": "me"}]}
+    node.create("web", {"command": ["redirect", "80"], "readinessProbe": {"httpGet": action}})
+    await node.ready("web")
+    await node.logged("web", "GET / me\n")
+
+
+async def test_a_probes_own_grace_period(node: Any) -> None:
+    probe = {"tcpSocket": {"port": 1}, "periodSeconds": 1, "failureThreshold": 1, "terminationGracePeriodSeconds": 3}
+    node.create("p", {"command": ["wait", "stubborn"], "livenessProbe": probe}, terminationGracePeriodSeconds=3600)
+    await node.until(lambda: node.container("p").get("restartCount") == 1)
+    assert node.container("p")["lastState"]["terminated"]["exitCode"] == 137
+
+
+async def test_a_command_that_takes_too_long(node: Any) -> None:
+    probe = {"exec": {"command": ["wait", "stubborn"]}, "timeoutSeconds": 2, "periodSeconds": 1}
+    node.create("p", {"readinessProbe": probe})
+    said = await node.until(lambda: unhealthy(node, "p"))
+    assert said == 'Readiness probe failed: command timed out: "wait stubborn" timed out after 2s'
+
+
+async def test_a_hook_that_asks_a_plain_server_for_https(node: Any) -> None:
+    hook = {"httpGet": {"path": "/hook", "port": 80, "scheme": "HTTPS"}}
+    node.create("server", {"command": ["redirect", "80"]})
+    await node.ready("server")
+    ip = objects.status(node.pod("server"))["podIP"]
+    hook["httpGet"]["host"] = ip
+    node.create("p", {"lifecycle": {"preStop": hook}})
+    await node.ready("p")
+    node.client.delete("pods", ("default", "p"))
+    await node.gone("p")
+    await node.logged("server", "GET /hook kube-lifecycle/1.36\n")
+    text = f"request to HTTPS lifecycle hook {ip}:80 got HTTP response, retry with HTTP succeeded"
+    assert ("Warning", "LifecycleHTTPFallback", text) in node.events("p")

@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.clock import Clock
+from pocketkube.images import golang_tls
 from pocketkube.images.base import Image
+from pocketkube.images.programs.agnhost.certificate import CERTIFICATE, KEY
 from pocketkube.kubelet.kubelet import Kubelet
 from pocketkube.kubelet.process import Process
 from pocketkube.kubelet.runtime import Runtime
-from pocketkube.network import http
+from pocketkube.network import grpc, grpc_health, http, tls
 from pocketkube.network.fabric import Fabric
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
@@ -64,6 +66,51 @@ async def serve(process: Process) -> int:
     return 0
 
 
+async def redirect(process: Process) -> int:
+    """`redirect PORT`: /go?PLACE and /loop lead on, /missing is missing; tells who asks for what."""
+
+    async def answer(request: http.Request) -> http.Response:
+        path, _, place = request.target.partition("?")
+        await process.print(f"{request.method} {path} {request.header('user-agent')}")
+        if path in ("/go", "/loop"):
+            return http.Response(302, [("Location", place or "/loop")], b"moved")
+        return http.Response(404 if path == "/missing" else 200)
+
+    await http.serve_forever(process.net.listen(int(process.argv[1])), answer)
+    return 0
+
+
+async def secure(process: Process) -> int:
+    """`secure PORT`: HTTPS with a certificate of its own."""
+    process.fs.write_bytes("/cert", CERTIFICATE)
+    process.fs.write_bytes("/key", KEY)
+    context = golang_tls.context(process, "/cert", "/key")
+
+    async def one(stream: Any) -> None:
+        with contextlib.suppress(OSError):
+            await http.serve(await tls.server(stream, context), lambda _: asyncio.sleep(0, http.Response(200)))
+
+    async with asyncio.TaskGroup() as group:
+        async for stream in process.net.listen(int(process.argv[1])):
+            group.create_task(one(stream))
+    return 0
+
+
+async def health(process: Process) -> int:
+    """`health PORT SERVICE [unwell]`: the gRPC health protocol."""
+
+    async def check(message: bytes) -> bytes:
+        if grpc_health.decode_request(message) != process.argv[2]:
+            raise grpc.GrpcError(grpc.NOT_FOUND, "unknown service")
+        unwell = "unwell" in process.argv
+        return grpc_health.encode_response(grpc_health.NOT_SERVING if unwell else grpc_health.SERVING)
+
+    async with asyncio.TaskGroup() as group:
+        async for stream in process.net.listen(int(process.argv[1])):
+            group.create_task(grpc.serve(stream, {grpc_health.CHECK: check}))
+    return 0
+
+
 async def cat(process: Process) -> int:
     for path in process.argv[1:]:
         try:
@@ -104,6 +151,9 @@ class IMAGE(Image):
         "/bin/wait": wait,
         "/bin/exit": leave,
         "/bin/serve": serve,
+        "/bin/redirect": redirect,
+        "/bin/secure": secure,
+        "/bin/health": health,
         "/bin/cat": cat,
         "/bin/put": put,
         "/bin/env": env,
