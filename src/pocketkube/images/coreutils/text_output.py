@@ -133,7 +133,7 @@ def _round(form: str, arguments: Iterator[str], used: list[int], errors: list[st
 
 
 def _raw(value: str, kind: str) -> tuple[bytes, bool]:
-    return (value[:1] if kind == "c" else value).encode("utf-8", "surrogateescape"), False
+    return ((value[:1] or "\0") if kind == "c" else value).encode("utf-8", "surrogateescape"), False
 
 
 def _integer(text: str, errors: list[str]) -> int:

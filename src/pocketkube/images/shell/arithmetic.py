@@ -65,7 +65,7 @@ def _negative_power() -> int:
 
 class _Evaluator:
     def __init__(self, text: str, variables: MutableMapping[str, str], depth: int) -> None:
-        self.tokens = [token for token in _TOKEN.findall(text) if not token.isspace()]
+        self.tokens = _signs([token for token in _TOKEN.findall(text) if not token.isspace()])
         self.at = 0
         self.variables = variables
         self.depth = depth
@@ -190,6 +190,18 @@ class _Evaluator:
         if self.depth > 64:
             raise ArithmeticFailure("expression recursion loop detected")
         return _Evaluator(text, self.variables, self.depth + 1).whole()
+
+
+def _signs(tokens: list[str]) -> list[str]:
+    """`--` is an operator next to a name, two signs elsewhere: 2--3 is 5."""
+    out: list[str] = []
+    for number, token in enumerate(tokens):
+        following = tokens[number + 1] if number + 1 < len(tokens) else ""
+        if token in ("++", "--") and not (_is_name(following) or (out and _is_name(out[-1]))):
+            out += token
+        else:
+            out.append(token)
+    return out
 
 
 def _is_name(token: str) -> bool:

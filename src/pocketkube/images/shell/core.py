@@ -147,6 +147,16 @@ class Core:
         if name == "OPTIND":
             self.option_offset = 0
 
+    def put_back(self, kept: dict[str, tuple[str | None, bool]]) -> None:
+        """Make variables what they were: value, and whether exported."""
+        for name, (value, exported) in kept.items():
+            if value is None:
+                self.variables.pop(name, None)
+                self.variables.exported.discard(name)
+                continue
+            dict.__setitem__(self.variables, name, value)
+            (self.variables.exported.add if exported else self.variables.exported.discard)(name)
+
     def names(self, folder: str) -> list[str]:
         try:
             return self.process.fs.listdir(folder)

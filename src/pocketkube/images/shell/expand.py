@@ -109,7 +109,9 @@ async def _parameter(shell: Core, part: Parameter) -> list[Piece]:
     if action == "+":
         return [("", quoted, False)] if absent else await _replacement(shell, part)
     if not absent:
-        return _positional(shell, name, quoted) if name in ("@", "*") else [(value or "", quoted, not quoted)]
+        if name in ("@", "*"):
+            return _positional(shell, name, quoted) or [("", quoted, False)]
+        return [(value or "", quoted, not quoted)]
     if action == "-":
         return await _replacement(shell, part)
     if action == "=":

@@ -86,12 +86,12 @@ class Shell(Launcher):
         if len(node.commands) == 1:
             status = await self.run(node.commands[0], tested=tested or node.negated)
         else:
-            status = await self._connected(node.commands)
+            status = await self._connected(node.commands, tested=tested or node.negated)
             if not node.negated:
                 self._errexit(status, tested)
         return int(not status) if node.negated else status
 
-    async def _connected(self, commands: tuple[syntax.Node, ...]) -> int:
+    async def _connected(self, commands: tuple[syntax.Node, ...], *, tested: bool) -> int:
         children: list[Process] = []
         source: Any = None
         for number, command in enumerate(commands):
@@ -103,7 +103,7 @@ class Shell(Launcher):
                 following, fds[1] = pipe()
                 following.hold()
             try:
-                children.append(self.spawn(command, fds))
+                children.append(self.spawn(command, fds, tested=tested))
                 self.lead(children[-1], children[0])
             except ShellFailure:
                 if following is not None:
@@ -127,51 +127,45 @@ class Shell(Launcher):
             return await self.run(node.otherwise, tested=tested, final=final)
         return 0
 
-    async def _loop(self, turn: Callable[[], Awaitable[bool]]) -> None:
-        """Take turns until one says False; serves break and continue."""
+    async def _loop(self, turn: Callable[[], Awaitable[int | None]]) -> int:
+        """Take turns until one says None; serves break and continue. The status of the last one."""
+        status = 0
         self.loops += 1
         try:
             while True:
                 await self._breathe()
                 try:
-                    if not await turn():
-                        return
+                    last = await turn()
+                    if last is None:
+                        return status
+                    status = last
                 except LoopJump as jump:
                     if jump.loops > 1 and self.loops > 1:
                         raise LoopJump(jump.loops - 1, jump.goes_on) from None
+                    status = self.status = 0
                     if not jump.goes_on:
-                        self.status = 0
-                        return
+                        return status
         finally:
             self.loops -= 1
 
     async def _while(self, node: syntax.While, tested: bool, final: bool) -> int:
-        status = 0
-
-        async def turn() -> bool:
-            nonlocal status
+        async def turn() -> int | None:
             if bool(await self.run(node.condition, tested=True)) != node.until:
-                return False
-            status = await self.run(node.body, tested=tested)
-            return True
+                return None
+            return await self.run(node.body, tested=tested)
 
-        await self._loop(turn)
-        return status
+        return await self._loop(turn)
 
     async def _for(self, node: syntax.For, tested: bool, final: bool) -> int:
-        status = 0
         values = iter(list(self.positional) if node.words is None else await expand.fields(self, node.words))
 
-        async def turn() -> bool:
-            nonlocal status
+        async def turn() -> int | None:
             for value in values:
                 self.assign(node.name, value)
-                status = await self.run(node.body, tested=tested)
-                return True
-            return False
+                return await self.run(node.body, tested=tested)
+            return None
 
-        await self._loop(turn)
-        return status
+        return await self._loop(turn)
 
     async def _case(self, node: syntax.Case, tested: bool, final: bool) -> int:
         value = await expand.single(self, node.word)
@@ -285,15 +279,6 @@ class Shell(Launcher):
             if name not in SPECIAL or function is not None:
                 self.put_back(kept)
         return self._errexit(status, tested)
-
-    def put_back(self, kept: dict[str, tuple[str | None, bool]]) -> None:
-        for name, (value, exported) in kept.items():
-            if value is None:
-                self.variables.pop(name, None)
-                self.variables.exported.discard(name)
-                continue
-            dict.__setitem__(self.variables, name, value)
-            (self.variables.exported.add if exported else self.variables.exported.discard)(name)
 
     async def _arguments(self, words: tuple[syntax.Word, ...]) -> list[str]:
         if not words or len(words) == 1:

@@ -49,6 +49,8 @@ class Launcher(Core):
         if redirect.operator == ">" and "C" in self.options and fs.is_file(self.process.path(path)):
             raise OSError(17, f"can't create {path}: File exists")
         try:
+            if mode == "r+" and not fs.exists(self.process.path(path)):
+                fs.open(self.process.path(path), "a").close()
             return OpenFile(fs.open(self.process.path(path) if path else path, mode))
         except FileNotFoundError:
             text = f"can't open {path}: no such file" if mode == "r" else f"can't create {path}: nonexistent directory"

@@ -12,7 +12,7 @@ import tree_sitter
 import tree_sitter_bash
 
 from pocketkube.images.shell import syntax
-from pocketkube.images.shell.scanner import MARK, RESERVED, HereDocument, lift, mask
+from pocketkube.images.shell.scanner import EMPTY, MARK, RESERVED, HereDocument, lift, mask
 from pocketkube.images.shell.syntax import ShellSyntaxError
 from pocketkube.images.shell.words import parse_here_document, parse_word
 
@@ -52,7 +52,8 @@ class _Reader:
     def __init__(self, parser: _Parser, text: str) -> None:
         self.parser = parser
         self.text = text
-        self.masked = mask(text)
+        self.masked, negated = mask(text)
+        self.negated = set(negated)
 
     def read(self) -> syntax.Sequence:
         root = tree_sitter.Parser(_LANGUAGE).parse(self.masked.encode()).root_node
@@ -152,8 +153,15 @@ class _Reader:
         read = getattr(self, f"_{node.type}", None)
         if read is None:
             raise self.unexpected(node.start_byte)
+        body = node.child_by_field_name("body")
+        whole_list = node.type == "list" or (body is not None and body.type == "list")
+        negated = node.start_byte in self.negated and not whole_list
+        if negated:
+            self.negated.discard(node.start_byte)
         result: syntax.Node = read(node)
-        return result
+        if not negated:
+            return result
+        return syntax.Pipeline(result.commands if isinstance(result, syntax.Pipeline) else (result,), True)
 
     def _list(self, node: tree_sitter.Node) -> syntax.Node:
         first, operator, second = (child for child in node.children if child.type != "comment")
@@ -161,7 +169,6 @@ class _Reader:
 
     def _pipeline(self, node: tree_sitter.Node) -> syntax.Node:
         commands: list[syntax.Node] = []
-        negated = False
         for child in node.children:
             if child.type == "|&":
                 raise self.unexpected(child.start_byte + 1)
@@ -169,27 +176,18 @@ class _Reader:
                 continue
             read = self.node(child)
             if isinstance(read, syntax.Pipeline):
-                if read.negated and not commands:
-                    negated = True
-                elif read.negated:
+                if read.negated:
                     raise ShellSyntaxError('unexpected "!"', self.line(child.start_byte))
                 commands += read.commands
             else:
                 commands.append(read)
-        return syntax.Pipeline(tuple(commands), negated)
-
-    def _negated_command(self, node: tree_sitter.Node) -> syntax.Node:
-        inner = self.node(node.children[-1])
-        commands = inner.commands if isinstance(inner, syntax.Pipeline) and not inner.negated else (inner,)
-        return syntax.Pipeline(commands, True)
+        return syntax.Pipeline(tuple(commands), False)
 
     def _redirected_statement(self, node: tree_sitter.Node) -> syntax.Node:
         body = node.child_by_field_name("body")
-        if body is None or body.type in ("command", "variable_assignment", "variable_assignments"):
+        if body is None or body.type == "command":
             return self.simple(
                 [child for part in node.children for child in (part.children if part == body else [part])]
-                if body is not None and body.type != "variable_assignment"
-                else node.children
             )
         redirects, words = self.redirects([child for child in node.children if child != body])
         return self.attach(self.node(body), body, redirects, words)
@@ -214,12 +212,6 @@ class _Reader:
     # Simple commands
 
     def _command(self, node: tree_sitter.Node) -> syntax.Node:
-        return self.simple(node.children)
-
-    def _variable_assignment(self, node: tree_sitter.Node) -> syntax.Node:
-        return self.simple([node])
-
-    def _variable_assignments(self, node: tree_sitter.Node) -> syntax.Node:
         return self.simple(node.children)
 
     def simple(self, children: list[tree_sitter.Node]) -> syntax.Node:
@@ -250,11 +242,8 @@ class _Reader:
             if child.type == "comment":
                 continue
             if child.type != "file_redirect":
-                if child.type in ("process_substitution", "herestring_redirect", "heredoc_redirect", "("):
+                if child.type in ("process_substitution", "herestring_redirect", "heredoc_redirect", "subshell", "("):
                     raise self.unexpected(child.start_byte)
-                array = next((part for part in child.children if part.type == "array"), None)
-                if array is not None:
-                    raise self.unexpected(array.start_byte)
                 add(child.start_byte, child.end_byte)
                 continue
             parts = list(child.children)
@@ -270,7 +259,8 @@ class _Reader:
             for extra in parts[1:]:
                 add(extra.start_byte, extra.end_byte)
             target = self.text[parts[0].start_byte : parts[0].end_byte] if parts else "-"
-            redirects.append(self.redirect(descriptor, operator.type, target))
+            kind = "<>" if self.text.startswith("<>", operator.start_byte) else operator.type
+            redirects.append(self.redirect(descriptor, kind, target))
         return tuple(redirects), [self.text[start:end] for start, end in spans]
 
     def redirect(self, descriptor: int, operator: str, target: str) -> syntax.Redirect:
@@ -340,7 +330,7 @@ class _Reader:
         words: tuple[syntax.Word, ...] | None = None
         if any(child.type == "in" for child in node.children):
             values = node.children_by_field_name("value")
-            words = tuple(map(self.word, self.redirects(values)[1]))
+            words = tuple(self.word(word) for word in self.redirects(values)[1] if word != EMPTY)
         return syntax.For(name, words, self._do_group(node.children[-1]))
 
     def _case_statement(self, node: tree_sitter.Node) -> syntax.Node:

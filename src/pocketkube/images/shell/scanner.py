@@ -2,8 +2,9 @@
 
 The tree-sitter grammar mistakes several kinds of here-document (two on one line, one followed by `;` or `&`, a body
 line that begins with the delimiter), so they are lifted out before it sees the text: each `<<EOF` becomes `<` and a
-one-word mark, each body becomes empty lines, so that line numbers stay. For the same reason it gets to see masked
-words only (`mask`).
+one-word mark, each body becomes empty lines, so that line numbers stay. It takes `((` for arithmetic and knows no empty
+`for x in ;`, so the former gets a space and the latter a word (EMPTY). For the same reason it gets to see masked words
+only (`mask`), and no `!`, which it does not know before compound commands.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pocketkube.images.shell.syntax import ShellSyntaxError
 
 MARK = "\ue000"
+EMPTY = "\ue001"
+"""What stands for no words at all in `for x in ;`."""
 BREAKS = " \t\n;&|<>()"
 RESERVED = frozenset(
     [
@@ -36,7 +39,6 @@ RESERVED = frozenset(
         "function",
     ]
 )
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Scanner:
         self.documents: list[HereDocument] = []
         self.words: list[tuple[int, int]] = []
         self.blanks: list[tuple[int, int]] = []
+        self.negations: list[int] = []
+        """Where the commands begin that a `!` stands before."""
         self.unfinished = False
         """A here-document's delimiter never came."""
         self._first_mark = first_mark
@@ -169,12 +173,16 @@ class Scanner:
         start = self.position
         cases = 0
         command_next = True
+        header = ""
+        """The words of a `for` so far: its variable is v."""
         while self.position < len(self.text):
             character = self.text[self.position]
             if character == closer and not cases:
                 self.position += 1
                 return
             if character == "\n":
+                self._no_words(header)
+                header = ""
                 self.position += 1
                 self._bodies()
                 command_next = True
@@ -188,23 +196,48 @@ class Scanner:
                 self.position = end
             elif character == "(":
                 self.position += 1
+                if self.text.startswith("(", self.position):
+                    self.edits.append((self.position, self.position, " "))
                 self.command(")")
                 command_next = True
             elif self.text.startswith("<<<", self.position):
                 raise ShellSyntaxError("unexpected redirection", self._line(self.position))
             elif self.text.startswith("<<", self.position):
                 self._here_document()
+            elif self.text.startswith("<>", self.position):  # unknown to the grammar: it sees `<`
+                self.blanks.append((self.position + 1, self.position + 2))
+                self.position += 2
             elif character in BREAKS:
+                if character not in " \t":
+                    self._no_words(header)
+                    header = ""
                 self.position += 1
                 command_next = command_next if character in " \t" else character not in "<>"
             else:
                 word = self.word()
+                if command_next and word == "!":
+                    self._negation()
+                header = {"": "for" if command_next and word == "for" else "", "for": "for v"}.get(
+                    header, "for v in" if header == "for v" and word == "in" else ""
+                )
                 if command_next:
                     cases += {"case": 1, "esac": -1 if cases else 0}.get(word, 0)
                 command_next = command_next and word in RESERVED
         if closer:
             raise ShellSyntaxError(f'unexpected end of file (expecting "{closer}")', self._line(start))
         self._bodies()
+
+    def _no_words(self, header: str) -> None:
+        if header == "for v in":
+            self.edits.append((self.position, self.position, f" {EMPTY}"))
+
+    def _negation(self) -> None:
+        self.blanks.append(self.words.pop())
+        while self.text[self.position : self.position + 1] in (" ", "\t"):
+            self.position += 1
+        if re.compile(r"![ \t]").match(self.text, self.position):
+            raise ShellSyntaxError('unexpected "!"', self._line(self.position))
+        self.negations.append(self.position)
 
     def word(self) -> str:
         """One word, raw."""
@@ -266,8 +299,9 @@ def lift(text: str, first_mark: int = 0) -> tuple[str, list[HereDocument]]:
     return text, scanner.documents
 
 
-def mask(text: str) -> str:
-    """`text` in plain ASCII and of the same length, with every word that is not reserved made of `w`.
+def mask(text: str) -> tuple[str, list[int]]:
+    """`text` in plain ASCII and of the same length, with every word that is not reserved made of `w`, and where the
+    commands begin that are negated.
 
     That leaves the grammar nothing to guess within words, and makes byte offsets of the tree offsets in `text`.
     Raises ShellSyntaxError.
@@ -275,12 +309,11 @@ def mask(text: str) -> str:
     scanner = Scanner(text)
     scanner.command("")
     out = list(text)
-    for start, end in scanner.words:
-        word = text[start:end]
-        name = _ASSIGNMENT.match(word)
-        digits = word.isdecimal() and text[end : end + 1] in ("<", ">")
-        keep = end if word in RESERVED or digits else start + name.end() if name else start
-        out[start:end] = text[start:keep] + "w" * (end - keep)
     for start, end in scanner.blanks:
         out[start:end] = " " * (end - start)
-    return "".join(out)
+    for start, end in scanner.words:  # last: a word with a comment inside is a word
+        word = text[start:end]
+        digits = word.isdecimal() and text[end : end + 1] in ("<", ">")
+        keep = end if word in RESERVED or digits else start
+        out[start:end] = text[start:keep] + "w" * (end - keep)
+    return "".join(out), scanner.negations

@@ -28,7 +28,8 @@ Compile = Callable[[str, bool], Sequence]
 
 
 class WordParser:
-    """One word's text into parts. `kind` is how quotes count: "plain", "double" (in double quotes) or "here"."""
+    """One word's text into parts. `kind` is how quotes count: "plain", "double" (in double quotes), "here", or
+    "inner" (the word of `"${x:-word}"`: double quotes in it vanish, single quotes stay)."""
 
     def __init__(self, text: str, compile_: Compile) -> None:
         self.text = text
@@ -49,6 +50,8 @@ class WordParser:
             character = text[position]
             if character == "\\":
                 position = self._backslash(position, kind)
+            elif character == '"' and kind == "inner":
+                position += 1
             elif character == "'" and kind == "plain":
                 end = text.find("'", position + 1)
                 self._add(text[position + 1 : end], True)
@@ -66,7 +69,7 @@ class WordParser:
             elif character == "`":
                 scanner = Scanner(text, position)
                 scanner.backquotes()
-                escapable = r"\\([$`\\\"])" if kind == "double" else r"\\([$`\\])"
+                escapable = r"\\([$`\\\"])" if kind in ("double", "inner") else r"\\([$`\\])"
                 body = re.sub(escapable, r"\1", text[position + 1 : scanner.position - 1])
                 self.parts.append(Substitution(self.compile(body, True), quoted))
                 position = scanner.position
@@ -88,7 +91,7 @@ class WordParser:
             return position + 2
         if not following:
             self._add("\\", True)
-        elif kind == "plain" or following in ('$`"\\' if kind == "double" else "$`\\"):
+        elif kind == "plain" or following in ('$`"\\' if kind in ("double", "inner") else "$`\\"):
             self._add(following, True)
         else:
             self._add("\\" + following, True)
@@ -154,13 +157,8 @@ class WordParser:
         word = rest[operator.end() :]
         # A pattern has its own quoting even within double quotes; a replacement word takes part in the outer one.
         pattern = operator.group()[0] in "#%"
-        inner = WordParser(word, self.compile).parse("plain") if pattern or not quoted else self._replacement(word)
+        inner = WordParser(word, self.compile).parse("plain" if pattern or not quoted else "inner")
         return Parameter(name.group(), operator.group(), inner, quoted)
-
-    def _replacement(self, word: str) -> Word:
-        """The word of `"${x:-word}"`: double quotes inside toggle nothing but vanish, single quotes stay."""
-        unquoted = re.sub(r'\\.|"', lambda match: "" if match.group() == '"' else match.group(), word, flags=re.DOTALL)
-        return WordParser(unquoted, self.compile).parse("double")
 
 
 def _balanced(text: str) -> bool:

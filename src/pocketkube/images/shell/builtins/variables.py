@@ -143,6 +143,8 @@ async def _line(shell: Shell, raw: bool, delimiter: bytes, count: int) -> tuple[
             pending = b""
         else:
             character = byte.decode()
+        if character == "\0" and delimiter != b"\0":
+            continue
         if escaped:
             escaped = False
             if character != "\n":
@@ -151,7 +153,7 @@ async def _line(shell: Shell, raw: bool, delimiter: bytes, count: int) -> tuple[
             escaped = True
         elif character.encode("utf-8", "surrogateescape") == delimiter:
             return out, True
-        elif character != "\0":
+        else:
             out.append((character, False))
         if count and len(out) >= count:
             return out, True
@@ -225,6 +227,8 @@ async def getopts(shell: Shell, argv: list[str]) -> int:
     at = options.find(letter) if letter != ":" else -1
     shell.variables.pop("OPTARG", None)
     result = letter
+    if at >= 0:
+        shell.assign("OPTARG", "")
     if at < 0:
         result = "?"
         if silent:
@@ -239,6 +243,7 @@ async def getopts(shell: Shell, argv: list[str]) -> int:
             shell.assign("OPTARG", words[index - 1])
         else:
             result = ":" if silent else "?"
+            shell.variables.pop("OPTARG", None)
             if silent:
                 shell.assign("OPTARG", letter)
             else:
