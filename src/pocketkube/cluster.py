@@ -190,7 +190,7 @@ class Cluster:
             lambda: _lent(registry, pki, backend, lambda: [kubelet.usage() for kubelet in runtime.kubelets()])
         )
         drivers = {} if CSI_HOSTPATH_ADDON in config.no_addons else {CSI_HOSTPATH: driver}
-        runtime = Runtime(admin)
+        runtime = self.runtime = Runtime(admin)
         machines = Machines(admin, fabric, runtime)
         for node in nodes:
             services = Lazily(lambda: lent, {"csi": {} if node.roles else drivers})

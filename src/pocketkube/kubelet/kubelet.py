@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,10 +117,10 @@ class Kubelet:
     async def run(self) -> None:
         """Serve the node until cancelled."""
         self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stops = [
-            self.client.subscribe("pods", self._pod_event),
-            *(self.client.subscribe(kind, self._object_event) for kind in FOLLOWED),
-        ]
+        following = ExitStack()
+        following.callback(self.client.subscribe("pods", self._pod_event))
+        for kind in FOLLOWED:
+            following.callback(self.client.subscribe(kind, self._object_event))
         try:
             self.register()
             self.in_use.write()
@@ -128,14 +128,14 @@ class Kubelet:
             self._clean({objects.uid(pod) for pod in existing})
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._stay_alive(), name=f"{self.node_name} heartbeat")
-                for pod in existing:
-                    await asyncio.sleep(0)  # who waits for the node or asks the API server goes before the next pod
-                    self._work_on(pod)
-                while True:
-                    self._work_on(await self._news.get())
+                with following:  # a node that ends hears nothing more, and then its pods end
+                    for pod in existing:
+                        await asyncio.sleep(0)  # who waits for the node or asks the API server goes first
+                        self._work_on(pod)
+                    while True:
+                        self._work_on(await self._news.get())
         finally:
-            for stop in stops:
-                stop()
+            following.close()
             self.host_processes.drop()
             self._tasks = None
             self.fabric.detach(self.node_ips[0])

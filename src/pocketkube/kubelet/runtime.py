@@ -102,6 +102,7 @@ class Runtime:
                 described = f"{pod_name}_{namespace}({pod.uid})"
                 raise Unknown(f'failed to find sandboxID for pod "{described}"')
             return PortForwarder(pod.sandbox, pod.uid)
+        self._require_kubelet(self._client.get("pods", namespace, pod_name))
         raise NotFound("pod does not exist")
 
     async def log_lines(
@@ -118,7 +119,7 @@ class Runtime:
         limit_bytes: int | None = None,
     ) -> AsyncIterator[bytes]:
         """See PodRuntime. Raises BadRequest when there is nothing to read yet."""
-        pod = self._pod(namespace, pod_name)
+        pod = self._pod(namespace, pod_name, f"containerLogs/{namespace}/{pod_name}/{container}")
         if pod is None:
             return
         found = self._logged(pod, container, previous=previous)
@@ -134,14 +135,16 @@ class Runtime:
 
     # -- finding
 
-    def _pod(self, namespace: str, name: str) -> PodState | None:
-        """None for a pod that is not bound to a node yet. Raises NotFound."""
+    def _pod(self, namespace: str, name: str, path: str = "") -> PodState | None:
+        """None for a pod that is not bound to a node yet. `path`: what the kubelet is asked for, if with a plain GET.
+
+        Raises NotFound, Unknown (its node's kubelet does not answer)."""
         for kubelet in self._kubelets.values():
             pod = kubelet.pod(namespace, name)
             if pod is not None:
                 return pod
-        client = next(iter(self._kubelets.values())).client
-        stored = client.get("pods", namespace, name)
+        stored = self._client.get("pods", namespace, name)
+        self._require_kubelet(stored, path)
         if objects.spec(stored).get("nodeName"):
             raise BadRequest(f'pod "{name}" cannot be found - no logs available')
         return None
