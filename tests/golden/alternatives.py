@@ -411,6 +411,12 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
             (Change((*_GREEN_SLICE, "metadata", "generation"), 1, 2),),
         ),
     ),
+    ("policy-01-pdb-quota-limitrange", "pdb-table"): (
+        Alternative(
+            "the pod that replaces the evicted one is ready already",
+            (Change((*_BODY, "rows", 0, "cells", 3), 0, 1),),
+        ),
+    ),
     ("exec-logs-01", "logs-crash-previous"): (
         _printed(
             "the recorded node had already removed the log that the Pod's status still pointed at",
