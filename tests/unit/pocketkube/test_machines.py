@@ -61,20 +61,26 @@ class Live:
         else:
             self.client.patch("configmaps", SWITCHES, lambda copy: copy["data"].update({node: state}))
 
-    async def pod(self, name: str, node: str = WORKER, **spec: Any) -> Obj:
+    async def pod(self, name: str, node: str = WORKER) -> Obj:
         """One that listens on port 80, ready."""
         container = {
             "name": "c",
             "image": IMAGE,
             "args": ["netexec", "--http-port=80"],
             "readinessProbe": {"tcpSocket": {"port": 80}, "periodSeconds": 1},
+            "volumeMounts": [{"name": "v", "mountPath": "/v"}],
         }
         meta = {"namespace": "default", "name": name, "labels": {"app": "web"}}
         self.client.create(
             "pods",
             {
                 "metadata": meta,
-                "spec": {"nodeName": node, "terminationGracePeriodSeconds": 1, "containers": [container], **spec},
+                "spec": {
+                    "nodeName": node,
+                    "terminationGracePeriodSeconds": 1,
+                    "containers": [container],
+                    "volumes": [{"name": "v", "emptyDir": {}}],
+                },
             },
         )
         await self.until(lambda: self.ready(name))
@@ -157,8 +163,7 @@ async def test_a_node_that_is_switched_off_and_on(live: Live) -> None:
 
 
 async def test_pods_deleted_meanwhile_are_gone_when_the_node_is_back(live: Live, tmp_path: Path) -> None:
-    volumes = [{"name": "v", "emptyDir": {}}]
-    waits, forced, stays = [await live.pod(name, volumes=volumes) for name in ("waits", "forced", "stays")]
+    waits, forced, stays = [await live.pod(name) for name in ("waits", "forced", "stays")]
     folders = {
         objects.name(pod): tmp_path / "nodes" / WORKER / "pods" / objects.uid(pod) for pod in (waits, forced, stays)
     }
