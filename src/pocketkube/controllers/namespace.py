@@ -1,8 +1,8 @@
 """The namespace controller: empties a terminating namespace, tells how far it is, and lets it go.
 
 Models pkg/controller/namespace/deletion/{namespaced_resources_deleter,status_condition_utils}.go with
-OrderedNamespaceDeletion (pods first). Pods get their normal grace. Discovery cannot fail here, so its conditions
-are always the good ones.
+OrderedNamespaceDeletion (pods first). Pods get their normal grace. While the server of an APIService does not answer,
+nobody knows what it keeps: the namespace stays. Left out: deleting what such a server keeps.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from pocketkube import objects
-from pocketkube.controllers.base import BACKGROUND, Controller, Mapping, own_key
+from pocketkube.controllers.base import BACKGROUND, Controller, Mapping, Retry, own_key
 from pocketkube.errors import NotFound, StatusError
 from pocketkube.objects import Key, Obj
+from pocketkube.resources.apiservices import backend
 from pocketkube.resources.base import Resource
 from pocketkube.store import Event
 
@@ -42,9 +43,13 @@ class NamespaceController(Controller):
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         yield "namespaces", own_key
+        yield "apiservices", self._every_terminating_namespace
         for resource, kind in self.client.kinds():
             if kind.namespaced and "delete" in kind.verbs:
                 yield resource, self._terminating_namespace
+
+    def _every_terminating_namespace(self, _: Event) -> Iterable[Key]:
+        return [objects.key(found) for found in self.client.list("namespaces") if objects.is_terminating(found)]
 
     def _terminating_namespace(self, event: Event) -> Iterable[Key]:
         name = objects.namespace(event.object)
@@ -60,15 +65,31 @@ class NamespaceController(Controller):
         if FINALIZER not in (objects.spec(namespace).get("finalizers") or ()):
             return None
         left, failures = await self._empty(at[1])
+        unknown = self._undiscovered()
         try:
-            self._report(at, left, failures)
-            if not left and not failures:
+            self._report(at, left, failures, unknown)
+            if not left and not failures and not unknown:
                 self.client.patch("namespaces", at, _finalize, subresource="finalize")
         except NotFound:
             return None
         if failures:
             raise failures[0]
+        if unknown:
+            raise Retry(unknown)
         return None
+
+    def _undiscovered(self) -> str:
+        """Which versions' resources cannot be known, in discovery's words; "" when all are."""
+        down = [
+            f"{one['spec']['group']}/{one['spec']['version']}"
+            for one in self.client.list("apiservices")
+            if backend(one) is not None and objects.condition_status(one, "Available") != "True"
+        ]
+        if not down:
+            return ""
+        told = ", ".join(f"{version}: stale GroupVersion discovery: {version}" for version in sorted(down))
+        why = f"unable to retrieve the complete list of server APIs: {told}"
+        return f"Discovery failed for some groups, {len(down)} failing: {why}"
 
     async def _empty(self, namespace: str) -> tuple[list[tuple[Resource, list[Obj]]], list[StatusError]]:
         """Ask everything in the namespace to go, pods first. Returns what is still there, and what went wrong."""
@@ -98,9 +119,13 @@ class NamespaceController(Controller):
                 await asyncio.sleep(0)
         return failures
 
-    def _report(self, at: Key, left: list[tuple[Resource, list[Obj]]], failures: list[StatusError]) -> None:
+    def _report(
+        self, at: Key, left: list[tuple[Resource, list[Obj]]], failures: list[StatusError], unknown: str
+    ) -> None:
         """Write the status conditions; only what differs moves lastTransitionTime."""
         found = {type_: ("False", reason, message) for type_, (reason, message) in _FINE.items()}
+        if unknown:
+            found["NamespaceDeletionDiscoveryFailure"] = ("True", "DiscoveryFailed", unknown)
         if failures:
             texts = ", ".join(sorted(error.message for error in failures))
             found["NamespaceDeletionContentFailure"] = (

@@ -65,3 +65,20 @@ async def test_default_service_account_and_root_ca_are_put_back(world: World) ->
     await world.until(lambda: world.get("configmaps", "kube-root-ca.crt").get("data") == found["data"])
     world.delete("configmaps", "kube-root-ca.crt")
     await world.until(lambda: world.find("configmaps", "kube-root-ca.crt") is not None)
+
+
+async def test_a_server_nobody_reaches_holds_it(world: World) -> None:
+    service = {"namespace": NAMESPACE, "name": "back"}
+    spec = {"group": "example.com", "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 100}
+    world.create("apiservices", {"metadata": {"name": "v1.example.com"}, "spec": {**spec, "service": service}})
+    world.create("configmaps", {"metadata": {"name": "c"}})
+    world.delete("namespaces", NAMESPACE)
+    await world.until(lambda: conditions(world).get("NamespaceDeletionDiscoveryFailure", ("",))[0] == "True")
+    text = (
+        "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: "
+        "example.com/v1: stale GroupVersion discovery: example.com/v1"
+    )
+    assert conditions(world)["NamespaceDeletionDiscoveryFailure"] == ("True", "DiscoveryFailed", text)
+    assert world.find("configmaps", "c") is None, "what is known goes"
+    world.delete("apiservices", "v1.example.com")
+    await world.until(lambda: world.find("namespaces", NAMESPACE) is None)
