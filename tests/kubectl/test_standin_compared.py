@@ -524,6 +524,95 @@ create secret generic more
 expose rc old --port=80 --dry-run=server
 """.strip().splitlines()
 
+AUTOSCALERS = """
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: many, labels: {a: b}, annotations: {note: x}}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: ghost}
+  minReplicas: 2
+  maxReplicas: 9
+  metrics:
+  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}
+  - {type: Resource, resource: {name: memory, target: {type: AverageValue, averageValue: 100Mi}}}
+  - type: ContainerResource
+    containerResource: {name: cpu, container: c, target: {type: Utilization, averageUtilization: 70}}
+  - type: ContainerResource
+    containerResource: {name: memory, container: c, target: {type: AverageValue, averageValue: 1Gi}}
+  - {type: Pods, pods: {metric: {name: hits}, target: {type: AverageValue, averageValue: "5"}}}
+  - type: Object
+    object: {metric: {name: h}, describedObject: {kind: Service, name: web}, target: {type: Value, value: 7k}}
+  - type: Object
+    object:
+      metric: {name: h}
+      describedObject: {kind: Service, name: web}
+      target: {type: AverageValue, averageValue: 1}
+  - {type: External, external: {metric: {name: q}, target: {type: Value, value: "30"}}}
+  - {type: External, external: {metric: {name: q}, target: {type: AverageValue, averageValue: "3"}}}
+  behavior:
+    scaleDown: {selectPolicy: Disabled}
+    scaleUp: {policies: [{type: Pods, value: 2, periodSeconds: 60}], stabilizationWindowSeconds: 30}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: new}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: ghost}, maxReplicas: 3}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: "busybox:1.36"}]}
+---
+apiVersion: autoscaling/v1
+kind: HorizontalPodAutoscaler
+metadata: {name: asleep}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 3}
+"""
+MEASURED = """
+{"status": {"currentReplicas": 3, "desiredReplicas": 4, "currentMetrics": [
+ {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 12, "averageValue": "12m"}}},
+ {"type": "Resource", "resource": {"name": "memory", "current": {"averageValue": "7Mi"}}},
+ {"type": "ContainerResource",
+  "containerResource": {"name": "cpu", "container": "c", "current": {"averageUtilization": 1, "averageValue": "1m"}}},
+ {"type": ""},
+ {"type": "Pods", "pods": {"metric": {"name": "hits"}, "current": {"averageValue": "4"}}},
+ {"type": "Object", "object": {"metric": {"name": "h"}, "describedObject": {"kind": "Service", "name": "web"},
+  "current": {"value": "6k"}}},
+ {"type": ""},
+ {"type": "External", "external": {"metric": {"name": "q"}, "current": {"value": "29"}}}]}}
+"""
+AUTOSCALER_WORDS = """
+get hpa
+get hpa many -o wide
+get hpa -o name
+describe hpa many --show-events=false
+describe hpa new --show-events=false
+describe hpa asleep
+describe hpa --show-events=false
+autoscale deployment
+autoscale deployment web
+autoscale deployment web --max=0
+autoscale deployment web --min=5 --max=3
+autoscale deployment none --max=3
+autoscale deploy web --max=3 --min=2 --name=y --dry-run=server
+autoscale deploy web --max=3 --name=z --dry-run=client
+delete hpa none
+""".strip().splitlines()
+
+
+def test_they_print_the_same_of_autoscalers(kubectl: Kubectl, pocket: Status) -> None:
+    kubectl.ok("apply", "-f", "-", stdin=AUTOSCALERS)
+    kubectl.ok("wait", "--for=condition=AbleToScale=False", "hpa/many", "hpa/new")
+    kubectl.ok("wait", "--for=condition=ScalingActive=False", "hpa/asleep")
+    kubectl.ok("patch", "hpa", "many", "--subresource=status", "--type=merge", "-p", MEASURED)
+    for line in AUTOSCALER_WORDS:
+        same(kubectl, pocket, line)
+
 
 def test_they_print_the_same(kubectl: Kubectl, pocket: Status) -> None:
     kubectl.ok("apply", "-f", "-", stdin=WORLD)

@@ -1,4 +1,4 @@
-"""The stand-in's create, run and expose, held against what kubectl answered on a real cluster."""
+"""The stand-in's create, run, expose and autoscale, held against what kubectl answered on a real cluster."""
 
 import io
 import re
@@ -18,12 +18,13 @@ pytestmark = pytest.mark.xdist_group("pocket")
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "kubectl" / "create-01-imperative.yaml"
 SCENARIO = yaml.safe_load(GOLDEN.read_text(encoding="utf-8"))
 NAMESPACE = "golden-kubectl-create-01"
+VERBS = ("create", "run", "expose", "autoscale")
 REFUSED = (*create.OTHERS, "docker-registry", "app.properties")
 """What the stand-in does not create, and a file that is no manifest, of which it says more than kubectl."""
 STEPS = [
     s
     for s in SCENARIO["steps"]
-    if s.get("kind") == "kubectl" and s["args"][0] in ("create", "run", "expose") and not set(REFUSED) & set(s["args"])
+    if s.get("kind") == "kubectl" and s["args"][0] in VERBS and not set(REFUSED) & set(s["args"])
 ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kindlab.api import Obj
 from kindlab.kubectl import (
+    describing_autoscalers,
     describing_fields,
     describing_jobs,
     describing_network,
@@ -20,7 +21,7 @@ from kindlab.kubectl import (
 )
 
 BRIEF = {"Node", "ConfigMap", "Secret", "ServiceAccount", "Endpoints", "Event", "Deployment"}
-BRIEF |= {"StatefulSet", "DaemonSet", "HorizontalPodAutoscaler", "IPAddress"}
+BRIEF |= {"StatefulSet", "DaemonSet", "IPAddress"}
 BRIEF |= {"ServiceCIDR"}
 """Kinds kubectl has more to say about. All others are described as it does."""
 
@@ -31,6 +32,7 @@ _OF_FIELDS: dict[str, Callable[[Obj], Iterable[str]]] = {
     "IngressClass": describing_network.ingress_class,
     "Pod": describing_pods.pod,
     "Job": describing_jobs.job,
+    "HorizontalPodAutoscaler": describing_autoscalers.autoscaler,
     "CronJob": describing_jobs.cron_job,
     "ResourceQuota": describing_quota.quota,
     "LimitRange": describing_quota.limit_range,
