@@ -12,7 +12,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import edge, network, policy, storage
+from bench import edge, fairness, network, policy, storage
 from bench.cases import CASES, Figure
 
 
@@ -20,7 +20,7 @@ def main() -> int:
     wanted = sys.argv[1:]
     figures: list[Figure] = []
     print(f"{'what':<58} {'measured':>14}   target")
-    for case in [*CASES, *network.CASES, edge.ingress, policy.policy_evaluation, *storage.CASES]:
+    for case in [*CASES, *fairness.CASES, *network.CASES, edge.ingress, policy.policy_evaluation, *storage.CASES]:
         if wanted and not any(word in case.__name__ for word in wanted):
             continue
         with tempfile.TemporaryDirectory(prefix="kindlab-bench-") as home:

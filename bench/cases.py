@@ -142,37 +142,13 @@ def api_verbs_fast() -> Iterator[Figure]:
     """Eight connections of a client that costs little: the server's own figures."""
     with cluster() as (status, _):
         workspace.make_namespace(status.api(), NAMESPACE)
-        server, ca, token = _credentials(status)
+        server, ca, token = credentials(status)
         path, count = f"/api/v1/namespaces/{NAMESPACE}/configmaps", 2000
         bodies = [json.dumps({"metadata": {"name": f"c{n}"}, "data": {"k": "v"}}).encode() for n in range(count)]
         creates = [client.request("POST", path, token, body) for body in bodies]
         gets = [client.request("GET", f"{path}/c{n}", token) for n in range(count)] * 2
         yield Figure("API, fast client: create", client.rate(server, ca, creates, b"201"), "/s", ">= 1,500", 0)
         yield Figure("API, fast client: get", client.rate(server, ca, gets, b"200"), "/s", ">= 3,000", 0)
-
-
-def busy_container() -> Iterator[Figure]:
-    """How long a get takes while a container runs `while true; do :; done`."""
-    with cluster() as (status, _):
-        api = status.api()
-        workspace.make_namespace(api, NAMESPACE)
-        container = {"name": "busy", "image": "busybox:1.36", "command": ["sh", "-c", "while true; do :; done"]}
-        api.create(
-            {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "metadata": {"name": "busy"},
-                "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
-            },
-            NAMESPACE,
-        )
-        for live in api.follow("Pod", NAMESPACE, timeout=60):
-            if any(pod["status"].get("phase") == "Running" for pod in live.values()):
-                break
-        server, ca, token = _credentials(status)
-        gets = [client.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods/busy", token)] * 200
-        each = 1000 / client.rate(server, ca, gets, b"200", connections=1)
-        yield Figure("API: get while a container loops without end", each, "ms", "", 1)
 
 
 def idle() -> Iterator[Figure]:
@@ -204,7 +180,6 @@ CASES: list[Callable[[], Iterator[Figure]]] = [
     hundred_pods,
     api_verbs,
     api_verbs_fast,
-    busy_container,
     lab_02,
     thousand_pods,
 ]
@@ -282,7 +257,7 @@ def _endpoint_gone(api: Api) -> float:
 
 def _session(status: Status) -> tuple[str, Callable[[], requests.Session]]:
     """The server's URL and one session a thread."""
-    server, ca, token = _credentials(status)
+    server, ca, token = credentials(status)
     local = threading.local()
 
     def session() -> requests.Session:
@@ -296,7 +271,7 @@ def _session(status: Status) -> tuple[str, Callable[[], requests.Session]]:
     return server, session
 
 
-def _credentials(status: Status) -> tuple[str, Path, str]:
+def credentials(status: Status) -> tuple[str, Path, str]:
     """The server's URL, the file of its certificate authority and the admin's token."""
     assert status.kubeconfig is not None
     config = yaml.safe_load(Path(status.kubeconfig).read_text())

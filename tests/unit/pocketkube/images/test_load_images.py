@@ -96,7 +96,7 @@ async def test_the_consumer_consumes(pod: Callable[..., Any]) -> None:
         ("POST", "/ConsumeCPU?millicores=x&durationSec=1", 400, "incorrect function argument\n"),
         ("POST", "/Else", 404, "unknown function: /Else\n"),
         ("POST", "/GetCurrentStatus", 200, "Warning: not implemented!\nGetCurrentStatus"),
-        ("POST", "/BumpMetric?metric=Q&delta=7.5&durationSec=1", 200, "BumpMetric\nQ metric\n7.5 delta\n1 durationSec\n"),
+        ("POST", "/BumpMetric?metric=Q&delta=7&durationSec=1", 200, "BumpMetric\nQ metric\n7 delta\n1 durationSec\n"),
     ],
 )  # fmt: skip
 async def test_the_consumer_answers(pod: Callable[..., Any], method: str, target: str, status: int, text: str) -> None:
