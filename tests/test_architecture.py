@@ -33,6 +33,7 @@ PURE = {
     "schema",
     "selectors",
     "strategic",
+    "sysctls",
 }
 STATE = PURE | {"store", "resources"}
 ACCESS = STATE | {"registry", "recorder", "client"}

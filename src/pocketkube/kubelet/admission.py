@@ -1,7 +1,8 @@
 """Whether a node takes a pod that was put on it, perhaps without asking the scheduler.
 
-Models pkg/kubelet/lifecycle/predicate.go: resources, node affinity, host ports, NoExecute taints, operating system; a
-pod the node cannot take fails and stays failed. Left out: evicting others for a critical pod, supplemental groups.
+Models pkg/kubelet/lifecycle/predicate.go and pkg/kubelet/sysctl: resources, node affinity, host ports, NoExecute taints,
+operating system, sysctls; a pod the node cannot take fails and stays failed. Left out: evicting others for a critical
+pod, supplemental groups.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from pocketkube import objects
+from pocketkube import objects, sysctls
 from pocketkube.client import Client
 from pocketkube.errors import NotFound
 from pocketkube.objects import Obj
@@ -54,6 +55,10 @@ def _refusals(pod: Obj, node: Obj, others: list[Obj]) -> Iterator[Refusal]:
         yield "PodOSSelectorNodeLabelDoesNotMatch", text
     if objects.dig(spec, "os", "name", default=_OS) != _OS:
         yield "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
+    for sysctl in objects.dig(spec, "securityContext", "sysctls", default=None) or ():
+        shared = {"host_network": bool(spec.get("hostNetwork")), "host_ipc": bool(spec.get("hostIPC"))}
+        if why := sysctls.forbidden(sysctl["name"], **shared):
+            yield "SysctlForbidden", f"forbidden sysctl: {why}"
     yield from _lacking(spec, node, others)
     if not node_fits(spec, node):
         yield _predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pocketkube import objects
+from pocketkube import objects, sysctls
 from pocketkube.kubelet import subpath
 from pocketkube.kubelet.cgroup import limits_of
 from pocketkube.kubelet.container import Config
@@ -86,6 +86,7 @@ def configure(
         message_path=container.get("terminationMessagePath") or "/dev/termination-log",
         message_policy=container.get("terminationMessagePolicy") or "File",
         services={name: services[name] for name in lent if name in services},
+        sysctls={sysctls.normal(found["name"]): found["value"] for found in pod_security.get("sysctls") or ()},
         limits=limits_of(container.get("resources") or {}),
     )
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pocketkube import sysctls
 from pocketkube.clock import Clock
 from pocketkube.kubelet.cgroup import Cgroup, Limits, PodCgroup
 from pocketkube.kubelet.cpu import Cpu
@@ -62,6 +63,7 @@ class Config:
     message_path: str = "/dev/termination-log"
     message_policy: str = "File"
     services: Mapping[str, Any] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -117,6 +119,7 @@ class Container:
             table=table,
         )
         self.namespace.services = config.services
+        self.namespace.sysctls = {**sysctls.DEFAULTS, **config.sysctls}
         self.init: Process | None = None
         self._on_exit = on_exit
         self._ended = asyncio.Event()

@@ -67,6 +67,8 @@ class PidNamespace:
         self.init: Process | None = None
         """The container's first process; 1 unless others share the table."""
         fs.attach(self)
+        self.sysctls: Mapping[str, str] = {}
+        """Kernel parameters by their dotted names."""
         self.services: Mapping[str, Any] = {}
         """What the cluster lends to its own system images (CoreDNS gets its zone); empty for all others."""
 

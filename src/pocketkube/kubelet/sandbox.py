@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pocketkube.kubelet.kubelet import Kubelet
     from pocketkube.network.fabric import PodNetwork
 
+HANDLERS = ("runc", "test-handler")
+"""Runtime handlers of a kind node's containerd; here they are all the same."""
 LONGEST_HOSTNAME = 63
 LONGEST_FQDN = 64
 _SEARCH_MAX = 32
@@ -57,6 +59,7 @@ class Sandbox:
     def make(self, pod: Obj) -> None:
         """Address, network, shared files. Raises SandboxError."""
         kubelet, zone = self._kubelet, self._kubelet.zone
+        self._check_runtime(pod)
         if objects.spec(pod).get("hostNetwork"):
             self.hostname = kubelet.node_name
             self.ips, self.net = kubelet.node_ips, kubelet.net
@@ -73,6 +76,18 @@ class Sandbox:
         put("hosts", hosts_file(pod, self.ips, zone).encode())
         put("resolv.conf", resolv_file(pod, zone, kubelet.upstream_dns).encode())
         put("hostname", f"{self.hostname}\n".encode())
+
+    def _check_runtime(self, pod: Obj) -> None:
+        """Whether the runtime has what the pod's class asks for."""
+        name = objects.spec(pod).get("runtimeClassName")
+        if not name:
+            return
+        found = self._kubelet.client.find("runtimeclasses", "", name)
+        if found is None:
+            raise SandboxError(f'runtimeclass.node.k8s.io "{name}" not found')
+        if found["handler"] not in HANDLERS:
+            why = f'no runtime for "{found["handler"]}" is configured'
+            raise SandboxError(f"rpc error: code = Unknown desc = failed to get sandbox runtime: {why}")
 
     def _allocate(self) -> tuple[str, ...]:
         given: list[str] = []

@@ -175,6 +175,28 @@ def _processes(seer: Seer) -> Mapping[str, Any]:
     return children
 
 
+def _parameters(seer: Seer, way: tuple[str, ...]) -> Mapping[str, Any]:
+    """A folder of /proc/sys: `way` leads to it."""
+    children: dict[str, Any] = {}
+    known = seer.namespace.sysctls if seer.namespace else {}
+    for name in ("kernel.hostname", *known):
+        parts = tuple(name.split("."))
+        if parts[: len(way)] == way and len(parts) > len(way):
+            below = (*way, parts[len(way)])
+            children[below[-1]] = _parameter(name) if parts == below else _folder(below)
+    return children
+
+
+def _folder(way: tuple[str, ...]) -> Folder:
+    return Folder(lambda seer: _parameters(seer, way))
+
+
+def _parameter(name: str) -> Text:
+    if name == "kernel.hostname":
+        return Text(_hostname)
+    return Text(lambda seer: f"{seer.namespace.sysctls[name] if seer.namespace else ''}\n".encode())
+
+
 _GENERAL: dict[str, Any] = {
     "cpuinfo": Text(lambda seer: _CPU),
     "meminfo": Text(lambda seer: _MEMORY),
@@ -185,20 +207,7 @@ _GENERAL: dict[str, Any] = {
     "filesystems": Text(lambda seer: b"nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"),
     "mounts": link("self/mounts"),
     "net": link("self/net"),
-    "sys": fixed(
-        {
-            "kernel": fixed(
-                {
-                    "hostname": Text(_hostname),
-                    "osrelease": Text(lambda seer: b"6.12.0\n"),
-                    "ostype": Text(lambda seer: b"Linux\n"),
-                    "pid_max": Text(lambda seer: b"4194304\n"),
-                },
-                0o555,
-            ),
-        },
-        0o555,
-    ),
+    "sys": Folder(lambda seer: _parameters(seer, ())),
 }
 
 PROC = Made(Folder(_processes), "proc", "proc")

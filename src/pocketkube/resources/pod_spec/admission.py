@@ -1,7 +1,7 @@
 """What the admission plugins of a default cluster do to a new pod.
 
 Models ServiceAccount (account, token volume and mounts, pull secrets), DefaultTolerationSeconds and PodTopologyLabels.
-Left out: PodSecurity, RuntimeClass, mirror pods.
+Left out: PodSecurity, mirror pods.
 """
 
 from __future__ import annotations

@@ -1,20 +1,23 @@
 """Security contexts of pods and containers.
 
 Models validatePodSpecSecurityContext and ValidateSecurityContext (pkg/apis/core/validation), on a cluster that allows
-privileged containers. Left out: SELinux options, Windows options, AppArmor profiles, the names of sysctls.
+privileged containers. Left out: SELinux options, Windows options, AppArmor profiles.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
-from pocketkube import fields
+from pocketkube import fields, sysctls
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats
 
 _MAX_ID: Final = 2**31 - 1
+_SYSCTL_LENGTH: Final = 253
+_SYSCTL: Final = re.compile(r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?")
 _SECCOMP: Final = ("Localhost", "RuntimeDefault", "Unconfined")
 
 
@@ -36,7 +39,30 @@ def pod(path: str, context: Obj | None, spec: Obj) -> Iterator[Cause]:
     change = context.get("fsGroupChangePolicy")
     if change is not None and change not in ("Always", "OnRootMismatch"):
         yield fields.not_supported(f"{path}.fsGroupChangePolicy", change, ("Always", "OnRootMismatch"))
+    yield from _sysctls(f"{path}.sysctls", context.get("sysctls") or [], spec)
     yield from _seccomp(f"{path}.seccompProfile", context.get("seccompProfile"))
+    policy = context.get("supplementalGroupsPolicy")
+    if policy is not None and policy not in ("Merge", "Strict"):
+        yield fields.not_supported(f"{path}.supplementalGroupsPolicy", policy, ("Merge", "Strict"))
+
+
+def _sysctls(path: str, found: list[Obj], spec: Obj) -> Iterator[Cause]:
+    seen: set[str] = set()
+    for index, sysctl in enumerate(found):
+        at, name = f"{path}[{index}].name", sysctl.get("name", "")
+        if not name:
+            yield fields.required(at)
+        elif len(name) > _SYSCTL_LENGTH or not _SYSCTL.fullmatch(name):
+            why = f"must have at most {_SYSCTL_LENGTH} characters and match regex ^{_SYSCTL.pattern}$"
+            yield fields.invalid(at, name, why)
+        elif name in seen:
+            yield fields.duplicate(at, name)
+        seen.add(name)
+        shared = sysctls.namespace(name)
+        if shared == sysctls.NET and spec.get("hostNetwork"):
+            yield fields.invalid(at, name, "may not be specified when 'hostNetwork' is true")
+        elif shared == sysctls.IPC and spec.get("hostIPC"):
+            yield fields.invalid(at, name, "may not be specified when 'hostIPC' is true")
 
 
 def container(path: str, context: Obj | None) -> Iterator[Cause]:

@@ -1,7 +1,7 @@
 """What a pod spec may hold.
 
 Models ValidatePodSpec, ValidatePodTemplateSpec and validatePodMetadataAndSpec (pkg/apis/core/validation). Left out:
-dynamic resource allocation, pod-level resources, Windows, overhead, scheduling groups.
+dynamic resource allocation, pod-level resources, Windows, scheduling groups.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata
-from pocketkube.resources.pod_spec import containers, scheduling, security
+from pocketkube.resources.pod_spec import containers, resources, scheduling, security
 from pocketkube.resources.pod_spec.volumes import Volumes
 
 _RESTART: Final = ("Always", "OnFailure", "Never")
@@ -94,6 +94,7 @@ def pod_spec(path: str, spec: Obj, *, pod_name: str = "", is_pod: bool = False) 
             for problem in formats.dns1123_subdomain(name):
                 yield fields.invalid(f"{at}.hostnames[{position}]", name, problem)
     yield from _classes(path, spec)
+    yield from resources.requirements(f"{path}.overhead", {"limits": spec.get("overhead") or {}})
     yield from _file_keys(path, spec)
 
 
