@@ -4,10 +4,14 @@ import io
 import json
 import re
 import shlex
+import time
+from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from tests.kubectl.conftest import KUBECTL, Kubectl
 
+from kindlab.api import ApiError
 from kindlab.clusters.base import Status
 from kindlab.kubectl.standin import run
 
@@ -684,18 +688,93 @@ def test_they_print_the_same_of_jobs(kubectl: Kubectl, pocket: Status) -> None:
     assert without_ids(theirs["spec"]) == without_ids(ours["spec"])
 
 
+USERS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: a, labels: {app: m, n: "1"}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{name: c, image: "registry.k8s.io/pause:3.10"}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: b, labels: {app: m, n: "2"}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{name: c, image: "registry.k8s.io/pause:3.10"}, {name: b, image: "registry.k8s.io/pause:3.10"}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: waits}
+spec: {nodeSelector: {no: where}, containers: [{name: c, image: "registry.k8s.io/pause:3.10"}]}
+"""
+TOP_WORDS = """
+top pod
+top pods a
+top po --containers
+top pod b --containers --sum
+top pod --sum
+top pod --sum --no-headers
+top pod --sort-by=memory
+top pod --sort-by memory --containers -l n=2
+top pod -A -l app=m
+top pod -A -l app=m --containers --sum
+top pod --field-selector=metadata.name=a
+top pod --no-headers -l n=1
+top pod --sort-by=disk
+top pod nope
+top pod waits
+top pod -l no=body
+top pod a -l app=m
+top pod a --field-selector=metadata.name=a
+top pod a b
+top node nope
+top node a -l app=m
+top node --sort-by=disk
+top node a b
+top deployment
+""".strip().splitlines()
+TOP_OF_NODES = [
+    "top node",
+    "top nodes --no-headers",
+    "top no --show-capacity",
+    "top node -l node-role.kubernetes.io/control-plane",
+]
+
+
+def test_they_print_the_same_of_usage(kubectl: Kubectl, pocket: Status) -> None:
+    kubectl.ok("apply", "-f", "-", stdin=USERS)
+    for name in "a", "b":
+        measured(pocket, f"namespaces/{kubectl.namespace}/pods/{name}")
+    for line in TOP_WORDS:
+        same(kubectl, pocket, line)
+    for line in TOP_OF_NODES:  # what these use goes up and down
+        same(kubectl, pocket, line, lambda text: re.sub(r"\d+(m|Mi|%) *", r"<n>\1 ", text))
+
+
+def measured(pocket: Status, path: str) -> None:
+    """Wait until there are metrics."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(ApiError):
+            pocket.api().request("GET", f"/apis/metrics.k8s.io/v1beta1/{path}")
+            return
+        time.sleep(0.2)
+    pytest.fail(f"there are no metrics of {path}")
+
+
 def without_ids(found: object) -> str:
     return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\b(mine|ours)\b", "", json.dumps(found, sort_keys=True))
 
 
-def same(kubectl: Kubectl, pocket: Status, line: str) -> None:
-    """Both say it, one after the other."""
+def same(kubectl: Kubectl, pocket: Status, line: str, comparable: Callable[[str], str] = str) -> None:
+    """Both say it, one after the other; `comparable`: what is compared of what they print."""
     real = kubectl.run(*shlex.split(line))
     out, err = io.StringIO(), io.StringIO()
     words = ["-n", kubectl.namespace, *shlex.split(line)]
     code = run(pocket.api(), "default", words, stdin=io.StringIO(), out=out, err=err)
-    ours = (code, plain(out.getvalue()), plain(err.getvalue()))
-    assert ours == (real.returncode, plain(real.stdout), plain(real.stderr)), line
+    ours = (code, comparable(plain(out.getvalue())), plain(err.getvalue()))
+    assert ours == (real.returncode, comparable(plain(real.stdout)), plain(real.stderr)), line
 
 
 def plain(text: str) -> str:
