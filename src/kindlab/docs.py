@@ -47,6 +47,8 @@ first hop that is not ok, or null).
 
 `kindlab list --json`: `{"labs": [{"slug", "title", "minutes", "kcna", "points", "max_points", "started"}]}`.
 
+`kindlab node list --json`: `{"nodes": [{"name", "on", "status"}]}`.
+
 `kindlab url TARGET --json`: `{"urls": [...], "notes": [...]}`.
 `kindlab lint --json`: `problems[]`, `states`, `wrong`, `caught`.
 """
@@ -63,6 +65,16 @@ def _commands() -> Iterator[str]:
         assert command is not None
         usage = command.get_help(click.Context(command, whole, info_name=name, **command.context_settings))
         yield f"## kindlab {name}\n\n```text\n{usage}\n```\n"
+        if isinstance(command, click.Group):
+            yield from _subcommands(command, name, whole)
+
+
+def _subcommands(group: click.Group, name: str, whole: click.Context) -> Iterator[str]:
+    context = click.Context(group, whole, info_name=name, **group.context_settings)
+    for inner in group.list_commands(context):
+        command = group.commands[inner]
+        usage = command.get_help(click.Context(command, context, info_name=inner, **command.context_settings))
+        yield f"### kindlab {name} {inner}\n\n```text\n{usage}\n```\n"
 
 
 def main() -> int:

@@ -70,6 +70,14 @@ class Provider(Protocol):
         """Scheme (http, https) -> base URL of this machine that leads to the controller of an Ingress."""
         ...
 
+    def machines(self, api: Api) -> dict[str, bool]:
+        """Node name -> whether the machine under it is on. Raises Problem where kindlab cannot switch any."""
+        ...
+
+    def switch(self, api: Api, node: str, *, on: bool) -> None:
+        """Give one of `machines` power or take it, as if somebody had pulled the plug. Raises Problem."""
+        ...
+
 
 def provider(
     kind: str, *, name: str = "", context: str | None = None, ip_family: str | None = None, **embedded: Any

@@ -48,6 +48,17 @@ class Current:
     def ingress_urls(self, api: Api, ingress: Obj) -> dict[str, str]:
         return addresses.of_ingress(ingress)
 
+    def machines(self, api: Api) -> dict[str, bool]:
+        raise Problem(
+            "kindlab cannot switch this cluster's machines.",
+            "It knows the cluster of your kubeconfig by its API only, and somebody else may be using its nodes.",
+            "Empty a node instead: kubectl drain NODE --ignore-daemonsets. A cluster whose machines you can switch: "
+            "kindlab up --cluster pocket",
+        )
+
+    def switch(self, api: Api, node: str, *, on: bool) -> None:
+        self.machines(api)
+
 
 def _current_context() -> str:
     from kubernetes import config

@@ -20,6 +20,10 @@ HOST_PORTS = {30080: 8080, 30443: 8443}
 """Node port -> port of 127.0.0.1, as cluster-config/kind.yaml maps them."""
 
 
+def _engine() -> str | None:
+    return next((engine for engine in ("docker", "podman", "nerdctl") if shutil.which(engine)), None)
+
+
 class Kind:
     kind = "kind"
 
@@ -30,7 +34,7 @@ class Kind:
 
     def usable(self) -> tuple[bool, str]:
         """Looks at binaries and asks the engine; a few tens of milliseconds when there is no engine."""
-        engine = next((e for e in ("docker", "podman", "nerdctl") if shutil.which(e)), None)
+        engine = _engine()
         if engine is None:
             return False, "no container engine (docker, podman or nerdctl) is installed"
         if shutil.which("kind") is None:
@@ -90,6 +94,33 @@ class Kind:
 
     def ingress_urls(self, api: Api, ingress: Obj) -> dict[str, str]:
         return {"http": f"http://127.0.0.1:{HOST_PORTS[30080]}", "https": f"https://127.0.0.1:{HOST_PORTS[30443]}"}
+
+    def machines(self, api: Api) -> dict[str, bool]:
+        """The cluster's containers, which are its machines."""
+        label = f"label=io.x-k8s.kind.cluster={self.name}"
+        listed = self._ask_engine("ps", "--all", "--filter", label, "--format", "{{.Names}}\t{{.Status}}")
+        rows = (line.split("\t", 1) for line in listed.splitlines() if "\t" in line)
+        return {name: status.startswith("Up") for name, status in rows if not name.endswith("external-load-balancer")}
+
+    def switch(self, api: Api, node: str, *, on: bool) -> None:
+        self._ask_engine(*(["start"] if on else ["stop", "-t", "0"]), node)
+
+    def _ask_engine(self, *args: str) -> str:
+        engine = _engine()
+        if engine is None:
+            raise Problem(
+                "The machines of this cluster cannot be reached.",
+                "They are containers, and no container engine (docker, podman or nerdctl) is installed here.",
+                "Run this where kind runs.",
+            )
+        answer = subprocess.run([engine, *args], capture_output=True, text=True, check=False)
+        if answer.returncode != 0:
+            raise Problem(
+                f"{engine} {args[0]} failed.",
+                answer.stderr.strip()[-800:],
+                f"Look with: {engine} ps --all",
+            )
+        return answer.stdout
 
     def down(self, step: Step) -> bool:
         if shutil.which("kind") is None or self.name not in self._run("get", "clusters").split():

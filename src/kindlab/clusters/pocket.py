@@ -28,10 +28,13 @@ DEFAULT_NAME = "pocket"
 START_TIMEOUT, STOP_TIMEOUT = 60.0, 15.0
 STATIC_PORTS = {"http": (8080, 30080), "https": (8443, 30443)}
 """Scheme -> (port of this machine by default, the node port it leads to), as in cluster-config/kind.yaml."""
+SWITCHES = ("kube-system", "pocketkube-machines")
+"""The ConfigMap with the machines' switches (pocketkube/machines.py)."""
 
 
 class Pocket:
     """`port`: the API server's, 0 for any. `http_port`, `https_port`: 0 for none, None for the default.
+    `node_monitor_grace_period`: seconds after which a silent node is not ready; None: as it was, or Kubernetes' 50.
 
     `ip_family` (ipv4, ipv6, dual) is settled when the cluster is made; None: as it was, or ipv4.
     """
@@ -46,6 +49,7 @@ class Pocket:
         http_port: int | None = None,
         https_port: int | None = None,
         ip_family: str | None = None,
+        node_monitor_grace_period: int | None = None,
     ) -> None:
         self.name = name
         self.ip_family = ip_family
@@ -54,6 +58,7 @@ class Pocket:
         self.folder = paths.home() / "clusters" / f"pocket-{name}"
         self.kubeconfig = self.folder / "kubeconfig"
         self.log = self.folder / "cluster.log"
+        self._grace = node_monitor_grace_period
 
     def usable(self) -> tuple[bool, str]:
         return True, "it needs nothing but Python"
@@ -66,8 +71,8 @@ class Pocket:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with FileLock(self.folder / "up.lock", timeout=START_TIMEOUT):
                 self._check_family()
-                if self._running() and self._other_ports():
-                    step("starting the cluster anew with other ports: its objects stay, its containers restart")
+                if self._running() and (self._other_ports() or self._grace not in (None, self._last_grace())):
+                    step("starting the cluster anew with other options: its objects stay, its containers restart")
                     self._stop()
                 if not self._running():
                     self._start(step)
@@ -140,6 +145,12 @@ class Pocket:
         except (OSError, ValueError):
             return 0
 
+    def _last_grace(self) -> int | None:
+        try:
+            return int((self.folder / "node-monitor-grace-period").read_text())
+        except (OSError, ValueError):
+            return None
+
     def _launch(self, port: int, step: Step) -> dict[str, Any]:
         """Start the process and read its pipe until it is ready or has failed. Ctrl-C here ends it again."""
         command = [
@@ -153,6 +164,10 @@ class Pocket:
             "--port",
             str(port),
         ]
+        if (grace := self._grace or self._last_grace()) is not None:
+            (self.folder / "node-monitor-grace-period").write_text(str(grace))
+            # looked at as often as by default, in proportion
+            command += ["--node-monitor-grace-period", f"{grace}s", "--node-monitor-period", f"{grace * 100}ms"]
         if self.ip_family:
             command += ["--ip-family", self.ip_family]
         for scheme, (default, _) in STATIC_PORTS.items():
@@ -249,6 +264,23 @@ class Pocket:
                 f"{self._command} --{scheme}-port {port}"
             )
         return urls, tuple(notes)
+
+    # -- machines
+
+    def machines(self, api: Api) -> dict[str, bool]:
+        """Each has a folder; those that are off are in the ConfigMap of switches."""
+        switches = (api.get("ConfigMap", SWITCHES[1], SWITCHES[0]) or {}).get("data") or {}
+        names = {folder.name for folder in (self.folder / "nodes").iterdir()} if self._running() else set()
+        return {name: switches.get(name) != "off" for name in names}
+
+    def switch(self, api: Api, node: str, *, on: bool) -> None:
+        namespace, name = SWITCHES
+        data = {node: None if on else "off"}
+        if api.get("ConfigMap", name, namespace) is not None:
+            api.patch("ConfigMap", name, namespace, {"data": data})
+        elif not on:
+            meta = {"namespace": namespace, "name": name}
+            api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
 
     # -- down
 

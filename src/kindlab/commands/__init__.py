@@ -12,6 +12,7 @@ import click
 
 SECTIONS = {
     "cluster": "The cluster",
+    "node": "Its machines",
     "lab": "Labs",
     "look": "Looking and working",
     "author": "For authors",
@@ -23,4 +24,6 @@ def scan() -> Iterator[tuple[str, list[click.Command]]]:
     """(heading, commands) of each section."""
     for name, heading in SECTIONS.items():
         module = importlib.import_module(f"kindlab.commands.{name}")
-        yield heading, [value for value in vars(module).values() if isinstance(value, click.Command)]
+        found = [value for value in vars(module).values() if isinstance(value, click.Command)]
+        inner = {id(command) for group in found if isinstance(group, click.Group) for command in group.commands.values()}
+        yield heading, [command for command in found if id(command) not in inner]

@@ -24,6 +24,12 @@ from kindlab.errors import COULD_NOT_GRADE, PASSED
 )
 @host_port_option("http", 8080)
 @host_port_option("https", 8443)
+@click.option(
+    "--node-monitor-grace-period",
+    type=click.IntRange(1, 86_400),
+    metavar="SECONDS",
+    help="After how long a silence the embedded cluster calls a node NotReady (default: 50, as Kubernetes).",
+)
 @json_option
 def up(cluster: str, name: str, as_json: bool, **options: Any) -> None:
     """Start a cluster, or find it running."""
@@ -40,6 +46,8 @@ def up(cluster: str, name: str, as_json: bool, **options: Any) -> None:
         click.echo(note)
     if status.kind != "pocket" and (options["http_port"], options["https_port"]) != (None, None):
         click.echo("--http-port and --https-port are for the embedded cluster; kind's are in cluster-config/kind.yaml.")
+    if status.kind != "pocket" and options["node_monitor_grace_period"] is not None:
+        click.echo("--node-monitor-grace-period is for the embedded cluster; this one keeps its own.")
     if cluster == "auto":
         click.echo(f"kindlab took {status.kind} because {why}.")
     if status.kubeconfig:
