@@ -1,6 +1,6 @@
 """Whether a node takes a pod that was put on it, perhaps without asking the scheduler.
 
-Models pkg/kubelet/lifecycle/predicate.go and pkg/kubelet/sysctl: resources, node affinity, host ports, NoExecute taints,
+Models pkg/kubelet/lifecycle/predicate.go, pkg/kubelet/sysctl: resources, node affinity, host ports, NoExecute taints,
 operating system, sysctls; a pod the node cannot take fails and stays failed. Left out: evicting others for a critical
 pod, supplemental groups.
 """

@@ -3,7 +3,7 @@
 Models pkg/kubelet/pod_workers.go, kuberuntime_manager.go (SyncPod, computePodActions) and the status manager. One task
 per pod looks at the pod when something happened (an exit, a probe's verdict, a change of the pod or of an object it
 shows) or is due (a back-off); a deletion interrupts whatever it is doing. Left out: in-place resize,
-eviction for what a node runs out of, restart rules of single containers.
+eviction for what a node runs out of, the restart rule RestartAllContainers.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Models computePodActions and doBackOff of pkg/kubelet/kuberuntime/kuberuntime_ma
 
 from __future__ import annotations
 
+from pocketkube import objects
 from pocketkube.kubelet import assembly
 from pocketkube.kubelet.backoff import seconds
 from pocketkube.kubelet.pod_state import PodState
@@ -27,7 +28,10 @@ class Restarter:
                 await state.stop(slot, f"Container {slot.name} definition changed, will be restarted")
             elif slot.prober is not None and not slot.prober.results.live:
                 kind = "liveness" if slot.prober.results.started else "startup"
-                await state.stop(slot, f"Container {slot.name} failed {kind} probe, will be restarted", probe=kind)
+                # rules are about exit codes, and it has none yet
+                policy = slot.spec.get("restartPolicy") or objects.spec(state.pod).get("restartPolicy", "Always")
+                then = "" if policy == "Never" else ", will be restarted"
+                await state.stop(slot, f"Container {slot.name} failed {kind} probe{then}", probe=kind)
             else:
                 return None
         now = state.clock.time()

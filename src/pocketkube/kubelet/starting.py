@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 
-from pocketkube import objects
 from pocketkube.kubelet import assembly, verdicts
 from pocketkube.kubelet.container import Container, StartError
 from pocketkube.kubelet.environment import ConfigError, Environment
@@ -48,14 +47,13 @@ def wanted(slots: Mapping[str, Slot]) -> Iterator[Slot]:
 
 def restarts(pod: Obj, slot: Slot, code: int) -> bool:
     """Whether a container that ended with that code is started again."""
-    policy = objects.spec(pod).get("restartPolicy", "Always")
     if slot.role == "ephemeral":
         return False
     if slot.role == "main":
-        return should_restart(policy, code)
+        return should_restart(pod, slot.spec, code)
     if slot.role == "sidecar" or (slot.current is None and code == 0):
         return True  # a new sandbox after a restart of the node runs all init containers again
-    return code != 0 and policy != "Never"
+    return code != 0 and should_restart(pod, slot.spec, code)
 
 
 class Starter:

@@ -20,16 +20,26 @@ def is_sidecar(container: Obj) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
-def should_restart(policy: str, exit_code: int) -> bool:
-    """Whether a container of a pod with that restartPolicy starts again after that exit code."""
+def should_restart(pod: Obj, container: Obj, exit_code: int) -> bool:
+    """Whether a container starts again after that exit code: by its first rule that matches, its own policy or the
+    pod's."""
+    policy = container.get("restartPolicy")
+    if policy is not None and any(_matches(rule, exit_code) for rule in container.get("restartPolicyRules") or ()):
+        return True  # Restart is the only action there is
+    policy = policy or objects.spec(pod).get("restartPolicy", "Always")
     return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+
+
+def _matches(rule: Obj, exit_code: int) -> bool:
+    codes = rule.get("exitCodes") or {}
+    listed = exit_code in (codes.get("values") or ())
+    return listed if codes.get("operator") == "In" else not listed
 
 
 def phase(pod: Obj, statuses: Mapping[str, Obj], *, terminal: bool = False, initialized: bool = False) -> str:
     """`statuses` by container name. `terminal`: nothing will be started any more (the pod is being deleted).
     `initialized`: regular containers have run, so restarting sidecars do not make the pod Pending again."""
     spec = objects.spec(pod)
-    policy = spec.get("restartPolicy", "Always")
     pending = failed_for_good = 0
     for container in spec.get("initContainers") or ():
         kind, code = _state(statuses.get(container["name"]))
@@ -39,21 +49,21 @@ def phase(pod: Obj, statuses: Mapping[str, Obj], *, terminal: bool = False, init
                 pending += 1
         elif kind in ("running", "waiting"):
             pending += 1
-        elif code and not should_restart("Never" if policy == "Never" else "OnFailure", code):
+        elif code and not should_restart(pod, container, code):
             failed_for_good += 1
-    kinds = [_state(statuses.get(container["name"])) for container in spec.get("containers") or ()]
-    running = sum(kind == "running" for kind, _ in kinds)
-    waiting = sum(kind == "waiting" for kind, _ in kinds)
-    codes = [code for kind, code in kinds if kind == "stopped"]
+    kinds = [(container, *_state(statuses.get(container["name"]))) for container in spec.get("containers") or ()]
+    running = sum(kind == "running" for _, kind, _ in kinds)
+    waiting = sum(kind == "waiting" for _, kind, _ in kinds)
+    stopped = [(container, code) for container, kind, code in kinds if kind == "stopped"]
     if failed_for_good:
         return "Failed"
     if pending or waiting:
         return "Pending"
     if running:
         return "Running"
-    if not terminal and any(should_restart(policy, code) for code in codes):
+    if not terminal and any(should_restart(pod, container, code) for container, code in stopped):
         return "Running"
-    return "Failed" if any(codes) else "Succeeded"
+    return "Failed" if any(code for _, code in stopped) else "Succeeded"
 
 
 def _state(status: Obj | None) -> tuple[str, int]:
