@@ -1,0 +1,177 @@
+"""Why a Pod has no node: the scheduler's sentence counts reasons; here every node is asked for its own.
+
+Only what is easily told from the objects is looked at (cordons, taints, selectors and affinity, resources, how many
+Pods a node takes); for the rest the scheduler's words stand, with where to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from kindlab.api import Api, Obj
+from kindlab.checks.volumes import claim_of
+from kindlab.trace.hops import Trace
+from kindlab.trace.offers import number
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_OVER = ("Succeeded", "Failed")
+DEFAULT = "default-scheduler"
+
+
+def scheduled(api: Api, pod: Obj, path: Trace) -> bool:
+    """Add the hops Gates and Scheduling; False when the Pod has no node."""
+    meta, spec = pod["metadata"], pod["spec"]
+    at = f"-n {meta['namespace']}"
+    if gates := [gate["name"] for gate in spec.get("schedulingGates") or ()]:
+        patch = '\'[{"op": "remove", "path": "/spec/schedulingGates"}]\''
+        why = f"the Pod is held back by {_list('scheduling gate', gates)}: whoever put them there has to take them away"
+        path.fail("Gates", why, f"to do so yourself: kubectl patch pod {meta['name']} {at} --type=json -p {patch}")
+        return False
+    if node := spec.get("nodeName"):
+        path.ok("Scheduling", f"on {node}")
+        return True
+    conditions = pod.get("status", {}).get("conditions") or ()
+    said = next((c.get("message", "") for c in conditions if c["type"] == "PodScheduled"), "")
+    if not said:
+        who = spec.get("schedulerName", DEFAULT)
+        why = "the scheduler has not looked at it yet"
+        if who != DEFAULT:
+            why = f"it waits for a scheduler called {who}; the cluster's own is {DEFAULT}, and lets it alone"
+        path.fail("Scheduling", why, f"kubectl describe pod {meta['name']} {at}")
+        return False
+    if nominated := pod["status"].get("nominatedNodeName"):
+        said += f" Less important Pods on {nominated} are being ended to make room for it; it waits until they are gone"
+        path.fail("Scheduling", said, f"kubectl get pods -A --field-selector spec.nodeName={nominated}; ask again soon")
+        return False
+    nodes, pods = api.list("Node"), api.list("Pod")
+    found = [(node, list(_objections(pod, node, pods))) for node in nodes]
+    told = [f"{node['metadata']['name']}: {'; '.join(why)}" for node, why in found if why]
+    evidence = f"no node takes the Pod. {said}" + (f" Node by node: {'. '.join(told)}" if told else "")
+    path.fail("Scheduling", evidence, _way_out(pod, said, found))
+    return False
+
+
+def _objections(pod: Obj, node: Obj, pods: Iterable[Obj]) -> Iterator[str]:
+    """What speaks against a node, in words."""
+    spec, state = pod["spec"], node["spec"]
+    if state.get("unschedulable"):
+        yield "it is cordoned"
+    taints = [t for t in state.get("taints") or () if t["effect"] != "PreferNoSchedule"]
+    for taint in taints:
+        cordon = taint["key"] == "node.kubernetes.io/unschedulable"
+        if not cordon and not any(_tolerates(toleration, taint) for toleration in spec.get("tolerations") or ()):
+            yield f"its taint {_shown(taint)} is not tolerated"
+    labels = node["metadata"].get("labels") or {}
+    for key, value in (spec.get("nodeSelector") or {}).items():
+        if labels.get(key) != value:
+            has = f"it has {key}={labels[key]}" if key in labels else "it has no such label"
+            yield f"nodeSelector wants {key}={value}, {has}"
+    terms = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED, {}).get("nodeSelectorTerms")
+    if terms and not any(_matches(term, node) for term in terms):
+        yield "its labels do not match the Pod's node affinity"
+    yield from _lacking(pod, node, [p for p in pods if p["spec"].get("nodeName") == node["metadata"]["name"]])
+
+
+def _lacking(pod: Obj, node: Obj, there: list[Obj]) -> Iterator[str]:
+    alive = [p for p in there if p["status"].get("phase") not in _OVER]
+    given = node["status"].get("allocatable") or {}
+    if len(alive) >= int(given.get("pods", 110)):
+        yield f"it takes {given['pods']} Pods and has them"
+    for name, amount in _requests(pod).items():
+        total = number(given.get(name, "0"))
+        used = sum((_requests(other).get(name, Decimal(0)) for other in alive), Decimal(0))
+        if amount and amount > total - used:
+            if amount > total:
+                yield f"it has {_amount(name, total)} {name} in all, the Pod asks for {_amount(name, amount)}"
+            else:
+                free = f"{_amount(name, max(total - used, Decimal(0)))} of {_amount(name, total)}"
+                yield f"{free} {name} is free, the Pod asks for {_amount(name, amount)}"
+
+
+def _requests(pod: Obj) -> dict[str, Decimal]:
+    """What a Pod asks for: its containers together, or its largest init container."""
+    total: dict[str, Decimal] = {}
+    sidecars = [c for c in pod["spec"].get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    for container in [*pod["spec"]["containers"], *sidecars]:
+        for name, amount in _of(container).items():
+            total[name] = total.get(name, Decimal(0)) + amount
+    for container in pod["spec"].get("initContainers") or ():
+        for name, amount in _of(container).items():
+            total[name] = max(total.get(name, Decimal(0)), amount)
+    return total
+
+
+def _of(container: Obj) -> dict[str, Decimal]:
+    asked = (container.get("resources") or {}).get("requests") or {}
+    return {name: number(amount) for name, amount in asked.items()}
+
+
+def _amount(name: str, amount: Decimal) -> str:
+    """For people: `500m` of a CPU, `1.5Gi` of memory."""
+    if name == "cpu":
+        return f"{amount * 1000:.0f}m"
+    if name in ("memory", "ephemeral-storage"):
+        for unit, size in (("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)):
+            if amount >= size:
+                return f"{amount / size:.1f}".removesuffix(".0") + unit
+    return f"{amount:f}".partition(".")[0]
+
+
+def _tolerates(toleration: Obj, taint: Obj) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]):
+        return False
+    if toleration.get("key") not in (None, "", taint["key"]):
+        return False
+    return bool(toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", ""))
+
+
+def _matches(term: Obj, node: Obj) -> bool:
+    labels, name = node["metadata"].get("labels") or {}, node["metadata"]["name"]
+    expressions = [(e, labels) for e in term.get("matchExpressions") or ()]
+    expressions += [(e, {"metadata.name": name}) for e in term.get("matchFields") or ()]
+    return bool(expressions) and all(_holds(expression, held) for expression, held in expressions)
+
+
+def _holds(expression: Obj, held: dict[str, str]) -> bool:
+    key, operator, values = expression["key"], expression["operator"], expression.get("values") or []
+    value = held.get(key)
+    if operator == "Exists":
+        return value is not None
+    if operator == "DoesNotExist":
+        return value is None
+    if operator in ("In", "NotIn"):
+        return (value in values) is (operator == "In")
+    if value is None or not value.lstrip("-").isdecimal():
+        return False
+    return int(value) > int(values[0]) if operator == "Gt" else int(value) < int(values[0])
+
+
+def _way_out(pod: Obj, said: str, found: list[tuple[Obj, list[str]]]) -> str:
+    """The next command, for what stands in the way where least does."""
+    meta = pod["metadata"]
+    describe = f"kubectl describe pod {meta['name']} -n {meta['namespace']}"
+    claims = [name for volume in pod["spec"].get("volumes") or () if (name := claim_of(pod, volume))]
+    if claims and ("persistentvolumeclaim" in said.lower() or "volume" in said):
+        return f"kindlab why pvc/{claims[0]} -n {meta['namespace']}"
+    if not any(why for _, why in found):
+        return describe
+    node, why = min(((node, why) for node, why in found if why), key=lambda each: len(each[1]))
+    name, first = node["metadata"]["name"], why[0]
+    if first == "it is cordoned":
+        return f"kubectl uncordon {name}"
+    if first.startswith("its taint"):
+        key = first.split()[2].partition("=")[0].partition(":")[0]
+        return f"give the Pod a toleration, or take the taint away: kubectl taint node {name} {key}-"
+    if first.startswith(("nodeSelector", "its labels")):
+        return "kubectl get nodes --show-labels, then change what the Pod asks for, or kubectl label node one of them"
+    return f"ask for less, or make room: kubectl describe node {name} shows who has it (Allocated resources)"
+
+
+def _shown(taint: Obj) -> str:
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint['key']}{value}:{taint['effect']}"
+
+
+def _list(noun: str, names: list[str]) -> str:
+    return f"{noun}{'' if len(names) == 1 else 's'} {', '.join(names)}"
