@@ -140,7 +140,11 @@ def _decision(autoscaler: Obj, scale: Obj, path: Trace) -> None:
             return
     spec, replicas = autoscaler["spec"], scale["spec"].get("replicas", 0)
     change = f"kubectl patch hpa {name} -n {namespace} --type=merge -p"
-    if limited.get("reason") == "TooManyReplicas":
+    least = spec.get("minReplicas", 1)
+    at_minimum = able.get("reason") == "ScaleDownStabilized" and replicas <= least
+    if limited.get("reason") == "TooFewReplicas" or at_minimum:
+        path.ok("Decision", f"the load asks for fewer Pods, but minReplicas is {least}")
+    elif limited.get("reason") == "TooManyReplicas":
         path.fail(
             "Decision",
             f"the load asks for more Pods than maxReplicas ({spec['maxReplicas']}) allows",
@@ -166,9 +170,6 @@ def _decision(autoscaler: Obj, scale: Obj, path: Trace) -> None:
             path.fail("Decision", why, f"kubectl edit hpa {name} -n {namespace}")
         else:
             path.ok("Decision", f"it is on its way from {replicas}: a step may only be so large, the next one follows")
-    elif limited.get("reason") == "TooFewReplicas":
-        path.ok(
-            "Decision", f"{replicas} Pods: the load asks for fewer, but minReplicas is {spec.get('minReplicas', 1)}"
-        )
     else:
-        path.ok("Decision", f"{replicas} Pods are what the load asks for (within a tenth nothing changes)")
+        many = "1 Pod is" if replicas == 1 else f"{replicas} Pods are"
+        path.ok("Decision", f"{many} what the load asks for (within a tenth of the target nothing changes)")
