@@ -12,6 +12,7 @@ import secrets
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketkube import sysctls
@@ -82,6 +83,7 @@ class Container:
         cpu: Cpu | None = None,
         cgroup: PodCgroup | None = None,
         table: ProcessTable | None = None,
+        log_path: Path | None = None,
     ) -> None:
         self.config = config
         self.id = f"containerd://{secrets.token_hex(32)}"
@@ -96,7 +98,7 @@ class Container:
         self.clock = clock
         self.fs = fs
         self.net = net
-        self.log = Log(clock.time)
+        self.log = Log(clock.time, log_path)
         self.stdout, self.stderr = Output(self.log), Output(self.log)
         self.stdin: Channel | None = Channel() if config.stdin else None
         self.terminal: Terminal | None = None

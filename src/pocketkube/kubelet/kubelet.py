@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections import defaultdict
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -21,7 +22,7 @@ from pocketkube.errors import Conflict, NotFound, StatusError
 from pocketkube.ipam import PodAddresses
 from pocketkube.kubelet.cpu import Cpu
 from pocketkube.kubelet.node import NodeAgent
-from pocketkube.kubelet.pod_state import PodState
+from pocketkube.kubelet.pod_state import LOGS, PodState
 from pocketkube.kubelet.pod_volumes import remove_pod_folder
 from pocketkube.kubelet.pod_worker import PodWorker
 from pocketkube.kubelet.process_sharing import FirstProcess
@@ -264,7 +265,8 @@ class Kubelet:
                 log.exception("%s could not renew its lease", self.node_name)
 
     def _clean(self, known: set[str]) -> None:
-        """Remove the folders of pods that went away while nobody looked."""
+        """Remove the folders of pods that went away while nobody looked, and logs nobody can ask for any more."""
+        shutil.rmtree(self.state_dir / LOGS, ignore_errors=True)
         folder = self.state_dir / "pods"
         for left in folder.iterdir() if folder.is_dir() else ():
             if left.name not in known:

@@ -1,50 +1,75 @@
 """What a container wrote: lines with their times, as the container runtime keeps them for `kubectl logs`.
 
 Models the CRI log format as containerd writes it: a line is kept once its newline came or its stream ended, stdout and
-stderr each in order. Kept in memory, the newest LIMIT bytes of each container instance (upstream: files of 10 MiB).
+stderr each in order; and pkg/kubelet/logs: a log that has grown to containerLogMaxSize is rotated, and what is read is
+the newest file's, so that it starts anew then (upstream looks every ten seconds, and keeps four older files on the
+node that nobody can ask for). What came last is in memory, what went before on disk.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NamedTuple
+from pathlib import Path
 
-LIMIT = 1 << 20
+from pocketkube.kubelet.log_file import Line, LogFile
+
+MAX_SIZE = 10 << 20
+"""containerLogMaxSize: bytes of a log, the time and stream before each line included."""
 LONGEST_LINE = 16 * 1024
-
-
-class Line(NamedTuple):
-    at: float
-    data: bytes
-    """With its newline, unless the stream ended, or the line went on, without one."""
-    number: int
+PREFIX = len("2016-10-06T00:17:09.669794202Z stdout F ")
+IN_MEMORY = 64 << 10
 
 
 class Log:
-    """The lines of one container instance; `ended` once nothing more can come."""
+    """The lines of one container instance; `ended` once nothing more can come. Without a `path` all is in memory."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], path: Path | None = None) -> None:
         self.now = now
         self.ended = False
+        self._file = LogFile(path) if path is not None else None
         self._lines: deque[Line] = deque()
+        """What is not on disk."""
+        self._held = 0
+        """Bytes of it."""
         self._size = 0
         self._count = 0
         self._followers: set[asyncio.Event] = set()
 
     def add(self, data: bytes) -> None:
+        size = PREFIX + len(data)
+        if self._size + size > MAX_SIZE:
+            self._rotate()
         self._lines.append(Line(self.now(), data, self._count))
         self._count += 1
-        self._size += len(data)
-        while self._size > LIMIT:
-            self._size -= len(self._lines.popleft().data)
+        self._size += size
+        self._held += len(data)
+        if self._file is not None and self._held > IN_MEMORY:
+            self._spill(self._file)
         self._wake()
+
+    def _spill(self, file: LogFile) -> None:
+        with suppress(OSError):  # on a full disk lines without a place are lost, as on a node
+            file.append(self._lines)
+        self._lines.clear()
+        self._held = 0
+
+    def _rotate(self) -> None:
+        if self._file is not None:
+            self._file.drop()
+        self._lines.clear()
+        self._held = self._size = 0
 
     def end(self) -> None:
         self.ended = True
         self._wake()
+
+    def drop(self) -> None:
+        """Nobody can ask for it any more."""
+        self._rotate()
 
     def _wake(self) -> None:
         for follower in self._followers:
@@ -52,33 +77,44 @@ class Log:
 
     def tail(self, lines: int, most: int) -> bytes:
         """The last `lines` lines, and of them the last `most` bytes."""
-        kept = list(self._lines)[-lines:]
-        return b"".join(line.data for line in kept)[-most:]
+        kept = [line.data for line in self._from(self._first_of(lines))]
+        return b"".join(kept)[-most:]
+
+    def _first_of(self, lines: int) -> int:
+        """The number of the first of the last so many lines."""
+        return max(0, self._count - lines)
+
+    def _from(self, number: int) -> Iterator[Line]:
+        """The lines that are kept, from that number on; it may be changed meanwhile."""
+        blocks = [block for block in self._file.blocks if block.last >= number] if self._file is not None else []
+        rest = [line for line in self._lines if line.number >= number]
+        for block in blocks:
+            assert self._file is not None
+            try:
+                lines = list(self._file.read(block))
+            except OSError:  # rotated away while somebody read
+                continue
+            yield from (line for line in lines if line.number >= number)
+        yield from rest
 
     async def read(
         self, *, follow: bool = False, tail: int | None = None, since: float | None = None, timestamps: bool = False
     ) -> AsyncIterator[bytes]:
         """Lines from the first kept one on; `tail` starts that many before the end, `since` drops older ones."""
-        lines = [line for line in self._lines if since is None or line.at >= since]
-        if tail is not None:
-            lines = lines[len(lines) - tail :] if tail < len(lines) else lines
-        after = self._count - 1
-        for line in lines:
-            yield self._show(line, timestamps)
-        if not follow:
-            return
         news = asyncio.Event()
         self._followers.add(news)
+        number = 0 if tail is None else self._first_of(tail)
         try:
             while True:
                 news.clear()
-                fresh = [line for line in self._lines if line.number > after]
-                for line in fresh:
-                    after = line.number
-                    yield self._show(line, timestamps)
-                if not fresh:
-                    if self.ended:
-                        return
+                before, ended = number, self.ended
+                for line in self._from(number):
+                    number = line.number + 1
+                    if since is None or line.at >= since:
+                        yield self._show(line, timestamps)
+                if not follow or (ended and number == before):
+                    return
+                if number == before:
                     await news.wait()
         finally:
             self._followers.discard(news)

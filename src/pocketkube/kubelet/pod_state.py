@@ -19,6 +19,7 @@ from pocketkube.objects import Key, Obj
 if TYPE_CHECKING:
     from pocketkube.kubelet.kubelet import Kubelet
 
+LOGS = "logs"
 _FIELDS = {
     "main": "containers",
     "init": "initContainers",
@@ -36,6 +37,8 @@ class PodState:
         self.clock = kubelet.client.clock
         self.pod = pod
         self.uid = objects.uid(pod)
+        self.logs = kubelet.state_dir / LOGS / self.uid
+        """The folder of its containers' logs."""
         self.wake = asyncio.Event()
         self.sandbox = Sandbox(kubelet)
         self.volumes = PodVolumes(kubelet, self.uid, self.addresses, self.wake.set)

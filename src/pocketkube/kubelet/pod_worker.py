@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -271,6 +272,7 @@ class PodWorker:
         running = [slot.current.wait() for slot in state.slots.values() if slot.current and slot.current.running]
         if running:
             await asyncio.gather(*running)
+        shutil.rmtree(state.logs, ignore_errors=True)
         state.drop_sandbox()
         if self._gone:
             state.volumes.drop()

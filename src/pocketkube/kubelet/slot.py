@@ -111,6 +111,8 @@ class Slot:
     def take(self, container: Container) -> None:
         """A new instance replaces the current one."""
         if self.current is not None:
+            if self.previous is not None:
+                self.previous.log.drop()
             self.previous, self._last = self.current, self.ended
         elif self._ended is not None:
             self._last, self._ended = self._ended, None

@@ -114,6 +114,7 @@ class Starter:
             cpu=self._kubelet.cpu,
             cgroup=self._state.sandbox.cgroup,
             table=table,
+            log_path=self._state.logs / slot.name / f"{slot.restarts + 1}.log",
         )
         slot.forget_probes()
         slot.take(container)

@@ -105,7 +105,10 @@ def _container(container: Obj) -> None:
     for name in PROBES:
         if container.get(name) is not None:
             _probe(container[name])
-    for hook in (container.get("lifecycle") or {}).values():
+    lifecycle = container.get("lifecycle") or {}
+    if lifecycle.pop("stopSignal", None) is not None and not lifecycle:
+        del container["lifecycle"]
+    for hook in lifecycle.values():
         if isinstance(hook, dict) and hook.get("httpGet") is not None:
             _http(hook["httpGet"])
 
