@@ -788,3 +788,38 @@ def plain(text: str) -> str:
     if logged := re.fullmatch(r'E\d{4} .*"command failed" err="(.*)"\n', text):
         text = f"error: {logged[1]}\n".replace('\\"', '"')
     return re.sub(r" {2,}|-{5,}", "  ", re.sub(r"\b(\d+[dhms]){1,2}\b", "<age>", text))
+
+
+CLASSES = """
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: compared-high, annotations: {b: c, a: b}, labels: {e2e: compared}}
+value: 1000
+description: for what must not wait
+preemptionPolicy: Never
+"""
+CLASS_WORDS = """
+get pc
+get priorityclasses -o wide
+get priorityclass compared-high -o yaml
+get pc -l e2e=compared -o name
+describe pc
+describe priorityclass compared-high system-node-critical
+create priorityclass
+create pc compared-low --value=1 --dry-run=server
+create priorityclass compared-low --value=-1 --description=last --preemption-policy=Never --dry-run=client -o yaml
+create pc compared-low --value=5 --global-default --dry-run=client -o yaml
+create pc compared-low --value=5 --global-default=false --dry-run=client -o yaml
+create priorityclass system-mine --value=1
+create priorityclass compared-high --value=1
+delete pc system-node-critical
+""".strip().splitlines()
+
+
+def test_they_print_the_same_of_priority_classes(kubectl: Kubectl, pocket: Status) -> None:
+    kubectl.ok("apply", "-f", "-", stdin=CLASSES)
+    try:
+        for line in CLASS_WORDS:
+            same(kubectl, pocket, line)
+    finally:
+        kubectl.ok("delete", "priorityclass", "compared-high")

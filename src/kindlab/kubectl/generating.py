@@ -51,6 +51,18 @@ def quota(name: str, hard: str, scopes: str) -> Obj:
     return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": name}, "spec": spec, "status": {}}
 
 
+def priority_class(name: str, value: int, is_default: bool, description: str, policy: str) -> Obj:
+    return {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": name},
+        **({"description": description} if description else {}),
+        **({"globalDefault": True} if is_default else {}),
+        "preemptionPolicy": policy,
+        "value": value,
+    }
+
+
 def config_map(name: str, literals: Sequence[str], files: Sequence[str], env_files: Sequence[str]) -> Obj:
     obj: Obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
     for key, data in (*_literals(literals), *_files(files), *_env(env_files)):

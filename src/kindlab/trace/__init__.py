@@ -2,7 +2,7 @@
 
 from kindlab.api import Api
 from kindlab.errors import UsageProblem
-from kindlab.trace import address, autoscaler, claim, gateway, httproute, ingress, pod, service, snapshot
+from kindlab.trace import address, autoscaler, claim, gateway, httproute, ingress, pod, service, snapshot, workload
 from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 
@@ -17,9 +17,9 @@ CLAIMS = ("pvc", "persistentvolumeclaim", "persistentvolumeclaims")
 
 
 def trace(api: Api, namespace: str, target: str, *, sender: str = "") -> Trace:
-    """Trace `svc/NAME[:PORT]`, `ingress/NAME`, `httproute/NAME`, `gateway/NAME`, `pod/NAME`, `hpa/NAME`, `pvc/NAME`,
-    `vs/NAME` or a URL; `sender` is the Pod of `namespace` that asks (default: the probe). Raises UsageProblem for what
-    it cannot follow."""
+    """Trace `svc/NAME[:PORT]`, `ingress/NAME`, `httproute/NAME`, `gateway/NAME`, `deployment/NAME` (and the other kinds
+    of workload.KINDS), `pod/NAME`, `hpa/NAME`, `pvc/NAME`, `vs/NAME` or a URL; `sender` is the Pod of `namespace` that
+    asks (default: the probe). Raises UsageProblem for what it cannot follow."""
     kind, _, name = target.partition("/")
     client = Client(api, namespace, sender) if sender else None
     if target.startswith(("http://", "https://")):
@@ -37,6 +37,8 @@ def trace(api: Api, namespace: str, target: str, *, sender: str = "") -> Trace:
         return gateway.trace(api, namespace, name)
     if name and kind.lower() in PODS:
         return pod.trace(api, namespace, name)
+    if name and (made := workload.kind_of(kind)):
+        return workload.trace(api, namespace, made, name)
     if name and kind.lower() in CLAIMS:
         return claim.trace(api, namespace, name)
     if name and kind.lower() in SNAPSHOTS:
@@ -45,7 +47,8 @@ def trace(api: Api, namespace: str, target: str, *, sender: str = "") -> Trace:
         return autoscaler.trace(api, namespace, name)
     raise UsageProblem(
         f"kindlab why cannot follow {target!r}.",
-        "It follows svc/NAME, ingress/NAME, httproute/NAME, gateway/NAME, pod/NAME, hpa/NAME, pvc/NAME, vs/NAME (a "
+        "It follows svc/NAME, ingress/NAME, httproute/NAME, gateway/NAME, deployment/NAME (replicaset, "
+        "statefulset, daemonset, job), pod/NAME, hpa/NAME, pvc/NAME, vs/NAME (a "
         "VolumeSnapshot) and http:// or https:// addresses.",
         f"For example: kindlab why svc/{target if target.isidentifier() else 'web'}",
     )

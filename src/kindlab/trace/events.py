@@ -11,7 +11,7 @@ def said(api: Api, obj: Obj, reasons: Collection[str] = ()) -> list[Obj]:
     """The Events about `obj` (of these reasons only, when given), newest first."""
     meta = obj["metadata"]
     found = api.list("Event", meta.get("namespace"), fields=f"involvedObject.uid={meta['uid']}")
-    return sorted((e for e in found if not reasons or e.get("reason") in reasons), key=_moment, reverse=True)
+    return sorted((e for e in found if not reasons or e.get("reason") in reasons), key=moment, reverse=True)
 
 
 def last(api: Api, obj: Obj, reasons: Collection[str] = ()) -> str:
@@ -20,6 +20,7 @@ def last(api: Api, obj: Obj, reasons: Collection[str] = ()) -> str:
     return f"{found[0].get('reason', '')}: {(found[0].get('message') or '').strip()}" if found else ""
 
 
-def _moment(event: Obj) -> str:
+def moment(event: Obj) -> str:
+    """When it was said last, to the second; "" when that is not known."""
     series = (event.get("series") or {}).get("lastObservedTime")
     return str(event.get("lastTimestamp") or series or event.get("eventTime") or event.get("firstTimestamp") or "")

@@ -10,7 +10,7 @@ from kindlab.kubectl.session import GET_KUBECTL, Refused, Session, explain
 from kindlab.kubectl.verbs.apply import known, objects
 
 SHORT = {"ns": "namespace", "cm": "configmap", "deploy": "deployment", "dep": "deployment", "svc": "service"}
-SHORT |= {"ing": "ingress", "sa": "serviceaccount", "cj": "cronjob", "resourcequota": "quota"}
+SHORT |= {"ing": "ingress", "sa": "serviceaccount", "cj": "cronjob", "resourcequota": "quota", "pc": "priorityclass"}
 KINDS = (
     "configmap",
     "cronjob",
@@ -18,12 +18,13 @@ KINDS = (
     "ingress",
     "job",
     "namespace",
+    "priorityclass",
     "quota",
     "secret",
     "service",
     "serviceaccount",
 )
-OTHERS = {"clusterrole", "clusterrolebinding", "poddisruptionbudget", "pdb", "priorityclass", "role"}
+OTHERS = {"clusterrole", "clusterrolebinding", "poddisruptionbudget", "pdb", "role"}
 OTHERS |= {"rolebinding", "token"}
 """Kinds kubectl makes without a file, and we do not."""
 SECOND = {"secret": ("generic", "tls"), "service": tuple(generating.TYPES)}
@@ -56,6 +57,10 @@ SECOND = {"secret": ("generic", "tls"), "service": tuple(generating.TYPES)}
 @click.option("--annotation", "annotations", multiple=True, help="KEY=VALUE, for an ingress.")
 @click.option("--hard", default="", help="RESOURCE=AMOUNT,..., for a quota.")
 @click.option("--scopes", default="", help="SCOPE,..., for a quota.")
+@click.option("--value", type=int, default=0, help="For a priorityclass.")
+@click.option("--global-default", type=bool, default=False, is_flag=False, flag_value=True, help="For a priorityclass.")
+@click.option("--description", default="", help="For a priorityclass.")
+@click.option("--preemption-policy", default="PreemptLowerPriority", help="For a priorityclass: or Never.")
 def COMMAND(
     session: Session,
     files: tuple[str, ...],
@@ -83,6 +88,10 @@ def COMMAND(
     annotations: tuple[str, ...],
     hard: str,
     scopes: str,
+    value: int,
+    global_default: bool,
+    description: str,
+    preemption_policy: str,
 ) -> None:
     """Create objects: create -f FILE, create deployment NAME --image=IMAGE, create ingress NAME --rule=..., ..."""
     if files:
@@ -109,6 +118,8 @@ def COMMAND(
         obj = generating.service_account(name)
     elif kind == "quota":
         obj = generating.quota(name, hard, scopes)
+    elif kind == "priorityclass":
+        obj = generating.priority_class(name, value, global_default, description, preemption_policy)
     elif kind == "configmap":
         obj = generating.config_map(name, literals, from_files, env_files)
     elif kind == "secret" and sort == "tls":
