@@ -49,7 +49,7 @@ class Storage:
     @property
     def ready(self) -> bool:
         """Whether there is anything to serve."""
-        return bool(self._nodes[0] or self._pods[0])
+        return bool(self._nodes[0]) or any(self._pods[0].values())
 
     def store(self, readings: Iterable[NodeUsage]) -> None:
         """One scrape of every node. What is not in it is forgotten."""
