@@ -78,3 +78,21 @@ def test_a_private_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     write_private(target, b"new")
     assert target.read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_front_proxy_is_known_by_its_own_authority(tmp_path: Path) -> None:
+    pki = Pki(tmp_path)
+    certificate = x509.load_pem_x509_certificate(pki.front_proxy[0].read_bytes())
+    assert certificate.subject.rfc4514_string() == "CN=front-proxy-client"
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(pki.front_proxy_ca_pem.encode()))
+    assert pki.front_proxy_ca_pem != pki.client_ca_pem, "who is a client may not say in whose name he asks"
+
+
+def test_a_folder_from_before_there_was_a_front_proxy_keeps_the_rest(tmp_path: Path) -> None:
+    before = Pki(tmp_path).ca_pem
+    for part in "front-proxy-ca.crt", "front-proxy-client.key":
+        (tmp_path / part).unlink()
+    pki = Pki(tmp_path)
+    assert pki.ca_pem == before
+    certificate = x509.load_pem_x509_certificate(pki.front_proxy[0].read_bytes())
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(pki.front_proxy_ca_pem.encode()))
