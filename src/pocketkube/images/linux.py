@@ -36,9 +36,10 @@ www-data:x:33:
 users:x:100:
 nobody:x:65534:
 """
+SHADOW = b"".join(line.split(b":")[0] + b":*::0:::::\n" for line in PASSWD.splitlines())
 COMMON_FILES: dict[str, bytes | None] = {
-    "/etc/passwd": PASSWD, "/etc/group": GROUP, "/home": None, "/var/log": None, "/var/tmp": None,
-    "/usr/local/bin": None,
+    "/etc/passwd": PASSWD, "/etc/group": GROUP, "/etc/shadow": SHADOW, "/home": None, "/var/log": None,
+    "/var/tmp": None, "/usr/local/bin": None,
     "/mnt": None, "/opt": None, "/etc/nsswitch.conf": b"hosts: files dns\n",
     "/etc/protocols": b"tcp\t6\tTCP\nudp\t17\tUDP\n",
     "/etc/services": b"domain\t53/tcp\ndomain\t53/udp\nhttp\t80/tcp\nhttps\t443/tcp\n",

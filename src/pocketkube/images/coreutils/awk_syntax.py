@@ -133,9 +133,7 @@ class _Parser:
 
     def body(self) -> Node:
         self.newlines()
-        if self.accept(";"):
-            return ("block", [])
-        return self.statement()
+        return ("block", []) if self.accept(";") else self.statement()
 
     def statement(self) -> Node:
         return self.deeper(self._statement)

@@ -23,7 +23,7 @@ async def ls(process: Process) -> int:
         "directory": "d", "recursive": "R", "inode": "i", "size": "s", "reverse": "r", "classify": "F",
     }  # fmt: skip
     process.argv[1:] = [word for word in process.argv[1:] if not word.startswith("--color")]
-    options = await parse(process, "1aAbcCdDeFgGhHiklLmnopQrRsStTuUvwxX", long)
+    options = await parse(process, "1aAbcCdDeFgGhHiklLmnopqQrRsStTuUvwxX", long)
     fs = process.fs
     status = 0
     files: list[tuple[str, Stat]] = []

@@ -1,4 +1,4 @@
-"""getent: hosts and ahosts through the resolver, passwd, group and services from their files."""
+"""getent: hosts and ahosts through the resolver, passwd, group, shadow and services from their files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pocketkube.kubelet.process import Process
 from pocketkube.network import resolver
 from pocketkube.network.addresses import is_ipv6
 
-FILES = {"passwd": 2, "group": 2, "services": 1, "protocols": 1, "networks": 1}
+FILES = {"passwd": 2, "group": 2, "shadow": 0, "services": 1, "protocols": 1, "networks": 1}
 """Database -> position of the number that is a key too."""
 
 

@@ -45,29 +45,54 @@ def _mac(address: str) -> str:
     return "0a:58:" + ":".join(f"{octet:02x}" for octet in packed[-4:])
 
 
+_FAMILIES = {"inet": {4}, "inet6": {6}, "link": set[int]()}
+_USAGE = "BusyBox v1.36.1 multi-call binary.\n\nUsage: ip [OPTIONS] address|route|link|neigh [ARGS]"
+
+
 async def ip(process: Process) -> int:
-    words = [w for w in process.argv[1:] if not w.startswith("-")] or [""]
-    brief = any(w in ("-br", "-brief") for w in process.argv)
-    versions = {4} if "-4" in process.argv else {6} if "-6" in process.argv else {4, 6}
-    what = words[0]
+    words, flags, versions = process.argv[1:], set[str](), {4, 6}
+    while words and words[0].startswith("-"):
+        flag = "-" + words.pop(0).lstrip("-")
+        if flag in ("-f", "-family") and words:
+            versions = _FAMILIES.get(words.pop(0), {4, 6})
+        elif flag in ("-4", "-6", "-0"):
+            versions = {int(flag[1:])} & {4, 6}
+        elif flag in ("-o", "-oneline", "-br", "-brief", "-s", "-d", "-r"):
+            flags.add(flag[:2])
+        else:
+            await process.error(_USAGE)
+            return 1
+    brief = "-b" in flags
+    what = words[0] if words else ""
     if any(w in ("add", "del", "set", "change", "replace", "flush") for w in words[1:]):
         await process.error("ip: RTNETLINK answers: Operation not permitted")
         return 2
-    device = next((after for word, after in pairwise(words) if word in ("dev", "show")), "")
+    device = next((after for word, after in pairwise(words) if word in ("dev", "show", "list", "ls")), "")
+    if device in ("dev", "scope", "up"):
+        device = words[words.index(device) + 1] if device == "dev" and words[-1] != "dev" else ""
+    is_route = bool(what) and "route".startswith(what)
+    if device not in ("", "lo", "eth0") and not is_route:
+        await process.error(f"ip: can't find device '{device}'")
+        return 1
     if what and "address".startswith(what):
-        await process.print(_addresses(process, device, versions, brief=brief), end="")
+        await process.print(_oneline(_addresses(process, device, versions, brief=brief), "-o" in flags), end="")
     elif what and "link".startswith(what):
-        await process.print(_links(process, device), end="")
-    elif what and "route".startswith(what):
+        await process.print(_oneline(_links(process, device), "-o" in flags), end="")
+    elif is_route:
         return await _routes(process, words, 6 if versions == {6} else 4)
     elif what and "neighbor".startswith(what.replace("neighbour", "neighbor")):
         for address in _eth0(process):
             if address.version in versions:
                 await process.print(f"{address.gateway} dev eth0 lladdr {_mac(address.gateway)} REACHABLE")
     else:
-        await process.error("BusyBox v1.36.1 multi-call binary.\n\nUsage: ip [OPTIONS] address|route|link|neigh [ARGS]")
+        await process.error(_USAGE)
         return 1
     return 0
+
+
+def _oneline(text: str, wanted: bool) -> str:
+    """`-o`: an interface a line."""
+    return text.replace("\n ", "\\ ") if wanted else text
 
 
 async def _routes(process: Process, words: list[str], version: int) -> int:

@@ -241,3 +241,18 @@ async def test_a_full_device_is_told(pod):
     result = await pod().sh("dd if=/dev/zero of=/dev/full bs=1k count=1")
     assert result.status == 1
     assert "No space left on device" in result.err
+
+
+async def test_what_testinfra_asks_of_a_pod(pod):
+    own = pod("registry.k8s.io/e2e-test-images/agnhost:2.63.0")
+    own.fs.mkdir("/d")
+    own.fs.write_bytes("/d/x", b"")
+    assert (await own.sh("ls -1 -q -- /d")).out == "x\n"
+    assert (await own.sh("getent shadow root")).out == "root:*::0:::::\n"
+    addresses = (await own.sh("ip -f inet addr show eth0")).out
+    assert " inet 10.244." in addresses
+    assert "inet6" not in (await own.sh("ip -4 addr")).out
+    links = (await own.sh("ip -o link show")).out.splitlines()
+    assert [line.strip().split(": ", 2)[1].split("@", 1)[0] for line in links] == ["lo", "eth0"]
+    assert tuple(await own.sh("ip link show eth9")) == (1, "", "ip: can't find device 'eth9'\n")
+    assert (await own.sh("ip --json link show eth0")).status == 1
