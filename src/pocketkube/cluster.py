@@ -25,6 +25,7 @@ from pocketkube.client import Client
 from pocketkube.clock import Clock
 from pocketkube.controllers import scan as controllers
 from pocketkube.kubelet.kubelet import Kubelet
+from pocketkube.kubelet.rounds import Rounds
 from pocketkube.kubelet.runtime import Runtime
 from pocketkube.kubelet.usage import NodeUsage
 from pocketkube.machines import Machines
@@ -131,6 +132,7 @@ class Cluster:
         self.kubeconfig = config.state_dir / "kubeconfig"
         self.port = 0
         self._step = step
+        self._rounds = Rounds()
         self._stack = AsyncExitStack()
         self._parts: asyncio.Task[None] | None = None
 
@@ -252,6 +254,7 @@ class Cluster:
             zone=node.zone,
             roles=node.roles,
             services=lent,
+            rounds=self._rounds,
         )
 
     async def _nodes_ready(self, client: Client, names: set[str]) -> None:

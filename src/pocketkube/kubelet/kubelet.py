@@ -26,6 +26,7 @@ from pocketkube.kubelet.pod_state import LOGS, PodState
 from pocketkube.kubelet.pod_volumes import remove_pod_folder
 from pocketkube.kubelet.pod_worker import PodWorker
 from pocketkube.kubelet.process_sharing import FirstProcess
+from pocketkube.kubelet.rounds import Rounds
 from pocketkube.kubelet.starting import RESYNC
 from pocketkube.kubelet.usage import SYSTEM_CPU, SYSTEM_MEMORY, ContainerUsage, NodeUsage, Usage
 from pocketkube.kubelet.volumes.inuse import VolumesInUse
@@ -55,7 +56,7 @@ FOLLOWED = (
 
 class Kubelet:
     """`services`: what the cluster lends: `tokens` (issues service account tokens), `csi` (the drivers of the node, by
-    name), `dns` and the like for images."""
+    name), `dns` and the like for images. `rounds`: where programs take turns, one for all nodes."""
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class Kubelet:
         roles: tuple[str, ...] = (),
         services: Mapping[str, Any] | None = None,
         capacity: Mapping[str, str] | None = None,
+        rounds: Rounds | None = None,
     ) -> None:
         self.client = client
         self.clock = client.clock
@@ -97,7 +99,7 @@ class Kubelet:
             catalogue=catalogue,
             drivers=self.services.get("csi"),
         )
-        self.cpu = Cpu(self.clock, float(quantity.parse(self.node.capacity["cpu"])))
+        self.cpu = Cpu(self.clock, float(quantity.parse(self.node.capacity["cpu"])), rounds)
         self.net: PodNetwork = fabric.attach(node_ips[0], node_name, also=node_ips[1:])
         self.host_processes = FirstProcess(self, "/sbin/init", 0)
         """What pods with hostPID see."""

@@ -51,8 +51,9 @@ class Meter:
         return self._seconds + sum(work.used for work in self._works)
 
     @property
-    def is_running(self) -> bool:
-        return bool(self._works)
+    def is_spinning(self) -> bool:
+        """It is a program that takes all it gets."""
+        return self._spin is not None
 
     def charge(self, seconds: float) -> None:
         """So many core seconds more."""

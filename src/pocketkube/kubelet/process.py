@@ -195,7 +195,7 @@ class Process:
     async def turn(self) -> None:
         """Let others run if this program has computed long enough. Whoever goes through files one by one asks for it:
         looking at a file waits for nothing, so it alone never ends a step."""
-        if self.namespace.cpu.is_due:
+        if self.namespace.cpu.rounds.is_due:
             await asyncio.sleep(0)
 
     async def run(self, argv: list[str], **options: Any) -> int:
@@ -233,7 +233,7 @@ class Process:
     async def live(self, main: Command) -> None:
         """The process's task: runs the program to its end and reaps it."""
         try:
-            code = await self.namespace.cpu.run(main(self), self.meter)
+            code = await self.namespace.cpu.rounds.run(main(self), self.meter)
         except ProcessExit as left:
             code = left.code
         except asyncio.CancelledError:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from pocketkube.kubelet import cpu
+from pocketkube.kubelet import rounds as turns
 
 from .conftest import Pod
 
@@ -23,7 +23,9 @@ pytestmark = pytest.mark.usefixtures("impatient")
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step is too long: who asks whether to let others run does so each time."""
-    monkeypatch.setattr(cpu, "_ROUND", -1.0)
+    monkeypatch.setattr(turns, "_ROUND", -1.0)
+    monkeypatch.setattr(turns, "_GAP", 0.0)  # there is nobody to leave the loop to
+    monkeypatch.setattr(turns, "_STINT", 60.0)
 
 
 class Rounds:

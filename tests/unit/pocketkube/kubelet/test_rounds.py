@@ -1,0 +1,87 @@
+"""Programs that never stop: each has its turns, and whoever ends does not keep the others waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from pocketkube.clock import Clock
+from pocketkube.kubelet import meter as meters
+from pocketkube.kubelet.cpu import Cpu
+from pocketkube.kubelet.meter import Meter
+
+STEP = 0.001
+
+
+class Spinner:
+    """A program that computes without end, letting others run now and then."""
+
+    def __init__(self, cpu: Cpu, limit: float | None = None) -> None:
+        self.steps = 0
+        self.meter = Meter(cpu, cpu.account() if limit is None else cpu.account(limit))
+        self.task = asyncio.create_task(cpu.rounds.run(self._main(), self.meter))
+
+    async def _main(self) -> int:
+        while True:
+            end = time.perf_counter() + STEP
+            while time.perf_counter() < end:
+                pass
+            self.steps += 1
+            await asyncio.sleep(0)
+
+    async def goes_on(self, steps: int = 10) -> None:
+        wanted = self.steps + steps
+        async with asyncio.timeout(20):
+            while self.steps < wanted:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def cpu() -> Cpu:
+    return Cpu(Clock(), 4)
+
+
+async def test_all_have_their_turns_and_those_that_end_do_not_matter(cpu: Cpu) -> None:
+    spinners = [Spinner(cpu) for _ in range(5)]
+    async with asyncio.timeout(20):
+        while not all(spinner.meter.is_spinning for spinner in spinners):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    for spinner in spinners:
+        await spinner.goes_on()
+    for ending in (spinners[2], spinners[0], spinners[4]):
+        ending.task.cancel()
+        await asyncio.gather(ending.task, return_exceptions=True)
+        assert not ending.meter.is_spinning
+        for spinner in spinners:
+            if not spinner.task.done():
+                await spinner.goes_on()
+    for spinner in spinners:
+        spinner.task.cancel()
+    await asyncio.gather(*(spinner.task for spinner in spinners), return_exceptions=True)
+    assert cpu.processor.running == 0
+
+
+async def test_a_new_one_has_its_turn_too(cpu: Cpu) -> None:
+    old = Spinner(cpu)
+    await old.goes_on(50)
+    new = Spinner(cpu)
+    await new.goes_on(50)
+    await old.goes_on(5)
+    for spinner in (old, new):
+        spinner.task.cancel()
+    await asyncio.gather(old.task, new.task, return_exceptions=True)
+
+
+async def test_a_limit_slows_down_what_is_really_computed(cpu: Cpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meters, "_SPINNING", 0.0)
+    spinner = Spinner(cpu, limit=0.25)
+    await spinner.goes_on(3)
+    steps, before, began = spinner.steps, spinner.meter.seconds, time.perf_counter()
+    await spinner.goes_on(40)
+    # it has computed for as long as it was granted, and for what it may be ahead
+    assert spinner.meter.seconds - before <= 0.25 * (time.perf_counter() - began) + 0.001
+    assert (spinner.steps - steps) * STEP <= spinner.meter.seconds - before + 0.01
+    spinner.task.cancel()
+    await asyncio.gather(spinner.task, return_exceptions=True)
