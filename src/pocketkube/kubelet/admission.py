@@ -40,6 +40,14 @@ def admit(client: Client, pod: Obj, others: Iterable[Obj]) -> bool:
     return False
 
 
+def lacks_room(client: Client, pod: Obj, others: Iterable[Obj]) -> str:
+    """Why its node cannot give a pod what it asks for beside these (itself left out); "" when it can."""
+    node = client.find("nodes", "", objects.spec(pod).get("nodeName", ""))
+    there = [o for o in others if objects.uid(o) != objects.uid(pod) and _is_there(client, o)]
+    refused = next(_lacking(objects.spec(pod), node, there), None) if node is not None else None
+    return refused[1] if refused is not None else ""
+
+
 def _is_there(client: Client, pod: Obj) -> bool:
     """Whether a pod counts: it is neither over nor deleted, though something of it may still be ending."""
     found = client.find("pods", *objects.key(pod))

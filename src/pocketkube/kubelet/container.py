@@ -102,7 +102,7 @@ class Container:
         self.stdout, self.stderr = Output(self.log), Output(self.log)
         self.stdin: Channel | None = Channel() if config.stdin else None
         self.terminal: Terminal | None = None
-        cpu = cpu or Cpu(clock)
+        cpu = self._cpu = cpu or Cpu(clock)
         self.cgroup = Cgroup(
             cgroup,
             cpu.account(config.limits.cpu, config.limits.weight),
@@ -208,6 +208,11 @@ class Container:
         if not text and self.exit_code and self.config.message_policy == "FallbackToLogsOnError":
             text = self.log.tail(FALLBACK_LINES, FALLBACK_LIMIT)
         return text.decode(errors="replace")
+
+    def resize(self, limits: Limits) -> None:
+        """Other limits from now on."""
+        self._cpu.resize(self.cgroup.cpu, limits.cpu, limits.weight)
+        self.cgroup.limit = limits.memory
 
     async def wait(self) -> int:
         """The exit code, once process 1 has ended."""

@@ -29,6 +29,11 @@ class Cpu:
         """For one container: `limit` in cores, `weight` against other containers of the node."""
         return Account(self.processor, limit, weight)
 
+    def resize(self, account: Account, limit: float, weight: int) -> None:
+        """Another limit and weight from now on."""
+        self.processor.resize(account, limit, weight, self.now())
+        self.arm()
+
     def now(self) -> float:
         return self.clock.monotonic()
 

@@ -49,6 +49,8 @@ class PodState:
         """The node takes it (before a restart of the node: took it)."""
         self.failure: tuple[str, str] | None = None
         """(reason, message) of a pod the kubelet ended itself."""
+        self.resizing: dict[str, Obj] = {}
+        """The conditions that tell of a resize, by type."""
         self.stopped = False
         """All containers have been stopped, and none will start again."""
         self.finished = False

@@ -2,8 +2,8 @@
 
 Models pkg/kubelet/pod_workers.go, kuberuntime_manager.go (SyncPod, computePodActions) and the status manager. One task
 per pod looks at the pod when something happened (an exit, a probe's verdict, a change of the pod or of an object it
-shows) or is due (a back-off); a deletion interrupts whatever it is doing. Left out: in-place resize,
-eviction for what a node runs out of, the restart rule RestartAllContainers.
+shows) or is due (a back-off); a deletion interrupts whatever it is doing. Left out: eviction for what a node runs out
+of, the restart rule RestartAllContainers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pocketkube.errors import Conflict, NotFound
 from pocketkube.kubelet import admission, assembly
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.publishing import Publisher
+from pocketkube.kubelet.resizing import Resizer
 from pocketkube.kubelet.restarting import Restarter
 from pocketkube.kubelet.sandbox import SandboxError
 from pocketkube.kubelet.slot import CONTAINERS, Slot
@@ -47,6 +48,7 @@ class PodWorker:
         self._publisher = Publisher(self.state)
         self._starter = Starter(self.state)
         self._restarter = Restarter(self.state, self._starter)
+        self._resizer = Resizer(self.state, self._publisher)
         self._task: asyncio.Task[None] | None = None
         self._killings: list[asyncio.TimerHandle] = []
         """The ends of shortened grace periods."""
@@ -190,6 +192,9 @@ class PodWorker:
             return min([*due, state.clock.time() + delay])
         if not self._has_sandbox():
             return min([*due, state.clock.time() + RESYNC])
+        again = self._resizer.look()
+        if again is not None:
+            due.append(again)
         for slot in wanted(state.slots):
             again = await self._restarter.ensure(slot)
             if again is not None:

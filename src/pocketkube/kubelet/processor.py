@@ -126,6 +126,12 @@ class Processor:
             self._remove(work)
             self._share()
 
+    def resize(self, account: Account, limit: float, weight: int, now: float) -> None:
+        """Another limit and weight from `now` on."""
+        self.advance(now)
+        account.limit, account.weight = limit, max(1, weight)
+        self._share()
+
     def advance(self, now: float) -> None:
         """Account for the time until `now`; then call the `done` of what has ended."""
         ended: list[Work] = []

@@ -71,4 +71,5 @@ class Publisher:
             start_time=state.start_time,
             now=state.clock.now(),
             ended=state.finished,
+            resizing=tuple(state.resizing.values()),
         )

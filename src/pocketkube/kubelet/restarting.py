@@ -26,6 +26,9 @@ class Restarter:
         if slot.running:
             if slot.fresh:
                 await state.stop(slot, f"Container {slot.name} definition changed, will be restarted")
+            elif slot.resized:
+                await state.stop(slot, f"Container {slot.name} resize requires restart")
+                slot.fresh = True
             elif slot.prober is not None and not slot.prober.results.live:
                 kind = "liveness" if slot.prober.results.started else "startup"
                 # rules are about exit codes, and it has none yet

@@ -48,6 +48,12 @@ class Slot:
         self.backoff = Backoff()
         self.fresh = False
         """The spec changed: start again without back-off."""
+        self.allocated: Obj = limits_and_requests((stored or {}).get("resources") or spec.get("resources"))
+        """The resources the node has set aside for it; its spec may want others."""
+        self.actuated: Obj = self.allocated
+        """Those the running instance has."""
+        self.resized = False
+        """It must start again to have what is allocated."""
         self.prober: Prober | None = None
         self.probing: set[asyncio.Task[None]] = set()
         self._ended: Obj | None = None
@@ -119,7 +125,8 @@ class Slot:
         self.current = container
         self.restarts = container.attempt
         self.waiting = None
-        self.fresh = False
+        self.fresh = self.resized = False
+        self.actuated = self.allocated
 
     def forget_probes(self) -> None:
         for task in self.probing:
@@ -144,11 +151,10 @@ class Slot:
             status["containerID"] = self.current.id if self.current else (self._ended or {}).get("containerID", "")
         if self.role != "ephemeral":
             status["started"] = self.started
-        resources = self.spec.get("resources") or {}
         if self.created:
-            if resources.get("requests"):
-                status["allocatedResources"] = resources["requests"]
-            status["resources"] = {k: v for k, v in resources.items() if k in ("limits", "requests")}
+            if self.allocated.get("requests"):
+                status["allocatedResources"] = self.allocated["requests"]
+            status["resources"] = self.actuated
         mounts = [_mount_status(mount) for mount in self.spec.get("volumeMounts") or ()]
         if mounts:
             status["volumeMounts"] = mounts
@@ -164,6 +170,11 @@ class Slot:
         if ended is not None:
             return {"terminated": ended}, self._last
         return {"waiting": {"reason": default}}, self._last
+
+
+def limits_and_requests(resources: Obj | None) -> Obj:
+    """The part of a container's resources that can be given and taken."""
+    return {side: amounts for side, amounts in (resources or {}).items() if side in ("limits", "requests")}
 
 
 def _mount_status(mount: Obj) -> Obj:

@@ -77,10 +77,11 @@ class Starter:
             slot.waiting = (error.reason, error.message)
             slot.fresh = False
             return error.again
+        spec = {**slot.spec, "resources": slot.allocated}
         try:
             config = assembly.configure(
                 pod,
-                slot.spec,
+                spec,
                 image,
                 hostname=self._state.sandbox.hostname,
                 environment=self._environment(pod).of,

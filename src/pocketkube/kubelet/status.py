@@ -12,7 +12,15 @@ from pocketkube.objects import Obj
 
 PRESERVED = ("nominatedNodeName", "resize")
 """Fields of the status that others write."""
-OWN = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+OWN = (
+    "PodResizePending",
+    "PodResizeInProgress",
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+)
 """The conditions a kubelet writes; it keeps all others as they are."""
 
 
@@ -117,6 +125,7 @@ def pod_status(
     start_time: str,
     now: str,
     ended: bool,
+    resizing: Sequence[Obj] = (),
 ) -> Obj:
     """The whole status. What is final stays final; `failure` is (reason, message) of a pod the kubelet ended.
 
@@ -133,7 +142,8 @@ def pod_status(
         made["observedGeneration"] = pod["metadata"]["generation"]
     made["phase"] = phase
     stored = before.get("conditions") or ()
-    made["conditions"] = conditions(pod, statuses, final, sandbox=sandbox, before=stored, now=now)
+    told = conditions(pod, statuses, final, sandbox=sandbox, before=stored, now=now)
+    made["conditions"] = [*(resizing if final not in ("Succeeded", "Failed") else ()), *told]
     if failure is not None:
         made["reason"], made["message"] = failure
     elif before.get("phase") == phase:

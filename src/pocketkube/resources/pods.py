@@ -1,7 +1,7 @@
 """Pods.
 
 Models pkg/registry/core/pod (strategy, binding) and the admission plugins of a default cluster that touch only pods:
-ServiceAccount, DefaultTolerationSeconds. Left out: eviction, resize.
+ServiceAccount, DefaultTolerationSeconds. Eviction and resize: `pod_spec`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,20 @@ from pocketkube.errors import Cause, Conflict
 from pocketkube.objects import Obj
 from pocketkube.resources.base import CONNECT, Column, DeleteOptions, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
-from pocketkube.resources.pod_spec import admission, defaults, labelkeys, printing, updates, validation, warnings
+from pocketkube.resources.pod_spec import (
+    admission,
+    defaults,
+    labelkeys,
+    printing,
+    resizing,
+    updates,
+    validation,
+    warnings,
+)
 from pocketkube.resources.pod_spec.quality import qos_class
 
-_EPHEMERAL = ("get", "patch", "update")
+_CHANGED = ("get", "patch", "update")
+"""The verbs of what changes a part of a pod."""
 
 
 class RESOURCE(Resource):
@@ -31,12 +41,13 @@ class RESOURCE(Resource):
     subresources: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         "attach": ("PodAttachOptions", ("create", "get")),
         "binding": ("Binding", ("create",)),
-        "ephemeralcontainers": ("Pod", _EPHEMERAL),
+        "ephemeralcontainers": ("Pod", _CHANGED),
         "eviction": ("Eviction", ("create",)),
         "exec": ("PodExecOptions", ("create", "get")),
         "log": ("Pod", ("get",)),
         "portforward": ("PodPortForwardOptions", ("create", "get")),
         "proxy": ("PodProxyOptions", CONNECT),
+        "resize": ("Pod", _CHANGED),
     }
     revalidates_metadata = True
     columns = described(
@@ -122,6 +133,10 @@ class RESOURCE(Resource):
             new["spec"] = {**objects.copy(old["spec"]), "ephemeralContainers": added or []}
             defaults.pod(new)
             return updates.validate_ephemeral(new, old)
+        if subresource == "resize":
+            new["spec"] = resizing.narrow(new, old)["spec"]
+            defaults.pod(new)
+            return resizing.validate(new, old)
         return super().update_subresource(subresource, new, old)
 
     def validate(self, obj: Obj) -> Iterator[Cause]:
