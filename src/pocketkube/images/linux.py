@@ -14,7 +14,9 @@ _USR = frozenset(
      "realpath",
      "seq", "sha1sum", "sha256sum", "sha512sum", "sort", "split", "tac", "tail", "tee", "telnet", "test", "[", "[[",
      "time", "timeout", "top", "tr", "traceroute", "tty", "uniq", "uptime", "vi", "wc", "wget", "which", "whoami",
-     "xargs", "yes", "curl", "dig", "host", "getent", "jq", "openssl", "strings", "unzip", "xxd", "install"}
+     "xargs", "yes", "curl", "dig", "host", "getent", "jq", "openssl", "strings", "unzip", "xxd", "install", "comm",
+     "fold", "expand", "unexpand", "shuf", "dos2unix", "unix2dos", "fallocate", "flock", "groups", "who", "users",
+     "pgrep", "pkill", "unlink", "logger", "reset", "tree"}
 )  # fmt: skip
 _EXTRA = frozenset({"bash", "curl", "dig", "host", "getent", "ss", "nginx"})
 """Not among BusyBox's applets: an image has them only when it says so."""
