@@ -11,9 +11,8 @@ import asyncio
 
 from pocketkube import objects
 from pocketkube.client import Client
-from pocketkube.controllers import finalizers, job_backoff, job_policies, podcontrol, pods
+from pocketkube.controllers import finalizers, job_backoff, job_policies, podcontrol, pods, ranking
 from pocketkube.controllers.job_look import FAILURES, IGNORED, INDEX, TRACKING, Look, all_failures, failures
-from pocketkube.controllers.replicaset import ranked_for_deletion
 from pocketkube.errors import NotFound, StatusError
 from pocketkube.objects import Obj
 
@@ -171,8 +170,8 @@ def _surplus(look: Look, count: int) -> list[Obj]:
                 of_index.setdefault(index, []).append(pod)
         left = []
         for same in of_index.values():
-            *twice, last = ranked_for_deletion(same, [])
+            *twice, last = ranking.by_progress(same)
             extra += twice
             left.append(last)
     more = max(0, count - len(extra))
-    return [*extra, *ranked_for_deletion(left, [])[:more]] if more else extra
+    return [*extra, *ranking.by_progress(left)[:more]] if more else extra

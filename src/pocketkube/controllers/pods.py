@@ -54,14 +54,3 @@ def from_template(owner: Obj, template: Obj) -> Obj:
     meta["namespace"] = objects.namespace(owner)
     meta["ownerReferences"] = [objects.owner_reference(owner)]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": made["spec"]}
-
-
-def restarts(pod: Obj) -> int:
-    """The most restarts of any container."""
-    state = status(pod)
-    counts = [
-        container.get("restartCount", 0)
-        for field in ("containerStatuses", "initContainerStatuses")
-        for container in state.get(field) or ()
-    ]
-    return max(counts, default=0)

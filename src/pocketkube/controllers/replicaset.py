@@ -2,20 +2,19 @@
 
 Models pkg/controller/replicaset/*.go and controller_ref_manager.go (adoption and release).
 Of our own: pods that end at once are not replaced as fast as they end (replacements.py).
-Left out: expectations and slow start (reads here are never stale), and the logarithmic spreading of ages when
-pods are ranked for deletion: the youngest goes first.
+Left out: expectations and slow start: reads here are never stale, and pods are made one after the other until one is
+refused.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable
 from typing import ClassVar
 
 from pocketkube import objects
 from pocketkube.client import Client
-from pocketkube.controllers import ownership, podcontrol, pods
+from pocketkube.controllers import ownership, podcontrol, pods, ranking
 from pocketkube.controllers.base import Controller, Mapping, own_key
 from pocketkube.controllers.replacements import Replacements
 from pocketkube.errors import StatusError
@@ -25,8 +24,6 @@ BATCH = 10
 """Pods created or deleted before the event loop gets its turn."""
 BURST = 500
 """Pods created or deleted by one reconcile at most."""
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-_PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
 class ReplicaSetController(Controller):
@@ -121,7 +118,7 @@ class ReplicaSetController(Controller):
     def _to_delete(self, replicaset: Obj, active: list[Obj], count: int) -> list[Obj]:
         if count >= len(active):
             return active
-        return ranked_for_deletion(active, self._related(replicaset))[:count]
+        return ranking.by_use(active, self._related(replicaset), self.clock.time())[:count]
 
     def _related(self, replicaset: Obj) -> list[Obj]:
         """Active pods of all sets with the same controller: doubled-up nodes are counted over the whole rollout."""
@@ -192,48 +189,6 @@ class ReplicaSetController(Controller):
                 "message": failure.message,
             },
         ]
-
-
-def ranked_for_deletion(candidates: list[Obj], related: list[Obj]) -> list[Obj]:
-    """Pods in the order they are given up: not running yet, not ready, cheap, doubled up on a node, young.
-
-    Models controller_utils.go ActivePodsWithRanks. `related`: active pods that count when nodes are compared.
-    """
-    crowd = Counter(objects.spec(pod).get("nodeName", "") for pod in related)
-
-    def rank(pod: Obj) -> tuple[object, ...]:
-        node = objects.spec(pod).get("nodeName", "")
-        ready = pods.is_ready(pod)
-        return (
-            bool(node),
-            _PHASES.get(objects.status(pod).get("phase", ""), 0),
-            ready,
-            _deletion_cost(pod),
-            -crowd[node],
-            _Latest(pods.ready_since(pod) if ready else ""),
-            -pods.restarts(pod),
-            _Latest(pod["metadata"].get("creationTimestamp", "")),
-        )
-
-    return sorted(candidates, key=rank)
-
-
-class _Latest(str):
-    """A timestamp that sorts the other way round: the latest first, a missing one before all."""
-
-    __slots__ = ()
-
-    def __lt__(self, other: str) -> bool:
-        if not self or not other:
-            return not self and bool(other)
-        return str.__gt__(self, other)
-
-
-def _deletion_cost(pod: Obj) -> int:
-    try:
-        return int(objects.annotations(pod).get(DELETION_COST, "0"))
-    except ValueError:
-        return 0
 
 
 CONTROLLER = ReplicaSetController

@@ -88,9 +88,6 @@ def test_a_rollover_gives_up_an_update_that_is_not_done(here: Place) -> None:
     broken = {"containers": [{"name": "main", "image": "registry.k8s.io/e2e-test-images/none-such:1"}]}
     here.merge("Deployment", NAME, {"spec": {"template": {"spec": broken}}})
     here.until("ReplicaSet", lambda found: any(one["metadata"]["annotations"][REVISION] == "2" for one in found))
-    here.merge(
-        "Deployment", NAME, {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": BUSYBOX}]}}}}
-    )
     working = {"name": "main", "image": BUSYBOX, "args": ["sleep", "100000"]}
     here.merge("Deployment", NAME, {"spec": {"template": {"spec": {"containers": [working]}}}})
     settled(here)

@@ -20,6 +20,7 @@ INDEX = "batch.kubernetes.io/job-completion-index"
 FOREVER = "trap 'exit 0' TERM; sleep 100000 & wait"
 FAIL_ONCE = 'if [ -e "/data/$JOB_COMPLETION_INDEX" ]; then exit 0; fi; touch "/data/$JOB_COMPLETION_INDEX"; exit 1'
 INDEXED: Obj = {"completionMode": "Indexed", "completions": 4, "parallelism": 4}
+MERGE = "application/merge-patch+json"
 MINUTE = 90
 """Seconds in which a minute begins and a pod runs."""
 
@@ -265,6 +266,26 @@ def test_a_status_may_be_written(here: Place) -> None:
     assert [c["lastTransitionTime"] for c in here.request("GET", path)["status"]["conditions"]] == [moment]
 
 
+def test_its_life(here: Place) -> None:
+    label = {"made-by": here.namespace}
+    first = job(suspend=True)
+    first["metadata"]["labels"] = label
+    (made,) = here.put(first)
+    path = here.path("Job", NAME)
+    change = {"metadata": {"labels": {"a": "b"}}}
+    patched = here.request("PATCH", path, change, content_type=MERGE)
+    assert int(patched["metadata"]["resourceVersion"]) > int(made["metadata"]["resourceVersion"])
+    assert patched["metadata"]["labels"] == {**label, "a": "b"}
+    change = {"metadata": {"annotations": {"updated": "true"}}, "spec": {"suspend": False}}
+    here.request("PATCH", path, change, content_type=MERGE)
+    ended(here)
+    chosen = {"labelSelector": f"made-by={here.namespace}"}
+    assert len(here.request("GET", here.api.path("Job", None), query=chosen)["items"]) == 1
+    here.request("DELETE", here.path("Job"), {"propagationPolicy": "Background"}, query=chosen)
+    here.gone("Job")
+    here.gone("Pod", labels=PODS)
+
+
 # -- CronJobs
 
 
@@ -298,6 +319,36 @@ def test_cron_jobs_start_with_the_minute(here: Place) -> None:
     assert (jobs(here, "rests"), jobs(here, "never")) == ([], [])
     here.request("DELETE", here.path("Job", reference["name"]), {"propagationPolicy": "Background"})
     here.wait("CronJob", "stays", lambda live: reference["uid"] not in str(live["status"].get("active")))
+
+
+def test_the_api_of_cron_jobs(here: Place) -> None:
+    label = {"made-by": here.namespace}
+    never = cron_job("never", schedule="0 0 31 2 *")
+    never["metadata"]["labels"] = label
+    (made,) = here.put(never)
+    chosen = {"labelSelector": f"made-by={here.namespace}"}
+    for path in (here.path("CronJob"), here.api.path("CronJob", None)):
+        (found,) = here.request("GET", path, query=chosen)["items"]
+        assert found["metadata"]["uid"] == made["metadata"]["uid"]
+    path = here.path("CronJob", "never")
+    patched = here.request("PATCH", path, {"metadata": {"annotations": {"patched": "true"}}}, content_type=MERGE)
+    assert int(patched["metadata"]["resourceVersion"]) > int(made["metadata"]["resourceVersion"])
+    live = here.request("GET", path)
+    live["metadata"]["annotations"]["updated"] = "true"
+    updated = here.request("PUT", path, live)
+    assert updated["metadata"]["annotations"] == {"patched": "true", "updated": "true"}
+    moment = "2026-01-02T03:04:05Z"
+    change = {"metadata": {"annotations": {"patchedstatus": "true"}}, "status": {"lastScheduleTime": moment}}
+    status = here.request("PATCH", f"{path}/status", change, content_type=MERGE)
+    assert (status["status"]["lastScheduleTime"], status["metadata"]["annotations"]["patchedstatus"]) == (
+        moment,
+        "true",
+    )
+    status["status"]["lastScheduleTime"] = "2026-01-02T03:05:05Z"
+    status["metadata"].pop("resourceVersion")
+    assert here.request("PUT", f"{path}/status", status)["status"]["lastScheduleTime"] == "2026-01-02T03:05:05Z"
+    here.request("DELETE", here.path("CronJob"), query=chosen)
+    here.gone("CronJob")
 
 
 def test_a_time_zone_must_be_one(here: Place) -> None:

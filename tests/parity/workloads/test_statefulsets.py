@@ -110,6 +110,20 @@ def test_an_unready_pod_halts_scaling_both_ways(here: Place) -> None:
     assert list(pods(here)) == [FIRST]
 
 
+def test_in_parallel_no_unready_pod_halts_scaling(here: Place) -> None:
+    start(here, statefulset(1, podManagementPolicy="Parallel"))
+    unready(here, FIRST)
+    here.merge("StatefulSet", NAME, {"spec": {"replicas": 3}})
+    here.until("Pod", lambda found: len(found) == 3, labels=f"app={NAME}")
+    ready_again(here, FIRST)
+    settled(here)
+    for name in (FIRST, SECOND, THIRD):
+        unready(here, name)
+    here.merge("StatefulSet", NAME, {"spec": {"replicas": 0}})
+    here.gone("Pod", labels=f"app={NAME}")
+    here.wait("StatefulSet", NAME, lambda live: live["status"]["replicas"] == 0)
+
+
 def test_the_scale_subresource(here: Place) -> None:
     start(here, statefulset(1))
     path = f"{here.path('StatefulSet', NAME)}/scale"
@@ -303,6 +317,20 @@ def test_most_of_a_set_stays_as_it_was_made(here: Place) -> None:
         "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
         "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
     )
+
+
+def test_its_status_can_be_written(here: Place) -> None:
+    start(here, statefulset(1))
+    path = f"{here.path('StatefulSet', NAME)}/status"
+    live = here.request("GET", path)
+    condition = {"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Set from e2e test"}
+    live["status"]["conditions"] = [condition]
+    live["metadata"].pop("resourceVersion")
+    assert here.request("PUT", path, live)["status"]["conditions"][0]["type"] == "StatusUpdate"
+    change = {"status": {"conditions": [{"type": "StatusPatched", "status": "True"}]}}
+    patched = here.request("PATCH", path, change, content_type="application/merge-patch+json")
+    assert [found["type"] for found in patched["status"]["conditions"]] == ["StatusPatched"]
+    here.wait("StatefulSet", NAME, lambda found: found["status"]["conditions"][0]["type"] == "StatusPatched")
 
 
 def test_events_tell_what_is_done(here: Place) -> None:

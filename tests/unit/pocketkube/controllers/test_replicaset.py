@@ -10,7 +10,6 @@ from tests.unit.pocketkube.controllers.world import World, pod_spec
 
 from pocketkube import objects
 from pocketkube.controllers.replacements import Replacements
-from pocketkube.controllers.replicaset import ranked_for_deletion
 from pocketkube.objects import Obj
 from pocketkube.store import Event
 
@@ -136,38 +135,3 @@ async def test_scaling_down_gives_up_pods_that_are_not_ready_first(world: World)
     assert unready.isdisjoint({objects.name(pod) for pod in world.list("pods")})
     gone = sorted(f"Deleted pod: {name}" for name in unready)
     assert sorted(world.events("rs", reason="SuccessfulDelete")) == gone
-
-
-def ranked(*pods: Obj, related: tuple[Obj, ...] = ()) -> list[str]:
-    return [objects.name(pod) for pod in ranked_for_deletion(list(pods), [*pods, *related])]
-
-
-def a_pod(name: str, node: str = "n", phase: str = "Running", ready: str = "2026-01-01T00:00:00Z", **meta: Any) -> Obj:
-    conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": ready}] if ready else []
-    return {
-        "metadata": {"name": name, "creationTimestamp": "2026-01-01T00:00:00Z", **meta},
-        "spec": {"nodeName": node},
-        "status": {"phase": phase, "conditions": conditions, "containerStatuses": [{"restartCount": 0}]},
-    }
-
-
-def test_ranking() -> None:
-    pending, unknown = a_pod("pending", phase="Pending", ready=""), a_pod("unknown", phase="Unknown", ready="")
-    unready = a_pod("unready", ready="")
-    cheap = a_pod("cheap", annotations={"controller.kubernetes.io/pod-deletion-cost": "-1"})
-    plain, unplaced = a_pod("plain"), a_pod("unplaced", node="", phase="Pending", ready="")
-    expected = ["unplaced", "pending", "unknown", "unready", "cheap", "plain"]
-    assert ranked(plain, cheap, unready, unknown, pending, unplaced) == expected
-
-
-def test_ranking_prefers_crowded_nodes_then_the_youngest() -> None:
-    crowded = [a_pod("a", node="full"), a_pod("b", node="full")]
-    alone = a_pod("alone", node="free", ready="2026-01-02T00:00:00Z")
-    assert ranked(alone, *crowded)[-1] == "alone"
-    young, old = a_pod("young", ready="2026-01-02T00:00:00Z"), a_pod("old")
-    assert ranked(old, young) == ["young", "old"]
-    late, early = a_pod("late", creationTimestamp="2026-01-03T00:00:00Z"), a_pod("early")
-    assert ranked(early, late) == ["late", "early"]
-    restarted = a_pod("restarted")
-    restarted["status"]["containerStatuses"][0]["restartCount"] = 3
-    assert ranked(late, restarted) == ["restarted", "late"]
