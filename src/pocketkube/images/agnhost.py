@@ -75,6 +75,7 @@ class IMAGE(Image):
         for tag in ("2.63.0", "2.59", "2.55", "2.53", "2.47", "2.40", "2.39")
     )
     size = 52_000_000
+    memory = 9 << 20
     entrypoint = ("/agnhost",)
     cmd = ("pause",)
     files = {**ALPINE_FILES, "/uploads": None, "/localhost.crt": CERTIFICATE, "/localhost.key": KEY}

@@ -12,6 +12,7 @@ _APPLETS = programs()
 class IMAGE(Image):
     names = tuple(f"docker.io/library/alpine:{tag}" for tag in ("3", "3.22", "3.22.1", "latest"))
     size = 3_800_000
+    memory = 400 << 10
     cmd = ("/bin/sh",)
     files = ALPINE_FILES
     commands = {**_APPLETS, "/bin/busybox": busybox}

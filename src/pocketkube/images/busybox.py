@@ -29,6 +29,7 @@ class IMAGE(Image):
         "registry.k8s.io/e2e-test-images/busybox:1.36.1-1",
     )
     size = 2_219_000
+    memory = 400 << 10
     cmd = ("sh",)
     files = COMMON_FILES
     # The real image has every applet in /bin.

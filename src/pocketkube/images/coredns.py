@@ -238,6 +238,7 @@ def _text(status: int, body: str) -> Response:
 class IMAGE(Image):
     names = (f"registry.k8s.io/coredns/coredns:v{VERSION}",)
     size = 23_500_000
+    memory = 14 << 20
     entrypoint = ("/coredns",)
     user = 65532
     commands = {"/coredns": main}

@@ -7,6 +7,7 @@ from pocketkube.images.programs.sidecar import program
 class IMAGE(Image):
     names = ("registry.k8s.io/sig-storage/csi-resizer:v2.2.1",)
     size = 27_000_000
+    memory = 12 << 20
     entrypoint = ("/csi-resizer",)
     commands = {"/csi-resizer": program("csi-resizer", "v2.2.1", Image.home)}
     system = ("storage",)

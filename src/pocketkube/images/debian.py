@@ -18,6 +18,7 @@ class IMAGE(Image):
         for tag in ("12", "12-slim", "bookworm", "bookworm-slim", "stable", "stable-slim", "latest")
     )
     size = 48_500_000
+    memory = 900 << 10
     cmd = ("bash",)
     files = DEBIAN_FILES
     commands = {

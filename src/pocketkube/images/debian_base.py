@@ -9,6 +9,7 @@ from pocketkube.images.linux import DEBIAN_FILES, programs
 class IMAGE(Image):
     names = ("registry.k8s.io/build-image/debian-base:bookworm-v1.0.6",)
     size = 37_000_000
+    memory = 900 << 10
     cmd = ("sh",)
     files = DEBIAN_FILES
     commands = programs("bash")

@@ -108,6 +108,7 @@ async def current(process: Process) -> int:
 class IMAGE(Image):
     names = tuple(f"docker.io/hashicorp/http-echo:{tag}" for tag in ("1.0", "1.0.0", "latest"))
     size = 3_050_000
+    memory = 3 << 20
     entrypoint = ("/http-echo",)
     user = 65532
     commands = {"/http-echo": current}

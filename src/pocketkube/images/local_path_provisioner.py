@@ -12,6 +12,7 @@ NAME, TAG, HOME = "local-path-provisioner", "v20260521-9fb22683", "local-path-st
 class IMAGE(Image):
     names = (f"docker.io/kindest/{NAME}:{TAG}",)
     size = 21_000_000
+    memory = 10 << 20
     entrypoint = (f"/usr/local/bin/{NAME}",)
     commands = {f"/usr/local/bin/{NAME}": program(NAME, TAG, HOME, expected=("--debug", "start"))}
     system = ("storage",)

@@ -21,6 +21,7 @@ class IMAGE(Image):
         "registry.k8s.io/e2e-test-images/nginx:1.27-0",
     )
     size = 72_400_000
+    memory = 5 << 20
     entrypoint: ClassVar[tuple[str, ...]] = ("/docker-entrypoint.sh",)
     cmd = ("nginx", "-g", "daemon off;")
     env = {"PATH": Image.env["PATH"], "NGINX_VERSION": VERSION}

@@ -15,5 +15,6 @@ async def test_webserver(process: Process) -> int:
 class IMAGE(Image):
     names = ("registry.k8s.io/test-webserver:latest", "registry.k8s.io/test-webserver:e2e")
     size = 4_700_000
+    memory = 4 << 20
     entrypoint = ("/test-webserver",)
     commands = {"/test-webserver": test_webserver}

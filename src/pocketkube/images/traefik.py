@@ -19,6 +19,7 @@ async def main(process: Process) -> int:
 class IMAGE(Image):
     names = ("docker.io/library/traefik:v3.7.11", "docker.io/library/traefik:v3.7")
     size = 58_000_000
+    memory = 40 << 20
     entrypoint = ("/entrypoint.sh",)
     cmd = ("traefik",)
     commands = {"/entrypoint.sh": main, "/usr/local/bin/traefik": main}

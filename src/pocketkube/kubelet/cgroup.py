@@ -116,7 +116,11 @@ class Cgroup:
     def grow(self, size: int) -> None:
         """So many bytes more, or fewer. Raises Killed."""
         self._held += size
-        self.check()
+        try:
+            self.check()
+        except Killed:
+            self._held -= size
+            raise
 
     def check(self) -> None:
         """Kill everything if the limit is passed. Raises Killed."""
@@ -153,13 +157,17 @@ class Memory:
         """So many bytes more. Raises Killed when that is too much for the container; MemoryError when it is for the
         simulator, which holds them too."""
         self._cgroup.pod.hold(size)
+        try:
+            self._cgroup.grow(size)
+        except Killed:
+            self._cgroup.pod.free(size)
+            raise
         self._held += size
-        self._cgroup.grow(size)
 
     def claim(self, size: int) -> None:
         """As `hold`, for memory that is only said to be used. Raises Killed."""
-        self._claimed += size
         self._cgroup.grow(size)
+        self._claimed += size
 
     def exhaust(self) -> None:
         """It wants more than the simulator has. A limit is taken to be passed by that. Raises Killed."""

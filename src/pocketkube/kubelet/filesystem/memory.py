@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pocketkube.kubelet.filesystem.tree import (
     BLOCK,
@@ -67,12 +67,20 @@ class Inode:
         return self
 
 
+class Room(Protocol):
+    """What the bytes of a file are part of: see MemoryTree."""
+
+    now: Callable[[], float]
+
+    def grow(self, by: int) -> None: ...
+
+
 class Bytes:
     """The content of an in-memory file."""
 
     __slots__ = ("_node", "_tree")
 
-    def __init__(self, tree: MemoryTree, node: Inode) -> None:
+    def __init__(self, tree: Room, node: Inode) -> None:
         self._tree = tree
         self._node = node
 

@@ -7,7 +7,8 @@ memory sizeLimit is the size, as with tmpfs. Left out: huge pages.
 from __future__ import annotations
 
 from pocketkube import quantity
-from pocketkube.kubelet.filesystem import HostTree, MemoryTree
+from pocketkube.kubelet.filesystem import HostTree
+from pocketkube.kubelet.filesystem.charged import ChargedTree
 from pocketkube.kubelet.filesystem.folders import Meter
 from pocketkube.kubelet.volumes.base import MountError, Volume
 
@@ -23,7 +24,7 @@ class VOLUME(Volume):
         fresh = True
         if medium == "Memory":
             capacity = quantity.value(limit) if limit and quantity.value(limit) else _MEMORY_DEFAULT
-            self._tree = MemoryTree(now=context.clock.time, mode=0o777, capacity=capacity)
+            self._tree = ChargedTree(now=context.clock.time, mode=0o777, capacity=capacity)
             self.mount_options = f"size={capacity // 1024}k"
         elif medium:
             raise MountError(f'unknown storage medium "{medium}"')

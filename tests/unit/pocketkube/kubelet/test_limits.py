@@ -164,3 +164,33 @@ async def test_without_a_limit_the_tool_says_that_it_has_no_memory(busy: Any) ->
 async def test_an_image_that_needs_more_than_its_limit_never_runs_long(busy: Any) -> None:
     busy.create("small", shell("sleep 1000", memory="64Ki"), restartPolicy="Never")
     await oom_killed(busy, "small")
+
+
+async def test_files_in_memory_are_memory_of_who_wrote_them(busy: Any) -> None:
+    containers = [shell("sleep 1000", memory="24Mi"), shell("sleep 1000", memory="24Mi")]
+    for container in containers:
+        container["volumeMounts"] = [{"name": "memory", "mountPath": "/memory"}]
+    volume = {"name": "memory", "emptyDir": {"medium": "Memory"}}
+    busy.create("two", *containers, volumes=[volume])
+    await busy.ready("two")
+
+    def held() -> list[int]:
+        return [found.usage.memory for found in busy.kubelet.usage().containers]
+
+    before = held()
+    assert await busy.exec("two", "sh", "-c", "head -c 8388608 /dev/zero >/memory/a") == (0, "")
+    assert held() == [before[0] + 8 * MIB, before[1]]
+    # whoever removes it gives it back to who paid
+    assert (await busy.exec("two", "rm", "/memory/a", container="c1"))[0] == 0
+    assert held() == before
+    for number in range(2):  # by truncation, too
+        assert (await busy.exec("two", "sh", "-c", f"head -c {(2 - number) * MIB} /dev/zero >/memory/a"))[0] == 0
+    assert held() == [before[0] + MIB, before[1]]
+    code, _ = await busy.exec("two", "sh", "-c", "head -c 31457280 /dev/zero >/memory/b")
+    assert code == 137
+    await oom_killed(busy, "two")
+    assert "running" in busy.container("two", "c1")["state"]
+    # the files stay, and a new instance does not pay for them
+    await busy.until(lambda: busy.container("two")["restartCount"] == 1 and busy.container("two")["ready"])
+    assert held()[0] < 8 * MIB
+    assert int((await busy.exec("two", "cat", "/memory/b"))[1].count("\0")) > 16 * MIB

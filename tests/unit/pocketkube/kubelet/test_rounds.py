@@ -78,7 +78,7 @@ async def test_a_limit_slows_down_what_is_really_computed(cpu: Cpu, monkeypatch:
     monkeypatch.setattr(meters, "_SPINNING", 0.0)
     spinner = Spinner(cpu, limit=0.25)
     await spinner.goes_on(3)
-    steps, before, began = spinner.steps, spinner.meter.seconds, time.perf_counter()
+    steps, began, before = spinner.steps, time.perf_counter(), spinner.meter.seconds
     await spinner.goes_on(40)
     # it has computed for as long as it was granted, and for what it may be ahead
     assert spinner.meter.seconds - before <= 0.25 * (time.perf_counter() - began) + 0.001
