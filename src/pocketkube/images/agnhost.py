@@ -12,9 +12,10 @@ from pocketkube.images.base import Image
 from pocketkube.images.linux import ALPINE_FILES, programs
 from pocketkube.images.multicall import busybox
 from pocketkube.images.net import nc_openbsd, nslookup
-from pocketkube.images.programs.agnhost import servers, tools
+from pocketkube.images.programs.agnhost import incluster, servers, tools
 from pocketkube.images.programs.agnhost.certificate import CERTIFICATE, KEY
 from pocketkube.images.programs.agnhost.grpc_health import grpc_health_checking
+from pocketkube.images.programs.agnhost.guestbook import guestbook
 from pocketkube.images.programs.agnhost.mounttest import mounttest
 from pocketkube.images.programs.agnhost.netexec import netexec
 from pocketkube.images.programs.agnhost.portforwardtester import port_forward_tester
@@ -27,10 +28,13 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
     "entrypoint-tester": tools.entrypoint_tester,
     "etc-hosts": tools.etc_hosts,
     "grpc-health-checking": grpc_health_checking,
+    "guestbook": guestbook,
+    "inclusterclient": incluster.inclusterclient,
     "liveness": servers.liveness,
     "logs-generator": tools.logs_generator,
     "mounttest": mounttest,
     "netexec": netexec,
+    "nettest": incluster.nettest,
     "pause": tools.pause,
     "port-forward-tester": port_forward_tester,
     "porter": servers.porter,
@@ -40,7 +44,7 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
 }
 UNSUPPORTED = frozenset(
     {"audit-proxy", "crd-conversion-webhook", "external-metrics", "fake-gitserver", "fake-registry-server",
-     "guestbook", "inclusterclient", "mtlsclient", "mtlsserver", "net", "nettest",
+     "mtlsclient", "mtlsserver", "net",
      "no-snat-test", "no-snat-test-proxy", "nonewprivs", "openidmetadata", "podcertificatesigner",
      "resource-consumer-controller", "stress", 
      "test-service-account-issuer-discovery",

@@ -314,8 +314,8 @@ async def test_connect_tells_what_went_wrong(pod):
 
 async def test_what_is_not_there_says_so(pod):
     own = pod(AGNHOST)
-    ended = await own.run("/agnhost", "guestbook")
-    assert (ended.status, ended.err) == (1, "Error: agnhost guestbook is not part of this cluster's agnhost image\n")
+    ended = await own.run("/agnhost", "webhook")
+    assert (ended.status, ended.err) == (1, "Error: agnhost webhook is not part of this cluster's agnhost image\n")
     ended = await own.run("/agnhost", "nope")
     assert ended.status == 1
     assert ended.err.startswith('Error: unknown command "nope" for "app"\n')
@@ -380,3 +380,36 @@ async def test_test_webserver_serves_the_certificate_that_upstreams_statefulset_
     assert result.out == "404"
     serving.process.signal(signal.SIGKILL)
     await serving.ended()
+
+
+async def test_guestbook_is_a_primary_with_replicas_and_a_frontend(pod):
+    primary, replica, frontend = pod(AGNHOST), pod(AGNHOST), pod(AGNHOST)
+    hosts = f"{primary.net.address} agnhost-primary\n{replica.net.address} agnhost-replica\n".encode()
+    for own in (primary, replica, frontend):
+        own.fs.write_bytes("/etc/hosts", hosts)
+    running = [
+        primary.start("/agnhost", "guestbook", "--http-port", "6379"),
+        replica.start("/agnhost", "guestbook", "--replicaof=agnhost-primary", "--http-port", "6379"),
+        frontend.start("/agnhost", "guestbook", "--backend-port", "6379"),
+    ]
+    await running[1].says("Registered to node: agnhost-primary")
+    for query, status, text in (
+        ("cmd=get&key=messages", 200, '{"data":""}'),
+        ("cmd=set&key=messages&value=Test%20Entry", 200, '{"message":"Updated"}'),
+        ("cmd=get&key=messages", 200, '{"data":"Test Entry"}'),
+        ("cmd=drop&key=messages", 400, "unsupported cmd: 'drop'\n"),
+        ("cmd=set", 400, "cannot set with empty key.\n"),
+    ):
+        answered = await frontend.get(80, f"/guestbook?{query}")
+        assert (answered.status, answered.text) == (status, text)
+    assert (await primary.get(6379, "/get")).text == '{"data":{"messages":"Test Entry"}}'
+    for one in running:
+        one.process.signal(signal.SIGKILL)
+        await one.ended()
+
+
+async def test_nettest_counts_who_writes_to_it(pod):
+    own = pod(AGNHOST, "server")
+    lonely = await own.run("/agnhost", "nettest")
+    assert lonely.status == 255
+    assert "Unable to create config; error: unable to load in-cluster configuration" in lonely.err
