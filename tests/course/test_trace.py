@@ -305,7 +305,7 @@ def test_a_service_scaled_to_nothing(live: LiveLab) -> None:
 
 
 def test_what_cannot_be_followed(live: LiveLab) -> None:
-    for target in ("web", "pod/web", "http:///path", "svc/", "svc"):
+    for target in ("web", "cm/web", "http:///path", "svc/", "svc"):
         with pytest.raises(UsageProblem):
             why(live, target)
 

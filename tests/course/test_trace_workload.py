@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.course.test_trace import AGNHOST, broken, deployment, names, put, why
+from tests.course.test_trace import AGNHOST, broken, deployment, names, put, service, why
 
 from kindlab.api import Obj
 from kindlab.checks.live import LiveLab
@@ -182,3 +182,16 @@ def test_a_daemon_set_that_no_node_takes(live: LiveLab) -> None:
     name, evidence = broken(why(live, "ds/web"))
     assert name == "DaemonSet"
     assert "{'no': 'where'}" in evidence
+
+
+def test_a_service_without_pods_names_who_should_make_them(live: LiveLab) -> None:
+    quota(live, pods="0")
+    put(live, service(), deployment(), ready=False)
+    told(live, "FailedCreate")
+    path = why(live, "svc/web")
+    assert broken(path) == (
+        "Selector",
+        "selector app=web matches no Pod: Deployment web should make such Pods, and there are none",
+    )
+    assert path.broken is not None
+    assert path.broken.next == f"kindlab why deployment/web -n {live.namespace}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from kindlab.api import Api, Obj
 from kindlab.checks.live import is_ready
 from kindlab.checks.probe import NAME as PROBE
+from kindlab.trace import workload
 from kindlab.trace.answer import SERVICE_LABEL, Endpoint, ask
 from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
@@ -106,6 +107,11 @@ def _pods(api: Api, namespace: str, service: Obj, path: Trace) -> bool:
     wanted = ",".join(f"{k}={v}" for k, v in selector.items())
     matched = [p for p in api.list("Pod", namespace, labels=wanted) if p["metadata"]["name"] != PROBE]
     live = [p for p in matched if p["status"].get("phase") not in ("Succeeded", "Failed")]
+    if not live and (maker := workload.maker_of(api, namespace, selector)):
+        kind, made_by = maker
+        why = f"selector {wanted} matches no Pod: {kind} {made_by} should make such Pods, and there are none"
+        path.fail("Selector", why, f"kindlab why {kind.lower()}/{made_by} -n {namespace}")
+        return False
     if not live:
         path.fail(
             "Selector",

@@ -46,6 +46,16 @@ def trace(api: Api, namespace: str, kind: str, name: str) -> Trace:
     return path
 
 
+def maker_of(api: Api, namespace: str, labels: dict[str, str]) -> tuple[str, str] | None:
+    """(kind, name) of the first object whose Pods would carry these labels."""
+    for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController"):
+        for found in api.list(kind, namespace):
+            template = found["spec"].get("template") or {}
+            if labels.items() <= ((template.get("metadata") or {}).get("labels") or {}).items():
+                return kind, str(found["metadata"]["name"])
+    return None
+
+
 def _wants_pods(live: Obj, plural: str, path: Trace) -> bool:
     """The hop of the object itself: False where it asks for no Pods (any longer)."""
     kind, spec, status = live["kind"], live["spec"], live.get("status") or {}
