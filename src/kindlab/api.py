@@ -267,18 +267,20 @@ class Api:
 
     def category(self, name: str) -> builtins.list[Served]:
         """The kinds of a category (`all`), in the order of discovery."""
-        return [served for served in dict.fromkeys(self._kinds.values()) if name in served.categories]
+        found = [served for served in dict.fromkeys(self._kinds.values()) if name in served.categories]
+        return [served for served in found if served == self._kinds[f"{served.plural}.{served.group}".rstrip(".")]]
 
     @cached_property
     def _kinds(self) -> dict[str, Served]:
-        """Every spelling of a kind (Service, services, svc, deployment.apps, apps/v1/deployment) -> where it lives."""
-        prefixes = ["/api/v1"]
-        for group in self.request("GET", "/apis")["groups"]:
-            prefixes.append(f"/apis/{group['preferredVersion']['groupVersion']}")
+        """Every spelling of a kind (Service, services, svc, deployment.apps, apps/v1/deployment) -> where it lives: in
+        its group's preferred version, unless the spelling names another (autoscaling/v1/..., deployments.v1.apps)."""
+        groups = self.request("GET", "/apis")["groups"]
+        preferred = ["/api/v1", *(f"/apis/{group['preferredVersion']['groupVersion']}" for group in groups)]
+        every = [f"/apis/{version['groupVersion']}" for group in groups for version in group["versions"]]
         kinds: dict[str, Served] = {}
-        for prefix in prefixes:
+        for prefix in dict.fromkeys((*preferred, *every)):
             group_version = prefix.removeprefix("/api/").removeprefix("/apis/")
-            group = group_version.partition("/")[0] if "/" in group_version else ""
+            group, _, version = group_version.rpartition("/")
             try:
                 served = self.request("GET", prefix)["resources"]
             except ApiError:
@@ -293,7 +295,9 @@ class Api:
                 kind = resource["kind"].lower()
                 names = [kind, resource["name"], *resource.get("shortNames", ())]
                 names += [f"{kind}.{group}", f"{resource['name']}.{group}"] if group else []
-                for spelling in names:
+                if group:
+                    kinds |= {f"{name}.{version}.{group}": entry for name in (kind, resource["name"])}
+                for spelling in names if prefix in preferred else ():
                     kinds.setdefault(spelling, entry)
                 kinds[f"{group_version}/{kind}"] = entry
         return kinds

@@ -593,6 +593,9 @@ MEASURED = """
 AUTOSCALER_WORDS = """
 get hpa
 get hpa many -o wide
+get horizontalpodautoscalers.v1.autoscaling many -o jsonpath={.apiVersion}
+get horizontalpodautoscaler.v2.autoscaling many -o jsonpath={.apiVersion}
+get all
 get hpa -o name
 describe hpa many --show-events=false
 describe hpa new --show-events=false
