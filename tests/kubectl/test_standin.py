@@ -293,7 +293,7 @@ def test_what_belongs_to_no_namespace_is_warned_about_when_one_is_named(kubectl:
         (("get", "svc", "--nope"), "", "error: unknown flag: --nope"),
         (("get", "svc", "-w", "-o", "yaml"), "", "watches tables only"),
         (("get", "svc,pods", "-w"), "", "error: you may only specify a single resource type"),
-        (("drain", "a"), "", 'cannot do "drain"'),
+        (("edit", "a"), "", 'cannot do "edit"'),
         (("scale", "deploy", "web"), "", 'error: required flag(s) "replicas" not set'),
         (("delete", "pods"), "", "error: resource(s) were provided, but no name was specified"),
         (("apply", "-f", "nope.yaml"), "", 'error: the path "nope.yaml" does not exist'),

@@ -11,6 +11,7 @@ from kindlab.kubectl import (
     describing_fields,
     describing_jobs,
     describing_network,
+    describing_nodes,
     describing_pods,
     describing_policy,
     describing_quota,
@@ -20,7 +21,7 @@ from kindlab.kubectl import (
     printers,
 )
 
-BRIEF = {"Node", "ConfigMap", "Secret", "ServiceAccount", "Endpoints", "Event", "Deployment"}
+BRIEF = {"ConfigMap", "Secret", "ServiceAccount", "Endpoints", "Event", "Deployment"}
 BRIEF |= {"StatefulSet", "DaemonSet", "IPAddress"}
 BRIEF |= {"ServiceCIDR"}
 """Kinds kubectl has more to say about. All others are described as it does."""
@@ -53,7 +54,8 @@ def describe(
 ) -> str:
     """The text for one object, without its events; columns that events are to be in line with still have their tabs.
 
-    `inside`: the objects of a kind in the namespace that is described."""
+    `inside`: the objects of a kind in the namespace that is described; of a Node, in that of the nodes' leases.
+    `pods`: those of the object's namespace, or on the Node."""
     kind, group = obj["kind"], obj["apiVersion"].rpartition("/")[0]
     if "." in group and not group.endswith(".k8s.io"):
         kind = ""  # a custom resource, which may be called Service too
@@ -67,6 +69,10 @@ def describe(
         return "\n".join(describing_sets.replica_set(obj, pods()))
     if kind == "Namespace":
         return "\n".join(describing_quota.namespace(obj, inside("v1/ResourceQuota"), inside("v1/LimitRange")))
+    if kind == "Node":
+        name = obj["metadata"]["name"]
+        lease = next((found for found in inside("leases") if found["metadata"]["name"] == name), None)
+        return "\n".join(describing_nodes.node(obj, lease, pods()))
     if kind in _OF_FIELDS:
         return "\n".join(_OF_FIELDS[kind](obj))
     if kind not in (*BRIEF, "EndpointSlice", "NetworkPolicy"):

@@ -49,12 +49,18 @@ def COMMAND(session: Session, words: tuple[str, ...], labels: str, show_events: 
 
 def _described(session: Session, target: Target, *, events: bool) -> str:
     obj = session.get(target.served, target.name)
-    space = replace(session, namespace=target.name, everywhere=False)  # for a namespace, itself
+    is_node = target.served.kind == "Node"
+    # for a namespace, itself
+    space = replace(session, namespace="kube-node-lease" if is_node else target.name, everywhere=False)
+
+    def pods() -> list[Obj]:
+        where = replace(session, everywhere=True) if is_node else session
+        return where.list(session.served("v1/pod"), fields=f"spec.nodeName={target.name}" if is_node else "")
 
     def inside(kind: str) -> list[Obj]:
         return space.list(space.served(kind))
 
-    text = describing.describe(obj, _asked(session), lambda: session.list(session.served("v1/pod")), inside)
+    text = describing.describe(obj, _asked(session), pods, inside)
     return printers.tabbed(f"{text}\n{_events(session, obj) if events else ''}".split("\n"))
 
 
@@ -85,6 +91,9 @@ def _events(session: Session, obj: Obj) -> str:
         return none
     fields = f"involvedObject.uid={obj['metadata']['uid']}"
     events = session.list(session.served("v1/event"), fields=fields)
+    if obj["kind"] == "Node":  # some tell of it by its name for want of a uid
+        fields = f"involvedObject.uid={obj['metadata']['name']}"
+        events += session.list(session.served("v1/event"), fields=fields)
     if not events:
         return none
     rows = [["  Type", "Reason", "Age", "From", "Message"], ["  ----", "------", "----", "----", "-------"]]
