@@ -25,5 +25,6 @@ def scan() -> Iterator[tuple[str, list[click.Command]]]:
     for name, heading in SECTIONS.items():
         module = importlib.import_module(f"kindlab.commands.{name}")
         found = [value for value in vars(module).values() if isinstance(value, click.Command)]
-        inner = {id(command) for group in found if isinstance(group, click.Group) for command in group.commands.values()}
+        groups = [command for command in found if isinstance(command, click.Group)]
+        inner = {id(command) for group in groups for command in group.commands.values()}
         yield heading, [command for command in found if id(command) not in inner]

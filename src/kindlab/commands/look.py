@@ -21,20 +21,20 @@ from kindlab.errors import FAILED, PASSED, UsageProblem
 def why(target: str, sender: str, namespace: str | None, cluster: str | None, as_json: bool) -> int:
     """Follow svc/NAME, ingress/NAME, deployment/NAME, pod/NAME, ... or a URL to the first broken hop.
 
-    It also follows httproute/NAME, gateway/NAME, pvc/NAME, vs/NAME, hpa/NAME, and what makes Pods (statefulset/NAME,
-    job/NAME, ...). A URL may name a Service (http://web.shop:80), an address, or a host that an Ingress or an HTTPRoute
-    serves.
+    It also follows httproute/NAME, gateway/NAME, pvc/NAME, vs/NAME, hpa/NAME, node/NAME, and what makes Pods
+    (statefulset/NAME, job/NAME, ...). A URL may name a Service (http://web.shop:80), an address, or a host that an
+    Ingress or an HTTPRoute serves.
     """
-    from kindlab.trace import trace
+    from kindlab.trace import is_everywhere, trace
 
-    space = namespace or _space()
+    space = namespace or ("" if is_everywhere(target) else _space())
     with terminal.steps(quiet=as_json) as step:
         step(f"following {target}")
         path = trace(base.ready(cluster).api(), space, target, sender=sender)
     if as_json:
         click.echo(json.dumps(path.to_json()))
     else:
-        click.echo(f"{path.target} in namespace {path.namespace}")
+        click.echo(f"{path.target} in namespace {path.namespace}" if path.namespace else path.target)
         for hop in path.hops:
             click.secho(f"  {'✔' if hop.ok else '✘'} {hop.name}: {hop.evidence}", fg=None if hop.ok else "red")
         broken = path.broken

@@ -2,7 +2,19 @@
 
 from kindlab.api import Api
 from kindlab.errors import UsageProblem
-from kindlab.trace import address, autoscaler, claim, gateway, httproute, ingress, pod, service, snapshot, workload
+from kindlab.trace import (
+    address,
+    autoscaler,
+    claim,
+    gateway,
+    httproute,
+    ingress,
+    node,
+    pod,
+    service,
+    snapshot,
+    workload,
+)
 from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 
@@ -11,15 +23,21 @@ INGRESSES = ("ing", "ingress", "ingresses")
 GATEWAYS = ("gtw", "gateway", "gateways")
 ROUTES = ("httproute", "httproutes")
 SNAPSHOTS = ("vs", "volumesnapshot", "volumesnapshots")
+NODES = ("no", "node", "nodes")
 PODS = ("po", "pod", "pods")
 AUTOSCALERS = ("hpa", "horizontalpodautoscaler", "horizontalpodautoscalers")
 CLAIMS = ("pvc", "persistentvolumeclaim", "persistentvolumeclaims")
 
 
+def is_everywhere(target: str) -> bool:
+    """Whether the target is in no namespace."""
+    return target.partition("/")[0].lower() in NODES
+
+
 def trace(api: Api, namespace: str, target: str, *, sender: str = "") -> Trace:
     """Trace `svc/NAME[:PORT]`, `ingress/NAME`, `httproute/NAME`, `gateway/NAME`, `deployment/NAME` (and the other kinds
-    of workload.KINDS), `pod/NAME`, `hpa/NAME`, `pvc/NAME`, `vs/NAME` or a URL; `sender` is the Pod of `namespace` that
-    asks (default: the probe). Raises UsageProblem for what it cannot follow."""
+    of workload.KINDS), `pod/NAME`, `node/NAME`, `hpa/NAME`, `pvc/NAME`, `vs/NAME` or a URL; `sender` is the Pod of
+    `namespace` that asks (default: the probe). Raises UsageProblem for what it cannot follow."""
     kind, _, name = target.partition("/")
     client = Client(api, namespace, sender) if sender else None
     if target.startswith(("http://", "https://")):
@@ -35,6 +53,8 @@ def trace(api: Api, namespace: str, target: str, *, sender: str = "") -> Trace:
         return httproute.trace(api, namespace, name)
     if name and kind.lower() in GATEWAYS:
         return gateway.trace(api, namespace, name)
+    if name and kind.lower() in NODES:
+        return node.trace(api, name)
     if name and kind.lower() in PODS:
         return pod.trace(api, namespace, name)
     if name and (made := workload.kind_of(kind)):
@@ -48,7 +68,7 @@ def trace(api: Api, namespace: str, target: str, *, sender: str = "") -> Trace:
     raise UsageProblem(
         f"kindlab why cannot follow {target!r}.",
         "It follows svc/NAME, ingress/NAME, httproute/NAME, gateway/NAME, deployment/NAME (replicaset, "
-        "statefulset, daemonset, job), pod/NAME, hpa/NAME, pvc/NAME, vs/NAME (a "
+        "statefulset, daemonset, job), pod/NAME, node/NAME, hpa/NAME, pvc/NAME, vs/NAME (a "
         "VolumeSnapshot) and http:// or https:// addresses.",
         f"For example: kindlab why svc/{target if target.isidentifier() else 'web'}",
     )
