@@ -94,7 +94,7 @@ class Cgroup:
         self.pids = 0
         self.peak = 0
         self.oom_kills = 0
-        self._base = base
+        self.base = base
         self._held = 0
 
     @property
@@ -102,7 +102,7 @@ class Cgroup:
         """The working set, bytes."""
         if not self.pids:
             return 0
-        return self._base + (self.pids - 1) * PROCESS_MEMORY + self._held
+        return self.base + (self.pids - 1) * PROCESS_MEMORY + self._held
 
     def fork(self) -> None:
         """One process more. Raises BlockingIOError."""

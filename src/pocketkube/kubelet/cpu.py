@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 
 from pocketkube.clock import Clock
 from pocketkube.kubelet.processor import Account, Processor, Work
@@ -17,13 +18,35 @@ from pocketkube.kubelet.rounds import Rounds
 
 
 class Cpu:
-    """Keeps a node's Processor to the clock. `rounds`: where its programs run, shared with other nodes."""
+    """Keeps a node's Processor to the clock. `rounds`: where its programs run, shared with other nodes. `memory`: what
+    the node has, bytes, and `memory_used` what of it is in use."""
 
-    def __init__(self, clock: Clock, cores: float = math.inf, rounds: Rounds | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        cores: float = 4.0,
+        rounds: Rounds | None = None,
+        *,
+        memory: int = 8 << 30,
+        memory_used: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.clock = clock
         self.rounds = rounds or Rounds()
         self.processor = Processor(cores)
+        self.memory = memory
+        self.memory_used = memory_used
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def count(self) -> int:
+        """Whole cores, as programs see them."""
+        return max(1, math.floor(self.processor.cores))
+
+    def loads(self) -> tuple[float, float, float]:
+        """The average number of threads that compute or want to, over 1, 5 and 15 minutes."""
+        self.settle()
+        one, five, fifteen = self.processor.loads
+        return one, five, fifteen
 
     def account(self, limit: float = math.inf, weight: int = 2) -> Account:
         """For one container: `limit` in cores, `weight` against other containers of the node."""

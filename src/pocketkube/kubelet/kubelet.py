@@ -99,7 +99,13 @@ class Kubelet:
             catalogue=catalogue,
             drivers=self.services.get("csi"),
         )
-        self.cpu = Cpu(self.clock, float(quantity.parse(self.node.capacity["cpu"])), rounds)
+        self.cpu = Cpu(
+            self.clock,
+            float(quantity.parse(self.node.capacity["cpu"])),
+            rounds,
+            memory=quantity.value(self.node.capacity["memory"]),
+            memory_used=lambda: self.usage().usage.memory,
+        )
         self.net: PodNetwork = fabric.attach(node_ips[0], node_name, also=node_ips[1:])
         self.host_processes = FirstProcess(self, "/sbin/init", 0)
         """What pods with hostPID see."""

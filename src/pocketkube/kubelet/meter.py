@@ -51,6 +51,11 @@ class Meter:
         return self._seconds + sum(work.used for work in self._works)
 
     @property
+    def is_computing(self) -> bool:
+        """It has work to do that takes time."""
+        return bool(self._works)
+
+    @property
     def is_spinning(self) -> bool:
         """It is a program that takes all it gets."""
         return self._spin is not None

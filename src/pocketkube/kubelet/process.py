@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pocketkube.clock import Clock
-from pocketkube.kubelet.cgroup import Memory
+from pocketkube.kubelet.cgroup import PROCESS_MEMORY, Memory
 from pocketkube.kubelet.meter import Meter
 
 if TYPE_CHECKING:
@@ -112,6 +112,12 @@ class Process:
         if self._fs is None:
             self._fs = self.namespace.fs.for_process(self)
         return self._fs
+
+    @property
+    def rss(self) -> int:
+        """Bytes of memory that it takes; most of what an image's program needs is its first process's."""
+        cgroup = self.namespace.cgroup
+        return (cgroup.base if self is self.namespace.init else PROCESS_MEMORY) + self.memory.size
 
     @property
     def net(self) -> PodNetwork:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 PERIOD = 0.1
 """Seconds of a quota's period: how far ahead of its quota a container may get."""
+_LOAD_SECONDS = (60.0, 300.0, 900.0)
 _NOTHING = 1e-9
 """Seconds of work nobody waits for: what rounding leaves over."""
 
@@ -99,6 +100,8 @@ class Processor:
         self.used = 0.0
         self._at = 0.0
         self._busy: dict[Account, None] = {}
+        self.loads = [0.0] * len(_LOAD_SECONDS)
+        """Averages of `running` over the last 1, 5 and 15 minutes, the past fading away."""
 
     @property
     def at(self) -> float:
@@ -141,6 +144,9 @@ class Processor:
             over = [work for account in self._busy for work in account.works if self._compute(work, step)]
             for account in self._busy:
                 _note_throttling(account, step)
+            running = self.running
+            for number, span in enumerate(_LOAD_SECONDS):
+                self.loads[number] = running + (self.loads[number] - running) * math.exp(-step / span)
             for work in over:
                 self._remove(work)
             if over:

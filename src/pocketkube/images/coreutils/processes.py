@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from pocketkube.images.coreutils.options import fail, parse
 from pocketkube.images.coreutils.system import group_name, user_name
+from pocketkube.kubelet.filesystem.procfs import VIRTUAL
 from pocketkube.kubelet.process import Command, Process
 
 _COLUMNS = {
@@ -46,18 +47,25 @@ def _column(viewer: Process, other: Process, name: str) -> str:
         case "args":
             return " ".join(word.replace("\n", " ") for word in other.argv)
         case "time" | "cputime":
-            return "0:00"
+            return _elapsed(other.meter.seconds)
+        case "vsz":
+            return str((VIRTUAL + other.memory.size) >> 10)
+        case "rss":
+            return str(other.rss >> 10)
         case "etime":
             return _elapsed(viewer.clock.time() - other.started)
         case "lstart" | "start":
             started = datetime.fromtimestamp(other.started, UTC)
             return started.strftime("%a %b %e %H:%M:%S %Y" if name == "lstart" else "%H:%M:%S")
         case "stat":
-            return "R" if other is viewer else "S"
+            return "R" if other is viewer or other.meter.is_computing else "S"
         case "tty":
             return "?"
-        case "pcpu" | "pmem":
-            return "0.0"
+        case "pcpu":
+            lived = viewer.clock.time() - other.started
+            return f"{min(100 * other.meter.seconds / lived, 999) if lived > 0 else 0.0:.1f}"
+        case "pmem":
+            return f"{100 * other.rss / viewer.namespace.cpu.memory:.1f}"
         case _:
             return "0"
 
@@ -96,27 +104,60 @@ async def ps(process: Process) -> int:
     return 0
 
 
+_FIRST_LOOK = 0.1
+"""Seconds over which the first page of `top` measures."""
+
+
 async def top(process: Process) -> int:
     """`top -b`: one page or `-n` of them. Without -b there is no screen to draw on, so it prints one page too."""
     options = await parse(process, "bn:d:p:Hmi")
     pages = int(options.get("n", 0 if "b" in options else 1))
     page = 0
+    before = _look(process)
     while not pages or page < pages:
-        if page:
-            await process.clock.sleep(float(options.get("d", 5)))
+        await process.clock.sleep(float(options.get("d", 5)) if page else _FIRST_LOOK)
         page += 1
-        await process.print("Mem: 2097152K used, 6291456K free, 0K shrd, 0K buff, 0K cached")
-        await process.print("CPU:   0% usr   0% sys   0% nic 100% idle   0% io   0% irq   0% sirq")
-        await process.print(f"Load average: 0.00 0.00 0.00 1/{len(process.namespace.processes)} {process.pid}")
-        await process.print("  PID  PPID USER     STAT   VSZ %VSZ CPU %CPU COMMAND")
-        for other in sorted(process.namespace.processes.values(), key=lambda found: found.pid):
-            parent = other.parent.pid if other.parent else 0
-            state = _column(process, other, "stat")
-            user = _column(process, other, "user")
-            await process.print(
-                f"{other.pid:5d} {parent:5d} {user:<8} {state:<4}  4400   0%   0   0% {' '.join(other.argv)}"
-            )
+        after = _look(process)
+        await _page(process, before, after)
+        before = after
     return 0
+
+
+def _look(process: Process) -> dict[int, float]:
+    """Core seconds used by each process; by the whole node under 0, and under -1 the time."""
+    seconds = {pid: other.meter.seconds for pid, other in process.namespace.processes.items()}
+    cpu = process.namespace.cpu
+    return {-1: cpu.processor.at, 0: cpu.processor.used, **seconds}
+
+
+async def _page(process: Process, before: dict[int, float], after: dict[int, float]) -> None:
+    cpu = process.namespace.cpu
+    span = max(1e-6, after[-1] - before[-1]) * cpu.processor.cores
+
+    def percent(number: int) -> float:
+        return min(100.0, 100 * (after.get(number, 0.0) - before.get(number, 0.0)) / span)
+
+    used, busy = cpu.memory_used() >> 10, round(percent(0))
+    loads = " ".join(f"{load:.2f}" for load in cpu.loads())
+    others = sorted(process.namespace.processes.values(), key=lambda found: (-percent(found.pid), found.pid))
+    running = max(1, cpu.processor.running)
+    await process.print(f"Mem: {used}K used, {(cpu.memory >> 10) - used}K free, 0K shrd, 0K buff, 0K cached")
+    await process.print(f"CPU: {busy:3d}% usr   0% sys   0% nic {100 - busy:3d}% idle   0% io   0% irq   0% sirq")
+    await process.print(f"Load average: {loads} {running}/{len(others)} {process.pid}")
+    await process.print("  PID  PPID USER     STAT   VSZ %VSZ CPU %CPU COMMAND")
+    for other in others:
+        parent = other.parent.pid if other.parent else 0
+        size = VIRTUAL + other.memory.size
+        await process.print(
+            f"{other.pid:5d} {parent:5d} {_column(process, other, 'user'):<8} {_column(process, other, 'stat'):<4} "
+            f"{_kilobytes(size)} {100 * size // cpu.memory:3d}%   0 {percent(other.pid):3.0f}% {' '.join(other.argv)}"
+        )
+
+
+def _kilobytes(size: int) -> str:
+    """Five characters: kilobytes, or megabytes with an m."""
+    kilobytes = size >> 10
+    return f"{kilobytes:5d}" if kilobytes < 100_000 else f"{kilobytes >> 10:4d}m"
 
 
 COMMANDS: dict[str, Command] = {"ps": ps, "top": top}

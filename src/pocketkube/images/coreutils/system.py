@@ -242,18 +242,21 @@ async def uptime(process: Process) -> int:
     minutes = int(process.clock.monotonic()) // 60
     now = datetime.fromtimestamp(process.clock.time(), UTC).strftime("%H:%M:%S")
     span = f"{minutes // 60:2d}:{minutes % 60:02d}" if minutes >= 60 else f"{minutes} min"
-    await process.print(f" {now} up {span},  load average: 0.00, 0.00, 0.00")
+    loads = ", ".join(f"{load:.2f}" for load in process.namespace.cpu.loads())
+    await process.print(f" {now} up {span},  load average: {loads}")
     return 0
 
 
 async def nproc(process: Process) -> int:
-    await process.print("4")
+    await process.print(str(process.namespace.cpu.count))
     return 0
 
 
 async def free(process: Process) -> int:
     await process.print("              total        used        free      shared  buff/cache   available")
-    await process.print("Mem:        8388608     1048576     6291456           0     1048576     7340032")
+    total, used = process.namespace.cpu.memory >> 10, process.namespace.cpu.memory_used() >> 10
+    left = total - used
+    await process.print(f"Mem:    {total:11d} {used:11d} {left:11d} {0:11d} {0:11d} {left:11d}")
     await process.print("Swap:             0           0           0")
     return 0
 

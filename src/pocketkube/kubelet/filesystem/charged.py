@@ -1,7 +1,7 @@
 """A tmpfs whose bytes are memory of the container that wrote them: an emptyDir with `medium: Memory`.
 
-Models the memory controller of cgroup v2: who first touches a page pays for it until it goes, whoever removes it. What a
-container that has ended left behind nobody's limit counts (the kernel counts it for the pod).
+Models the memory controller of cgroup v2: who first touches a page pays for it until it goes, whoever removes it. What
+a container that has ended left behind nobody's limit counts (the kernel counts it for the pod).
 """
 
 from __future__ import annotations

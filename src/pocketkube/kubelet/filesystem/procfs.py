@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from pocketkube.kubelet.filesystem.walk import Entry, Seer
     from pocketkube.kubelet.process import Process
 
+TICKS = 100
+"""Of a second, in which procfs counts."""
+VIRTUAL = 4400 << 10
+"""Bytes of address space that a small program takes, nominal."""
+
 
 def _status(process: Process) -> bytes:
     parent = process.parent.pid if process.parent else 0
     rows = {
         "Name": _comm(process),
         "Umask": f"{process.umask:04o}",
-        "State": "S (sleeping)",
+        "State": "R (running)" if process.meter.is_computing else "S (sleeping)",
         "Tgid": process.pid,
         "Pid": process.pid,
         "PPid": parent,
@@ -33,6 +38,8 @@ def _status(process: Process) -> bytes:
         "Uid": "\t".join([str(process.uid)] * 4),
         "Gid": "\t".join([str(process.gid)] * 4),
         "Groups": " ".join(map(str, process.groups)),
+        "VmSize": f"{(VIRTUAL + process.memory.size) >> 10:8d} kB",
+        "VmRSS": f"{process.rss >> 10:8d} kB",
         "Threads": 1,
     }
     return "".join(f"{name}:\t{value}\n" for name, value in rows.items()).encode()
@@ -44,20 +51,12 @@ def _comm(process: Process) -> str:
 
 def _stat(process: Process) -> bytes:
     parent = process.parent.pid if process.parent else 0
-    ticks = max(0, int((process.started - process.clock.time() + process.clock.monotonic()) * 100))
-    fields = [
-        process.pid,
-        f"({_comm(process)})",
-        "S",
-        parent,
-        process.pid,
-        process.pid,
-        0,
-        -1,
-        *[0] * 13,
-        max(0, ticks),
-    ]
-    return (" ".join(map(str, fields)) + " 0" * 30 + "\n").encode()
+    began = max(0, int((process.started - process.clock.time() + process.clock.monotonic()) * TICKS))
+    state = "R" if process.meter.is_computing else "S"
+    ids = [process.pid, f"({_comm(process)})", state, parent, process.pid, process.pid, 0, -1]
+    times = [int(process.meter.seconds * TICKS), 0, 0, 0]
+    fields = [*ids, *[0] * 5, *times, 20, 0, 1, 0, began, VIRTUAL + process.memory.size, process.rss // 4096]
+    return (" ".join(map(str, fields)) + " 0" * 28 + "\n").encode()
 
 
 def _zeros(items: Iterable[str]) -> bytes:
@@ -134,7 +133,9 @@ def _uptime(seer: Seer) -> float:
 def _load(seer: Seer) -> bytes:
     count = len(seer.namespace.processes) if seer.namespace else 1
     newest = max(seer.namespace.processes, default=1) if seer.namespace else 1
-    return f"0.00 0.00 0.00 1/{count} {newest}\n".encode()
+    running = seer.namespace.cpu.processor.running if seer.namespace else 1
+    loads = seer.namespace.cpu.loads() if seer.namespace else (0.0, 0.0, 0.0)
+    return f"{' '.join(f'{load:.2f}' for load in loads)} {max(1, running)}/{count} {newest}\n".encode()
 
 
 def _hostname(seer: Seer) -> bytes:
@@ -145,13 +146,39 @@ def _boot(seer: Seer) -> int:
     return int(seer.namespace.clock.time() - _uptime(seer)) if seer.namespace else 0
 
 
-_CPU = "".join(
-    f"processor\t: {n}\nvendor_id\t: pocketkube\nmodel name\t: pocketkube virtual CPU\ncpu cores\t: 4\n\n"
-    for n in range(4)
-).encode()
-_MEMORY = b"MemTotal:        8388608 kB\nMemFree:         6291456 kB\nMemAvailable:    7340032 kB\n" + b"".join(
-    name + b"              0 kB\n" for name in (b"Buffers:", b"Cached: ", b"SwapTotal:", b"SwapFree:")
-)
+def _cores(seer: Seer) -> int:
+    return seer.namespace.cpu.count if seer.namespace else 1
+
+
+def _cpuinfo(seer: Seer) -> bytes:
+    cores = _cores(seer)
+    model = f"vendor_id\t: pocketkube\nmodel name\t: pocketkube virtual CPU\ncpu cores\t: {cores}\n"
+    return "".join(f"processor\t: {number}\n{model}\n" for number in range(cores)).encode()
+
+
+def _meminfo(seer: Seer) -> bytes:
+    total, used = (seer.namespace.cpu.memory, seer.namespace.cpu.memory_used()) if seer.namespace else (0, 0)
+    rows = {"MemTotal": total, "MemFree": total - used, "MemAvailable": total - used}
+    rows |= dict.fromkeys(("Buffers", "Cached", "SwapTotal", "SwapFree", "Shmem"), 0)
+    return "".join(f"{name + ':':<15}{size >> 10:9d} kB\n" for name, size in rows.items()).encode()
+
+
+def _machine_stat(seer: Seer) -> bytes:
+    """Everything is user time, spread evenly over the cores."""
+    cores, used, running = _cores(seer), 0.0, 1
+    if seer.namespace:
+        seer.namespace.cpu.settle()
+        used, running = seer.namespace.cpu.processor.used, seer.namespace.cpu.processor.running
+
+    def row(name: str, used: float, cores: int) -> str:
+        busy = int(used * TICKS)
+        return f"{name} {busy} 0 0 {max(0, int(_uptime(seer) * cores * TICKS) - busy)} 0 0 0 0 0 0\n"
+
+    every = "".join(row(f"cpu{number}", used / cores, 1) for number in range(cores))
+    ends = f"btime {_boot(seer)}\nprocs_running {max(1, running)}\nprocs_blocked 0\n"
+    return (row("cpu ", used, cores) + every + ends).encode()
+
+
 _SOCKETS = (
     b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
     + b" " * 53
@@ -198,11 +225,11 @@ def _parameter(name: str) -> Text:
 
 
 _GENERAL: dict[str, Any] = {
-    "cpuinfo": Text(lambda seer: _CPU),
-    "meminfo": Text(lambda seer: _MEMORY),
+    "cpuinfo": Text(_cpuinfo),
+    "meminfo": Text(_meminfo),
     "uptime": Text(lambda seer: f"{_uptime(seer):.2f} {_uptime(seer) * 4:.2f}\n".encode()),
     "loadavg": Text(_load),
-    "stat": Text(lambda seer: f"cpu  0 0 0 0 0 0 0 0 0 0\nbtime {_boot(seer)}\n".encode()),
+    "stat": Text(_machine_stat),
     "version": Text(lambda seer: b"Linux version 6.12.0 (pocketkube)\n"),
     "filesystems": Text(lambda seer: b"nodev\tproc\nnodev\ttmpfs\nnodev\toverlay\n\text4\n"),
     "mounts": link("self/mounts"),

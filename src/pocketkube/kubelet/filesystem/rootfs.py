@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from pocketkube.kubelet.filesystem.memory import WRITABLE_LAYER, Inode, MemoryTree
 from pocketkube.kubelet.filesystem.procfs import PROC
-from pocketkube.kubelet.filesystem.special import DEV, SYS
+from pocketkube.kubelet.filesystem.special import DEV
+from pocketkube.kubelet.filesystem.sysfs import SYS
 from pocketkube.kubelet.filesystem.system import FileSystem
 
 if TYPE_CHECKING:

@@ -204,12 +204,3 @@ DEV = Made(
     "tmpfs",
     "tmpfs",
 )
-
-SYS = Made(
-    fixed(
-        {name: fixed({}, 0o555) for name in ("block", "bus", "class", "dev", "devices", "fs", "kernel", "module")},
-        0o555,
-    ),
-    "sysfs",
-    "sysfs",
-)
