@@ -9,6 +9,7 @@ import pytest
 from tests.unit.pocketkube.kubelet.world import Node
 
 from pocketkube.clock import Clock
+from pocketkube.images.busybox import IMAGE as BUSYBOX
 from pocketkube.store import Store
 
 
@@ -24,3 +25,10 @@ async def node(tmp_path: Path, clock: Clock) -> AsyncIterator[Node]:
     await made.start()
     yield made
     await made.stop()
+
+
+@pytest.fixture
+def busy(node: Node) -> Node:
+    """The node, with BusyBox in its registry."""
+    node.kubelet.catalogue = {**node.kubelet.catalogue, **dict.fromkeys(BUSYBOX.names, BUSYBOX)}
+    return node

@@ -14,13 +14,6 @@ from pocketkube.kubelet.usage import SYSTEM_CPU, SYSTEM_MEMORY, ContainerUsage
 MIB = 1 << 20
 
 
-@pytest.fixture
-def busy(node: Any) -> Any:
-    """The node, with BusyBox in its registry."""
-    node.kubelet.catalogue = {**node.kubelet.catalogue, **{name: BUSYBOX for name in BUSYBOX.names}}
-    return node
-
-
 def shell(script: str, **limits: str) -> dict[str, Any]:
     return {"image": "busybox:1.36", "command": ["sh", "-c", script], "resources": {"limits": limits}}
 

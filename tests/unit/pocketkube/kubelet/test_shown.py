@@ -6,14 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.unit.pocketkube.kubelet.test_limits import busy, shell
+from tests.unit.pocketkube.kubelet.test_limits import shell
 
-__all__ = ["busy"]
 MIB = 1 << 20
 
 
 @pytest.fixture
-async def loop(busy: Any) -> Any:  # noqa: F811
+async def loop(busy: Any) -> Any:
     """The node; pod `loop` computes without end on half a core at most."""
     script = "while true; do :; done"
     container = shell(script, cpu="500m", memory="64Mi")
