@@ -90,6 +90,8 @@ def _events(session: Session, obj: Obj) -> str:
     if not none:
         return none
     fields = f"involvedObject.uid={obj['metadata']['uid']}"
+    if not obj["metadata"].get("namespace"):
+        session = replace(session, everywhere=True)
     events = session.list(session.served("v1/event"), fields=fields)
     if obj["kind"] == "Node":  # some tell of it by its name for want of a uid
         fields = f"involvedObject.uid={obj['metadata']['name']}"
