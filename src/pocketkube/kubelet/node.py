@@ -133,8 +133,9 @@ class NodeAgent:
         """Write the status, and tell what became of the conditions. `fresh`: for the first time since the start."""
         before = self.client.get("nodes", "", self.name)
         status = self._status(before)
-        if fresh:  # the images are looked through after the start, as upstream's image manager does
-            status.pop("images")
+        if not fresh:  # upstream's image manager looks them through after the start; here that loads all of them
+            status["images"] = self._images()
+        else:
             self._unschedulable = bool(objects.spec(before).get("unschedulable"))
         self._synced = self._reported = self.client.clock.monotonic()
 
@@ -206,7 +207,6 @@ class NodeAgent:
                 "operatingSystem": "linux",
                 "architecture": self._labels()["kubernetes.io/arch"],
             },
-            "images": self._images(),
         }
 
     def _images(self) -> list[Obj]:
