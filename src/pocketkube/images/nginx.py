@@ -1,7 +1,7 @@
 """docker.io/library/nginx 1.27: serves files, redirects, proxies. Other versions are files of their own.
 
-Left out, and refused at start with an [emerg] line: TLS, `map`, `rewrite`, `if`, authentication, caching, limits,
-stream.
+Left out, and refused at start with an [emerg] line: client certificates, `map`, `rewrite`, `if`, authentication,
+caching, limits, stream.
 """
 
 from __future__ import annotations

@@ -221,3 +221,96 @@ def test_the_tool_boxes_have_the_network_tools(image):
     names = {path.rsplit("/", 1)[-1] for path in catalogue()[normalise(image)].commands}
     wanted = {"wget", "nslookup", "nc"} | ({"curl", "dig"} if "agnhost" in image else set())
     assert wanted - names == set()
+
+
+def _pair(*names: str) -> tuple[bytes, bytes]:
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM), private
+
+
+SECURE = b"""
+server { listen 443 ssl default_server; server_name one.example; ssl_certificate /tls/one.crt;
+         ssl_certificate_key /tls/one.key; location / { return 200 "$scheme one\\n"; } }
+server { listen 443 ssl; server_name two.example; ssl_certificate /tls/two.crt;
+         ssl_certificate_key /tls/two.key; ssl_protocols TLSv1.2 TLSv1.3; return 200 "$scheme two\\n"; }
+"""
+
+
+async def test_nginx_speaks_tls_with_a_certificate_for_each_name(pod):
+    own = pod(NGINX, "web")
+    own.fs.mkdir("/tls")
+    for name in ("one", "two"):
+        certificate, key = _pair(f"{name}.example")
+        own.fs.write_bytes(f"/tls/{name}.crt", certificate)
+        own.fs.write_bytes(f"/tls/{name}.key", key)
+    own.fs.write_bytes("/etc/nginx/conf.d/default.conf", SECURE)
+    running = own.start(*own.image.entrypoint, *own.image.cmd)
+    await running.says("start worker process")
+    for name in ("one", "two"):
+        given = f"curl -s --cacert /tls/{name}.crt --resolve {name}.example:443:127.0.0.1 https://{name}.example/"
+        assert tuple(await own.sh(given)) == (0, f"https {name}\n", "")
+    unknown = await own.sh("curl -sk --resolve x.example:443:127.0.0.1 https://x.example/")
+    assert unknown.out == "https one\n"
+    plain = await own.get(443, "/")
+    assert plain.status == 400
+    assert "<center>The plain HTTP request was sent to HTTPS port</center>" in plain.text
+    certificate, key = _pair("two.example")
+    own.fs.write_bytes("/tls/two.crt", certificate)
+    own.fs.write_bytes("/tls/two.key", key)
+    ask = "curl -s --cacert /tls/two.crt --resolve two.example:443:127.0.0.1 https://two.example/"
+    assert (await own.sh(ask)).status == 60
+    assert (await own.sh("nginx -t && nginx -s reload")).status == 0
+    assert (await own.sh(f"until {ask}; do :; done")).out == "https two\n"
+    running.process.signal(signal.SIGKILL)
+    await running.ended()
+
+
+@pytest.mark.parametrize(
+    ("conf", "says"),
+    [
+        ("server { listen 443 ssl; }",
+         'no "ssl_certificate" is defined for the "listen ... ssl" directive in /etc/nginx/conf.d/default.conf:1'),
+        ("server { listen 443 ssl; ssl_certificate /a.crt; }",
+         'no "ssl_certificate_key" is defined for certificate "/a.crt"'),
+        ("server { listen 443 ssl; ssl_certificate /no.crt; ssl_certificate_key /a.key; }",
+         'cannot load certificate "/no.crt": BIO_new_file() failed (SSL: error:80000002:system library::No such file '
+         "or directory:calling fopen(/no.crt, r) error:10000080:BIO routines::no such file)"),
+        ("server { listen 443 ssl; ssl_certificate /etc/passwd; ssl_certificate_key /a.key; }",
+         'cannot load certificate "/etc/passwd": PEM_read_bio_X509_AUX() failed (SSL: error:0480006C:PEM routines::no '
+         "start line:Expecting: TRUSTED CERTIFICATE)"),
+        ("server { listen 443 ssl; ssl_certificate /a.crt; ssl_certificate_key /b.key; }",
+         'SSL_CTX_use_PrivateKey("/b.key") failed (SSL: error:05800074:x509 certificate routines::key values '
+         "mismatch)"),
+    ],
+)  # fmt: skip
+async def test_nginx_tells_what_is_wrong_with_a_certificate(pod, conf, says):
+    own = pod(NGINX, "web")
+    certificate, key = _pair("a.example")
+    own.fs.write_bytes("/a.crt", certificate)
+    own.fs.write_bytes("/a.key", key)
+    own.fs.write_bytes("/b.key", _pair("b.example")[1])
+    own.fs.write_bytes("/etc/nginx/conf.d/default.conf", conf.encode())
+    ran = await own.run("nginx", "-t")
+    assert (ran.status, ran.err.splitlines()[0]) == (1, f"nginx: [emerg] {says}")

@@ -6,6 +6,7 @@ A directive nginx does not have, and one it has but this one does not obey, both
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -49,6 +50,8 @@ OBEYED = frozenset(
         "set",
         "limit_except",
         "stub_status",
+        "ssl_certificate",
+        "ssl_certificate_key",
     ]
 )
 _WITHOUT_EFFECT = frozenset(
@@ -116,8 +119,9 @@ _NOT_OBEYED = frozenset(
         "map",
         "geo",
         "split_clients",
-        "ssl_certificate",
-        "ssl_certificate_key",
+        "ssl_client_certificate",
+        "ssl_verify_client",
+        "ssl_password_file",
         "fastcgi_pass",
         "uwsgi_pass",
         "scgi_pass",
@@ -174,6 +178,8 @@ class Location:
 @dataclass
 class Server(Location):
     ports: list[tuple[str, int]] = field(default_factory=list)
+    secure: dict[int, str] = field(default_factory=dict)
+    """Ports with `ssl`, and where that is written."""
     names: list[str] = field(default_factory=list)
     default: bool = False
 
@@ -184,6 +190,8 @@ class Config:
     upstreams: dict[str, list[str]]
     types: dict[str, str]
     logs: list[str]
+    contexts: dict[int, ssl.SSLContext] = field(default_factory=dict)
+    """What is served by TLS: port -> certificates."""
 
 
 def parse(path: str, read: Callable[[str], str], glob: Callable[[str], list[str]]) -> list[Directive]:
@@ -279,6 +287,8 @@ def _server(directive: Directive, base: Location) -> Server:
     for inner in directive.block or []:
         if inner.name == "listen":
             server.ports.append(_listen(inner))
+            if "ssl" in inner.arguments:
+                server.secure[server.ports[-1][1]] = inner.where
             server.default = server.default or "default_server" in inner.arguments
         elif inner.name == "server_name":
             server.names += inner.arguments
@@ -370,8 +380,6 @@ def _setting(location: Location, directive: Directive) -> None:
 def _listen(directive: Directive) -> tuple[str, int]:
     if not directive.arguments:
         raise ConfigFailure(f'invalid number of arguments in "listen" directive in {directive.where}')
-    if "ssl" in directive.arguments:
-        raise ConfigFailure(f'"listen ... ssl" is not obeyed by this cluster\'s nginx in {directive.where}')
     text = directive.arguments[0]
     if "ipv6only=off" in directive.arguments:
         raise ConfigFailure(f'"ipv6only=off" is not obeyed by this cluster\'s nginx in {directive.where}')

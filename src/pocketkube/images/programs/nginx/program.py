@@ -7,11 +7,13 @@ import os
 import posixpath
 import signal
 
+from pocketkube.images.programs.nginx import secure
 from pocketkube.images.programs.nginx.config import Config, ConfigFailure, build, parse
 from pocketkube.images.programs.nginx.server import Nginx, notice
 from pocketkube.images.shell import patterns
 from pocketkube.kubelet.process import Command, Process
 from pocketkube.network.http import serve
+from pocketkube.network.stream import Stream
 
 CONF = b"""user  nginx;
 worker_processes  auto;
@@ -127,7 +129,9 @@ def load(process: Process, path: str) -> Config:
     def glob(pattern: str) -> list[str]:
         return patterns.expand(pattern, "/", names, fs.exists) if patterns.is_pattern(pattern) else [pattern]
 
-    return build(parse(path, read, glob))
+    config = build(parse(path, read, glob))
+    config.contexts = secure.contexts(config, fs.read_bytes)
+    return config
 
 
 def nginx_for(version: str) -> Command:
@@ -213,9 +217,8 @@ class _Master:
             try:
                 listener = self.process.net.listen(port, address or "0.0.0.0", v6only=address == "::")
             except OSError as error:
-                text = (
-                    f"bind() to {address or '0.0.0.0'}:{port} failed ({error.errno}: {os.strerror(error.errno or 0)})"
-                )
+                where, why = f"{address or '0.0.0.0'}:{port}", os.strerror(error.errno or 0)
+                text = f"bind() to {where} failed ({error.errno}: {why})"
                 await notice(self.process, text, "emerg")
                 await self.process.error(f"nginx: [emerg] {text}")
                 return False
@@ -234,7 +237,7 @@ class _Master:
         finally:
             listener.close()  # type: ignore[attr-defined]
 
-    async def connection(self, stream: object, port: int) -> None:
+    async def connection(self, stream: Stream, port: int) -> None:
         async def handle(request: object) -> object:
             self.busy += 1
             self.idle.clear()
@@ -245,7 +248,10 @@ class _Master:
                 if not self.busy:
                     self.idle.set()
 
-        await serve(stream, handle)  # type: ignore[arg-type]
+        context = self.sites[port].config.contexts.get(port)
+        secured = await secure.accept(stream, context, self.version) if context else stream
+        if secured is not None:
+            await serve(secured, handle)  # type: ignore[arg-type]
 
     def close(self) -> None:
         for listener in self.listeners.values():
@@ -311,11 +317,8 @@ _MEANING = {
 async def entrypoint(process: Process) -> int:
     """/docker-entrypoint.sh: prepares the configuration for nginx, then becomes the command."""
     words = process.argv[1:]
-    if (
-        words
-        and posixpath.basename(words[0]) in ("nginx", "nginx-debug")
-        and "NGINX_ENTRYPOINT_QUIET_LOGS" not in process.env
-    ):
+    runs_nginx = bool(words) and posixpath.basename(words[0]) in ("nginx", "nginx-debug")
+    if runs_nginx and "NGINX_ENTRYPOINT_QUIET_LOGS" not in process.env:
         await _notices(process)
     try:
         found = process.namespace.find_program(words[0], cwd=process.cwd, path=process.env.get("PATH", ""))
@@ -365,8 +368,7 @@ async def _templates(process: Process) -> None:
     for name in fs.listdir("/etc/nginx/templates"):
         if not name.endswith(".template"):
             continue
-        target = f"/etc/nginx/conf.d/{name.removesuffix('.template')}"
-        source = f"/etc/nginx/templates/{name}"
+        target, source = f"/etc/nginx/conf.d/{name.removesuffix('.template')}", f"/etc/nginx/templates/{name}"
         await process.print(f"20-envsubst-on-templates.sh: Running envsubst on {source} to {target}")
         text = fs.read_bytes(source).decode()
         for variable, value in process.env.items():

@@ -51,6 +51,7 @@ class Nginx:
         self.config = config
         self.version = version
         self.port = port
+        self.scheme = "https" if port in config.contexts else "http"
         self.turns = itertools.count()
         self.connections = itertools.count(1)
 
@@ -145,7 +146,7 @@ class Nginx:
         values = {
             "uri": path, "document_uri": path, "request_uri": request.target, "args": query, "query_string": query,
             "is_args": "?" if query else "", "host": re.sub(r":\d+$", "", request.host).lower() or "_",
-            "http_host": request.host, "scheme": "http", "request_method": request.method,
+            "http_host": request.host, "scheme": self.scheme, "request_method": request.method,
             "hostname": self.process.hostname,
             "remote_addr": request.remote[0], "remote_port": str(request.remote[1]), "server_addr": request.local[0],
             "server_port": str(self.port), "server_name": (self.server(request).names or [""])[0],
@@ -187,7 +188,7 @@ class Nginx:
                     name, _, port = host.partition(":")
                     netloc = name if not port and self.port == 80 else f"{name}:{port or self.port}"
                     query = request.target.partition("?")[2]
-                    raise Page(301, location=f"http://{netloc}{quote(path)}/" + (f"?{query}" if query else ""))
+                    raise Page(301, location=f"{self.scheme}://{netloc}{quote(path)}/" + (f"?{query}" if query else ""))
                 for name in location.settings.get("index", ["index.html"]):
                     if fs.is_file(posixpath.join(where, name)):
                         return await self.send(request, posixpath.join(where, name))
@@ -323,7 +324,7 @@ class Nginx:
             where = page.location
             if where.startswith("/"):
                 host = request.host or self.process.hostname
-                where = f"http://{host}{where}"
+                where = f"{self.scheme}://{host}{where}"
             headers.append(("Location", where))
         return Response(page.status, headers, body, REASONS.get(page.status))
 
