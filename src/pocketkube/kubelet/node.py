@@ -168,7 +168,7 @@ class NodeAgent:
 
     def _differs(self, node: Obj) -> bool:
         """Whether the stored status says something else than this kubelet would, the heartbeat apart."""
-        stored, wanted = objects.status(node), self._status(node)
+        stored, wanted = objects.status(node), {**self._status(node), "images": self._images()}
         beat = {c["type"]: c.get("lastHeartbeatTime") for c in stored.get("conditions") or ()}
         for condition in wanted["conditions"]:
             condition["lastHeartbeatTime"] = beat.get(condition["type"])
