@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pocketkube import bootstrap, objects
+from pocketkube.client import Client
+from pocketkube.clock import Clock
 from pocketkube.images import catalogue, normalise
+from pocketkube.registry import Registry
 from pocketkube.resources import scan
+from pocketkube.store import Store
 
 
 def test_every_add_on_is_of_a_kind_that_is_served_or_defined_by_one() -> None:
@@ -46,3 +50,15 @@ def test_the_pods_of_an_add_on_can_be_made_and_run() -> None:
                 image = catalogue()[normalise(container["image"])]
                 assert image.home == namespace, "elsewhere it is not lent what it needs"
     assert deployments
+
+
+def test_servers_of_other_apis_learn_whom_to_trust() -> None:
+    zone = {"service_cidr": "10.96.0.0/16", "client_ca_crt": "CLIENTS", "front_proxy_ca_crt": "FRONT"}
+    client = Client(Registry(Store(None), Clock(), zone), "test")
+    bootstrap.bootstrap(client, zone, "172.18.0.2")
+    at = ("kube-system", "extension-apiserver-authentication")
+    data = client.get("configmaps", *at)["data"]
+    assert (data["client-ca-file"], data["requestheader-client-ca-file"]) == ("CLIENTS", "FRONT")
+    assert data["requestheader-allowed-names"] == '["front-proxy-client"]'
+    bootstrap.bootstrap(client, {**zone, "front_proxy_ca_crt": "NEW"}, "172.18.0.2")
+    assert client.get("configmaps", *at)["data"]["requestheader-client-ca-file"] == "NEW"
