@@ -1,7 +1,6 @@
 """LimitRanger: a namespace's LimitRanges fill in what containers do not say, and bound containers, pods and claims.
 
 Models plugin/pkg/admission/limitranger. Of several violations the texts are in the order of the names (upstream: any).
-Left out: resources of the pod as a whole.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from pocketkube.resources.pod_spec import defaults, validation, warnings
 class RESOURCE(Resource):
     kind = "PodTemplate"
     plural = "podtemplates"
+    returns_deleted = True
     bumps_generation = True
     columns = described(
         "podtemplates",

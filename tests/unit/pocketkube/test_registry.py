@@ -228,6 +228,7 @@ def test_which_kinds_answer_a_delete_with_the_object(held: Registry) -> None:
         "persistentvolumeclaims",
         "persistentvolumes",
         "pods",
+        "podtemplates",
         "resourcequotas",
         "serviceaccounts",
         "services",
