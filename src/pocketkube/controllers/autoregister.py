@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.controllers.base import Controller, Mapping, own_key
-from pocketkube.errors import NotFound
 from pocketkube.objects import Key, Obj
 from pocketkube.resources.apiservices import ALWAYS, ANSWERED, AUTOMANAGED, CUSTOM, GROUP, ON_START, PRIORITIES
 
@@ -57,28 +56,25 @@ class Autoregister(Controller):
             yield custom.group, custom.version, True
 
     async def reconcile(self, at: Key) -> float | None:
-        first = at not in self._settled
-        self._settled.add(at)
         wanted, found = self._wanted(at[1]), self.client.find("apiservices", *at)
-        managed = objects.labels(found).get(AUTOMANAGED) if found is not None else None
-        on_start = wanted is not None and objects.labels(wanted)[AUTOMANAGED] == ON_START
-        if on_start and not first:
-            return None
+        first = at not in self._settled
+        if first or wanted is None or objects.labels(wanted)[AUTOMANAGED] == ALWAYS:
+            self._settle(at, wanted, found, first)
+        self._settled.add(at)  # not before: what fails comes back
+        return None
+
+    def _settle(self, at: Key, wanted: Obj | None, found: Obj | None, first: bool) -> None:
         if found is None:
             if wanted is not None:
                 self.client.create("apiservices", wanted)
-            return None
+            return
+        managed = objects.labels(found).get(AUTOMANAGED)
         if managed not in (ON_START, ALWAYS):
-            return None  # somebody's own
-        try:
-            if wanted is None:
-                if first or managed == ALWAYS:
-                    self.client.delete("apiservices", at)
-                return None
+            return  # somebody's own
+        if wanted is not None:
             self._restore(at, found, wanted)
-        except NotFound:
-            return None
-        return None
+        elif first or managed == ALWAYS:
+            self.client.delete("apiservices", at)
 
     def _restore(self, at: Key, found: Obj, wanted: Obj) -> None:
         if found["spec"] == wanted["spec"]:
