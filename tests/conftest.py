@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kindlab.clusters.base import Status, provider, remember
 from kindlab.clusters.pocket import Pocket
@@ -26,6 +27,11 @@ with contextlib.suppress(ValueError):  # not the main thread
 
 # Clusters side by side do not fight for 8080 and 8443, whoever starts them; a test that wants a port asks for one.
 os.environ |= {"KINDLAB_HTTP_PORT": "0", "KINDLAB_HTTPS_PORT": "0"}
+
+
+# A busy machine is slow at making examples, too, and that is no fault of what they test.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
