@@ -51,7 +51,7 @@ _STARTS = {
 
 def flags_of(name: str) -> tuple[str, ...]:
     """What the cluster of a scenario is started with, for what it shows of storage, metrics and autoscalers."""
-    if name.startswith("hpa-"):
+    if name.startswith("hpa-") or name == "create-01-imperative":
         return (*BARE, *SELDOM)
     if name == "metrics-01-api":  # shows what there is before the second look
         return (*METRICS, "--metric-resolution", "4s")
