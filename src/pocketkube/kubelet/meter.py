@@ -20,6 +20,8 @@ NATIVE = 0.1
 """Seconds a program of the real image needs for what takes a second here: an estimate."""
 EXEC = 0.0007
 """Core seconds that starting a program takes a real kernel: an estimate."""
+REQUEST = 0.0001
+"""Core seconds that a server needs to answer an HTTP request, beside what it declares: the same."""
 _LONGEST_STEP = 0.05
 """Seconds. A step that took longer was held up by the machine."""
 _SPINNING = 0.02

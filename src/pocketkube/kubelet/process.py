@@ -11,11 +11,13 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pocketkube.clock import Clock
 from pocketkube.kubelet.cgroup import PROCESS_MEMORY, Memory
-from pocketkube.kubelet.meter import Meter
+from pocketkube.kubelet.meter import REQUEST, Meter
+from pocketkube.network.served import served
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.filesystem import FileSystem
@@ -238,6 +240,7 @@ class Process:
 
     async def live(self, main: Command) -> None:
         """The process's task: runs the program to its end and reaps it."""
+        served.set(partial(self.meter.charge, REQUEST))
         try:
             code = await self.namespace.cpu.rounds.run(main(self), self.meter)
         except ProcessExit as left:

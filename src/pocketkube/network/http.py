@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, unquote
 
 import h11
 
+from pocketkube.network.served import served
 from pocketkube.network.sockets import Listener
 from pocketkube.network.stream import Address
 
@@ -141,6 +142,7 @@ async def serve(stream: ByteStream, handler: Handler) -> None:
                 return
             response = await handler(request)
             await _send_response(stream, connection, request, response)
+            served.get()()
             if connection.our_state is h11.MUST_CLOSE or connection.their_state is h11.MUST_CLOSE:
                 return
             connection.start_next_cycle()

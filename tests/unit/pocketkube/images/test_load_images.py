@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pocketkube.images.hpa_example import PAGE_SECONDS
+from pocketkube.kubelet.meter import REQUEST
 
 HPA = "registry.k8s.io/hpa-example:latest"
 CONSUMER = "registry.k8s.io/e2e-test-images/resource-consumer:1.14"
@@ -147,3 +148,14 @@ async def test_threads_that_compute(pod: Callable[..., Any]) -> None:
     assert used(place) - before <= 2 * (place.namespace.clock.monotonic() - began) + 1e-6
     assert place.namespace.cgroup.memory >= 8 * MIB
     assert place.namespace.cgroup.cpu.limit == math.inf
+
+
+async def test_a_server_computes_a_little_for_every_answer(pod: Callable[..., Any]) -> None:
+    place, other = pod("docker.io/hashicorp/http-echo:1.0"), pod()
+    place.start("/http-echo", "-text=hello")
+    await serving(place, 5678)
+    before = used(place)
+    for _ in range(10):
+        assert (await place.get(5678, "/")).body == b"hello\n"
+    await until(lambda: used(place) - before >= 10 * REQUEST)
+    assert used(other) == 0
