@@ -18,6 +18,10 @@ from pocketkube.kubelet.volumes.base import Volume
 
 def find(volume: Volume, path: str, mount: str, container: str) -> Any:
     """The node of the volume's tree that `path` names. Raises ConfigError."""
+    if path.startswith("/"):
+        raise ConfigError(f"error SubPath `{path}` must not be an absolute path")
+    if ".." in path.split("/"):
+        raise ConfigError(f"unable to provision SubPath `{path}`: must not contain '..'")
     about = f'volumeMount "{mount}" of container "{container}"'
     inside = FileSystem(volume.tree, node=volume.root)
     try:

@@ -140,7 +140,8 @@ class RESOURCE(Resource):
         return super().update_subresource(subresource, new, old)
 
     def validate(self, obj: Obj) -> Iterator[Cause]:
-        return validation.pod(obj)
+        yield from validation.pod(obj)
+        yield from validation.new_pod(obj)
 
     def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
         return updates.validate(new, old)

@@ -36,6 +36,15 @@ def template(path: str, found: Obj) -> Iterator[Cause]:
         yield fields.forbidden(where, "ephemeral containers not allowed in pod template")
 
 
+def new_pod(obj: Obj) -> Iterator[Cause]:
+    """Field errors of what a pod may not have from the start."""
+    spec = objects.spec(obj)
+    if spec.get("ephemeralContainers"):
+        yield fields.forbidden("spec.ephemeralContainers", "cannot be set on create")
+    if spec.get("nodeName") and spec.get("schedulingGates"):
+        yield fields.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")
+
+
 def pod(obj: Obj) -> Iterator[Cause]:
     """Field errors of a whole pod, metadata apart."""
     spec = objects.spec(obj)
