@@ -195,3 +195,35 @@ def test_a_service_without_pods_names_who_should_make_them(live: LiveLab) -> Non
     )
     assert path.broken is not None
     assert path.broken.next == f"kindlab why deployment/web -n {live.namespace}"
+
+
+def cron_job(name: str = "web", **spec: Any) -> Obj:
+    template = made("Job")["spec"]["template"]
+    whole = {"schedule": "0 0 29 2 *", "jobTemplate": {"spec": {"template": template}}, **spec}
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name}, "spec": whole}
+
+
+def test_cron_jobs(live: LiveLab) -> None:
+    for each in (cron_job(), cron_job("rests", suspend=True)):
+        live.api.create(each, live.namespace)
+    assert broken(why(live, "cj/rests")) == ("CronJob", "rests is suspended: it starts no Jobs")
+    path = why(live, "cronjob/web")
+    assert broken(path) == ("Schedule", "'0 0 29 2 *' has not come since it was made")
+    assert path.broken is not None
+    assert "create job web-now --from=cronjob/web" in path.broken.next
+    quota(live, pods="0")
+    owner = live.require("CronJob", "web")
+    reference = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "name": "web",
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+    }
+    now = made("Job")
+    now["metadata"] = {"name": "web-now", "ownerReferences": [reference]}
+    live.api.create(now, live.namespace)
+    told(live, "FailedCreate")
+    path = why(live, "cronjob/web")
+    assert names(path) == ["CronJob", "Schedule", "Job", "Pods"]
+    assert "ResourceQuota q has no room" in broken(path)[1]

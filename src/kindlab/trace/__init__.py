@@ -6,6 +6,7 @@ from kindlab.trace import (
     address,
     autoscaler,
     claim,
+    cronjob,
     gateway,
     httproute,
     ingress,
@@ -59,6 +60,8 @@ def trace(api: Api, namespace: str, target: str, *, sender: str = "") -> Trace:
         return pod.trace(api, namespace, name)
     if name and (made := workload.kind_of(kind)):
         return workload.trace(api, namespace, made, name)
+    if name and kind.lower() in cronjob.WORDS:
+        return cronjob.trace(api, namespace, name)
     if name and kind.lower() in CLAIMS:
         return claim.trace(api, namespace, name)
     if name and kind.lower() in SNAPSHOTS:
@@ -68,7 +71,7 @@ def trace(api: Api, namespace: str, target: str, *, sender: str = "") -> Trace:
     raise UsageProblem(
         f"kindlab why cannot follow {target!r}.",
         "It follows svc/NAME, ingress/NAME, httproute/NAME, gateway/NAME, deployment/NAME (replicaset, "
-        "statefulset, daemonset, job), pod/NAME, node/NAME, hpa/NAME, pvc/NAME, vs/NAME (a "
+        "statefulset, daemonset, job, cronjob), pod/NAME, node/NAME, hpa/NAME, pvc/NAME, vs/NAME (a "
         "VolumeSnapshot) and http:// or https:// addresses.",
         f"For example: kindlab why svc/{target if target.isidentifier() else 'web'}",
     )
