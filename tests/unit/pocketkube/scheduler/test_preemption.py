@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.pocketkube.controllers.world import World, pod_spec
 from tests.unit.pocketkube.scheduler.placing import NOBODY, USELESS, node_of, said, scheduling
+from tests.unit.pocketkube.scheduler.storing import bound, claim, storage_class, user
 
 from pocketkube import objects
 from pocketkube.objects import Obj
@@ -198,3 +199,38 @@ async def test_extended_resources(bare: World) -> None:
         bare.create("pods", {"metadata": {"name": "new"}, "spec": {**first, "priorityClassName": "high"}})
         await bare.until(lambda: node_of(bare, "new") == "node-a")
         assert bare.find("pods", "little") is None
+
+
+async def test_a_claim_for_one_pod_only_changes_hands(bare: World) -> None:
+    bound(bare, "data", modes=("ReadWriteOncePod",))
+    async with scheduling(bare):
+        user(bare, "little", "data", priorityClassName="low")
+        await bare.until(lambda: node_of(bare, "little") != "")
+        user(bare, "equal", "data", priorityClassName="low")
+        await bare.until(lambda: said(bare, "equal") != "")
+        assert node_of(bare, "little") != ""
+        user(bare, "new", "data", priorityClassName="high")
+        await bare.until(lambda: node_of(bare, "new") != "")
+        assert bare.find("pods", "little") is None
+
+
+async def test_a_pod_whose_claims_are_being_bound_gives_way_and_stays(bare: World) -> None:
+    """It is on the node in the scheduler's mind only: nothing has to be ended."""
+    bare.patch("nodes", "node-b", lambda copy: copy["spec"].update(unschedulable=True))
+    storage_class(bare)
+    claim(bare, "data")
+    async with scheduling(bare):
+        body = user(bare, "little", "data", priorityClassName="low", **requesting("4"))
+        await bare.until(lambda: hoped(bare, "little") == "node-a")
+        pod(bare, "new", "high", "4")
+        await bare.until(lambda: node_of(bare, "new") == "node-a")
+        await bare.until(lambda: "1 Insufficient cpu" in said(bare, "little"))
+        assert objects.uid(bare.get("pods", "little")) == objects.uid(body)
+        assert not objects.is_terminating(bare.get("pods", "little"))
+        assert hoped(bare, "little") == ""
+
+
+def requesting(cpu: str) -> Obj:
+    spec = pod_spec()
+    spec["containers"][0]["resources"] = {"requests": {"cpu": cpu}}
+    return spec

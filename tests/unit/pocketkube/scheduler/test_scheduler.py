@@ -283,3 +283,28 @@ async def test_the_same_text_about_the_same_version_of_a_pod_counts_up_one_event
         assert "series" not in first
         assert second["series"]["count"] == 3
         assert first["message"] == second["message"]
+
+
+async def test_who_has_waited_longest_is_next(bare: World) -> None:
+    bare.patch("nodes", "worker-b", lambda copy: copy["spec"].update(unschedulable=True))
+    async with scheduling(bare):
+        bare.pod("first", **requesting(cpu="3"))
+        await bare.until(lambda: node_of(bare, "first") != "")
+        for name in ("second", "third", "fourth"):
+            bare.pod(name, **requesting(cpu="3"))
+            await bare.until(lambda name=name: said(bare, name) != "")
+        for gone, lucky in (("first", "second"), ("second", "third"), ("third", "fourth")):
+            bare.delete("pods", gone, grace=0)
+            await bare.until(lambda lucky=lucky: node_of(bare, lucky) == "worker-a")
+
+
+async def test_the_node_a_pod_waits_for_is_tried_first(bare: World) -> None:
+    """nominatedNodeName may be written by others, too."""
+    async with scheduling(bare):
+        bare.pod("p", schedulingGates=[{"name": "example.com/hold"}])
+        bare.patch("pods", "p", lambda copy: copy["status"].update(nominatedNodeName="worker-b"), subresource="status")
+        bare.pod("other", nodeSelector={HOSTNAME: "worker-b"})
+        await bare.until(lambda: node_of(bare, "other") == "worker-b")
+        bare.patch("pods", "p", lambda copy: copy["spec"].update(schedulingGates=[]))
+        await bare.until(lambda: node_of(bare, "p") == "worker-b")
+        assert "nominatedNodeName" not in bare.get("pods", "p")["status"]
