@@ -48,6 +48,20 @@ class Change:
             raise ValueError(f"{step.get('id')}: {self.recorded!r} is not at {self.place}")
 
 
+@dataclass(frozen=True)
+class Dropped(Change):
+    """What has `recorded` at `place` (below an item of a list) is not there; `instead` is how many steps of the place
+    lead to the item."""
+
+    def apply(self, step: Step) -> None:
+        super_place, item = self.place, int(self.instead)
+        Change(super_place, self.recorded, self.recorded).apply(step)  # raises when it is another
+        holder: Any = step
+        for key in super_place[: item - 1]:
+            holder = holder[key]
+        del holder[super_place[item - 1]]
+
+
 def _are_events(value: Any, told: Any) -> bool:
     """Whether the list is of these events, in order."""
     lists = isinstance(value, list) and isinstance(told, list) and len(value) == len(told)
@@ -169,7 +183,72 @@ _UNBOUND = _event(
 _IPV6_SLICE: Place = ("response", "body", "items", 0)
 _GREEN_SLICE: Place = ("response", "body", "items", 1)
 
+_MEASURED = (
+    "what Pods use is looked at every second here, so the autoscaler's first look finds numbers, and the look after a "
+    "change numbers of after the change; the recorded ones were of the fifteen seconds before, half idle and half busy"
+)
+_HPA_EVENTS = (*_BODY, "items")
+_NO_NUMBERS = "no metrics returned from resource metrics API"
+_NOT_YET = "failed to get cpu utilization: unable to get metrics for resource cpu: " + _NO_NUMBERS
+_NONE_AT_ALL = (
+    "invalid metrics (1 invalid out of 1), first error is: failed to get cpu resource metric value: " + _NOT_YET
+)
+_NO_FAILURES = Alternative(
+    _MEASURED,
+    (
+        Dropped((*_HPA_EVENTS, 2, "message"), _NONE_AT_ALL, len(_HPA_EVENTS) + 1),
+        Dropped((*_HPA_EVENTS, 1, "message"), _NOT_YET, len(_HPA_EVENTS) + 1),
+    ),
+)
+_DESCRIBED_FAILURES = (
+    f"  Warning  FailedGetResourceMetric       <age>  horizontal-pod-autoscaler  {_NOT_YET}\n"
+    f"  Warning  FailedComputeMetricsReplicas  <age>  horizontal-pod-autoscaler  {_NONE_AT_ALL}\n"
+)
+_DESCRIBED_TITLES = (
+    "Events:\n"
+    "  Type     Reason                        Age    From                       Message\n"
+    "  ----     ------                        ----   ----                       -------\n"
+)
+_LIMIT = ("response", "events", 0, "object", "status", "conditions", 2)
+_SEEN_REASON = ("response", "events", 1, "object", "status", "conditions", 1, "reason")
+
 ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
+    ("metrics-02-hpa-load", "watch-idle"): (
+        Alternative(_MEASURED, (Dropped(_SEEN_REASON, "FailedGetResourceMetric", 3),)),
+    ),
+    ("metrics-02-hpa-load", "kubectl-describe-idle"): (
+        _printed(_MEASURED, _DESCRIBED_TITLES + _DESCRIBED_FAILURES, "Events:           <none>\n"),
+    ),
+    ("metrics-02-hpa-load", "events-idle"): (_NO_FAILURES,),
+    ("metrics-02-hpa-load", "watch-scale-up"): (
+        Alternative(
+            _MEASURED,
+            (
+                Change((*_LIMIT, "status"), "False", "True"),
+                Change((*_LIMIT, "reason"), "DesiredWithinRange", "TooManyReplicas"),
+                Change(
+                    (*_LIMIT, "message"),
+                    "the desired count is within the acceptable range",
+                    "the desired replica count is more than the maximum replica count",
+                ),
+            ),
+        ),
+    ),
+    ("metrics-02-hpa-load", "kubectl-describe-maximum"): (_printed(_MEASURED, _DESCRIBED_FAILURES, ""),),
+    ("metrics-02-hpa-load", "events-scale-up"): (_NO_FAILURES,),
+    ("metrics-02-hpa-load", "watch-scale-down"): (
+        Alternative(_MEASURED, (Dropped((*_LIMIT, "reason"), "TooManyReplicas", 3),)),
+    ),
+    ("metrics-02-hpa-load", "events-all"): (_NO_FAILURES,),
+    ("metrics-02-hpa-load", "kubectl-describe-minimum"): (_printed(_MEASURED, _DESCRIBED_FAILURES, ""),),
+    ("metrics-02-hpa-load", "kubectl-events"): (
+        _printed(
+            _MEASURED,
+            f"<age>       Warning   FailedGetResourceMetric        horizontalpodautoscaler/web   {_NOT_YET}\n"
+            f"<age>       Warning   FailedComputeMetricsReplicas   horizontalpodautoscaler/web   {_NONE_AT_ALL}\n",
+            "",
+        ),
+    ),
     ("endpointslices-13-mirroring", "mirrored-per-family"): (
         Alternative(
             "the mirroring controller had already seen the second of two edits, not the first only; in how many "

@@ -55,6 +55,8 @@ def flags_of(name: str) -> tuple[str, ...]:
         return (*BARE, *SELDOM)
     if name == "metrics-01-api":  # shows what there is before the second look
         return (*METRICS, "--metric-resolution", "4s")
+    if name == "metrics-02-hpa-load":  # each look of the autoscaler's finds numbers of what is now
+        return (*METRICS, "--metric-resolution", "1s", "--horizontal-pod-autoscaler-sync-period", "10s")
     if name == "metrics-04-backend-down":  # which is how it leaves its cluster
         return (*METRICS, "--metric-resolution", "1s")
     if name.startswith("metrics-"):

@@ -31,12 +31,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Act:
-    """What stands for a `note`: a request, and the conditions a GET of `path` meets once its effect is there."""
+    """What stands for a `note`: a request, and the conditions a GET of `path` meets once its effect is there. Or a
+    `command` run in every pod of the namespace."""
 
-    call: Call
+    call: Call | None = None
     path: str = ""
     query: str = ""
     until: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
 
 def _continue_of_revision_1() -> str:
@@ -128,6 +130,10 @@ ORPHANED = {
 
 # notes that name an act the API can do; after any other note the steps up to the next note are skipped
 ACTS: dict[str, Act] = {
+    "every pod of the Deployment burns CPU from here on (limit 200m, request 100m)": Act(
+        command=("touch", "/tmp/burn")
+    ),
+    "the load stops": Act(command=("rm", "-f", "/tmp/burn")),
     "the provisioner was suspended": _suspended("provisioner"),
     "the provisioner was continued": _continued("provisioner"),
     "the attacher was suspended": _suspended("attacher"),

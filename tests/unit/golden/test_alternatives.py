@@ -33,6 +33,8 @@ def printed(text):
         "<age>": "4s",
         "<time>": TIME,
         "<rv>": "7",
+        "<n>": "3",
+        "<cpu>": "3m",
         "<uid>": "0f9cbb2e-57a0-4a6e-9c1c-0a4e0a3f2d11",
         "<podIP.1>": "10.244.0.1",
         "<podIP.2>": "10.244.0.2",
