@@ -73,6 +73,8 @@ class Runtime:
     ) -> None:
         """See PodRuntime. Raises as `exec`."""
         running = self._running(namespace, pod_name, container)
+        if tty and running.terminal is not None:
+            running.terminal.follow(fds.get(0))
         joined = [
             (out, _Joined(fds[number])) for number, out in ((1, running.stdout), (2, running.stderr)) if number in fds
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -268,3 +269,27 @@ async def test_empty_dir_survives_a_crash_and_is_shared(node: Any) -> None:
     await node.until(lambda: node.container("crash").get("restartCount") == 1)
     await node.ready("crash")
     assert await node.exec("crash", "cat", "/d/log", container="side") == (0, "run\nrun\n")
+
+
+async def test_a_container_s_terminal_has_the_size_of_who_attaches(node: Any) -> None:
+    node.create("term", {"tty": True, "stdin": True})
+    await node.ready("term")
+    terminal = node.runtime._running("default", "term", "c").terminal
+    assert terminal.size == (80, 24)
+
+    class Keyboard:
+        size = (100, 30)
+        on_resize: Any = None
+
+        async def read(self, most: int = -1, /) -> bytes:
+            await asyncio.Event().wait()
+            return b""
+
+    keyboard = Keyboard()
+    attached = asyncio.create_task(node.runtime.attach("default", "term", "c", fds={0: keyboard}, tty=True))
+    async with asyncio.timeout(20):
+        while terminal.size != (100, 30):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    keyboard.on_resize(120, 40)
+    assert terminal.size == (120, 40)
+    attached.cancel()
