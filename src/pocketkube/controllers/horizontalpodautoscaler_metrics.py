@@ -64,6 +64,7 @@ class Metrics:
         self._namespace = namespace
         self._selector = selector
         self._patience = patience
+        self._answer: Obj | StatusError | None = None
 
     async def measure(self, metric: Obj, pods: Sequence[Obj], current: int, tolerance: Tolerance) -> Measured:
         """Raises Unavailable."""
@@ -100,17 +101,24 @@ class Metrics:
 
     async def _samples(self, resource: str, container: str) -> dict[str, Sample]:
         """What each pod, or its container of that name, used. Raises Unknown."""
-        path = f"{_API}/{self._namespace}/pods?labelSelector={quote(self._selector, safe='')}"
-        try:
-            answer = await self._client.ask(path)
-        except StatusError as error:
-            why = f"unable to fetch metrics from resource metrics API: {error.message}"
+        if self._answer is None:
+            self._answer = await self._ask()
+        if isinstance(self._answer, StatusError):
+            why = f"unable to fetch metrics from resource metrics API: {self._answer.message}"
         else:
-            items = answer.get("items") or []
+            items = self._answer.get("items") or []
             if items:
                 return {objects.name(item): sample for item in items if (sample := _sample(item, resource, container))}
             why = "no metrics returned from resource metrics API"
         raise Unknown(f"unable to get metrics for resource {resource}: {why}")
+
+    async def _ask(self) -> Obj | StatusError:
+        try:
+            return await self._client.ask(
+                f"{_API}/{self._namespace}/pods?labelSelector={quote(self._selector, safe='')}"
+            )
+        except StatusError as error:
+            return error
 
 
 def _sample(item: Obj, resource: str, container: str) -> Sample | None:

@@ -198,6 +198,15 @@ async def test_what_goes_on_for_long_is_not_told_all_the_time(world: World, metr
     assert world.registry.store.revision == revision
 
 
+async def test_its_pods_are_asked_for_once_however_many_metrics_there_are(world: World, metrics: Metrics) -> None:
+    await deployed(world)
+    metrics.use["web"] = {"cpu": "50m", "memory": "32Mi"}
+    autoscaler(world, metrics=[resource(), resource(name="memory"), resource(container="c")])
+    await world.until(lambda: told(world, "ScalingActive")[0] == "True")
+    assert len(metrics.asked) == 1
+    assert len(world.get(KIND, "web")["status"]["currentMetrics"]) == 3
+
+
 async def test_nothing_is_measured_yet(world: World, metrics: Metrics) -> None:
     await deployed(world)
     autoscaler(world)
