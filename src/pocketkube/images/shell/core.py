@@ -54,6 +54,8 @@ class Core:
         """That of an interactive shell, which gives it to the jobs it waits for."""
         self.history: list[str] = []
         self.status = 0
+        self.tested = False
+        """The failure of the builtin that runs is looked at: `set -e` does not act within `eval` either."""
         self.line = 0
         self.background = 0
         self.jobs: dict[int, Process] = {}
@@ -170,7 +172,7 @@ class Core:
         """The output of `$(...)`."""
         raise NotImplementedError
 
-    async def run_text(self, text: str, *, final: bool = False) -> int:
+    async def run_text(self, text: str, *, tested: bool = False, final: bool = False) -> int:
         """Run a program. Raises ShellSyntaxError and what leaves a command."""
         raise NotImplementedError
 

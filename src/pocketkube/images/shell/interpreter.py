@@ -32,9 +32,9 @@ _SLICE = 0.002
 class Shell(Launcher):
     """One shell."""
 
-    async def run_text(self, text: str, *, final: bool = False) -> int:
+    async def run_text(self, text: str, *, tested: bool = False, final: bool = False) -> int:
         """Run a program. Raises ShellSyntaxError and what leaves a command."""
-        return await self.run(parse(text), final=final)
+        return await self.run(parse(text), tested=tested, final=final)
 
     async def _breathe(self) -> None:
         now = time.perf_counter()
@@ -268,6 +268,7 @@ class Shell(Launcher):
                 status = await self.call(function, argv, tested)
             else:
                 assert builtin is not None
+                self.tested = tested
                 status = await builtin(self, argv)
         except OSError as error:
             if isinstance(error, BrokenPipeError):

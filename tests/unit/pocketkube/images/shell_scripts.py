@@ -64,7 +64,6 @@ REDIRECTIONS = """
 3>p >&3
 2>&1 >/dev/null
 1>&2 2>p
-4>&1 >&4 4>&-
 3<>q >&3
 """.strip().split("\n")
 LINES = r"""
@@ -178,7 +177,8 @@ class Writer:
         return " ".join(self.word(depth) for _ in range(self.below(4)))
 
     def operand(self) -> str:
-        return f'"{self.parameter(1)}"' if self.below(2) else self.literal()
+        # "$@" gives several operands, and errors in words of each shell's own
+        return f'"{self.parameter(1)}"'.replace("@", "*") if self.below(2) else self.literal()
 
     def simple(self, depth: int) -> str:
         match self.below(22):

@@ -49,7 +49,7 @@ async def break_(shell: Shell, argv: list[str]) -> int:
 
 
 async def eval_(shell: Shell, argv: list[str]) -> int:
-    return await shell.run_text(" ".join(argv[1:])) if argv[1:] else 0
+    return await shell.run_text(" ".join(argv[1:]), tested=shell.tested) if argv[1:] else 0
 
 
 async def source(shell: Shell, argv: list[str]) -> int:
