@@ -624,6 +624,7 @@ def test_they_print_the_same_of_autoscalers(kubectl: Kubectl, pocket: Status) ->
 def test_they_print_the_same(kubectl: Kubectl, pocket: Status) -> None:
     kubectl.ok("apply", "-f", "-", stdin=WORLD)
     kubectl.ok("wait", "--for=condition=Established", "crd/widgets.shop.example.com")
+    kubectl.ok("wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=60s")
     kubectl.ok("apply", "-f", "-", stdin=WIDGET)
     try:
         kubectl.ok("wait", "--for=jsonpath={.status.loadBalancer.ingress}", "svc/web")
