@@ -14,6 +14,7 @@ from pocketkube.images.multicall import busybox
 from pocketkube.images.net import nc_openbsd, nslookup
 from pocketkube.images.programs.agnhost import incluster, servers, tools
 from pocketkube.images.programs.agnhost.certificate import CERTIFICATE, KEY
+from pocketkube.images.programs.agnhost.consumers import resource_consumer_controller
 from pocketkube.images.programs.agnhost.grpc_health import grpc_health_checking
 from pocketkube.images.programs.agnhost.guestbook import guestbook
 from pocketkube.images.programs.agnhost.mounttest import mounttest
@@ -38,6 +39,7 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
     "pause": tools.pause,
     "port-forward-tester": port_forward_tester,
     "porter": servers.porter,
+    "resource-consumer-controller": resource_consumer_controller,
     "serve-hostname": servers.serve_hostname,
     "tcp-reset": servers.tcp_reset,
     "test-webserver": servers.test_webserver,
@@ -46,7 +48,6 @@ UNSUPPORTED = frozenset(
     {"audit-proxy", "crd-conversion-webhook", "external-metrics", "fake-gitserver", "fake-registry-server",
      "mtlsclient", "mtlsserver", "net",
      "no-snat-test", "no-snat-test-proxy", "nonewprivs", "openidmetadata", "podcertificatesigner",
-     "resource-consumer-controller", "stress", 
      "test-service-account-issuer-discovery",
      "webhook"}
 )  # fmt: skip

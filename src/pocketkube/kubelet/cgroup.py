@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from pocketkube import quantity
-from pocketkube.kubelet.processor import Account, Processor
+from pocketkube.kubelet.processor import Account
 from pocketkube.objects import Obj
 
 POD_PIDS = 512
@@ -80,15 +80,15 @@ class Cgroup:
 
     def __init__(
         self,
+        cpu: Account,
         pod: PodCgroup | None = None,
-        cpu: Account | None = None,
         *,
         limit: int | None = None,
         base: int = 0,
         kill: Callable[[], None] = lambda: None,
     ) -> None:
         self.pod = pod or PodCgroup()
-        self.cpu = cpu or Account(Processor(1))
+        self.cpu = cpu
         self.limit = limit
         self.kill = kill
         self.pids = 0

@@ -104,8 +104,8 @@ class Container:
         self.terminal: Terminal | None = None
         cpu = self._cpu = cpu or Cpu(clock)
         self.cgroup = Cgroup(
-            cgroup,
             cpu.account(config.limits.cpu, config.limits.weight),
+            cgroup,
             limit=config.limits.memory,
             base=config.image.memory,
             kill=self.kill,

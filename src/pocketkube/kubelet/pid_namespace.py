@@ -62,7 +62,7 @@ class PidNamespace:
         self.clock = clock
         self.hostname = hostname
         self.cpu = cpu or Cpu(clock)
-        self.cgroup = cgroup or Cgroup()
+        self.cgroup = cgroup or Cgroup(self.cpu.account())
         self.table = table or ProcessTable()
         self.init: Process | None = None
         """The container's first process; 1 unless others share the table."""

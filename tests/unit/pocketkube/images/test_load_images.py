@@ -12,6 +12,7 @@ import pytest
 
 from pocketkube.images.hpa_example import PAGE_SECONDS
 from pocketkube.kubelet.meter import REQUEST
+from pocketkube.network.http import Request, Response, serve_forever
 
 HPA = "registry.k8s.io/hpa-example:latest"
 CONSUMER = "registry.k8s.io/e2e-test-images/resource-consumer:1.14"
@@ -159,3 +160,36 @@ async def test_a_server_computes_a_little_for_every_answer(pod: Callable[..., An
         assert (await place.get(5678, "/")).body == b"hello\n"
     await until(lambda: used(place) - before >= 10 * REQUEST)
     assert used(other) == 0
+
+
+async def test_what_is_to_be_consumed_is_spread_in_requests_of_a_size(pod: Callable[..., Any]) -> None:
+    place = pod("registry.k8s.io/e2e-test-images/agnhost:2.63.0")
+    place.start("/agnhost", "resource-consumer-controller", "--consumer-service-name=c", "--port=9090")
+    await serving(place, 9090)
+    place.fs.write_bytes("/etc/resolv.conf", b"search default.svc.example svc.example example\n")
+    place.fs.write_bytes("/etc/hosts", f"{place.net.address} c.default.svc.example\n".encode())
+    target = "/ConsumeCPU?millicores=250&requestSizeMillicores=100&durationSec=1"
+    plan = "RC manager: sending 2 requests to consume 100 millicores each and 1 request to consume 50 millicores"
+    first, *failed = (await place.get(9090, target, method="POST")).body.decode().splitlines()
+    assert first == plan
+    why = 'Failed to connect to consumer: Post "http://c.default.svc.example:8080/ConsumeCPU": connection refused'
+    assert failed == [why] * 3
+    asked: list[str] = []
+
+    async def consume(request: Request) -> Response:
+        asked.append(request.body.decode())
+        return Response(200, body=b"")
+
+    serving_task = asyncio.create_task(serve_forever(place.net.listen(8080), consume))
+    _, *done = (await place.get(9090, target, method="POST")).body.decode().splitlines()
+    assert sorted(done) == ["Consumed 100 millicores", "Consumed 100 millicores", "Consumed 50 millicores"]
+    expected = [f"durationSec=1&millicores={amount}" for amount in (100, 100, 50)]
+    assert sorted(asked) == expected
+    serving_task.cancel()
+    for wrong, code, text in (
+        ("/ConsumeMem?megabytes=1&durationSec=1", 400, "not given function argument\n"),
+        ("/ConsumeMem?megabytes=1&durationSec=1&requestSizeMegabytes=0", 400, "incorrect function argument\n"),
+        ("/Else", 404, "unknown function\n"),
+    ):
+        answer = await place.get(9090, wrong, method="POST")
+        assert (answer.status, answer.body.decode()) == (code, text)
