@@ -161,7 +161,7 @@ class Nettest:
         where = f"{self.flags['namespace']}/{self.flags['service']}"
         try:
             response = await api.get(f"/api/v1/namespaces/{self.flags['namespace']}/endpoints/{self.flags['service']}")
-            found = json.loads(response.body)
+            found = json.loads(response.text)
             if response.status != 200:
                 raise OSError(found.get("message", ""))
         except (OSError, TimeoutError, ValueError, http.ProtocolError) as failure:
@@ -182,7 +182,7 @@ class Nettest:
             response = await http.request(
                 lambda: self.process.net.connect(host.strip("[]"), int(port)), "POST", "/write", headers, body, _CALL
             )
-            name = json.loads(response.body)["Hostname"]
+            name = json.loads(response.text)["Hostname"]
         except (OSError, TimeoutError, http.ProtocolError) as failure:
             self.note(f'Warning: unable to contact the endpoint "{endpoint}": {failure}')
         except (ValueError, KeyError) as failure:

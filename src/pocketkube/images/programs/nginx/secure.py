@@ -41,7 +41,7 @@ def contexts(config: Config, read: Read) -> dict[int, ssl.SSLContext]:
                 by_name.setdefault(name.lower(), made)
             if port not in found:
                 found[port] = made
-        found[port].sni_callback = _chooser(by_name)  # type: ignore[assignment]
+        found[port].sni_callback = _chooser(by_name)
     return found
 
 

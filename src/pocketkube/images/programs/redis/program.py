@@ -32,10 +32,10 @@ async def main(process: Process) -> int:
         lines += [line.split(None, 1) for line in text.splitlines() if line.strip() and not line.startswith("#")]
     while words:
         name = words.pop(0).lstrip("-")
-        value = []
+        values = []
         while words and not words[0].startswith("--"):
-            value.append(words.pop(0))
-        lines.append([name, " ".join(value)])
+            values.append(words.pop(0))
+        lines.append([name, " ".join(values)])
     for name, *given in lines:
         value = given[0].strip().strip('"') if given else ""
         if name.lower() not in settings:

@@ -12,7 +12,7 @@ from typing import Any
 from pocketkube.images.programs.redis.resp import RedisError, Simple, Value
 
 OK = Simple("OK")
-_KINDS = {bytes: "string", list: "list", dict: "hash", set: "set"}
+_KINDS: dict[type, str] = {bytes: "string", list: "list", dict: "hash", set: "set"}
 _SPACE = 100
 """Bytes a key costs beside its own."""
 
@@ -202,7 +202,7 @@ def _pop(store: Store, key: bytes, left: bool) -> Value:
     return value
 
 
-def _range(store: Store, key: bytes, start: bytes, stop: bytes) -> Value:
+def _range(store: Store, key: bytes, start: bytes, stop: bytes) -> list[Any]:
     found = store.get(key, list) or []
     first, last = (number + len(found) if number < 0 else number for number in (integer(start), integer(stop)))
     return list(found[max(first, 0) : last + 1]) if last >= 0 else []
