@@ -30,7 +30,8 @@ def follow(api: Api, autoscaler: Obj, selector: str, pods: list[Obj], path: Trac
 
 def _sources(autoscaler: Obj, path: Trace) -> list[Obj]:
     """The resource metrics; others need a server of their own."""
-    found, others = [], []
+    found: list[Obj] = []
+    others: list[str] = []
     for metric in autoscaler["spec"].get("metrics") or ():
         source = metric.get("resource") or metric.get("containerResource")
         (found if source else others).append(source or metric["type"])

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from pocketkube import objects
+from pocketkube import errors, objects
 from pocketkube.client import Client
 from pocketkube.clock import Clock
 from pocketkube.controllers import scan
@@ -136,8 +136,16 @@ class World:
         )
 
     async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for a state; while an object that it speaks of is away (a pod before it is made again), it is not there."""
+
+        def held() -> bool:
+            try:
+                return holds()
+            except errors.NotFound:
+                return False
+
         async with asyncio.timeout(PATIENCE):
-            while not holds():
+            while not held():
                 self._changed.clear()
                 await self._changed.wait()
 
