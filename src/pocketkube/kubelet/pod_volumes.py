@@ -67,6 +67,8 @@ class PodVolumes:
             failure = self._failures.get(name)
             known = self._known.get(name)
             news = known is not None and bool(touched) and bool(set(known.depends_on()) & touched)
+            if name in self.mounted and (due := self.mounted[name].due) is not None:
+                news = news or now >= due
             if name in self.mounted and not news:
                 continue
             if failure is not None and now < failure.again and not news:
@@ -155,6 +157,11 @@ class PodVolumes:
         )
         self._known[source["name"]] = volume = plugin(context, source["name"], source.get(kind) or {})
         return volume
+
+    @property
+    def due(self) -> float | None:
+        """When a mounted volume is to be refreshed, in cluster time."""
+        return min((due for volume in self.mounted.values() if (due := volume.due) is not None), default=None)
 
     @property
     def excess(self) -> str:

@@ -187,6 +187,8 @@ class PodWorker:
         due = [] if late is False else [late]
         delay = state.volumes.refresh(state.pod, self._touched)
         self._touched.clear()
+        if state.volumes.due is not None:
+            due.append(state.volumes.due)
         state.kubelet.watch_objects(self)
         if delay is not None:
             return min([*due, state.clock.time() + delay])

@@ -147,6 +147,11 @@ class Volume:
         """Show what the objects say now. Raises MountError; then the volume stays as it was."""
 
     @property
+    def due(self) -> float | None:
+        """When `refresh` is to be called without news, in cluster time."""
+        return None
+
+    @property
     def excess(self) -> str:
         """Why its pod has to be evicted; "" when it has not."""
         return ""
