@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, cast
 
 import pytest
 
 from kindlab.api import Api, Obj
-from kindlab.trace import trace
+from kindlab.kubectl import ages
+from kindlab.trace import node, trace
 from kindlab.trace.hops import Trace
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+class Stopped(datetime):
+    """A clock that stands still: these tests are about what is said, and the run may take its time."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return NOW
+
+
+@pytest.fixture(autouse=True)
+def _stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (ages, node):
+        monkeypatch.setattr(module, "datetime", Stopped)
 
 
 def ago(seconds: float) -> str:
-    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Fake:
