@@ -212,7 +212,44 @@ _DESCRIBED_TITLES = (
 _LIMIT = ("response", "events", 0, "object", "status", "conditions", 2)
 _SEEN_REASON = ("response", "events", 1, "object", "status", "conditions", 1, "reason")
 
+_BEFORE_ITS_CONFIGMAP = (
+    "the Pod is applied before its ConfigMap, and here it starts so soon that its kubelet misses that"
+)
+_KEY_A, _KEY_MULTI = "a:\n----\n1\n\n", "multi:\n----\nx\ny\n\n\n"
+_NO_TRIGGER = "the trigger time is there when the last write was of another second than the one before (see timing.py)"
+_TRIGGERED = "Annotations:  endpoints.kubernetes.io/last-change-trigger-time: <time>"
+_SUBSETS_BY_NAME = "subsets of Endpoints are ordered by the names of their ports here, by a hash of uids there"
+
 ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
+    ("mechanics-01-tables-workloads", "table-endpoints"): tuple(
+        Alternative(
+            _SUBSETS_BY_NAME,
+            (
+                Change(
+                    (*_BODY, "rows", 2, "cells", 1),
+                    "<podIP.2>:8080,<podIP.1>:8080,<podIP.2>:53",
+                    f"<podIP.{one}>:53,<podIP.{other}>:53,<podIP.{one}>:8080",
+                ),
+            ),
+        )
+        for one, other in ((1, 2), (2, 1))
+    ),
+    ("describe-01-workloads", "describe-pod-full"): (
+        _printed(
+            _BEFORE_ITS_CONFIGMAP,
+            "  Normal   Created    <age>                    kubelet            spec.containers{c}: ",
+            "  Warning  Failed     <age>                    kubelet            spec.containers{c}: "
+            'Error: configmap "cfg" not found\n'
+            "  Normal   Created    <age>                    kubelet            spec.containers{c}: ",
+        ),
+    ),
+    ("describe-01-workloads", "describe-endpointslice-l-kubernetes-io-service-name-web"): (
+        _printed(_NO_TRIGGER, _TRIGGERED, "Annotations:  <none>"),
+    ),
+    ("describe-01-workloads", "describe-endpoints-web"): (_printed(_NO_TRIGGER, _TRIGGERED, "Annotations:  <none>"),),
+    ("describe-01-workloads", "describe-cm-cfg"): (
+        _printed("kubectl prints the keys in any order", _KEY_A + _KEY_MULTI, _KEY_MULTI + _KEY_A),
+    ),
     ("metrics-02-hpa-load", "watch-idle"): (
         Alternative(_MEASURED, (Dropped(_SEEN_REASON, "FailedGetResourceMetric", 3),)),
     ),

@@ -276,6 +276,18 @@ OLDER_TEXTS: tuple[OlderText, ...] = (
         r"^port-forward ",
     ),
     OlderText(
+        "autoscale did not call --cpu-percent deprecated",
+        r"^Flag --cpu-percent has been deprecated, .*\n",
+        "",
+        r"^autoscale ",
+    ),
+    OlderText(
+        "autoscale had no --cpu, so what it should have made is not there",
+        r"^horizontalpodautoscaler\.autoscaling/web2 .*\n",
+        "",
+        r"^get deploy,svc,cm,secret,ingress,job,hpa,pdb -n golden-kubectl-create-01$",
+    ),
+    OlderText(
         "api-resources padded the last column, empty or not",
         r"^(?=\S+ .*,watch$)(.*)$",
         r"\1   ",
@@ -321,6 +333,15 @@ class OlderFailure:
 
 
 OLDER_FAILURES: tuple[OlderFailure, ...] = (
+    *(
+        OlderFailure(
+            "autoscale had no --cpu",
+            r"^autoscale .*--cpu=",
+            f"{error}: unknown flag: --cpu\nSee 'kubectl autoscale --help' for usage.\n",
+            until,
+        )
+        for error, until in (("Error", (1, 32)), ("error", (1, 33)))
+    ),
     OlderFailure(
         "describe asked for VolumeAttributesClasses of a version that is served no longer",
         r"^describe (?:vac|volumeattributesclass(?:es)?)\b",
@@ -388,6 +409,12 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
         "klog prints the line number of kubectl's own source file",
         r"^<klog> helpers\.go:\d+\] --dry-run is deprecated",
         r"^W\d{4} [\d:.]+ +\d+ helpers\.go:\d+\] --dry-run is deprecated",
+    ),
+    KnownDifference(
+        "an older kubectl logs that a flag is missing",
+        r"^error: required flag\(s\) ",
+        r'^E\d{4} [\d:.]+ +\d+ run\.go:\d+\] "command failed" err="required flag\(s\) ',
+        path=r"^stderr",
     ),
     KnownDifference(
         "before 1.34 kubectl prints `creationTimestamp: null` in objects it makes itself",
