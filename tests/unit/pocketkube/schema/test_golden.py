@@ -36,6 +36,8 @@ def _concrete(value: Any, name: str = "") -> Any:
         return "2026-01-01T00:00:00.000000Z" if name in _MICRO else "2026-01-01T00:00:00Z"
     if isinstance(value, str) and re.fullmatch(r"<(nodePort(\.\d)?|port|n)>", value):
         return 30001
+    if value == "<duration>":
+        return "15s"
     return "1" if isinstance(value, str) and re.fullmatch(r"<.*>", value) and name in _AMOUNTS else value
 
 
