@@ -1,7 +1,7 @@
 """A container's environment, command and arguments, from its spec, the Services around it and the objects it names.
 
 Models pkg/kubelet/envvars, kubelet_pods.go (makeEnvironmentVariables, podFieldSelectorRuntimeValue) and
-third_party/forked/golang/expansion. Left out: fileKeyRef.
+third_party/forked/golang/expansion.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pocketkube import objects, quantity
 from pocketkube.client import Client
 from pocketkube.errors import NotFound
+from pocketkube.kubelet import env_file
+from pocketkube.kubelet.filesystem import FileSystem
 from pocketkube.objects import Obj
+
+if TYPE_CHECKING:
+    from pocketkube.kubelet.volumes.base import Volume
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^()]*)\))")
 _SOURCES = {
@@ -24,6 +29,8 @@ _SOURCES = {
     "configMapKeyRef": "configmaps",
     "secretKeyRef": "secrets",
 }
+_ENV_FILE: Final = 256 << 10
+"""Bytes of a file of variables; they are read in one step of the loop."""
 _SUBSCRIPT = re.compile(r"(metadata\.(?:labels|annotations))\['(.+)'\]\Z")
 
 
@@ -116,7 +123,8 @@ def resource_value(ref: Obj, container: Obj, allocatable: Mapping[str, str]) -> 
 
 
 class Environment:
-    """Builds one container's variables. `status` and `allocatable` as for `field_value` and `resource_value`."""
+    """Builds one container's variables. `status` and `allocatable` as for `field_value` and `resource_value`, `volumes`
+    by their names in the pod."""
 
     def __init__(
         self,
@@ -125,11 +133,13 @@ class Environment:
         *,
         status: Callable[[], Mapping[str, str]],
         allocatable: Mapping[str, str],
+        volumes: Mapping[str, Volume],
     ) -> None:
         self._client = client
         self._pod = pod
         self._status = status
         self._allocatable = allocatable
+        self._volumes = volumes
 
     def of(self, container: Obj) -> dict[str, str]:
         """Declared variables over Services' ones. Raises ConfigError naming what is missing."""
@@ -160,6 +170,8 @@ class Environment:
         if source.get("resourceFieldRef"):
             ref = source["resourceFieldRef"]
             return resource_value(ref, self._sibling(ref, container), self._allocatable)
+        if source.get("fileKeyRef"):
+            return self._from_file(source["fileKeyRef"])
         for field, resource, kind in (
             ("configMapKeyRef", "configmaps", "ConfigMap"),
             ("secretKeyRef", "secrets", "Secret"),
@@ -174,6 +186,23 @@ class Environment:
                 raise ConfigError(f"couldn't find key {ref['key']} in {kind} {space}/{ref['name']}")
             return values.get(ref["key"])
         raise ConfigError(f"unsupported environment source: {', '.join(source) or 'none'}")
+
+    def _from_file(self, ref: Obj) -> str | None:
+        volume = self._volumes.get(ref["volumeName"])
+        if volume is None:
+            raise ConfigError(f'cannot find the volume "{ref["volumeName"]}" referenced by FileKeyRef')
+        inside = FileSystem(volume.tree, node=volume.root)
+        try:
+            path = inside.beneath(ref["path"])
+            if inside.stat(path).size > _ENV_FILE:
+                raise ValueError("the file is too large")
+            value = env_file.value_of(inside.read_bytes(path).decode(errors="replace"), ref["key"])
+        except (OSError, ValueError):
+            raise ConfigError("couldn't parse env file") from None  # upstream tells no more, also where it is optional
+        if not value and not ref.get("optional"):
+            folder = f"/var/lib/kubelet/pods/{objects.uid(self._pod)}/volumes/kubernetes.io~empty-dir/{volume.name}"
+            raise ConfigError(f'environment variable key "{ref["key"]}" not found in file "{folder}{path}"')
+        return value or None
 
     def _sibling(self, ref: Obj, container: Obj) -> Obj:
         name = ref.get("containerName")

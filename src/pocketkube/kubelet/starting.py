@@ -154,7 +154,13 @@ class Starter:
 
     def _environment(self, pod: Obj) -> Environment:
         node = self._kubelet.node
-        return Environment(self._kubelet.client, pod, status=self._state.addresses, allocatable=node.allocatable)
+        return Environment(
+            self._kubelet.client,
+            pod,
+            status=self._state.addresses,
+            allocatable=node.allocatable,
+            volumes=self._state.volumes.mounted,
+        )
 
     def probe(self, slot: Slot) -> None:
         """Run the probes a running container has by now."""

@@ -111,6 +111,34 @@ async def test_variables_from_objects_and_fields(node: Any) -> None:
     assert "GONE" not in found
 
 
+async def test_variables_from_a_file_that_an_init_container_wrote(node: Any) -> None:
+    def named(name: str, key: str, path: str = "env", **more: Any) -> dict[str, Any]:
+        ref = {"volumeName": "shared", "path": path, "key": key, **more}
+        return {"name": name, "valueFrom": {"fileKeyRef": ref}}
+
+    mounts = [{"name": "shared", "mountPath": "/shared"}]
+    writes = {"command": ["/bin/put", "/shared/env", "A='1'\n# and\nB='two\nlines'"], "volumeMounts": mounts}
+    volumes = [{"name": "shared", "emptyDir": {}}]
+
+    def create(name: str, *env: dict[str, Any]) -> None:
+        node.create(name, {"env": list(env)}, initContainers=[{**writes, "name": "i"}], volumes=volumes)
+
+    create("reads", named("ONE", "A"), named("TWO", "B"), named("NONE", "C", optional=True))
+    await node.ready("reads")
+    values = node.kubelet.pod("default", "reads").slots["c"].current.init.env
+    assert (values["ONE"], values["TWO"], values.get("NONE")) == ("1", "two\nlines", None)
+    create("misses", named("ONE", "C"))
+    create("absent", named("ONE", "A", path="no", optional=True))
+    uid = objects.uid(node.pod("misses"))
+    file = f"/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~empty-dir/shared/env"
+    for name, why in (
+        ("misses", f'environment variable key "C" not found in file "{file}"'),
+        ("absent", "couldn't parse env file"),
+    ):
+        await node.until(lambda name=name: node.container(name).get("state", {}).get("waiting", {}).get("message"))
+        assert node.container(name)["state"]["waiting"] == {"reason": "CreateContainerConfigError", "message": why}
+
+
 async def test_missing_configuration_is_told_and_awaited(node: Any) -> None:
     source = {"configMapKeyRef": {"name": "late", "key": "k"}}
     node.create("waits", {"env": [{"name": "A", "valueFrom": source}]})
