@@ -90,7 +90,8 @@ async def test_active_deadline(node: Any) -> None:
         phases.append((status.get("phase"), any("running" in state for state in states)))
 
     node.client.subscribe("pods", note)
-    node.create("late", {}, activeDeadlineSeconds=1)
+    # of a clock ten times as fast, and counted from a whole second on: the container needs the time to start
+    node.create("late", {}, activeDeadlineSeconds=15)
     await node.until(lambda: objects.status(node.pod("late")).get("phase") == "Failed")
     status = objects.status(node.pod("late"))
     text = "Pod was active on the node longer than the specified deadline"
