@@ -21,7 +21,7 @@ from pocketkube.network.policy import AllowAll, Policy
 from pocketkube.network.portmap import Portmap
 from pocketkube.network.route import NoServices, Route, Router, Sender
 from pocketkube.network.sockets import Datagram
-from pocketkube.network.stream import Address
+from pocketkube.network.stream import Address, Unanswered
 
 __all__ = ["OUTSIDE", "Fabric", "PodNetwork", "bridge"]
 
@@ -51,6 +51,8 @@ class Fabric:
         self._nodes: dict[str, Host] = {}
         self._dark: dict[str, str] = {}
         """Addresses of machines without power, and the name of each one's node: packets to them get lost."""
+        self._unanswered: dict[str, list[Unanswered]] = {}
+        """By node without power: the connections others had to it."""
         self.portmap = Portmap()
         self.conntrack = Conntrack(clock)
         self.flows: dict[Address, Datagram] = {}
@@ -70,6 +72,8 @@ class Fabric:
         if node is None:
             self._nodes[name] = host
             self._dark = {address: owner for address, owner in self._dark.items() if owner != name}
+            for connection in self._unanswered.pop(name, ()):
+                connection.refuse()
         return PodNetwork(self, host)
 
     def detach(self, address: str) -> None:
@@ -87,12 +91,15 @@ class Fabric:
 
     def unplug(self, node: str) -> None:
         """A node's machine loses its power, and its pods' networks with it: nothing is closed or reset, nobody is told,
-        and whatever is sent there from now on gets lost until the node is attached again."""
+        and whatever is sent there from now on gets lost until the node is attached again. Connections from before are
+        reset then (on Linux: as soon as something is sent)."""
         for host in {host for host in self._hosts.values() if host.sender.node == node}:
             self._remove(host)
             self._dark |= dict.fromkeys(host.addresses, node)
             for stream in tuple(host.streams):
-                stream.lose()
+                left = stream.lose()
+                left.watch(self.clock.speed)
+                self._unanswered.setdefault(node, []).append(left)
 
     def is_dark(self, address: str) -> bool:
         """Whether the address is one of a machine without power."""

@@ -7,11 +7,14 @@ Models what a program sees of a pipe or a connected socket: bounded buffers with
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections import deque
 from collections.abc import Callable
 
 Address = tuple[str, int]
 CAPACITY = 65536
+RETRANSMITTED = 924.6
+"""Seconds Linux sends again what nobody acknowledges: net.ipv4.tcp_retries2 is 15."""
 
 
 class Channel:
@@ -26,6 +29,8 @@ class Channel:
         self._readable = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
+        self.on_sent: Callable[[], None] | None = None
+        """Called when bytes, or the end, are written."""
 
     async def read(self, most: int = CAPACITY) -> bytes:
         while not self._chunks:
@@ -60,9 +65,13 @@ class Channel:
             self._chunks.append(part)
             self._size += len(part)
             self._readable.set()
+            if self.on_sent is not None:
+                self.on_sent()
 
     def write_eof(self) -> None:
         """No more bytes follow; what was written can still be read."""
+        if not self._ended and self.on_sent is not None:
+            self.on_sent()
         self._ended = True
         self._readable.set()
         self._writable.set()
@@ -140,10 +149,12 @@ class Stream:
         if not self.closed:
             self._closed()
 
-    def lose(self) -> None:
+    def lose(self) -> Unanswered:
         """This side's machine has no power any more: the other side learns nothing of it, and waits."""
+        left = Unanswered(self._incoming, self._outgoing)
         self._incoming, self._outgoing = Channel(), Channel()
         self.abort()
+        return left
 
     def _closed(self) -> None:
         self.closed = True
@@ -163,3 +174,35 @@ class Stream:
     def unread(self) -> int:
         """Bytes received and not read yet."""
         return self._incoming.unread
+
+
+class Unanswered:
+    """A connection whose other side is on a machine without power: what the side that is left sends and receives.
+
+    An idle one hangs, as on Linux; what is sent is sent again for `RETRANSMITTED` seconds, then it fails."""
+
+    def __init__(self, sent: Channel, received: Channel) -> None:
+        self._sent, self._received = sent, received
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, speed: float) -> None:
+        """From now on. `speed`: cluster seconds per second."""
+
+        def sent() -> None:
+            if self._timer is None:
+                late = ConnectionResetError(errno.ETIMEDOUT, "Connection timed out")
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(RETRANSMITTED / speed, self._fail, late)
+
+        self._sent.on_sent = sent
+
+    def refuse(self) -> None:
+        """The machine is back and knows nothing of the connection: RST."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._fail(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
+
+    def _fail(self, error: ConnectionResetError) -> None:
+        self._sent.on_sent = None
+        self._sent.break_(error)
+        self._received.break_(error)

@@ -5,6 +5,7 @@ Left out: proxies, cookies kept in files, HTTP/2, client certificates, digest au
 
 from __future__ import annotations
 
+import errno
 import ssl
 
 from pocketkube.images.net import curl_options
@@ -161,8 +162,10 @@ class _Session:
                     head = await self._exchange(url, method, body, target, report, meter, deadline)
             except TimeoutError:
                 raise await self._timed_out(report) from None
-            except (ConnectionResetError, BrokenPipeError):
-                raise await self._noted(56, "Recv failure: Connection reset by peer") from None
+            except (ConnectionResetError, BrokenPipeError) as error:
+                late = error.errno == errno.ETIMEDOUT
+                text = "Connection timed out" if late else "Connection reset by peer"
+                raise await self._noted(56, f"Recv failure: {text}") from None
             except Failed:
                 await meter.end(failed=True)
                 raise

@@ -8,6 +8,7 @@ import pytest
 
 from pocketkube.clock import Clock
 from pocketkube.network.fabric import Fabric, PodNetwork
+from pocketkube.network.stream import RETRANSMITTED
 
 NODES = {"a": "172.18.0.3", "b": "172.18.0.4"}
 
@@ -65,6 +66,44 @@ async def test_who_dialled_from_there_is_not_heard_of_again(
         async with asyncio.timeout(0.05):
             await theirs.read()
     assert not theirs.closed
+
+
+async def test_what_is_sent_is_given_up_after_a_quarter_of_an_hour(
+    fabric: Fabric, there: PodNetwork, here: PodNetwork
+) -> None:
+    fabric.clock.speed = 2000
+    listener = there.listen(80)
+    mine = await here.connect("10.244.1.2", 80)
+    await listener.accept()
+    fabric.unplug("a")
+    start = fabric.clock.monotonic()
+    await mine.write(b"is there anybody?")
+    with pytest.raises(ConnectionResetError, match="Connection timed out"):
+        await mine.read()
+    assert fabric.clock.monotonic() - start >= RETRANSMITTED - 1
+    with pytest.raises(ConnectionResetError, match="Connection timed out"):
+        await mine.write(b"or there?")
+
+
+async def test_a_machine_that_is_back_refuses_what_was_connected(
+    fabric: Fabric, there: PodNetwork, here: PodNetwork
+) -> None:
+    """Idle or not, whoever dialled."""
+    listeners = there.listen(80), here.listen(80)
+    dialled = [await here.connect("10.244.1.2", 80) for _ in range(2)]
+    await there.connect("10.244.2.2", 80)
+    survivors = [*dialled, await listeners[1].accept()]
+    fabric.unplug("a")
+    await dialled[0].write(b"is there anybody?")
+    reading = [asyncio.ensure_future(stream.read()) for stream in survivors]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in reading)
+    fabric.attach(NODES["a"], "a")
+    for task in reading:
+        with pytest.raises(ConnectionResetError, match="Connection reset by peer"):
+            await task
+    for stream in survivors:
+        stream.close()
 
 
 async def test_datagrams_are_lost(fabric: Fabric, there: PodNetwork, here: PodNetwork) -> None:
