@@ -16,7 +16,7 @@ from pocketkube.store import Watch
 
 _EVENTS_KEPT: Final = 512
 EncodingKey = tuple[int, str, str, str]
-"""(revision, event type on the wire, form, version)"""
+"""(revision, event type on the wire, form, version of the form or, without one, apiVersion)"""
 
 
 class Api:

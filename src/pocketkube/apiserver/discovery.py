@@ -126,7 +126,7 @@ def _resources(kind: Resource) -> Iterator[Obj]:
         entry["shortNames"] = list(kind.short_names)
     if kind.categories:
         entry["categories"] = list(kind.categories)
-    yield entry | {"storageVersionHash": storage_version_hash(kind)}
+    yield entry | {"storageVersionHash": storage_version_hash(kind)} if kind.stored else entry
     for name, shown, verbs in subresources(kind):
         below: Obj = {"name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced}
         if shown in _FOREIGN:
@@ -136,7 +136,7 @@ def _resources(kind: Resource) -> Iterator[Obj]:
 
 def storage_version_hash(kind: Resource) -> str:
     """discovery.StorageVersionHash: of the version that is stored."""
-    digest = hashlib.sha256(f"{kind.group}/{kind.stored_version}/{kind.kind}".encode()).digest()
+    digest = hashlib.sha256(f"{kind.stored_group}/{kind.stored_version}/{kind.kind}".encode()).digest()
     return base64.b64encode(digest[:8]).decode()
 
 

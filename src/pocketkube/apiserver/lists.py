@@ -33,6 +33,8 @@ LATEST = -1
 
 def collect(api: Api, kind: Resource, namespace: str | None, options: ListOptions) -> tuple[list[Obj], Obj]:
     """(items in key order, list metadata); `namespace` None is all of them. Items are shared: do not change them."""
+    if not kind.stored:
+        return list(_matching(kind, options, kind.answers())), {}
     store = api.registry.store
     after: Key | None = None
     revision = store.revision

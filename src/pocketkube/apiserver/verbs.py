@@ -39,8 +39,17 @@ async def get(api: Api, request: Request, kind: Resource, target: Target) -> web
     revision = options.parse_revision(request.query.text("resourceVersion"))
     if revision:
         lists.check_not_future(api, revision)
+    if not kind.stored:
+        return one(request, 200, kind, _answer(kind, target.name))
     obj = api.registry.get(kind.resource_id(), storage_namespace(kind, target), target.name)
     return one(request, 200, kind, obj)
+
+
+def _answer(kind: Resource, name: str) -> Obj:
+    found = next((obj for obj in kind.answers() if objects.name(obj) == name), None)
+    if found is None:
+        raise NotFound.of(kind.singular, name)
+    return found
 
 
 async def list_(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:

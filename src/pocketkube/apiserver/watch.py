@@ -79,7 +79,7 @@ class Watcher:
     def line(self, type_: str, obj: Obj, revision: int) -> bytes:
         if self.form == "Table":
             return self._encode(type_, self._table(obj))
-        key = (revision, type_, self.form, self.version if self.form else self.kind.version)
+        key = (revision, type_, self.form, self.version if self.form else self.kind.api_version)
         found = self.api.encoded(key)
         if found is None:
             found = self._encode(type_, table.partial(obj, self.version) if self.form else obj)

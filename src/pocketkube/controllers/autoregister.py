@@ -51,7 +51,7 @@ class Autoregister(Controller):
         for _, kind in self.client.kinds():
             if not kind.custom and kind.group != GROUP:
                 yield kind.group, kind.version, False
-                yield from ((kind.group, other.version, False) for other in kind.other_versions)
+                yield from ((other.group, other.version, False) for other in kind.other_versions)
         for custom in self.client.registry.definitions.versions():
             yield custom.group, custom.version, True
 

@@ -113,7 +113,10 @@ class Resource:
     custom: ClassVar[bool] = False
     """Whether a CustomResourceDefinition declares it."""
     other_versions: ClassVar[tuple[type[Resource], ...]] = ()
-    """Further versions that are served: they show what is stored (`present`) and take what is written (`internal`)."""
+    """Further versions that are served, of other groups as well: they show what is stored (`present`) and take what is
+    written (`internal`)."""
+    stored: ClassVar[bool] = True
+    """Whether its objects are in the store; those of a kind that only answers are made by `answers`."""
     deprecated: ClassVar[str] = ""
     """Warned about in the answer to every request for this kind; the API server does that."""
 
@@ -156,6 +159,10 @@ class Resource:
         return self.verbs
 
     @property
+    def stored_group(self) -> str:
+        return self.group
+
+    @property
     def stored_version(self) -> str:
         return self.version
 
@@ -180,6 +187,10 @@ class Resource:
         return []
 
     # -- reading
+
+    def answers(self) -> tuple[Obj, ...]:
+        """The objects of a kind that is not stored as they are now."""
+        return ()
 
     def row(self, obj: Obj) -> list[Any]:
         """The Table cells of one object, in `columns` order."""

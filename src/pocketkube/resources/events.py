@@ -1,7 +1,7 @@
-"""Events of core/v1.
+"""Events, stored as core/v1; events.k8s.io/v1 is a view of the same ones.
 
-Models pkg/registry/core/event and ValidateEvent* for the legacy form. Left out: the events.k8s.io view and its stricter
-rules, expiry after an hour.
+Models pkg/registry/core/event, ValidateEvent* for the legacy form, and the conversions of pkg/apis/events/v1. Left out:
+the stricter rules for what is written by way of events.k8s.io, expiry after an hour.
 """
 
 from __future__ import annotations
@@ -20,7 +20,19 @@ from pocketkube.resources.columns import NAME, described, since
 _INVOLVED: Final = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 
 
-class RESOURCE(Resource):
+_RENAMED: Final = {"message": "note", "reportingComponent": "reportingController", "count": "deprecatedCount"}
+_SAME: Final = ("action", "reason", "related", "reportingInstance", "series", "type")
+_ALWAYS: Final = {
+    "involvedObject": "regarding",
+    "source": "deprecatedSource",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "eventTime": "eventTime",
+}
+"""Fields of core/v1 and what events.k8s.io/v1 calls them; those of `_ALWAYS` are there when empty, too."""
+
+
+class _Event(Resource):
     kind = "Event"
     plural = "events"
     short_names = ("ev",)
@@ -40,6 +52,7 @@ class RESOURCE(Resource):
     )
 
     def row(self, obj: Obj) -> list[Any]:
+        obj = self.internal(obj)
         clock, about, source = self.world.clock, obj.get("involvedObject") or {}, obj.get("source") or {}
         first = since(clock, obj.get("firstTimestamp") or obj.get("eventTime"))
         last = since(clock, obj["lastTimestamp"]) if obj.get("lastTimestamp") else first
@@ -62,6 +75,39 @@ class RESOURCE(Resource):
             count,
             objects.name(obj),
         ]
+
+
+class EventsV1(_Event):
+    group = "events.k8s.io"
+
+    @property
+    def stored_group(self) -> str:
+        return ""
+
+    def present(self, obj: Obj) -> Obj:
+        shown = {"apiVersion": self.api_version, "kind": self.kind, "metadata": obj["metadata"]}
+        shown |= {to: obj.get(name) for name, to in _ALWAYS.items()}
+        given = {**{name: name for name in _SAME}, **_RENAMED}
+        return shown | {to: obj[name] for name, to in given.items() if obj.get(name)}
+
+    def internal(self, obj: Obj) -> Obj:
+        given = {**{name: name for name in _SAME}, **_RENAMED, **_ALWAYS}
+        kept = {name: obj[name] for name in ("apiVersion", "kind", "metadata") if name in obj}
+        return kept | {name: obj[to] for name, to in given.items() if to in obj}
+
+    def fields(self, obj: Obj) -> Mapping[str, str]:
+        about = obj.get("regarding") or {}
+        return {
+            **super().fields(obj),
+            **{f"regarding.{name}": about.get(name, "") for name in _INVOLVED},
+            "reason": obj.get("reason", ""),
+            "reportingController": obj.get("reportingController", ""),
+            "type": obj.get("type", ""),
+        }
+
+
+class RESOURCE(_Event):
+    other_versions = (EventsV1,)
 
     def fields(self, obj: Obj) -> Mapping[str, str]:
         about = obj.get("involvedObject") or {}
