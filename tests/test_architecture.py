@@ -24,6 +24,7 @@ PURE = {
     "objects",
     "patch",
     "placement",
+    "podphase",
     "podresources",
     "protobuf",
     "quantity",

@@ -13,6 +13,7 @@ from typing import Final
 
 from pocketkube import objects, quantity
 from pocketkube.objects import Obj
+from pocketkube.podphase import is_terminal
 from pocketkube.selectors import from_label_selector, term_matches
 
 BIND_COMPLETED: Final = "pv.kubernetes.io/bind-completed"
@@ -219,9 +220,9 @@ def not_made_for(pod: Obj, claim: Obj) -> str | None:
 
 def is_done(pod: Obj) -> bool:
     """Whether a pod has stopped using its volumes: finished, or going with no container that runs."""
-    status = objects.status(pod)
-    if status.get("phase") in ("Succeeded", "Failed"):
+    if is_terminal(pod):
         return True
+    status = objects.status(pod)
     fields = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
     running = (s for field in fields for s in status.get(field) or () if "running" in (s.get("state") or {}))
     return objects.is_terminating(pod) and not any(running)

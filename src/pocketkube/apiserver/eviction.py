@@ -11,6 +11,7 @@ from pocketkube import budgets, objects
 from pocketkube.apiserver.api import Api
 from pocketkube.errors import Forbidden, StatusError, TooManyRequests
 from pocketkube.objects import Obj
+from pocketkube.podphase import TERMINAL
 from pocketkube.resources.base import DeleteOptions
 
 MOST_DISRUPTED = 2000
@@ -36,7 +37,7 @@ def evict(api: Api, namespace: str, name: str, options: DeleteOptions, *, dry_ru
 
 
 def _goes_anyway(pod: Obj) -> bool:
-    return objects.is_terminating(pod) or objects.status(pod).get("phase") in ("Succeeded", "Failed", "Pending")
+    return objects.is_terminating(pod) or objects.status(pod).get("phase") in (*TERMINAL, "Pending")
 
 
 def _ask_budget(api: Api, pod: Obj, *, dry_run: bool) -> None:

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from pocketkube import objects
 from pocketkube.duration import parse_time
-from pocketkube.objects import Obj, condition, condition_status, is_terminating, status
-
-
-def is_terminal(pod: Obj) -> bool:
-    """Finished for good: all containers have stopped and none will start again."""
-    return status(pod).get("phase") in ("Succeeded", "Failed")
+from pocketkube.objects import Obj, condition, condition_status, is_terminating
+from pocketkube.podphase import is_terminal as is_terminal
 
 
 def is_active(pod: Obj) -> bool:

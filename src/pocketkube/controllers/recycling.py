@@ -15,6 +15,7 @@ from pocketkube.controllers import binding
 from pocketkube.controllers.volumeindex import claim_key
 from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
+from pocketkube.podphase import is_terminal
 from pocketkube.store import Event
 
 NAMESPACE: Final = "default"
@@ -57,14 +58,13 @@ class Recycler:
         pod = self._client.find("pods", NAMESPACE, PREFIX + name)
         if name not in self._working:
             return self._begin(volume, pod)
-        phase = objects.status(pod).get("phase") if pod is not None else None
-        if pod is not None and phase not in ("Succeeded", "Failed"):
+        if pod is not None and not is_terminal(pod):
             return None
         self._working.discard(name)
         if pod is None:
             return self._failed(volume, "failed to recycle volume: recycler pod was deleted")
         self._client.delete("pods", objects.key(pod))
-        if phase == "Failed":
+        if objects.status(pod)["phase"] == "Failed":
             why = objects.status(pod).get("message") or "pod failed, pod.Status.Message unknown"
             return self._failed(volume, f"failed to recycle volume: {why}")
         self._client.record(volume, "Normal", "VolumeRecycled", "Volume recycled")

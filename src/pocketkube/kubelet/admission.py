@@ -16,6 +16,7 @@ from pocketkube.client import Client
 from pocketkube.errors import NotFound
 from pocketkube.objects import Obj
 from pocketkube.placement import node_fits, untolerated
+from pocketkube.podphase import is_terminal
 from pocketkube.podresources import allocatable, host_ports, ports_conflict, requests
 
 _NATIVE = ("cpu", "memory", "ephemeral-storage")
@@ -51,8 +52,7 @@ def lacks_room(client: Client, pod: Obj, others: Iterable[Obj]) -> str:
 def _is_there(client: Client, pod: Obj) -> bool:
     """Whether a pod counts: it is neither over nor deleted, though something of it may still be ending."""
     found = client.find("pods", *objects.key(pod))
-    same = found is not None and objects.uid(found) == objects.uid(pod)
-    return same and objects.status(found or {}).get("phase") not in ("Succeeded", "Failed")
+    return found is not None and objects.uid(found) == objects.uid(pod) and not is_terminal(found)
 
 
 def _refusals(pod: Obj, node: Obj, others: list[Obj]) -> Iterator[Refusal]:

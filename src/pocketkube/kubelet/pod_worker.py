@@ -26,6 +26,7 @@ from pocketkube.kubelet.slot import CONTAINERS, Slot
 from pocketkube.kubelet.starting import RESYNC, Starter, wanted
 from pocketkube.kubelet.stopping import SHORTEST_GRACE, grace_of
 from pocketkube.objects import Key, Obj
+from pocketkube.podphase import is_terminal
 from pocketkube.resources.base import DeleteOptions
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class PodWorker:
         assert self._task is not None
         self._living = True
         try:
-            if objects.status(self.state.pod).get("phase") in ("Succeeded", "Failed"):
+            if is_terminal(self.state.pod):
                 self.state.finished = True
             elif self._admit():
                 await self._live()

@@ -10,6 +10,7 @@ from pocketkube.errors import Conflict, NotFound
 from pocketkube.kubelet import status as statuses
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.objects import Obj
+from pocketkube.podphase import TERMINAL
 
 
 class Publisher:
@@ -22,7 +23,7 @@ class Publisher:
 
     @property
     def is_over(self) -> bool:
-        return self._phase(self._statuses()) in ("Succeeded", "Failed")
+        return self._phase(self._statuses()) in TERMINAL
 
     def publish(self) -> None:
         """Write the status when it differs from what is stored."""

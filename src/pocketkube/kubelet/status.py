@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pocketkube import objects
 from pocketkube.objects import Obj
+from pocketkube.podphase import TERMINAL
 
 PRESERVED = ("nominatedNodeName", "resize")
 """Fields of the status that others write."""
@@ -132,10 +133,10 @@ def pod_status(
     Until it has `ended` (nothing of it can run any more) a pod keeps the phase it had, as mergePodStatus has it; its
     conditions tell already.
     """
-    if before.get("phase") in ("Succeeded", "Failed"):
+    if before.get("phase") in TERMINAL:
         phase = before["phase"]
     final = phase
-    if not ended and phase in ("Succeeded", "Failed"):
+    if not ended and phase in TERMINAL:
         phase, failure = before.get("phase") or "Pending", None
     made: Obj = {field: before[field] for field in PRESERVED if field in before}
     if pod["metadata"].get("generation"):
@@ -143,7 +144,7 @@ def pod_status(
     made["phase"] = phase
     stored = before.get("conditions") or ()
     told = conditions(pod, statuses, final, sandbox=sandbox, before=stored, now=now)
-    made["conditions"] = [*(resizing if final not in ("Succeeded", "Failed") else ()), *told]
+    made["conditions"] = [*(resizing if final not in TERMINAL else ()), *told]
     if failure is not None:
         made["reason"], made["message"] = failure
     elif before.get("phase") == phase:
@@ -172,7 +173,7 @@ Verdict = tuple[bool, str, str]
 
 
 def _containers_ready(pod: Obj, statuses: Mapping[str, Obj], phase: str) -> Verdict:
-    if phase in ("Succeeded", "Failed"):
+    if phase in TERMINAL:
         return False, "PodCompleted" if phase == "Succeeded" else "PodFailed", ""
     spec = objects.spec(pod)
     watched = [c["name"] for c in spec.get("initContainers") or () if is_sidecar(c)]

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from pocketkube import objects
 from pocketkube.objects import Key, Obj
+from pocketkube.podphase import is_terminal
 from pocketkube.selectors import LabelSelector, from_label_selector
 from pocketkube.selectors.labels import Labels
 
@@ -36,7 +37,7 @@ class Pod:
         finished and lost it."""
         status, spec = objects.status(pod), objects.spec(pod)
         addresses = given or tuple(entry["ip"] for entry in status.get("podIPs") or ())
-        if not addresses or spec.get("hostNetwork") or status.get("phase") in ("Succeeded", "Failed"):
+        if not addresses or spec.get("hostNetwork") or is_terminal(pod):
             return None
         ports = frozenset(
             (port["name"], port["containerPort"], port.get("protocol", "TCP"))

@@ -12,6 +12,7 @@ from typing import Final
 from pocketkube import objects
 from pocketkube.duration import parse_time
 from pocketkube.objects import Obj
+from pocketkube.podphase import is_terminal
 from pocketkube.quota import amounts
 from pocketkube.quota.amounts import ONE, Amount, Amounts
 from pocketkube.quota.base import Evaluator, in_values
@@ -161,7 +162,7 @@ def _named(asked: Amounts, allowed: Amounts) -> dict[str, Amount]:
 
 
 def _is_counted(pod: Obj, now: float) -> bool:
-    if objects.status(pod).get("phase") in ("Failed", "Succeeded"):
+    if is_terminal(pod):
         return False
     until = stops_counting_at(pod)
     return until is None or now <= until

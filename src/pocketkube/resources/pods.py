@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from pocketkube import objects
 from pocketkube.errors import Cause, Conflict
 from pocketkube.objects import Obj
+from pocketkube.podphase import is_terminal
 from pocketkube.resources.base import CONNECT, Column, DeleteOptions, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
 from pocketkube.resources.pod_spec import (
@@ -181,7 +182,7 @@ class RESOURCE(Resource):
     def grace_period(self, obj: Obj, options: DeleteOptions) -> int | None:
         """Nobody has to stop a pod that is on no node, or over."""
         spec = objects.spec(obj)
-        if not spec.get("nodeName") or objects.status(obj).get("phase") in ("Failed", "Succeeded"):
+        if not spec.get("nodeName") or is_terminal(obj):
             return 0
         period = options.grace_period_seconds
         if period is None:

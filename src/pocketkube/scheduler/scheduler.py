@@ -17,6 +17,7 @@ from pocketkube import objects
 from pocketkube.client import Client
 from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
+from pocketkube.podphase import is_terminal
 from pocketkube.scheduler import fitting, preemption, writing
 from pocketkube.scheduler.cache import Cache
 from pocketkube.scheduler.events import NAME, SchedulingEvents, histogram
@@ -105,7 +106,7 @@ class Scheduler:
     def _on_pod(self, event: Event) -> None:
         pod, key = event.object, objects.key(event.object)
         uid, node = objects.uid(pod), objects.spec(pod).get("nodeName", "")
-        over = event.type == DELETED or objects.status(pod).get("phase") in ("Succeeded", "Failed")
+        over = event.type == DELETED or is_terminal(pod)
         over = over or (objects.is_terminating(pod) and not node)  # it will never be placed
         if not over and not node and key in self._prebinding:
             return  # it holds its place

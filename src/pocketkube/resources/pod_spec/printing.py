@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pocketkube import objects
 from pocketkube.clock import Clock
 from pocketkube.objects import Obj
+from pocketkube.podphase import TERMINAL
 from pocketkube.resources.columns import since
 
 
@@ -68,7 +69,7 @@ def summary(pod: Obj, clock: Clock) -> Summary:
     if objects.is_terminating(pod):
         if status.get("reason") == "NodeLost":
             reason = "Unknown"
-        elif phase not in ("Failed", "Succeeded"):
+        elif phase not in TERMINAL:
             reason = "Terminating"
     shown = str(restarts.count)
     if restarts.count and restarts.last:
