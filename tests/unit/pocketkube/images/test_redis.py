@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from pocketkube.images.programs.redis import rdb
 from pocketkube.images.programs.redis.cli import formatted
-from pocketkube.images.programs.redis.resp import Parser, ProtocolFailure, RedisError, encode
+from pocketkube.images.programs.redis.resp import Parser, ProtocolFailure, RedisError, encode, pieces
 from pocketkube.images.programs.redis.store import Store
 
 REDIS = "docker.io/library/redis:7-alpine"
@@ -52,7 +53,7 @@ kept = st.dictionaries(
 def test_a_dump_is_read_as_it_was_written(keys):
     expiry = dict.fromkeys(list(keys)[:2], 1_700_000_000.5)
     data = b"".join(rdb.dump(keys, expiry, "7.4"))
-    read = list(rdb.load(data))
+    read = list(rdb.load(data, 1 << 30))
     assert {key: value for key, value, _ in read} == keys
     assert {key: until for key, _, until in read if until} == expiry
 
@@ -154,3 +155,63 @@ def test_replies_at_a_terminal():
     assert formatted(reply) == (
         '1) "a"\n2) (integer) 1\n3) (nil)\n4) (empty array)\n5) 1) "\\""\n   2) OK\n6) (error) ERR x'
     )
+
+
+def test_arrays_within_arrays_and_commands_without_lengths_have_an_end():
+    for data in b"*1\r\n" * 5000, b"x" * 20_000 + b"\r\n", b"x" * 20_000:
+        parser = Parser()
+        parser.feed(data)
+        with pytest.raises(ProtocolFailure):
+            parser.take(inline=True)
+
+
+def test_many_small_texts_cost_more_than_their_bytes():
+    store = Store(lambda: 0.0, 1 << 20)
+    for _ in range(12):
+        store.run([b"RPUSH", b"l", *[b"a"] * 1000])
+    with pytest.raises(RedisError, match="OOM"):
+        store.run([b"RPUSH", b"l", *[b"a"] * 1000])
+    store.run([b"DEL", b"l"])
+    assert store.used == 0
+
+
+def test_pushing_onto_a_long_list_takes_one_step():
+    """Item by item at the front it moved the whole list each time: 22 seconds in which nothing else ran."""
+    store = Store(lambda: 0.0, 1 << 30)
+    store.keys[b"l"] = [b"a"] * 2_000_000
+    began = time.perf_counter()
+    assert store.run([b"LPUSH", b"l", *[b"%d" % n for n in range(9000)]]) == 2_009_000
+    assert time.perf_counter() - began < 2
+    assert store.run([b"LRANGE", b"l", b"0", b"1"]) == [b"8999", b"8998"]
+
+
+@given(values)
+def test_a_reply_in_pieces_is_the_same(value):
+    assert b"".join(pieces(value)) == encode(value)
+
+
+def test_a_reply_that_names_a_large_value_very_often_is_never_held_whole():
+    made = pieces([b"x" * 100_000] * 10_000)
+    assert max(len(next(made)) for _ in range(100)) < 300_000
+
+
+def test_a_dump_that_is_too_large_is_refused():
+    data = b"".join(rdb.dump({b"k": [b"a"] * 10_000}, {}, "7.4"))
+    assert len(list(rdb.load(data, 1 << 20))) == 1
+    with pytest.raises(rdb.BadFile, match="Out Of Memory"):
+        list(rdb.load(data, 100_000))
+
+
+async def test_a_log_holds_what_is_longer_than_a_command(pod):
+    own = pod(REDIS)
+    own.start("sleep", "1000000")
+    running = own.start("redis-server", "--dir", "/data")
+    await running.says("Ready to accept connections tcp")
+    await own.sh("for i in 1 2 3; do redis-cli rpush l $(seq 5000); done; redis-cli config set appendonly yes")
+    running.process.signal(signal.SIGKILL)
+    await running.ended()
+    again = own.start("redis-server", "--dir", "/data", "--appendonly", "yes")
+    await again.says("Ready to accept connections tcp")
+    assert (await own.sh("redis-cli llen l")).out == "15000\n"
+    again.process.signal(signal.SIGKILL)
+    await again.ended()

@@ -11,6 +11,12 @@ _STRING, _LIST, _SET, _HASH = 0, 1, 2, 4
 _AUX, _DATABASE, _SIZES, _EXPIRY_MS, _END = 0xFA, 0xFE, 0xFB, 0xFC, 0xFF
 
 
+_AT_ONCE = 1000
+"""Texts of a piece."""
+ITEM = 80
+"""Bytes that each text costs beside its own, about: many small ones take far more memory than they have bytes."""
+
+
 class BadFile(Exception):
     """Not a file of this kind, or one with what is not known here."""
 
@@ -37,18 +43,26 @@ def dump(keys: dict[bytes, Any], expiry: dict[bytes, float], version: str) -> It
             case bytes():
                 yield head + bytes([_STRING]) + _string(key) + _string(value)
             case dict():
-                parts = [part for pair in value.items() for part in pair]
-                yield head + bytes([_HASH]) + _string(key) + _length(len(value)) + b"".join(map(_string, parts))
+                parts = [part for pair in value.items() for part in pair]  # clients go on while this is written
+                yield head + bytes([_HASH]) + _string(key) + _length(len(value))
+                yield from _strings(parts)
             case _:
-                kind = _SET if isinstance(value, set) else _LIST
-                yield head + bytes([kind]) + _string(key) + _length(len(value)) + b"".join(map(_string, value))
+                kind, parts = (_SET if isinstance(value, set) else _LIST), list(value)
+                yield head + bytes([kind]) + _string(key) + _length(len(parts))
+                yield from _strings(parts)
     yield bytes([_END]) + b"\0" * 8
 
 
+def _strings(parts: list[bytes]) -> Iterator[bytes]:
+    for start in range(0, len(parts), _AT_ONCE):
+        yield b"".join(map(_string, parts[start : start + _AT_ONCE]))
+
+
 class _Reader:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, most: int) -> None:
         self.data = data
         self.at = 0
+        self.left = most
 
     def take(self, size: int) -> bytes:
         if self.at + size > len(self.data):
@@ -68,14 +82,18 @@ class _Reader:
         raise BadFile("an encoding that is not known here")
 
     def string(self) -> bytes:
-        return self.take(self.length())
+        found = self.take(self.length())
+        self.left -= len(found) + ITEM
+        if self.left < 0:
+            raise BadFile("Out Of Memory")
+        return found
 
 
-def load(data: bytes) -> Iterator[tuple[bytes, Any, float | None]]:
-    """(key, value, when it expires). Raises BadFile."""
+def load(data: bytes, most: int) -> Iterator[tuple[bytes, Any, float | None]]:
+    """(key, value, when it expires). `most`: bytes that may be held. Raises BadFile."""
     if not data.startswith(b"REDIS"):
         raise BadFile("Wrong signature trying to load DB from file")
-    reader = _Reader(data)
+    reader = _Reader(data, most)
     reader.take(len(MAGIC))
     until: float | None = None
     while (kind := reader.take(1)[0]) != _END:

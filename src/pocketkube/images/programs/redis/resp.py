@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 LARGEST = 4 << 20
 """Bytes of one argument; the real one takes 512 MiB."""
 _MOST = 10_000
 """Arguments of one command."""
+_DEEPEST = 16
+"""Arrays within each other; no command has any, and each costs a frame of the stack."""
+_INLINE = 16 << 10
+"""Bytes of a command without lengths; the real one takes 64 KiB."""
+_PIECE = 64 << 10
 Value = None | int | str | bytes | list[Any] | Exception
 """str is a status (`+OK`), an Exception an error."""
 
@@ -45,6 +51,27 @@ def encode(value: Value) -> bytes:
     raise TypeError(type(value).__name__)
 
 
+def pieces(value: Value) -> Iterator[bytes]:
+    """As `encode`, in pieces: a reply may name one large value ten thousand times."""
+    held = bytearray()
+    for part in _parts(value):
+        held += part
+        if len(held) >= _PIECE:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)
+
+
+def _parts(value: Value) -> Iterator[bytes]:
+    if isinstance(value, list):
+        yield b"*%d\r\n" % len(value)
+        for one in value:
+            yield from _parts(one) if isinstance(one, list) else (encode(one),)
+    else:
+        yield encode(value)
+
+
 def command(words: list[bytes]) -> bytes:
     return encode(list(words))
 
@@ -54,6 +81,11 @@ class Parser:
 
     def __init__(self) -> None:
         self._data = bytearray()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are not taken yet."""
+        return len(self._data)
 
     def feed(self, data: bytes) -> None:
         self._data += data
@@ -70,10 +102,10 @@ class Parser:
         del self._data[:end]
         return (value,)
 
-    def _value(self, at: int, inline: bool = False) -> tuple[Value, int] | None:
+    def _value(self, at: int, inline: bool = False, depth: int = 0) -> tuple[Value, int] | None:
         stop = self._data.find(b"\n", at)
         if stop < 0:
-            if len(self._data) - at > 65536 and inline:
+            if len(self._data) - at > _INLINE and inline:
                 raise ProtocolFailure("too big inline request")
             return None
         line, end = bytes(self._data[at:stop]).rstrip(b"\r"), stop + 1
@@ -91,9 +123,11 @@ class Parser:
                 return number, end
             if mark == b"$":
                 return self._bulk(number, end)
-            return self._array(number, end)
+            return self._array(number, end, depth)
         if not inline:
             raise ProtocolFailure(f"expected '$', got '{line[:1].decode(errors='replace')}'")
+        if len(line) > _INLINE:
+            raise ProtocolFailure("too big inline request")
         try:
             return [
                 word.encode("utf-8", "surrogateescape") for word in shlex.split(line.decode("utf-8", "surrogateescape"))
@@ -110,14 +144,14 @@ class Parser:
             return None
         return bytes(self._data[at : at + size]), at + size + 2
 
-    def _array(self, size: int, at: int) -> tuple[Value, int] | None:
+    def _array(self, size: int, at: int, depth: int) -> tuple[Value, int] | None:
         if size < 0:
             return None, at
-        if size > _MOST:
+        if size > _MOST or depth >= _DEEPEST:
             raise ProtocolFailure("invalid multibulk length")
         out: list[Value] = []
         for _ in range(size):
-            found = self._value(at)
+            found = self._value(at, depth=depth + 1)
             if found is None:
                 return None
             out.append(found[0])

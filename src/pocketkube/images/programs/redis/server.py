@@ -13,8 +13,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pocketkube.images.programs.redis import rdb
-from pocketkube.images.programs.redis.resp import Parser, ProtocolFailure, RedisError, Simple, Value, command, encode
-from pocketkube.images.programs.redis.store import OK, Store
+from pocketkube.images.programs.redis.resp import (
+    Parser,
+    ProtocolFailure,
+    RedisError,
+    Simple,
+    Value,
+    command,
+    encode,
+    pieces,
+)
+from pocketkube.images.programs.redis.store import OK, Store, size_of
 from pocketkube.images.shell.patterns import matches
 from pocketkube.kubelet.process import Process, ProcessExit
 from pocketkube.network.stream import Stream
@@ -22,6 +31,10 @@ from pocketkube.network.stream import Stream
 VERSION = "7.4.6"
 _MOST = 16 << 20
 """Bytes of keys and values; the real one takes what memory there is."""
+_UNANSWERED = 32 << 20
+"""Bytes of all clients together that are no whole command yet."""
+_WORDS = 1000
+"""Values of a command that is written for many."""
 
 
 class Server:
@@ -32,6 +45,7 @@ class Server:
         self.store = Store(process.clock.time, min(limit or _MOST, _MOST))
         self.log: Any = None
         self.clients: set[asyncio.Task[None]] = set()
+        self.parsers: set[Parser] = set()
         self.started = process.clock.monotonic()
         self.saved_at, self.saved_changes = process.clock.time(), 0
         self.served = 0
@@ -98,9 +112,12 @@ class Server:
 
     async def client(self, stream: Stream) -> None:
         parser, allowed = Parser(), not self.settings["requirepass"]
+        self.parsers.add(parser)
         try:
             while data := await stream.read(65536):
                 parser.feed(data)
+                if sum(each.size for each in self.parsers) > _UNANSWERED:
+                    raise ProtocolFailure("too big query buffer")
                 while (found := parser.take(inline=True)) is not None:
                     words = found[0]
                     if not isinstance(words, list) or not all(isinstance(word, bytes) for word in words):
@@ -108,8 +125,9 @@ class Server:
                     if not words:
                         continue
                     reply, allowed, ends = await self.answer(words, allowed)
-                    await stream.write(encode(reply))
-                    await self.process.turn()
+                    for piece in pieces(reply):
+                        await stream.write(piece)
+                        await self.process.turn()
                     if ends:
                         return
         except ProtocolFailure as failure:
@@ -117,6 +135,7 @@ class Server:
         except ConnectionError:
             pass
         finally:
+            self.parsers.discard(parser)
             stream.close()
 
     # Commands
@@ -263,9 +282,10 @@ class Server:
             await self.replay(self.log_path)
         elif not self.logs_commands and fs.exists(self.path(self.settings["dbfilename"])):
             try:
-                for key, value, until in rdb.load(fs.read_bytes(self.path(self.settings["dbfilename"]))):
+                for key, value, until in rdb.load(fs.read_bytes(self.path(self.settings["dbfilename"])), 2 * _MOST):
                     await self.process.turn()
                     self.store.keys[key] = value
+                    self.store.used += size_of([key]) + size_of(value)
                     if until is not None:
                         self.store.expiry[key] = until
             except (rdb.BadFile, OSError) as failure:
@@ -313,10 +333,12 @@ class Server:
         for key, value in list(self.store.keys.items()):
             if isinstance(value, bytes):
                 yield [b"SET", key, value]
-            elif isinstance(value, dict):
-                yield [b"HSET", key, *[part for pair in value.items() for part in pair]]
             else:
-                yield [b"SADD" if isinstance(value, set) else b"RPUSH", key, *value]
+                pairs = isinstance(value, dict)
+                words = [part for pair in value.items() for part in pair] if pairs else list(value)
+                name = b"HSET" if pairs else b"SADD" if isinstance(value, set) else b"RPUSH"
+                for start in range(0, len(words), _WORDS):
+                    yield [name, key, *words[start : start + _WORDS]]
             if key in self.store.expiry:
                 yield [b"PEXPIREAT", key, str(int(self.store.expiry[key] * 1000)).encode()]
 

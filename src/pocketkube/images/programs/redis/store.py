@@ -9,12 +9,15 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from pocketkube.images.programs.redis.rdb import ITEM
 from pocketkube.images.programs.redis.resp import RedisError, Simple, Value
 
 OK = Simple("OK")
 _KINDS: dict[type, str] = {bytes: "string", list: "list", dict: "hash", set: "set"}
 _SPACE = 100
 """Bytes a key costs beside its own."""
+_SORTED = 10_000
+"""Members of a set; those of a larger one come in no order, as in the real one."""
 
 
 def wrong_type() -> RedisError:
@@ -53,12 +56,12 @@ class Store:
         least, most, function = entry
         if not least <= len(words) - 1 <= most:
             raise RedisError(f"ERR wrong number of arguments for '{name}' command")
-        if name in GROWING and self.used + sum(map(len, words)) > self.most:
+        if name in GROWING and self.used + size_of(words) > self.most:
             raise RedisError("OOM command not allowed when used memory > 'maxmemory'.")
         before = self.changes
         result = function(self, *words[1:])
         if self.changes > before and name in GROWING:
-            self.used += sum(map(len, words)) + _SPACE
+            self.used += size_of(words) + _SPACE
         return result
 
     def get(self, key: bytes, kind: type) -> Any:
@@ -98,10 +101,10 @@ class Store:
 
 def size_of(value: Any) -> int:
     if isinstance(value, bytes):
-        return len(value)
+        return len(value) + ITEM
     if isinstance(value, dict):
-        return sum(len(name) + len(text) for name, text in value.items())
-    return sum(map(len, value))
+        return sum(len(name) + len(text) + 2 * ITEM for name, text in value.items())
+    return sum(map(len, value)) + ITEM * len(value)
 
 
 def _set(store: Store, key: bytes, value: bytes, *options: bytes) -> Value:
@@ -187,8 +190,10 @@ def _persist(store: Store, key: bytes) -> Value:
 
 def _push(store: Store, key: bytes, values: tuple[bytes, ...], left: bool) -> Value:
     found = store.make(key, list)
-    for value in values:
-        found.insert(0 if left else len(found), value)
+    if left:
+        found[:0] = values[::-1]
+    else:
+        found.extend(values)
     store.changes += 1
     return len(found)
 
@@ -232,6 +237,10 @@ def _sadd(store: Store, key: bytes, *members: bytes) -> Value:
     found.update(members)
     store.changes += len(found) - before
     return len(found) - before
+
+
+def _members(found: set[bytes]) -> list[Any]:
+    return sorted(found) if len(found) <= _SORTED else list(found)
 
 
 def _srem(store: Store, key: bytes, *members: bytes) -> Value:
@@ -300,7 +309,7 @@ COMMANDS: dict[str, tuple[int, int, Callable[..., Value]]] = {
     "hexists": (2, 2, lambda store, key, name: int(name in (store.get(key, dict) or ()))),
     "sadd": (2, _ANY, _sadd),
     "srem": (2, _ANY, _srem),
-    "smembers": (1, 1, lambda store, key: sorted(store.get(key, set) or ())),
+    "smembers": (1, 1, lambda store, key: _members(store.get(key, set) or set())),
     "sismember": (2, 2, lambda store, key, member: int(member in (store.get(key, set) or ()))),
     "scard": (1, 1, lambda store, key: len(store.get(key, set) or ())),
     "flushall": (0, 1, _flush),
