@@ -10,6 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+PATIENT = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+"""One place for all examples, and a busy machine makes them slowly."""
+
 DASH = shutil.which("dash")
 needs_dash = pytest.mark.skipif(DASH is None, reason="no dash on this machine to compare with")
 
@@ -182,7 +185,7 @@ def quoted(text: str) -> str:
 
 
 @given(st.lists(texts, max_size=4))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=PATIENT)
 async def test_quoted_words_come_through_unchanged(pod_for_hypothesis, words):
     result = await pod_for_hypothesis().sh("printf '%s\\0' " + " ".join(map(quoted, words)) if words else "true")
     assert result.out.split("\0")[:-1] == words
@@ -196,7 +199,7 @@ def pod_for_hypothesis(pod):
 
 @needs_dash
 @given(texts, texts, st.sampled_from(["#", "##", "%", "%%"]))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=PATIENT)
 async def test_trimming_as_dash(pod_for_hypothesis, tmp_path_factory, value, pattern, operator):
     script = f'x={quoted(value)}; p={quoted(pattern)}; printf \'[%s][%s]\' "${{x{operator}$p}}" "${{x{operator}"$p"}}"'
     if "[" in pattern or "\\" in pattern:
@@ -210,7 +213,7 @@ async def test_trimming_as_dash(pod_for_hypothesis, tmp_path_factory, value, pat
 
 @needs_dash
 @given(texts, st.sampled_from([" ", ":", ": ", "", "a"]))
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=PATIENT)
 async def test_splitting_as_dash(pod_for_hypothesis, tmp_path_factory, value, separators):
     script = f"set -f; IFS={quoted(separators)}; x={quoted(value)}; for i in $x; do printf '[%s]' \"$i\"; done"
     expected = dash(script, str(tmp_path_factory.getbasetemp()))

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from .shell_scripts import CODA, PRELUDE, RECORDED, Writer, by_dash
 
+PATIENT = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+"""One place for all examples, and a busy machine makes them slowly."""
+
 DASH = shutil.which("dash")
 
 
@@ -34,7 +37,7 @@ async def test_as_recorded(pod):
 
 @pytest.mark.skipif(DASH is None, reason="no dash on this machine to compare with")
 @given(st.integers(0, 1 << 40))
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=PATIENT)
 async def test_as_dash(pod, seed):
     running = pod()
     script = Writer(seed).script()
