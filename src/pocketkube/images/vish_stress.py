@@ -15,6 +15,10 @@ _DEFAULTS = {"mem-total": "0", "mem-alloc-size": "4Ki", "mem-alloc-sleep": "1ms"
              "logtostderr": "true"}  # fmt: skip
 
 
+_THREADS = 512
+"""The most that compute; the real one's are as many as are asked for, on as many as the node has cores."""
+
+
 async def stress(process: Process) -> int:
     values = dict(_DEFAULTS)
     words = process.argv[1:]
@@ -33,6 +37,10 @@ async def stress(process: Process) -> int:
         size, step, cpus = quantity.value(total), quantity.value(chunk), int(values["cpus"])
     except ValueError as problem:
         await klog(process, str(problem), "main.go:24", "F")
+        return 255
+    if cpus > _THREADS or (size > 0 and step <= 0):
+        why = f"at most {_THREADS} threads compute in this cluster" if cpus > _THREADS else "chunks have a size"
+        await klog(process, f"cannot start with -cpus {cpus} and -mem-alloc-size {chunk}: {why}", "main.go:24", "F")
         return 255
     sleep = values["mem-alloc-sleep"]
     said = f'Allocating "{total}" memory, in "{chunk}" chunks, with a {sleep} sleep between allocations'

@@ -105,9 +105,16 @@ async def _dispatch(process: Process, values: dict[str, int], said: int) -> int:
 
     began = process.clock.monotonic()
     kinds = {"--cpu": spin, "--io": wait, "--vm": hold}
-    children = [
-        process.spawn(process.argv, main=main) for name, main in kinds.items() for _ in range(values.get(name, 0))
-    ]
+    children: list[Process] = []
+    try:
+        for name, main in kinds.items():
+            for _ in range(values.get(name, 0)):
+                children.append(process.spawn(process.argv, main=main))
+    except BlockingIOError as failure:
+        for child in children:
+            child.signal(signal.SIGTERM)
+        await process.error(f"stress: FAIL: [{process.pid}] fork failed: {failure.strerror}")
+        return 1
     limit = values.get("--timeout", 0)
     code = 0
     try:

@@ -193,3 +193,30 @@ async def test_what_is_to_be_consumed_is_spread_in_requests_of_a_size(pod: Calla
     ):
         answer = await place.get(9090, wrong, method="POST")
         assert (answer.status, answer.body.decode()) == (code, text)
+
+
+@pytest.mark.parametrize(
+    ("image", "words", "text"),
+    [
+        (VISH, ["/stress", "-cpus", "100000000"], "at most 512 threads compute in this cluster"),
+        (VISH, ["/stress", "-mem-total", "1Gi", "-mem-alloc-size", "0"], "chunks have a size"),
+        (STRESS, ["stress", "--cpu", "1000000000"], "fork failed: Resource temporarily unavailable"),
+    ],
+)
+async def test_more_than_there_can_be_is_refused(
+    pod: Callable[..., Any], image: str, words: list[str], text: str
+) -> None:
+    """A hundred million threads stopped the API server and filled the machine's memory."""
+    running = pod(image).start(*words)
+    ended = await running.ended()
+    assert ended.status in (1, 255)
+    assert text in ended.err
+
+
+async def test_a_controller_sends_no_endless_number_of_requests(pod: Callable[..., Any]) -> None:
+    place = pod("registry.k8s.io/e2e-test-images/agnhost:2.63.0")
+    place.start("/agnhost", "resource-consumer-controller", "--consumer-service-name=c", "--port=9090")
+    await serving(place, 9090)
+    target = "/ConsumeCPU?millicores=999999999999999&requestSizeMillicores=1&durationSec=1"
+    answer = await place.get(9090, target, method="POST")
+    assert (answer.status, b"at most 1000" in answer.body) == (400, True)

@@ -18,6 +18,8 @@ from pocketkube.kubelet.process import Process
 from pocketkube.network import http
 from pocketkube.network.http import Request, Response
 
+_MOST = 1000
+"""Requests that one is spread over; the real one sends as many as it takes."""
 _CALL = 60.0
 """Seconds, real ones, after which a consumer is given up."""
 
@@ -83,6 +85,9 @@ async def resource_consumer_controller(process: Process, words: list[str]) -> in
         amount, size = int(texts[1]), int(texts[2])
         count = max(0, amount // size)
         rest = amount - count * size
+        if count > _MOST:
+            text = f"incorrect function argument: {count} requests, and this cluster's controller sends at most {_MOST}"
+            return golang.error(process, request, text, 400)
         form = {"durationSec": seconds} | ({"metric": metric} if kind.named else {})
         shares = [size] * count + ([rest] if rest > 0 else [])
         said = await asyncio.gather(*(_consume(process, flags, request.path, kind, form, share) for share in shares))
