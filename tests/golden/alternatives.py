@@ -212,6 +212,7 @@ _DESCRIBED_TITLES = (
 _LIMIT = ("response", "events", 0, "object", "status", "conditions", 2)
 _SEEN_REASON = ("response", "events", 1, "object", "status", "conditions", 1, "reason")
 
+_LEFT_OVER = "another scenario had left a Node behind in the recorded cluster"
 _BEFORE_ITS_CONFIGMAP = (
     "the Pod is applied before its ConfigMap, and here it starts so soon that its kubelet misses that"
 )
@@ -233,6 +234,29 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
             ),
         )
         for one, other in ((1, 2), (2, 1))
+    ),
+    ("explain-01", "get-nodes"): (_printed(_LEFT_OVER, "golden-fake-b   NotReady   <none>   <age>\n", ""),),
+    ("explain-01", "get-nodes-o-wide"): (
+        _printed(
+            _LEFT_OVER,
+            "golden-fake-b   NotReady   <none>   <age>             <none>        <none>        <unknown>   <unknown>"
+            "        <unknown>\n",
+            "",
+        ),
+    ),
+    ("explain-01", "get-nodes-show-labels"): (
+        _printed(
+            _LEFT_OVER,
+            "golden-fake-b   NotReady   <none>   <age>             topology.kubernetes.io/zone=zone-a\n",
+            "",
+        ),
+    ),
+    ("explain-01", "get-componentstatuses"): (
+        _printed(
+            "kubectl fills up the last column, too; the recorder cut that off",
+            "Healthy   ok\n",
+            "Healthy   ok        \n",
+        ),
     ),
     ("describe-01-workloads", "describe-pod-full"): (
         _printed(

@@ -288,6 +288,12 @@ OLDER_TEXTS: tuple[OlderText, ...] = (
         r"^get deploy,svc,cm,secret,ingress,job,hpa,pdb -n golden-kubectl-create-01$",
     ),
     OlderText(
+        "an unknown flag was an Error", r"^error: (?=unknown flag: )", "Error: ", r"^version --short$", until=(1, 32)
+    ),
+    OlderText("there was no --as-user-extra", r"^ +--as-user-extra=\[\]:\n\t.*\n\n", "", r"^options ", until=(1, 33)),
+    OlderText("--kuberc was hidden", r"^ +--kuberc='':\n\t.*\n\n", "", r"^options "),
+    OlderText("there was no profile called trace", r"\|mutex\|trace\)", "|mutex)", r"^options "),
+    OlderText(
         "api-resources padded the last column, empty or not",
         r"^(?=\S+ .*,watch$)(.*)$",
         r"\1   ",
@@ -414,6 +420,12 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
         "an older kubectl logs that a flag is missing",
         r"^error: required flag\(s\) ",
         r'^E\d{4} [\d:.]+ +\d+ run\.go:\d+\] "command failed" err="required flag\(s\) ',
+        path=r"^stderr",
+    ),
+    KnownDifference(
+        "an older kubectl takes no comma before the brace that ends an object",
+        r'^error: error validating "bad\.json": error validating data: apiVersion not set',
+        r"^error: error parsing bad\.json: json: offset \d+: invalid character '}' looking for beginning of object key",
         path=r"^stderr",
     ),
     KnownDifference(
