@@ -7,12 +7,13 @@ and has not got yet (status.resources), and claims of dynamic resources.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pocketkube import quantity
 
+T = TypeVar("T")
 Amounts = Mapping[str, int]
 HostPort = tuple[str, str, int]
 """(host address, protocol, port)."""
@@ -21,25 +22,11 @@ _NOTHING: Amounts = {}
 
 
 def requests(spec: Mapping[str, Any], missing: Amounts = _NOTHING) -> dict[str, int]:
-    """What a pod asks for: the sum of its containers, or its largest init step when that is more, and the overhead.
+    """What a pod asks for: what its containers ask for `over_time`, unless it says so itself, and the overhead.
 
-    Init containers that restart (sidecars) run on, so they count beside everything that comes after them. `missing`:
-    what a container that does not ask for a resource is taken to ask for.
+    `missing`: what a container that does not ask for a resource is taken to ask for.
     """
-    total: dict[str, int] = {}
-    for container in spec.get("containers") or ():
-        _add(total, _of_container(container, missing))
-    if spec.get("initContainers"):
-        sidecars: dict[str, int] = {}
-        peak: dict[str, int] = {}
-        for container in spec["initContainers"]:
-            step = dict(sidecars)
-            _add(step, _of_container(container, missing))
-            if container.get("restartPolicy") == "Always":
-                sidecars = step
-            peak = _most(peak, step)
-        _add(total, sidecars)
-        total = _most(total, peak)
+    total = over_time(spec, lambda container: _of_container(container, missing), _add, _raise_to)
     declared = ((spec.get("resources") or {}).get("requests")) or {}
     for name, amount in declared.items():  # requests of the pod as a whole go before those of its containers
         total[name] = amount_of(name, amount)
@@ -48,13 +35,46 @@ def requests(spec: Mapping[str, Any], missing: Amounts = _NOTHING) -> dict[str, 
     return total
 
 
+def over_time(
+    spec: Mapping[str, Any],
+    of: Callable[[Mapping[str, Any]], Mapping[str, T]],
+    add: Callable[[dict[str, T], Mapping[str, T]], None],
+    raise_to: Callable[[dict[str, T], Mapping[str, T]], None],
+) -> dict[str, T]:
+    """The sum of a pod's containers, or its largest init step where that is more.
+
+    Init containers that restart (sidecars) run on, so they count beside everything that comes after them. `of`: the
+    amounts of a container. `add` and `raise_to` change their first argument: a sum, the larger of each two.
+    """
+    total: dict[str, T] = {}
+    for container in spec.get("containers") or ():
+        add(total, of(container))
+    if not spec.get("initContainers"):
+        return total
+    sidecars: dict[str, T] = {}
+    peak: dict[str, T] = {}
+    for container in spec["initContainers"]:
+        wanted = of(container)
+        if container.get("restartPolicy") == "Always":
+            add(total, wanted)
+            add(sidecars, wanted)
+            raise_to(peak, sidecars)
+        else:
+            step = dict(wanted)
+            add(step, sidecars)
+            raise_to(peak, step)
+    raise_to(total, peak)
+    return total
+
+
 def _add(total: dict[str, int], more: Amounts) -> None:
     for name, amount in more.items():
         total[name] = total.get(name, 0) + amount
 
 
-def _most(one: Amounts, other: Amounts) -> dict[str, int]:
-    return {name: max(one.get(name, 0), other.get(name, 0)) for name in (*one, *other)}
+def _raise_to(total: dict[str, int], least: Amounts) -> None:
+    for name, amount in least.items():
+        total[name] = max(total.get(name, 0), amount)
 
 
 def _of_container(container: Mapping[str, Any], missing: Amounts) -> Amounts:

@@ -6,13 +6,14 @@ everything else those that are not over. Left out: what a resize in place has co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from pocketkube import objects
 from pocketkube.duration import parse_time
 from pocketkube.objects import Obj
 from pocketkube.podphase import is_terminal
+from pocketkube.podresources import over_time
 from pocketkube.quota import amounts
 from pocketkube.quota.amounts import ONE, Amount, Amounts
 from pocketkube.quota.base import Evaluator, in_values
@@ -112,26 +113,10 @@ def limits(pod: Obj) -> dict[str, Amount]:
 
 
 def _sum(spec: Obj, side: str) -> dict[str, Amount]:
-    total: dict[str, Amount] = {}
-    sidecars: dict[str, Amount] = {}
-    peak: dict[str, Amount] = {}
-    for container in spec.get("containers") or ():
-        amounts.add(total, _side(container, side))
-    for container in spec.get("initContainers") or ():
-        wanted = _side(container, side)
-        if container.get("restartPolicy") == "Always":
-            amounts.add(total, wanted)
-            amounts.add(sidecars, wanted)
-            amounts.raise_to(peak, sidecars)
-        else:
-            step = dict(wanted)
-            amounts.add(step, sidecars)
-            amounts.raise_to(peak, step)
-    amounts.raise_to(total, peak)
-    return total
+    return over_time(spec, lambda container: _side(container, side), amounts.add, amounts.raise_to)
 
 
-def _side(container: Obj, side: str) -> dict[str, Amount]:
+def _side(container: Mapping[str, Any], side: str) -> dict[str, Amount]:
     return amounts.of((container.get("resources") or {}).get(side))
 
 

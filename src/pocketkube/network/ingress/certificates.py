@@ -13,9 +13,9 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from pocketkube.network.ingress.routes import Certificate
+from pocketkube.network.self_signed import self_signed
 
 DEFAULT_NAME = "TRAEFIK DEFAULT CERT"
 
@@ -68,7 +68,7 @@ class Certificates:
 
     def front(self, choose: Callable[[str | None], ssl.SSLContext | None]) -> ssl.SSLContext:
         """Shows the default certificate, unless `choose` knows a context for the client's server name."""
-        self._default = self._default or self_signed()
+        self._default = self._default or default_pair()
         context = server_context(*self._default)
 
         def chosen(handshake: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
@@ -103,33 +103,9 @@ def server_context(chain: bytes, key: bytes) -> ssl.SSLContext:
     return context
 
 
-def self_signed() -> tuple[bytes, bytes]:
-    """(certificate, key) as PEM, valid for a year, for a name nobody asks for."""
-    from cryptography import x509  # here: most clusters never need it, and it takes its time to import
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, DEFAULT_NAME)])
-    now = datetime.now(UTC)
-    domain = f"{secrets.token_hex(16)}.{secrets.token_hex(16)}.traefik.default"
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(days=365))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    pem = serialization.Encoding.PEM
-    return certificate.public_bytes(pem), key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+def default_pair() -> tuple[bytes, bytes]:
+    """(certificate, key) of Traefik's default certificate, for a name nobody asks for."""
+    return self_signed(DEFAULT_NAME, f"{secrets.token_hex(16)}.{secrets.token_hex(16)}.traefik.default")
 
 
 def names_in(chain: bytes) -> tuple[str, ...]:

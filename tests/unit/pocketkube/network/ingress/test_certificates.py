@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.unit.pocketkube.network.ingress.harness import PROXY, Site, rule, site
 
 from pocketkube.network import http, tls
-from pocketkube.network.ingress.certificates import Certificates, self_signed, server_context
+from pocketkube.network.ingress.certificates import Certificates, default_pair, server_context
 from pocketkube.network.ingress.routes import Backend, Certificate, Listener, Table
 from pocketkube.network.stream import Stream
 
@@ -222,7 +222,7 @@ async def test_a_client_that_is_no_tls_is_dropped() -> None:
 
 
 async def test_backends_may_speak_tls() -> None:
-    context = server_context(*self_signed())
+    context = server_context(*default_pair())
 
     async def program(stream: Stream) -> None:
         encrypted = await tls.server(stream, context)

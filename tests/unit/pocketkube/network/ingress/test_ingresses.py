@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.pocketkube.network.conftest import World
 
-from pocketkube.network.ingress.certificates import names_in, self_signed
+from pocketkube.network.ingress.certificates import default_pair, names_in
 from pocketkube.network.ingress.ingresses import Translation, translate
 from pocketkube.network.ingress.matching import Routes
 from pocketkube.network.ingress.routes import PathKind, RequireTls, Rule
@@ -253,7 +253,7 @@ def test_a_missing_middleware_takes_the_rule_away(shop: Shop) -> None:
 
 @cache
 def pair() -> tuple[bytes, bytes]:
-    return self_signed()
+    return default_pair()
 
 
 def test_a_pair_is_offered_once_for_the_names_it_holds(shop: Shop) -> None:
@@ -271,7 +271,7 @@ def test_broken_secrets_are_told_and_do_not_hurt_the_rules(shop: Shop) -> None:
     chain, key = pair()
     shop.secret("half", tls_crt=chain)
     shop.secret("empty", tls_crt=chain, tls_key=b"")
-    shop.secret("other-key", tls_crt=chain, tls_key=self_signed()[1])
+    shop.secret("other-key", tls_crt=chain, tls_key=default_pair()[1])
     shop.secret("nonsense", tls_crt=b"x", tls_key=b"y")
     for name in ("missing", "half", "empty", "other-key", "nonsense"):
         shop.ingress(
