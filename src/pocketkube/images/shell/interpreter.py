@@ -244,7 +244,7 @@ class Shell(Launcher):
             )
         name = argv[0]
         if name in self.aliases and name not in self.functions:
-            return await self.run_text(" ".join([self.aliases[name], *map(_quoted, argv[1:])]))
+            return await self.run_text(" ".join([self.aliases[name], *map(quoted, argv[1:])]))
         function = self.functions.get(name) if name not in SPECIAL else None
         builtin = self.builtins.get(name)
         if function is None and builtin is None:
@@ -313,7 +313,7 @@ class Shell(Launcher):
         return self._substituted or 0
 
     async def _trace(self, words: list[str]) -> None:
-        await self.write(2, self.variables.get("PS4", "+ ") + " ".join(_quoted(word) for word in words) + "\n")
+        await self.write(2, self.variables.get("PS4", "+ ") + " ".join(quoted(word) for word in words) + "\n")
 
     async def call(self, function: syntax.Node, argv: list[str], tested: bool = False) -> int:
         """Run a function with its arguments; `local` variables end with it."""
@@ -368,7 +368,7 @@ def _is_assignment(text: str) -> bool:
     return bool(equals) and name.isidentifier()
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
     """A word as it can be read back by a shell."""
     plain = word and all(character.isalnum() or character in "_@%+=:,./-" for character in word)
     return word if plain else "'" + word.replace("'", "'\\''") + "'"

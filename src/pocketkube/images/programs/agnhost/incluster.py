@@ -46,11 +46,12 @@ class ApiClient:
         if not self.host or not port.isdecimal():
             raise NotInCluster
         self.port = int(port)
-        self.token = self._read("token")
+        self.token = self.read("token")
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._context.load_verify_locations(cadata=self._read("ca.crt"))
+        self._context.load_verify_locations(cadata=self.read("ca.crt"))
 
-    def _read(self, name: str) -> str:
+    def read(self, name: str) -> str:
+        """A file of the service account. Raises OSError."""
         return self.process.fs.read_bytes(f"{ACCOUNT}/{name}").decode()
 
     async def get(self, path: str) -> Response:
@@ -60,7 +61,7 @@ class ApiClient:
             stream = await self.process.net.connect(self.host, self.port)
             return await tls.client(stream, self._context, self.host)
 
-        self.token = self._read("token")  # the kubelet may have renewed it
+        self.token = self.read("token")  # the kubelet may have renewed it
         headers = [("Host", host_port(self.host, self.port)), ("Authorization", f"Bearer {self.token}")]
         return await http.request(connect, "GET", path, headers, timeout=_CALL)
 
@@ -85,7 +86,7 @@ async def inclusterclient(process: Process, words: list[str]) -> int:
         await process.clock.sleep(max(flags["poll-interval"], 1))
         await klog(process, "calling /healthz", "main.go:79")
         try:
-            api.token = api._read("token")
+            api.token = api.read("token")
             salted = hashlib.sha256(f"salt|Bearer {api.token}".encode()).digest()
             shown = base64.urlsafe_b64encode(salted).decode().rstrip("=")
             await klog(process, f"authz_header={shown}", "main.go:95")

@@ -6,7 +6,7 @@ import asyncio
 import signal
 
 from pocketkube.images.coreutils.signals import kill_main, signal_name, signal_number
-from pocketkube.images.shell.interpreter import Shell, _quoted
+from pocketkube.images.shell.interpreter import Shell, quoted
 from pocketkube.kubelet.process import Process
 
 
@@ -19,7 +19,7 @@ async def trap(shell: Shell, argv: list[str]) -> int:
         return 0
     if not words or words == ["-p"]:
         for at, set_ in sorted(shell.traps.items()):
-            await shell.write(1, f"trap -- {_quoted(set_)} {signal_name(at) if at else 'EXIT'}\n")
+            await shell.write(1, f"trap -- {quoted(set_)} {signal_name(at) if at else 'EXIT'}\n")
         return 0
     action: str | None = words.pop(0)
     if action == "-":

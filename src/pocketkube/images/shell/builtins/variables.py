@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from pocketkube.images.shell.descriptors import decode, reason
-from pocketkube.images.shell.interpreter import Shell, _quoted
+from pocketkube.images.shell.interpreter import Shell
 from pocketkube.images.shell.state import ShellFailure
 
 
@@ -316,8 +316,6 @@ async def umask(shell: Shell, argv: list[str]) -> int:
         return 2
     return 0
 
-
-__all__ = ["BUILTINS", "_quoted"]
 
 BUILTINS = {
     "export": export, "readonly": export, "local": local, "unset": unset, "read": read, "getopts": getopts, "cd": cd,
