@@ -4,7 +4,9 @@ Models a fair scheduler: who has to wait gets its turn in the order of asking, a
 round. A step of a program, from one await to the next, cannot be interrupted. But when a round of the loop has taken
 long enough, the steps that follow queue, however many processes there are; and programs that would never stop (see
 `Meter.is_spinning`) share a part of the time among them, one step at a time with a gap after it. All nodes of a cluster
-share one loop, and so one `Rounds`. Left out: priorities.
+share one loop, and so one `Rounds`. When the rest of the cluster has much to do, rounds are long, and programs may take
+as long in each: a thousand containers that start must not wait until all the others have been made. Left out:
+priorities.
 """
 
 from __future__ import annotations
@@ -20,12 +22,28 @@ if TYPE_CHECKING:
 
 _ROUND = 0.004
 """Seconds programs compute in one round of the event loop, before those that follow wait for the next."""
+_LONGEST_ROUND = 0.05
+"""Seconds that they compute at most in one, however long the rest of it takes."""
 _WOKEN = 2
-"""How many of those that wait take their step in the next round: they cannot be stopped within one."""
+"""How many of those that wait take their step in the next round, at least: they cannot be stopped within one."""
+_MOST_WOKEN = 16
+"""And at most, when their steps have been short."""
+_FADING = 0.9
+"""What the longest step counts after each shorter one."""
 _STINT = 0.002
 """Seconds that programs which never stop compute, all together, before everybody else has the loop for a while."""
 _GAP = 0.5
 """How long that is, as a multiple of what they computed."""
+
+
+def allowance(others: float) -> float:
+    """Seconds that programs may compute in a round, the last of which took everybody else so many."""
+    return min(max(_ROUND, others), _LONGEST_ROUND)
+
+
+def turns(allowed: float, step: float) -> int:
+    """How many steps of so many seconds each are to be taken in that time."""
+    return max(_WOKEN, min(_MOST_WOKEN, int(allowed / step))) if step else _MOST_WOKEN
 
 
 class Rounds:
@@ -33,6 +51,13 @@ class Rounds:
 
     def __init__(self) -> None:
         self._used = 0.0
+        """Seconds programs have computed in this round."""
+        self._began = 0.0
+        """When the first of their steps did, or the round."""
+        self._allowed = _ROUND
+        """How many they may, before those that follow wait."""
+        self._step = 0.0
+        """How long one step takes, rather too much."""
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._counting = False
         self._started = 0.0
@@ -73,7 +98,8 @@ class Rounds:
             finally:
                 took = time.perf_counter() - started
                 self._used += took
-                self._count()
+                self._step = max(took, self._step * _FADING)
+                self._count(started)
                 if meter.is_spinning:
                     self._spent += took
                     self._free_at = started + took + self._spent * _GAP
@@ -96,28 +122,31 @@ class Rounds:
             self._spinning.append(turn)
             self._serve()
             yield from turn
-        elif self._waiting or self._used > _ROUND:
+        elif self._waiting or self._used > self._allowed:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
-            self._count()
+            self._count(time.perf_counter())
             yield from turn
 
-    def _count(self) -> None:
+    def _count(self, began: float) -> None:
         if not self._counting:
             self._counting = True
+            self._began = began
             asyncio.get_running_loop().call_soon(self._next_round)
 
     def _next_round(self) -> None:
+        now = time.perf_counter()
         self._counting = False
+        self._allowed = allowance(now - self._began - self._used)
         self._used = 0.0
-        woken = 0
-        while self._waiting and woken < _WOKEN:
+        most, woken = turns(self._allowed, self._step), 0
+        while self._waiting and woken < most:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 woken += 1
         if woken:
-            self._count()
+            self._count(now)
 
     def _serve(self) -> None:
         """See to it that the next of those that never stop has its step when its time has come."""

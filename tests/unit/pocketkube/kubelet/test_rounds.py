@@ -9,6 +9,7 @@ import pytest
 
 from pocketkube.clock import Clock
 from pocketkube.kubelet import meter as meters
+from pocketkube.kubelet import rounds
 from pocketkube.kubelet.cpu import Cpu
 from pocketkube.kubelet.meter import Meter
 
@@ -85,3 +86,52 @@ async def test_a_limit_slows_down_what_is_really_computed(cpu: Cpu, monkeypatch:
     assert (spinner.steps - steps) * STEP <= spinner.meter.seconds - before + 0.01
     spinner.task.cancel()
     await asyncio.gather(spinner.task, return_exceptions=True)
+
+
+class Pretended:
+    """A clock that moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+async def rounds_for(cpu: Cpu, clock: Pretended, programs: int, step: float, others: float) -> int:
+    """How many rounds of the loop it takes until all of them have had their one step."""
+
+    async def main() -> int:
+        clock.now += step
+        return 0
+
+    tasks = [asyncio.create_task(cpu.rounds.run(main(), Meter(cpu, cpu.account()))) for _ in range(programs)]
+    count = 0
+    while not all(task.done() for task in tasks):
+        clock.now += others
+        count += 1
+        await asyncio.sleep(0)
+    return count
+
+
+async def test_programs_have_their_part_of_long_rounds(cpu: Cpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers start while the rest of the cluster is busy: or their probes would find nothing there."""
+    clock = Pretended()
+    monkeypatch.setattr(rounds, "time", clock)
+    assert await rounds_for(cpu, clock, programs=400, step=0.002, others=0.03) < 50  # 400 * 2 ms beside 30 ms a round
+    assert await rounds_for(cpu, clock, programs=400, step=0.002, others=0.0) > 150  # two each: everybody else is asked
+
+
+async def test_short_steps_share_a_round(cpu: Cpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Pretended()
+    monkeypatch.setattr(rounds, "time", clock)
+    assert await rounds_for(cpu, clock, programs=400, step=0.0002, others=0.0) < 60
+    assert await rounds_for(cpu, clock, programs=400, step=0.02, others=0.0) > 150
+
+
+def test_what_programs_may_take_of_a_round() -> None:
+    assert rounds.allowance(0.0) == rounds.allowance(0.001) < rounds.allowance(0.02) == 0.02
+    assert rounds.allowance(10.0) < 0.1
+    assert rounds.turns(0.004, 0.01) == rounds.turns(0.004, 0.004) == 2
+    assert rounds.turns(0.004, 0.001) == 4
+    assert rounds.turns(0.05, 0.0) == rounds.turns(0.05, 1e-6)
