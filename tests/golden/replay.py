@@ -249,6 +249,8 @@ class Replay:
         if self._kubectl is None or self._session is None:
             raise CannotSend("there is no kubectl on this machine")
         sent = self._values.filled(step, {"args": step["args"], "stdin": step.get("stdin"), "files": step.get("files")})
+        instead = inputs.ARGUMENTS.get((self._scenario.name, step["id"]), {})
+        sent["args"] = [instead.get(argument, argument) for argument in sent["args"]]
         self._session.write(sent["files"] or {})
         deadline = time.monotonic() + min(_SETTLES, self._options.max_wait or _SETTLES)
         while True:
