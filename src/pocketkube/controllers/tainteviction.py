@@ -28,6 +28,8 @@ class TaintEvictionController(Controller):
         """When (cluster time) a pod goes."""
         self._done: set[Key] = set()
         """Pods that were deleted for the taints their node has."""
+        self._uids: dict[Key, str] = {}
+        """Which pod of that name the two above tell of: a StatefulSet makes the next one as soon as one is gone."""
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         yield "nodes", self._of_node
@@ -58,8 +60,9 @@ class TaintEvictionController(Controller):
 
     async def reconcile(self, at: Key) -> float | None:
         pod, now = self.client.find("pods", *at), self.clock.monotonic()
-        if pod is None:
+        if pod is None or self._uids.get(at, objects.uid(pod)) != objects.uid(pod):
             self._cancel(at)
+        if pod is None:
             return None
         node = self.client.find("nodes", "", objects.spec(pod).get("nodeName") or "")
         if node is not None:  # of one that is gone, what was to come still comes
@@ -70,6 +73,7 @@ class TaintEvictionController(Controller):
                 if seconds <= 0 and self._due.get(at, now) > now:
                     self._cancel(at)
                 self._due[at] = now + seconds
+                self._uids[at] = objects.uid(pod)
         due = self._due.get(at)
         if due is None:
             return None
@@ -82,6 +86,7 @@ class TaintEvictionController(Controller):
 
     def _cancel(self, at: Key) -> None:
         self._done.discard(at)
+        self._uids.pop(at, None)
         if self._due.pop(at, None) is not None:
             self._tell(at, f"Cancelling deletion of Pod {'/'.join(at)}")
 

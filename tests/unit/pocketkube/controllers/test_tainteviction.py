@@ -112,3 +112,23 @@ async def test_a_pod_of_the_same_name_has_a_time_of_its_own(evicting: World) -> 
     await evicting.until(lambda: said(evicting, "p") == ["Cancelling deletion of Pod test/p"])
     await started(evicting, "p", toleration(5))
     await evicting.until(lambda: evicting.find("pods", "p") is None)
+
+
+async def test_a_pod_made_again_at_once_is_another(evicting: World) -> None:
+    """As a StatefulSet's, on a node that is out of service."""
+    evicting.stubborn = True
+    await started(evicting, "p")
+    taint(evicting, TAINT)
+    await evicting.until(lambda: objects.is_terminating(evicting.get("pods", "p")))
+    evicting.delete("pods", "p", grace=0)
+    evicting.pod("p", nodeName="n")
+    await evicting.until(lambda: objects.is_terminating(evicting.get("pods", "p")))
+
+
+async def test_the_time_of_a_pod_is_not_that_of_the_next(evicting: World) -> None:
+    await started(evicting, "p", toleration(100))
+    taint(evicting, TAINT)
+    await evicting.settle()
+    evicting.delete("pods", "p", grace=0)
+    evicting.pod("p", nodeName="n", tolerations=[toleration(100_000)])
+    await evicting.until(lambda: said(evicting, "p") == ["Cancelling deletion of Pod test/p"])
