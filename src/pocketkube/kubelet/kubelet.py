@@ -2,7 +2,7 @@
 
 Models pkg/kubelet/kubelet.go (syncLoop). Everything runs in one TaskGroup: cancelling `run` kills all containers, and
 the stored pods stay as they are; the next run finds them as a kubelet finds its pods after the node rebooted: all
-containers start again as new instances. Left out: static pods, admission by node resources, eviction.
+containers start again as new instances. Left out: static pods, eviction by a node under pressure.
 """
 
 from __future__ import annotations
