@@ -10,7 +10,7 @@ import errno
 import ssl
 from functools import cache
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from pocketkube.kubelet.verdicts import Failure, Warning, port_number
 from pocketkube.network import http, tls
@@ -25,6 +25,8 @@ BODY_LIMIT = 10 * 1024
 REDIRECTS = 10
 _REDIRECTING = (301, 302, 303, 307, 308)
 _TIMED_OUT = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+_IN_TARGETS = "".join(map(chr, range(0x21, 0x7F)))
+"""What Go's client sends of a URL as it is; the rest is escaped."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -70,17 +72,21 @@ class HttpGet:
                     location = answer.header("location")
                     if answer.status not in _REDIRECTING or not location:
                         return answer
-                    url = urljoin(url, location)
+                    url = _redirected(url, location)
                     if urlsplit(url).hostname != urlsplit(f"//{self.where}").hostname:
                         return answer
         except TimeoutError:
             raise Failure(f'Get "{url}": {_TIMED_OUT}') from None
+        except ValueError as error:  # a host or a header that nobody can send
+            raise Failure(f'Get "{url}": {error}') from None
         raise Failure(f'Get "{location}": stopped after {REDIRECTS} redirects')
 
     async def _get(self, url: str) -> http.Response:
         parts = urlsplit(url)
+        if parts.scheme not in _DEFAULT_PORTS:
+            raise Failure(f'Get "{url}": unsupported protocol scheme "{parts.scheme}"')
         host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 80)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=_IN_TARGETS)
         where = host_port(host, port)
 
         async def connect() -> ByteStream:
@@ -116,6 +122,17 @@ class HttpGet:
         defaults = [("Host", host), ("User-Agent", f"kube-{self._agent}/1.36"), ("Accept", "*/*")]
         kept = [(name, value) for name, value in self._given if value or name.lower() != "accept"]
         return [pair for pair in defaults if pair[0].lower() not in names] + [*kept, ("Connection", "close")]
+
+
+def _redirected(url: str, location: str) -> str:
+    """Where an answer sends its reader. Raises Failure: what is probed may say anything."""
+    try:
+        found = urljoin(url, location)
+        _ = urlsplit(found).port
+    except ValueError as error:
+        shown = f'"{location[:1024]}"'
+        raise Failure(f'Get "{url}": failed to parse Location header {shown}: parse {shown}: {error}') from None
+    return found
 
 
 def _tls_failure(url: str, error: ssl.SSLError) -> Failure:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pocketkube import objects
 
 
@@ -135,6 +137,28 @@ async def test_redirects_are_followed_on_the_same_host_only(node: Any) -> None:
     node.create("round", {"command": ["redirect", "80"], "readinessProbe": asking("/go?/loop")})
     said = await node.until(lambda: unhealthy(node, "round"))
     assert said == 'Readiness probe failed: Get "/loop": stopped after 10 redirects'
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("http://[::1/", "failed to parse Location header"),
+        ("http://{ip}:99999/", "failed to parse Location header"),
+        ("ftp://{ip}/", 'unsupported protocol scheme "ftp"'),
+    ],
+)
+async def test_a_redirect_that_leads_nowhere_is_a_failure_and_probing_goes_on(node: Any, place: str, text: str) -> None:
+    """What is probed could end its own liveness probe for good."""
+    probe = {"httpGet": {"path": "/go", "port": 80}, "periodSeconds": 1, "failureThreshold": 1}
+    node.create("p", {"command": ["redirect", "80", place], "livenessProbe": probe})
+    assert text in await node.until(lambda: unhealthy(node, "p"))
+    await node.until(lambda: node.container("p").get("restartCount"))
+
+
+async def test_a_path_that_is_no_urls_is_escaped(node: Any) -> None:
+    node.create("p", {"command": ["redirect", "80"], "readinessProbe": {"httpGet": {"path": "/a b\u00e9", "port": 80}}})
+    await node.ready("p")
+    await node.logged("p", "GET /a%20b%C3%A9 kube-probe/1.36\n")
 
 
 async def test_headers_of_a_probe(node: Any) -> None:

@@ -67,13 +67,14 @@ async def serve(process: Process) -> int:
 
 
 async def redirect(process: Process) -> int:
-    """`redirect PORT`: /go?PLACE and /loop lead on, /missing is missing; tells who asks for what."""
+    """`redirect PORT [PLACE]`: /go, /go?PLACE and /loop lead on, /missing is missing; tells who asks for what."""
 
     async def answer(request: http.Request) -> http.Response:
         path, _, place = request.target.partition("?")
         await process.print(f"{request.method} {path} {request.header('user-agent')}")
         if path in ("/go", "/loop"):
-            return http.Response(302, [("Location", place or "/loop")], b"moved")
+            given = "".join(process.argv[2:]).replace("{ip}", process.net.address)
+            return http.Response(302, [("Location", place or given or "/loop")], b"moved")
         return http.Response(404 if path == "/missing" else 200)
 
     await http.serve_forever(process.net.listen(int(process.argv[1])), answer)
