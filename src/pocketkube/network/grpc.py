@@ -19,13 +19,18 @@ from pocketkube.network.http import ByteStream
 
 FRAME = 16384
 """Bytes of a frame that every peer takes."""
-OK, NOT_FOUND, INTERNAL, UNIMPLEMENTED, UNAVAILABLE = 0, 5, 13, 12, 14
+LARGEST = 4 << 20
+"""Bytes of a message, grpc-go's own limit."""
+_TAKEN = 64 << 10
+"""Bytes of a request that a server takes."""
+OK, NOT_FOUND, EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 0, 5, 8, 12, 13, 14
 _NAMES = {
     1: "Canceled",
     2: "Unknown",
     3: "InvalidArgument",
     4: "DeadlineExceeded",
     NOT_FOUND: "NotFound",
+    EXHAUSTED: "ResourceExhausted",
     INTERNAL: "Internal",
     UNIMPLEMENTED: "Unimplemented",
     UNAVAILABLE: "Unavailable",
@@ -82,7 +87,7 @@ async def call(stream: ByteStream, authority: str, path: str, message: bytes, *,
     connection.send_headers(number, headers)
     _send(connection, number, message, last=True)
     await stream.write(connection.data_to_send())
-    body, answered = b"", Headers()
+    body, answered = bytearray(), Headers()
     while True:
         data = await stream.read()
         if not data:
@@ -96,11 +101,13 @@ async def call(stream: ByteStream, authority: str, path: str, message: bytes, *,
                 answered += [(str(name), str(value)) for name, value in event.headers]
             elif isinstance(event, h2.events.DataReceived):
                 body += event.data
+                if len(body) > LARGEST + 5:
+                    raise _too_large(len(body), LARGEST)
                 connection.acknowledge_received_data(event.flow_controlled_length, number)
             elif isinstance(event, h2.events.StreamReset | h2.events.ConnectionTerminated):
                 raise GrpcError(UNAVAILABLE, "the connection is draining")
             elif isinstance(event, h2.events.StreamEnded):
-                return _answer(dict(answered), body)
+                return _answer(dict(answered), bytes(body))
         await stream.write(connection.data_to_send())
 
 
@@ -115,27 +122,32 @@ def _answer(headers: dict[str, str], body: bytes) -> bytes:
     return _unframed(body)
 
 
+def _too_large(size: int, most: int) -> GrpcError:
+    return GrpcError(EXHAUSTED, f"grpc: received message larger than max ({size} vs. {most})")
+
+
 async def serve(stream: ByteStream, methods: Mapping[str, Method]) -> None:
     """Answer the calls of one connection until it ends; closes it. `methods` by path (`/package.Service/Method`)."""
     config = h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
     connection = h2.connection.H2Connection(config)
     connection.initiate_connection()
-    calls: dict[int, tuple[str, bytes]] = {}
+    calls: dict[int, tuple[str, bytearray]] = {}
     try:
         await stream.write(connection.data_to_send())
         while data := await stream.read():
             for event in connection.receive_data(data):
                 if isinstance(event, h2.events.RequestReceived):
                     path = next((str(value) for name, value in event.headers if str(name) == ":path"), "")
-                    calls[event.stream_id] = (path, b"")
+                    calls[event.stream_id] = (path, bytearray())
                 elif isinstance(event, h2.events.DataReceived):
-                    path, body = calls[event.stream_id]
-                    calls[event.stream_id] = (path, body + event.data)
                     connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                    if len(calls[event.stream_id][1]) <= _TAKEN:
+                        calls[event.stream_id][1].extend(event.data)  # what is too large is refused at its end
                 elif isinstance(event, h2.events.StreamReset):
                     calls.pop(event.stream_id, None)
                 elif isinstance(event, h2.events.StreamEnded):
-                    await _reply(connection, event.stream_id, methods, *calls.pop(event.stream_id))
+                    path, body = calls.pop(event.stream_id)
+                    await _reply(connection, event.stream_id, methods, path, bytes(body))
             await stream.write(connection.data_to_send())
     except (h2.exceptions.ProtocolError, ConnectionError):
         with suppress(ConnectionError):
@@ -155,6 +167,8 @@ async def _reply(
             known = any(other.startswith(f"/{service}/") for other in methods)
             text = f"unknown method {name} for service {service}" if known else f"unknown service {service}"
             raise GrpcError(UNIMPLEMENTED, text)
+        if len(body) > _TAKEN:
+            raise _too_large(len(body), _TAKEN)
         message = await method(_unframed(body))
     except GrpcError as error:
         trailers = [("grpc-status", str(error.code)), ("grpc-message", error.message)]

@@ -1,7 +1,11 @@
 """gRPC between two ends of a stream, and the messages of its health protocol."""
 
 import asyncio
+import contextlib
 
+import h2.config
+import h2.connection
+import h2.events
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,3 +94,48 @@ def test_what_is_no_message_is_a_value_error(data: bytes) -> None:
             decode(data)
         except ValueError:
             continue
+
+
+async def test_a_server_whose_answer_never_ends_is_given_up() -> None:
+    client, server = Stream.pair(("10.244.1.2", 40000), ("10.244.1.3", 80))
+
+    async def talk() -> None:
+        connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        with contextlib.suppress(BrokenPipeError, ConnectionError):
+            while data := await server.read():
+                for event in connection.receive_data(data):
+                    if isinstance(event, h2.events.RequestReceived):
+                        connection.send_headers(1, [(":status", "200"), ("content-type", "application/grpc")])
+                while connection.streams and connection.local_flow_control_window(1) >= grpc.FRAME:
+                    connection.send_data(1, bytes(grpc.FRAME))
+                await server.write(connection.data_to_send())
+
+    talking = asyncio.create_task(talk())
+    with pytest.raises(grpc.GrpcError, match=r"ResourceExhausted desc = grpc: received message larger than max"):
+        await grpc.call(client, "10.244.1.3:80", "/a.Service/Echo", b"", agent="test")
+    client.close()
+    await talking
+
+
+async def test_a_request_that_is_too_large_is_not_kept() -> None:
+    client, server = Stream.pair(("10.244.1.2", 40000), ("10.244.1.3", 80))
+    connection = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+    connection.initiate_connection()
+    connection.send_headers(
+        1, [(":method", "POST"), (":scheme", "http"), (":path", "/a.Service/Echo"), (":authority", "a")]
+    )
+    serving = asyncio.create_task(grpc.serve(server, METHODS))
+    answered: dict[str, str] = {}
+    sent = 0
+    while "grpc-status" not in answered:
+        while sent < 1 << 20 and connection.local_flow_control_window(1) >= grpc.FRAME:
+            sent += grpc.FRAME
+            connection.send_data(1, bytes(grpc.FRAME), end_stream=sent == 1 << 20)
+        await client.write(connection.data_to_send())
+        for event in connection.receive_data(await client.read()):
+            if isinstance(event, h2.events.ResponseReceived | h2.events.TrailersReceived):
+                answered |= {str(name): str(value) for name, value in event.headers}
+    assert answered["grpc-status"] == str(grpc.EXHAUSTED)
+    assert int(answered["grpc-message"].split("(")[1].split()[0]) <= (64 << 10) + grpc.FRAME
+    client.close()
+    await serving
