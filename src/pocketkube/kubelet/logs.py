@@ -34,7 +34,7 @@ class Log:
         self._lines: deque[Line] = deque()
         """What is not on disk."""
         self._held = 0
-        """Bytes of it."""
+        """Bytes of it, as `_size` counts them: a line that is next to nothing takes room, too."""
         self._size = 0
         self._count = 0
         self._followers: set[asyncio.Event] = set()
@@ -46,7 +46,7 @@ class Log:
         self._lines.append(Line(self.now(), data, self._count))
         self._count += 1
         self._size += size
-        self._held += len(data)
+        self._held += size
         if self._file is not None and self._held > IN_MEMORY:
             self._spill(self._file)
         self._wake()

@@ -135,3 +135,10 @@ async def test_a_full_disk_loses_lines_and_nothing_else(tmp_path: Path) -> None:
 
 def test_stamps_have_nine_decimals() -> None:
     assert stamp(1.5) == "1970-01-01T00:00:01.500000000Z"
+
+
+def test_lines_that_are_next_to_nothing_take_room_in_memory_too(tmp_path: Path) -> None:
+    log = Log(lambda: 0.0, tmp_path / "0.log")
+    for _ in range(2 * IN_MEMORY // PREFIX):
+        log.add(b"\n")
+    assert (tmp_path / "0.log").exists()
