@@ -1,9 +1,8 @@
 """Who gets which address and which port.
 
 Models pkg/registry/core/service/{ipallocator,portallocator} (Service addresses and node ports: random above a band that
-is kept for those who ask for a number by name, then random inside the band), the node controller's range allocator (one
-pod range per node, in order) and the host-local CNI plugin (pod addresses of one node: the next after the last one
-given, so that a freed address rests as long as possible).
+is kept for those who ask for a number by name, then random inside the band) and the host-local CNI plugin (pod
+addresses of one node: the next after the last one given, so that a freed address rests as long as possible).
 
 Addresses of both families are texts in their canonical form. Left out: IPAddress and ServiceCIDR objects, a stored
 allocation map: the owner reserves what its objects hold when it starts.
@@ -154,42 +153,6 @@ class PortAllocator:
 
     def __len__(self) -> int:
         return len(self._numbers)
-
-
-class SubnetAllocator:
-    """Pod ranges of nodes: 10.244.0.0/24, 10.244.1.0/24, ... each the next free one after the last.
-
-    Without a prefix they are as large as the node controller makes them: /24, and /64 of IPv6.
-    """
-
-    def __init__(self, cidr: str = "10.244.0.0/16", prefix: int | None = None) -> None:
-        self.network = ip_network(cidr)
-        self._subnets = list(self.network.subnets(new_prefix=prefix or NODE_PREFIXES[self.network.version]))
-        self._index = {str(subnet): number for number, subnet in enumerate(self._subnets)}
-        self._taken: set[int] = set()
-        self._next = 0
-
-    def allocate(self) -> str:
-        """The next free range. Raises Full."""
-        number = _next_free(self._next, len(self._subnets), self._taken)
-        if number is None:
-            raise Full("CIDR allocation failed; there are no remaining CIDRs left to allocate in the accepted range")
-        self._taken.add(number)
-        self._next = number + 1
-        return str(self._subnets[number])
-
-    def reserve(self, subnet: str) -> None:
-        """Take this very range. Raises NotInRange, AlreadyAllocated."""
-        number = self._index.get(subnet)
-        if number is None:
-            raise NotInRange(f"cidr {subnet} is out the range of cluster cidr {self.network}")
-        if number in self._taken:
-            raise AlreadyAllocated(f"cidr {subnet} is already allocated")
-        self._taken.add(number)
-
-    def release(self, subnet: str) -> None:
-        """Give a range back; unknown ones are ignored."""
-        self._taken.discard(self._index.get(subnet, -1))
 
 
 class PodAddresses:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Final
 
 from pocketkube.apiserver.aggregation.servers import Servers
@@ -82,15 +81,6 @@ class Api:
 
     def find_kind(self, target: Target) -> Resource | None:
         return self.kinds.get((target.group, target.version), {}).get(target.resource)
-
-    def by_kind(self, api_version: str, kind: str) -> Resource | None:
-        group, _, version = api_version.rpartition("/")
-        found = self.kinds.get((group, version), {}).values()
-        return next((candidate for candidate in found if candidate.kind == kind), None)
-
-    def all_kinds(self) -> Iterator[Resource]:
-        for kinds in self.kinds.values():
-            yield from kinds.values()
 
     def encoded(self, key: EncodingKey) -> bytes | None:
         """An event line another watcher has needed already."""

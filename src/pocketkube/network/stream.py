@@ -89,10 +89,6 @@ class Channel:
         self.write_eof()
 
     @property
-    def at_eof(self) -> bool:
-        return (self._ended or self._broken is not None) and not self._chunks
-
-    @property
     def ended(self) -> bool:
         """The writer has ended or the connection is broken; bytes may still lie unread."""
         return self._ended or self._broken is not None

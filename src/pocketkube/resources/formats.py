@@ -21,7 +21,6 @@ _LABEL_UNDERSCORE: Final = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN_UNDERSCORE: Final = rf"{_LABEL_UNDERSCORE}(\.{_LABEL_UNDERSCORE})*"
 _LABEL_1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _CONFIG_KEY: Final = r"[-._a-zA-Z0-9]+"
-_C_IDENTIFIER: Final = "[A-Za-z_][A-Za-z0-9_]*"
 _HEADER: Final = "[-A-Za-z0-9]+"
 _PERCENT: Final = "[0-9]+%"
 
@@ -31,7 +30,6 @@ _WILDCARD_RE = re.compile(_WILDCARD)
 _SUBDOMAIN_UNDERSCORE_RE = re.compile(_SUBDOMAIN_UNDERSCORE)
 _LABEL_1035_RE = re.compile(_LABEL_1035)
 _CONFIG_KEY_RE = re.compile(_CONFIG_KEY)
-_C_IDENTIFIER_RE = re.compile(_C_IDENTIFIER)
 _HEADER_RE = re.compile(_HEADER)
 _PERCENT_RE = re.compile(_PERCENT)
 _PORT_NAME_RE = re.compile("[-a-z0-9]+")
@@ -164,16 +162,6 @@ def env_name(value: str) -> list[str]:
             "a valid environment variable name must consist only of printable ASCII characters other than '='"
         )
     return problems
-
-
-def c_identifier(value: str) -> list[str]:
-    if _C_IDENTIFIER_RE.fullmatch(value):
-        return []
-    text = (
-        "a valid C identifier must start with alphabetic character or '_', "
-        "followed by a string of alphanumeric characters or '_'"
-    )
-    return [_regex(text, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")]
 
 
 def config_key(value: str) -> list[str]:
