@@ -41,6 +41,7 @@ metadata:
 spec: {{nodeName: {NODE}, volumes: [{{name: v, emptyDir: {{}}}}], {POD}}}
 """
 AGE = re.compile(r"\b\d+[smhd](\d+[sm])?\b")
+BETWEEN = re.compile(r"; |Warning: |[][]|, (?=cannot delete )")
 Both = Callable[..., tuple[str, str]]
 
 
@@ -79,11 +80,12 @@ def both(cluster: Status, real: Kubectl) -> Both:
 
 
 def _plain(text: str) -> str:
-    """Ages apart, in any order (kubectl evicts Pods side by side), and without what kubectls before 1.36 said."""
+    """Ages apart, in any order (kubectl evicts Pods side by side, and keeps what it cannot delete in a map of Go's),
+    and without what kubectls before 1.36 said."""
     text = text.replace("cannot delete cannot delete", "cannot delete")
     lines = [line for line in AGE.sub("AGE", text).splitlines() if "Kube-Proxy Version" not in line]
     lines = [re.sub(r" {2,}", "  ", line) for line in lines if "RenewTime" not in line]
-    return "\n".join(sorted(";".join(sorted(re.split("; |Warning: ", line))) for line in lines))
+    return "\n".join(sorted(";".join(sorted(BETWEEN.split(line))) for line in lines))
 
 
 def world(real: Kubectl) -> None:
