@@ -114,13 +114,11 @@ def hostname_and_domain(pod: Obj, zone: Mapping[str, str]) -> tuple[str, str]:
     """(host name, DNS domain or "") of a pod that does not use the host's network."""
     spec = objects.spec(pod)
     override = spec.get("hostnameOverride")
-    if override:
-        return str(override), ""
-    name = spec.get("hostname") or objects.name(pod)
+    name = override or spec.get("hostname") or objects.name(pod)
     if len(name) > LONGEST_HOSTNAME:
         name = name[:LONGEST_HOSTNAME].rstrip("-.")
     subdomain = spec.get("subdomain")
-    if not subdomain:
+    if override or not subdomain:
         return name, ""
     return name, f"{subdomain}.{objects.namespace(pod)}.svc.{zone.get('cluster_domain', 'cluster.local')}"
 

@@ -8,6 +8,7 @@ import pytest
 
 from pocketkube import objects
 from pocketkube.kubelet.environment import expand
+from pocketkube.kubelet.sandbox import hostname_and_domain
 
 
 def service(node: Any, name: str, address: str | None, *ports: dict[str, Any], **spec: Any) -> None:
@@ -151,6 +152,19 @@ async def test_missing_configuration_is_told_and_awaited(node: Any) -> None:
     assert ("Warning", "Failed", f"Error: {text}") in node.events("waits")
     node.client.patch("configmaps", ("default", "late"), lambda obj: obj["data"].update(k="v"))
     await node.ready("waits")
+
+
+@pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        ({}, ("p", "")),
+        ({"hostname": "h", "subdomain": "s"}, ("h", "s.default.svc.cluster.local")),
+        ({"hostnameOverride": "other.example", "subdomain": "s"}, ("other.example", "")),
+        ({"hostnameOverride": "a" * 62 + ".b"}, ("a" * 62, "")),
+    ],
+)
+def test_host_names(spec: dict[str, str], names: tuple[str, str]) -> None:
+    assert hostname_and_domain({"metadata": {"name": "p", "namespace": "default"}, "spec": spec}, {}) == names
 
 
 async def test_files_of_the_sandbox(node: Any) -> None:
