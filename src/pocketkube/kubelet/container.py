@@ -23,6 +23,7 @@ from pocketkube.kubelet.filesystem import FileSystem
 from pocketkube.kubelet.logs import Log, Output
 from pocketkube.kubelet.pid_namespace import PidNamespace, ProcessTable
 from pocketkube.kubelet.process import DEFAULT_PATH, Process
+from pocketkube.kubelet.rounds import Rounds
 from pocketkube.kubelet.terminal import ProcessGroup, Terminal
 from pocketkube.network.stream import Channel
 from pocketkube.objects import Obj
@@ -129,6 +130,11 @@ class Container:
     @property
     def running(self) -> bool:
         return self.init is not None and self.exit_code is None
+
+    @property
+    def rounds(self) -> Rounds:
+        """Where its programs run."""
+        return self._cpu.rounds
 
     @property
     def exited(self) -> bool:

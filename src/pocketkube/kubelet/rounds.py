@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Awaitable, Generator
 from typing import TYPE_CHECKING, Any
 
+from pocketkube.kubelet.turnstile import Turnstile
+
 if TYPE_CHECKING:
     from pocketkube.kubelet.meter import Meter
 
@@ -67,6 +69,8 @@ class Rounds:
         """What programs that never stop have computed since everybody else had the loop."""
         self._free_at = 0.0
         """When the next of their steps may begin."""
+        self.probes = Turnstile()
+        """What looks at containers from outside goes through it."""
 
     @property
     def is_due(self) -> bool:
