@@ -24,15 +24,15 @@ class PLUGIN(Plugin):
     order: ClassVar[int] = 30
 
     def admit(self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "") -> None:
-        if kind.qualified == "pods" and old is None:
+        if kind.resource_id() == "pods" and old is None:
             for limit_range in self.world.objects("limitranges", objects.namespace(new)):
                 _fill_in(new, _of_type(limit_range, "Container"))
 
     def validate(self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "", *, dry_run: bool) -> None:
         if subresource or (old is not None and objects.is_terminating(old)):
             return
-        check = _VIOLATIONS.get(kind.qualified)
-        if check is None or (kind.qualified == "pods" and old is not None):  # containers never change
+        check = _VIOLATIONS.get(kind.resource_id())
+        if check is None or (kind.resource_id() == "pods" and old is not None):  # containers never change
             return
         for limit_range in self.world.objects("limitranges", objects.namespace(new)):
             found = list(dict.fromkeys(check(new, limit_range)))

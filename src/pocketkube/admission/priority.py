@@ -10,6 +10,7 @@ from pocketkube.admission.base import Plugin
 from pocketkube.errors import Forbidden
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
+from pocketkube.resources.pod_spec.admission import refused
 from pocketkube.resources.priorityclasses import POLICIES
 
 _KEPT = ("priority", "preemptionPolicy")
@@ -50,7 +51,7 @@ class PLUGIN(Plugin):
         if name:
             found = self.world.find("priorityclasses", "", name)
             if found is None:
-                raise _refuse(pod, f"no PriorityClass with name {name} was found")
+                raise refused(pod, f"no PriorityClass with name {name} was found")
         else:
             found = self._default()
             if found is not None:
@@ -58,7 +59,7 @@ class PLUGIN(Plugin):
         priority = found.get("value", 0) if found is not None else 0
         policy = found.get("preemptionPolicy", "") if found is not None else POLICIES[0]
         if spec.get("priority") is not None and spec["priority"] != priority:
-            raise _refuse(
+            raise refused(
                 pod,
                 f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; "
                 f"priority admission controller computed {priority} from the given PriorityClass name",
@@ -67,14 +68,9 @@ class PLUGIN(Plugin):
         if not policy:
             return
         if spec.get("preemptionPolicy") is not None and spec["preemptionPolicy"] != policy:
-            raise _refuse(
+            raise refused(
                 pod,
                 f"the string value of PreemptionPolicy ({spec['preemptionPolicy']}) must not be provided in pod spec; "
                 f"priority admission controller computed {policy} from the given PriorityClass name",
             )
         spec["preemptionPolicy"] = policy
-
-
-def _refuse(pod: Obj, why: str) -> Forbidden:
-    meta = pod["metadata"]
-    return Forbidden.of("pods", meta.get("name") or meta.get("generateName", ""), why)

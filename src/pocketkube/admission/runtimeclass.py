@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pocketkube import quantity
 from pocketkube.admission.base import Plugin
-from pocketkube.errors import Forbidden
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
+from pocketkube.resources.pod_spec.admission import refused
 
 
 class PLUGIN(Plugin):
@@ -38,7 +38,7 @@ class PLUGIN(Plugin):
         if found is not None and found.get("overhead") is not None:
             self._check_overhead(new, found)
         elif new["spec"].get("overhead"):
-            raise _refuse(new, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")
+            raise refused(new, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")
 
     def _class(self, pod: Obj) -> Obj | None:
         name = pod["spec"].get("runtimeClassName")
@@ -46,7 +46,7 @@ class PLUGIN(Plugin):
             return None
         found = self.world.find("runtimeclasses", "", name)
         if found is None:
-            raise _refuse(pod, f'pod rejected: RuntimeClass "{name}" not found')
+            raise refused(pod, f'pod rejected: RuntimeClass "{name}" not found')
         return found
 
     def _check_overhead(self, pod: Obj, found: Obj) -> None:
@@ -54,7 +54,7 @@ class PLUGIN(Plugin):
         wanted = found["overhead"].get("podFixed") or {}
         same = own.keys() == wanted.keys() and all(quantity.compare(own[n], wanted[n]) == 0 for n in own)
         if own and not same:
-            raise _refuse(pod, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
+            raise refused(pod, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
 
 
 def _select(pod: Obj, wanted: Obj) -> None:
@@ -63,7 +63,7 @@ def _select(pod: Obj, wanted: Obj) -> None:
     own = pod["spec"].get("nodeSelector") or {}
     for key, value in wanted.items():
         if own.get(key, value) != value:
-            raise _refuse(
+            raise refused(
                 pod,
                 f"conflict: runtimeClass.scheduling.nodeSelector[{key}] = {value}; "
                 f"pod.spec.nodeSelector[{key}] = {own[key]}",
@@ -97,8 +97,3 @@ def _covers(wide: Obj, narrow: Obj) -> bool:
     if operator in ("", "Equal"):
         return narrow.get("operator") == "Equal" and narrow.get("value", "") == wide.get("value", "")
     return bool(operator == "Exists")
-
-
-def _refuse(pod: Obj, why: str) -> Forbidden:
-    meta = pod["metadata"]
-    return Forbidden.of("pods", meta.get("name") or meta.get("generateName", ""), why)

@@ -35,7 +35,8 @@ def place(world: World, pod: Obj) -> None:
         pod["metadata"]["labels"] = {**objects.labels(pod), **found}
 
 
-def _refuse(pod: Obj, why: str) -> Forbidden:
+def refused(pod: Obj, why: str) -> Forbidden:
+    """What to raise for a new pod, which may have no name yet."""
     meta = pod["metadata"]
     return Forbidden.of("pods", meta.get("name") or meta.get("generateName", ""), why)
 
@@ -46,7 +47,7 @@ def _service_account(world: World, pod: Obj) -> None:
     spec["serviceAccountName"] = spec["serviceAccount"] = name
     account = world.find("serviceaccounts", namespace, name)
     if account is None:
-        raise _refuse(pod, f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found')
+        raise refused(pod, f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found')
     mount = spec.get("automountServiceAccountToken")
     if mount is None:
         mount = account.get("automountServiceAccountToken", True)
