@@ -119,7 +119,7 @@ def _probe(probe: Obj) -> None:
     if probe.get("httpGet") is not None:
         _http(probe["httpGet"])
     if probe.get("grpc") is not None:
-        probe["grpc"].setdefault("service", "")
+        _fill(probe["grpc"], "service", "")
 
 
 def _http(action: Obj) -> None:

@@ -36,6 +36,14 @@ def bound(held: Registry, **spec: Any) -> Obj:
     return held.patch("pods", "shop", "p", lambda p: p["spec"].update(nodeName="node-1"), subresource="binding")
 
 
+@pytest.mark.parametrize("said", [{}, {"service": None}, {"service": "health"}])
+def test_a_grpc_probe_always_has_a_service(held: Registry, said: Obj) -> None:
+    """kubectl describe reads it without looking, and panics where there is none."""
+    probed = {"name": "c", "image": "i:1", "livenessProbe": {"grpc": {"port": 80, **said}}}
+    made = held.create("pods", pod(containers=[probed]))
+    assert made["spec"]["containers"][0]["livenessProbe"]["grpc"] == {"port": 80, "service": said.get("service") or ""}
+
+
 # -- admission
 
 
