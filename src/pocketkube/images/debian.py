@@ -6,7 +6,7 @@ from __future__ import annotations
 from pocketkube.images.base import Image
 from pocketkube.images.linux import DEBIAN_FILES, programs
 
-_NOT_IN_DEBIAN = frozenset(
+NOT_IN_DEBIAN = frozenset(
     {"wget", "nc", "telnet", "ping", "ping6", "ip", "ifconfig", "route", "netstat", "nslookup", "vi", "less", "ps",
      "top", "free", "uptime", "hexdump", "xxd", "unzip", "strings", "openssl", "jq", "killall"}
 )  # fmt: skip
@@ -22,5 +22,5 @@ class IMAGE(Image):
     cmd = ("bash",)
     files = DEBIAN_FILES
     commands = {
-        path: program for path, program in programs("bash").items() if path.rsplit("/", 1)[-1] not in _NOT_IN_DEBIAN
+        path: program for path, program in programs("bash").items() if path.rsplit("/", 1)[-1] not in NOT_IN_DEBIAN
     }

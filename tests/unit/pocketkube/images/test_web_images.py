@@ -195,7 +195,7 @@ def test_the_images_of_kubernetes_own_tutorials_are_there():
     """Those that a course about Services and storage meets; databases are not among them."""
     wanted = ("nginx", "nginx:1.14.2", "nginx:1.16.1", "nginx:stable-alpine", "registry.k8s.io/nginx-slim:0.24",
               "busybox", "busybox:1.28", "registry.k8s.io/busybox:1.27.2", "registry.k8s.io/busybox",
-              "registry.k8s.io/test-webserver", "debian",
+              "registry.k8s.io/test-webserver", "debian", "ubuntu", "registry.k8s.io/pause:3.1",
               "alpine")  # fmt: skip
     assert [name for name in wanted if normalise(name) not in catalogue()] == []
 
@@ -204,6 +204,7 @@ def test_the_images_of_kubernetes_own_tutorials_are_there():
     ("image", "there", "missing"),
     [
         ("debian", {"bash", "sh", "ls", "tar", "sha256sum"}, {"wget", "curl", "nslookup", "ps", "ping"}),
+        ("ubuntu", {"bash", "sh", "ls", "ps", "top", "free"}, {"wget", "curl", "nslookup", "ping", "vi"}),
         ("alpine", {"sh", "wget", "nslookup", "ps", "busybox"}, {"bash", "curl", "dig"}),
         ("nginx:1.16.1", {"nginx", "bash"}, {"curl"}),
         ("registry.k8s.io/nginx-slim:0.24", {"nginx", "curl"}, set()),
