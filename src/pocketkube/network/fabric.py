@@ -93,13 +93,18 @@ class Fabric:
         """A node's machine loses its power, and its pods' networks with it: nothing is closed or reset, nobody is told,
         and whatever is sent there from now on gets lost until the node is attached again. Connections from before are
         reset then (on Linux: as soon as something is sent)."""
+        left: list[Unanswered] = []
         for host in {host for host in self._hosts.values() if host.sender.node == node}:
             self._remove(host)
             self._dark |= dict.fromkeys(host.addresses, node)
-            for stream in tuple(host.streams):
-                left = stream.lose()
-                left.watch(self.clock.speed)
-                self._unanswered.setdefault(node, []).append(left)
+            left += [stream.lose() for stream in tuple(host.streams)]
+        within = {connection.received for connection in left}
+        for connection in left:
+            if connection.sent in within:
+                connection.refuse()  # both ends were there: who waits for one (a port-forward) learns that it is gone
+            else:
+                connection.watch(self.clock.speed)
+                self._unanswered.setdefault(node, []).append(connection)
 
     def is_dark(self, address: str) -> bool:
         """Whether the address is one of a machine without power."""

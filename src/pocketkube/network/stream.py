@@ -178,7 +178,7 @@ class Unanswered:
     An idle one hangs, as on Linux; what is sent is sent again for `RETRANSMITTED` seconds, then it fails."""
 
     def __init__(self, sent: Channel, received: Channel) -> None:
-        self._sent, self._received = sent, received
+        self.sent, self.received = sent, received
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, speed: float) -> None:
@@ -190,7 +190,7 @@ class Unanswered:
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(RETRANSMITTED / speed, self._fail, late)
 
-        self._sent.on_sent = sent
+        self.sent.on_sent = sent
 
     def refuse(self) -> None:
         """The machine is back and knows nothing of the connection: RST."""
@@ -199,6 +199,6 @@ class Unanswered:
         self._fail(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
 
     def _fail(self, error: ConnectionResetError) -> None:
-        self._sent.on_sent = None
-        self._sent.break_(error)
-        self._received.break_(error)
+        self.sent.on_sent = None
+        self.sent.break_(error)
+        self.received.break_(error)

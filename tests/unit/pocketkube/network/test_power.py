@@ -106,6 +106,19 @@ async def test_a_machine_that_is_back_refuses_what_was_connected(
         stream.close()
 
 
+async def test_a_connection_within_the_machine_is_gone_with_it(fabric: Fabric, there: PodNetwork) -> None:
+    """As a port-forward's, which somebody elsewhere waits for."""
+    listener = there.listen(80)
+    mine = await there.connect("127.0.0.1", 80)
+    theirs = await listener.accept()
+    reading = [asyncio.ensure_future(stream.read()) for stream in (mine, theirs)]
+    await asyncio.sleep(0)
+    fabric.unplug("a")
+    for task in reading:
+        with pytest.raises(ConnectionResetError):
+            await task
+
+
 async def test_datagrams_are_lost(fabric: Fabric, there: PodNetwork, here: PodNetwork) -> None:
     there.bind_udp(53)
     socket = here.bind_udp()
