@@ -35,6 +35,7 @@ PURE = {
     "selectors",
     "strategic",
     "sysctls",
+    "wire",
 }
 STATE = PURE | {"store", "resources"}
 ACCESS = STATE | {"registry", "recorder", "client"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -19,16 +19,12 @@ import orjson
 
 from pocketkube import duration
 from pocketkube.schema.types import UnknownKind, field_table
+from pocketkube.wire import MalformedProtobuf as MalformedProtobuf
+from pocketkube.wire import Value as Wire
+from pocketkube.wire import as_bytes, fields
 
 MAGIC: Final = b"k8s\x00"
 _META: Final = "k8s.io/apimachinery/pkg/apis/meta/v1"
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-
-Wire = int | bytes
-
-
-class MalformedProtobuf(ValueError):
-    """The bytes are no message of the kind they claim to be."""
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
@@ -42,22 +38,22 @@ def decode_object(body: bytes) -> dict[str, Any]:
         )
     api_version = kind = ""
     raw = b""
-    for number, value in _fields(body[len(MAGIC) :]):
+    for number, value in fields(body[len(MAGIC) :]):
         if number == 1:
-            for inner, text in _fields(_bytes(value)):
+            for inner, text in fields(as_bytes(value)):
                 if inner == 1:
                     api_version = _text(text)
                 elif inner == 2:
                     kind = _text(text)
         elif number == 2:
-            raw = _bytes(value)
+            raw = as_bytes(value)
     return {"kind": kind, "apiVersion": api_version, **decode_message(raw, _go_name(api_version, kind))}
 
 
 def decode_message(data: bytes, go_name: str) -> dict[str, Any]:
     """One message of a Go type (`k8s.io/api/core/v1.Pod`)."""
     result: dict[str, Any] = {}
-    for number, value in _fields(data):
+    for number, value in fields(data):
         field = _message(go_name).get(number)
         if field is not None:
             field.read(result, value)
@@ -73,56 +69,11 @@ def _go_name(api_version: str, kind: str) -> str:
     raise UnknownKind(f'no kind "{kind}" is registered for version "{api_version}"')
 
 
-# --- the wire -------------------------------------------------------------------------------------------------------
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, Wire]]:
-    """Field numbers and raw values, as they stand in a message."""
-    position = 0
-    while position < len(data):
-        tag, position = _varint(data, position)
-        number, wire = tag >> 3, tag & 7
-        if wire == _VARINT:
-            value, position = _varint(data, position)
-            yield number, value
-            continue
-        if wire == _BYTES:
-            length, position = _varint(data, position)
-        elif wire in (_FIXED64, _FIXED32):
-            length = 8 if wire == _FIXED64 else 4
-        else:
-            raise MalformedProtobuf(f"proto: illegal wireType {wire}")
-        if number == 0:
-            raise MalformedProtobuf(f"proto: illegal tag 0 (wire type {wire})")
-        if position + length > len(data):
-            raise MalformedProtobuf("unexpected EOF")
-        yield number, data[position : position + length]
-        position += length
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    result = shift = 0
-    while True:
-        if position >= len(data):
-            raise MalformedProtobuf("unexpected EOF")
-        if shift >= 64:
-            raise MalformedProtobuf("proto: integer overflow")
-        byte = data[position]
-        position += 1
-        result |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return result & (2**64 - 1), position
-        shift += 7
-
-
-def _bytes(value: Wire) -> bytes:
-    if isinstance(value, int):
-        raise MalformedProtobuf("proto: wrong wireType = 0")
-    return value
+# --- fields ---------------------------------------------------------------------------------------------------------
 
 
 def _text(value: Wire) -> str:
-    return _bytes(value).decode("utf-8", "replace")
+    return as_bytes(value).decode("utf-8", "replace")
 
 
 def _signed(value: Wire) -> int:
@@ -149,11 +100,11 @@ class _Field(NamedTuple):
         """Put the value where it belongs; repeated fields come one element at a time."""
         word, *arguments = self.expression if isinstance(self.expression, list) else ("", self.expression)
         if not self.name:
-            result.update(decode_message(_bytes(value), arguments[0]))
+            result.update(decode_message(as_bytes(value), arguments[0]))
         elif word == "list":
             result.setdefault(self.name, []).append(_reader(arguments[0])(value))
         elif word == "map":
-            key, item = self._entry(_bytes(value), arguments[1])
+            key, item = self._entry(as_bytes(value), arguments[1])
             result.setdefault(self.name, {})[key] = item
         else:
             decoded = _reader(arguments[0])(value)
@@ -161,7 +112,7 @@ class _Field(NamedTuple):
                 result[self.name] = decoded
 
     def _entry(self, data: bytes, element: Any) -> tuple[str, Any]:
-        entry = dict(_fields(data))
+        entry = dict(fields(data))
         read = _reader(element)
         return _text(entry.get(1, b"")), read(entry[2]) if 2 in entry else _empty(element)
 
@@ -199,29 +150,29 @@ def _flattened(expression: Any) -> Any:
 def _reader(expression: str) -> Read:
     shape = _resolved(expression)
     if isinstance(shape, dict):
-        return lambda value: decode_message(_bytes(value), expression)
+        return lambda value: decode_message(as_bytes(value), expression)
     if isinstance(shape, str) and shape in _READERS:
         return _READERS[shape]
     if isinstance(shape, list):
         # A named list inside a map (authorization's ExtraValue) is a message with one repeated field.
         element = _reader(shape[1])
-        return lambda value: [element(item) for number, item in _fields(_bytes(value)) if number == 1]
+        return lambda value: [element(item) for number, item in fields(as_bytes(value)) if number == 1]
     return _text  # string types of other packages (types.UID)
 
 
 def _quantity(value: Wire) -> str:
-    return _text(dict(_fields(_bytes(value))).get(1, b"")) or "0"
+    return _text(dict(fields(as_bytes(value))).get(1, b"")) or "0"
 
 
 def _int_or_string(value: Wire) -> int | str:
-    fields = dict(_fields(_bytes(value)))
-    return _text(fields.get(3, b"")) if fields.get(1) else _signed32(fields.get(2, 0))
+    held = dict(fields(as_bytes(value)))
+    return _text(held.get(3, b"")) if held.get(1) else _signed32(held.get(2, 0))
 
 
 def _moment(value: Wire) -> float | None:
     """Seconds since the epoch; the zero time, which JSON writes as null, is an empty message."""
-    fields = dict(_fields(_bytes(value)))
-    return _signed(fields.get(1, 0)) if fields else None
+    held = dict(fields(as_bytes(value)))
+    return _signed(held.get(1, 0)) if held else None
 
 
 def _time(value: Wire) -> str | None:
@@ -233,25 +184,25 @@ def _micro_time(value: Wire) -> str | None:
     moment = _moment(value)
     if moment is None:
         return None
-    nanoseconds = _signed32(dict(_fields(_bytes(value))).get(2, 0))
+    nanoseconds = _signed32(dict(fields(as_bytes(value))).get(2, 0))
     return duration.format_time(moment).replace("Z", f".{nanoseconds // 1000:06d}Z")
 
 
 def _raw(value: Wire) -> Any:
     """RawExtension, FieldsV1 and apiextensions' JSON hold JSON text in their first field."""
-    text = dict(_fields(_bytes(value))).get(1)
+    text = dict(fields(as_bytes(value))).get(1)
     try:
-        return orjson.loads(_bytes(text)) if text else None
+        return orjson.loads(as_bytes(text)) if text else None
     except orjson.JSONDecodeError as error:
         raise MalformedProtobuf(str(error)) from None
 
 
 def _duration(value: Wire) -> str:
-    return duration.format_go_duration(_signed(dict(_fields(_bytes(value))).get(1, 0)))
+    return duration.format_go_duration(_signed(dict(fields(as_bytes(value))).get(1, 0)))
 
 
 def _float64(value: Wire) -> float:
-    number: float = struct.unpack("<d", _bytes(value))[0]
+    number: float = struct.unpack("<d", as_bytes(value))[0]
     return number
 
 
@@ -261,7 +212,7 @@ _READERS: Final[dict[Any, Read]] = {
     "int32": _signed32,
     "int64": _signed,
     "float64": _float64,
-    "[]byte": lambda value: base64.b64encode(_bytes(value)).decode(),
+    "[]byte": lambda value: base64.b64encode(as_bytes(value)).decode(),
     "!quantity": _quantity,
     "!intstr": _int_or_string,
     "!time": _time,

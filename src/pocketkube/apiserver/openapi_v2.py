@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from pocketkube import wire
 from pocketkube.objects import Obj
 
 PROTOBUF: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -58,48 +59,33 @@ def _schema(schema: Obj) -> Obj:
 
 def encode(swagger: Obj) -> bytes:
     """The document as message openapi.v2.Document."""
-    info = _text(1, swagger["info"]["title"]) + _text(2, swagger["info"]["version"])
+    info = wire.text(1, swagger["info"]["title"]) + wire.text(2, swagger["info"]["version"])
     definitions = b"".join(_named(1, name, _encode(schema)) for name, schema in swagger["definitions"].items())
-    return _text(1, swagger["swagger"]) + _message(2, info) + _message(8, b"") + _message(9, definitions)
+    return (
+        wire.text(1, swagger["swagger"]) + wire.message(2, info) + wire.message(8, b"") + wire.message(9, definitions)
+    )
 
 
 def _encode(schema: Obj) -> bytes:
     """One message openapi.v2.Schema; the numbers are its fields'."""
-    out = _text(1, schema["$ref"]) if "$ref" in schema else b""
-    out += _text(2, schema["format"]) if "format" in schema else b""
-    out += _message(5, _any(schema["default"])) if "default" in schema else b""
-    out += b"".join(_text(19, name) for name in schema.get("required", ()))
-    out += b"".join(_message(20, _any(value)) for value in schema.get("enum", ()))
+    out = wire.text(1, schema["$ref"]) if "$ref" in schema else b""
+    out += wire.text(2, schema["format"]) if "format" in schema else b""
+    out += wire.message(5, _any(schema["default"])) if "default" in schema else b""
+    out += b"".join(wire.text(19, name) for name in schema.get("required", ()))
+    out += b"".join(wire.message(20, _any(value)) for value in schema.get("enum", ()))
     if isinstance(schema.get("additionalProperties"), dict):
-        out += _message(21, _message(1, _encode(schema["additionalProperties"])))
-    out += _message(22, _text(1, schema["type"])) if "type" in schema else b""
-    out += _message(23, _message(1, _encode(schema["items"]))) if "items" in schema else b""
+        out += wire.message(21, wire.message(1, _encode(schema["additionalProperties"])))
+    out += wire.message(22, wire.text(1, schema["type"])) if "type" in schema else b""
+    out += wire.message(23, wire.message(1, _encode(schema["items"]))) if "items" in schema else b""
     if "properties" in schema:
         inner: Iterable[bytes] = (_named(1, name, _encode(value)) for name, value in schema["properties"].items())
-        out += _message(25, b"".join(inner))
+        out += wire.message(25, b"".join(inner))
     return out + b"".join(_named(31, name, _any(value)) for name, value in schema.items() if name.startswith("x-"))
 
 
 def _any(value: Any) -> bytes:
-    return _text(2, orjson.dumps(value).decode())  # field `yaml`, of which JSON is a part
+    return wire.text(2, orjson.dumps(value).decode())  # field `yaml`, of which JSON is a part
 
 
 def _named(number: int, name: str, value: bytes) -> bytes:
-    return _message(number, _text(1, name) + _message(2, value))
-
-
-def _text(number: int, text: str) -> bytes:
-    return _message(number, text.encode())
-
-
-def _message(number: int, data: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return wire.message(number, wire.text(1, name) + wire.message(2, value))

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pocketkube import wire
 from pocketkube.resources.custom.schemas import EMBEDDED, INT_OR_STRING, Schema, additional, items, properties
 
 _RESERVED: Final = frozenset(
@@ -102,32 +103,8 @@ class Node:
 
 def parse(data: bytes) -> Node:
     kids: dict[int, list[Any]] = {}
-    position = 0
-
-    def varint() -> int:
-        nonlocal position
-        shift = result = 0
-        while True:
-            byte = data[position]
-            position += 1
-            result |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return result
-
-    while position < len(data):
-        tag = varint()
-        number, wire = tag >> 3, tag & 7
-        if wire == 0:
-            kids.setdefault(number, []).append(varint())
-        elif wire == 2:
-            size = varint()
-            kids.setdefault(number, []).append(data[position : position + size])
-            position += size
-        else:
-            size = 8 if wire == 1 else 4
-            kids.setdefault(number, []).append(data[position : position + size])
-            position += size
+    for number, value in wire.fields(data):
+        kids.setdefault(number, []).append(value)
     return Node(kids)
 
 

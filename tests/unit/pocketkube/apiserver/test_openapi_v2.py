@@ -3,7 +3,7 @@
 from typing import Any
 
 from pocketkube.apiserver import openapi_v2
-from pocketkube.protobuf import _fields
+from pocketkube.wire import fields
 
 SCHEMAS: dict[str, Any] = {
     "Thing": {
@@ -25,7 +25,7 @@ SCHEMAS: dict[str, Any] = {
 
 
 def messages(data: bytes, number: int) -> list[bytes]:
-    return [value for at, value in _fields(data) if at == number and isinstance(value, bytes)]
+    return [value for at, value in fields(data) if at == number and isinstance(value, bytes)]
 
 
 def only(data: bytes, *numbers: int) -> bytes:
