@@ -185,7 +185,9 @@ class Kubelet:
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """A task of this kubelet; what it raises is logged, and does not end the others."""
         assert self._tasks is not None, "the kubelet is not running"
-        return self._tasks.create_task(_logged(work, name), name=name)
+        task = self._tasks.create_task(_logged(work, name), name=name)
+        task.add_done_callback(lambda _: work.close())  # a task that is cancelled before it begins never gets to it
+        return task
 
     # -- events: taking notes only
 

@@ -224,3 +224,93 @@ async def test_who_was_connected_is_not_told(live: Live) -> None:
     await live.until(lambda: live.node_ready() == "Unknown")
     await connection.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert connection.state == "ESTABLISHED"
+
+
+def stateful_set(live: Live) -> None:
+    """One Pod, that goes from a dead node a second after that is known."""
+    silent = [{"key": f"node.kubernetes.io/{why}", "effect": "NoExecute"} for why in ("not-ready", "unreachable")]
+    tolerations = [{**one, "operator": "Exists", "tolerationSeconds": 1} for one in silent]
+    container = {"name": "c", "image": IMAGE, "args": ["pause"]}
+    spec = {"containers": [container], "tolerations": tolerations, "terminationGracePeriodSeconds": 1}
+    template = {"metadata": {"labels": {"app": "set"}}, "spec": spec}
+    body = {"serviceName": "set", "selector": {"matchLabels": {"app": "set"}}, "template": template}
+    live.client.create("statefulsets", {"metadata": {"namespace": "default", "name": "set"}, "spec": body})
+
+
+def another(live: Live, before: Obj) -> bool:
+    """Whether a Pod of that name is ready that is not this one."""
+    found = live.client.find("pods", *objects.key(before))
+    return found is not None and objects.uid(found) != objects.uid(before) and live.ready(objects.name(found))
+
+
+async def test_of_a_stateful_set_there_are_no_two_pods_of_one_name(live: Live) -> None:
+    stateful_set(live)
+    await live.until(lambda: live.client.find("pods", "default", "set-0") and live.ready("set-0"))
+    before = live.get("set-0")
+    node = objects.spec(before)["nodeName"]
+    live.switch(node, "off")
+    await live.until(lambda: objects.is_terminating(live.get("set-0")))
+    await live.cluster.registry.clock.sleep(2)
+    assert [objects.uid(pod) for pod in live.client.list("pods", "default")] == [objects.uid(before)]
+    live.switch(node, "on")
+    await live.until(lambda: another(live, before))
+
+
+async def test_a_node_out_of_service_gives_up_its_pods(live: Live) -> None:
+    stateful_set(live)
+    await live.until(lambda: live.client.find("pods", "default", "set-0") and live.ready("set-0"))
+    before = live.get("set-0")
+    node = objects.spec(before)["nodeName"]
+    live.switch(node, "off")
+    await live.until(lambda: live.node_ready(node) == "Unknown")
+    taint = {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}
+    live.client.patch("nodes", ("", node), lambda copy: copy["spec"].setdefault("taints", []).append(taint))
+    await live.until(lambda: another(live, before))
+    assert objects.spec(live.get("set-0"))["nodeName"] != node
+
+
+async def test_switched_off_and_on_ten_times(live: Live) -> None:
+    """While pods start, run, and are stopped."""
+    pods = [await live.pod(name) for name in ("a", "b", "c")]
+    for _ in range(10):
+        live.switch(WORKER, "off")
+        await asyncio.sleep(0)
+        live.switch(WORKER, "on")
+        await live.cluster.registry.clock.sleep(0.05)
+    names = [objects.name(pod) for pod in pods]
+    await live.until(
+        lambda: live.node_ready() == "True" and live.taints() == set() and all(live.ready(name) for name in names)
+    )
+    addresses = {live.get(name)["status"]["podIP"] for name in names}
+    assert len(addresses) == len(names)
+    for address in addresses:
+        await live.cluster.fabric.outside.connect(address, 80, timeout=1)
+
+
+async def test_what_is_open_to_a_container_ends_with_its_machine(live: Live) -> None:
+    """exec, logs -f and a forwarded connection, which are the API server's."""
+    await live.pod("lost")
+    runtime = live.cluster.runtime
+    forwarded = await runtime.port_forwarder("default", "lost").connect(80)
+
+    async def follow() -> None:
+        async for _ in runtime.log_lines("default", "lost", "c", follow=True):
+            pass
+
+    waiting = [
+        asyncio.ensure_future(work)
+        for work in (
+            runtime.exec("default", "lost", "c", ["sleep", "100000"], fds={}),
+            follow(),
+            forwarded.read(),
+        )
+    ]
+    await live.cluster.registry.clock.sleep(0.1)
+    assert not any(task.done() for task in waiting)
+    live.switch(WORKER, "off")
+    async with asyncio.timeout(30):
+        killed, _, reset = await asyncio.gather(*waiting, return_exceptions=True)
+    assert killed == 137
+    assert isinstance(reset, ConnectionResetError)
+    with pytest.raises(Unknown):
+        runtime.port_forwarder("default", "lost")
