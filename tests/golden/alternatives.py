@@ -235,13 +235,24 @@ _BEFORE_ITS_CONFIGMAP = (
 _KEY_A, _KEY_MULTI = "a:\n----\n1\n\n", "multi:\n----\nx\ny\n\n\n"
 _NO_TRIGGER = "the trigger time is there when the last write was of another second than the one before (see timing.py)"
 _TRIGGERED = "Annotations:  endpoints.kubernetes.io/last-change-trigger-time: <time>"
-_SUBSETS_BY_NAME = "subsets of Endpoints are ordered by the names of their ports here, by a hash of uids there"
+_SUBSETS_BY_NAME = (
+    "subsets of Endpoints are ordered by the names of their ports here, by a hash of uids there; which Pod has the "
+    "lower address is a matter of which was the first"
+)
 
 ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
     ("mechanics-01-tables-workloads", "table-endpoints"): tuple(
         Alternative(
             _SUBSETS_BY_NAME,
             (
+                *(
+                    Change(
+                        (*_BODY, "rows", row, "cells", 1),
+                        "<podIP.2>:80,<podIP.1>:80",
+                        f"<podIP.{one}>:80,<podIP.{other}>:80",
+                    )
+                    for row in (0, 1)
+                ),
                 Change(
                     (*_BODY, "rows", 2, "cells", 1),
                     "<podIP.2>:8080,<podIP.1>:8080,<podIP.2>:53",
