@@ -136,7 +136,7 @@ class World:
         )
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait for a state; while an object that it speaks of is away (a pod before it is made again), it is not there."""
+        """Wait for a state. What it speaks of may be away (a pod before it is made again): then it does not hold yet."""
 
         def held() -> bool:
             try:
