@@ -11,7 +11,8 @@ from tests.course.command import Run
 from tests.course.test_trace import AGNHOST, broken, names, why
 
 from kindlab.api import Obj
-from kindlab.checks.live import LiveLab, is_ready
+from kindlab.checks.live import LiveLab
+from kindlab.conditions import is_ready
 
 BUSYBOX = "registry.k8s.io/e2e-test-images/busybox:1.37.0-1"
 
@@ -137,7 +138,28 @@ def test_an_image_that_nobody_has(live: LiveLab) -> None:
     assert name == "Container main"
     assert evidence.startswith("its image registry.k8s.io/e2e-test-images/agnhorst:2.63.0 cannot be had.")
     assert path.broken is not None
-    assert "kubectl set image pod/web main=IMAGE" in path.broken.next
+    assert f"kubectl set image pod/web main=IMAGE -n {live.namespace}" in path.broken.next
+    embedded = live.api.list("Node")[0]["status"]["nodeInfo"]["osImage"].startswith("pocketkube")
+    assert ("docs/fidelity.md" in evidence) is embedded
+
+
+def test_an_image_that_nobody_has_is_corrected_in_what_made_the_pod(live: LiveLab) -> None:
+    labels = {"app": "web"}
+    image = "registry.k8s.io/e2e-test-images/agnhorst:2.63.0"
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": image}]}}
+    meta = {"name": "web"}
+    spec: Obj = {"selector": {"matchLabels": labels}, "template": template}
+    put(live, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec})
+    once = {**template, "spec": {**template["spec"], "restartPolicy": "Never"}}
+    put(live, {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": {"template": once}})
+    stuck = waits("ErrImagePull", "ImagePullBackOff")
+    assert live.eventually("Pod", lambda pods: len(pods) == 2 and all(map(stuck, pods)))
+    broken_one = why(live, "deployment/web").broken
+    assert broken_one is not None
+    assert broken_one.next.endswith(f"kubectl set image deployment/web main=IMAGE -n {live.namespace}")
+    broken_one = why(live, "job/web").broken
+    assert broken_one is not None
+    assert f"kubectl delete job web -n {live.namespace} and make it again" in broken_one.next
 
 
 def test_a_configmap_that_is_called_otherwise(live: LiveLab) -> None:

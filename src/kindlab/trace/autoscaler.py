@@ -6,6 +6,7 @@ What the autoscaler's conditions say is quoted in the end; the hops before expla
 from __future__ import annotations
 
 from kindlab.api import Api, ApiError, Obj
+from kindlab.conditions import is_over
 from kindlab.trace import usage
 from kindlab.trace.hops import Trace
 
@@ -103,7 +104,7 @@ def _pods(api: Api, autoscaler: Obj, scale: Obj, path: Trace) -> list[Obj]:
     pods = [
         pod
         for pod in api.list("v1/Pod", namespace, labels=selector)
-        if not pod["metadata"].get("deletionTimestamp") and pod["status"].get("phase") not in ("Succeeded", "Failed")
+        if not pod["metadata"].get("deletionTimestamp") and not is_over(pod)
     ]
     if not pods:
         ref = autoscaler["spec"]["scaleTargetRef"]

@@ -39,7 +39,8 @@ def follow(api: Api, pod: Obj, status: Obj, path: Trace, *, init: bool) -> bool:
         path.fail(title, "it still runs, and the others wait for its end", f"kubectl logs {at} -c {name}")
         return False
     restarts, last = status.get("restartCount", 0), (status.get("lastState") or {}).get("terminated")
-    again = f"; restarted {restarts} times, the last time because {ended.meaning(pod, name, last)}" if last else ""
+    often = "once," if restarts == 1 else f"{restarts} times, the last time"
+    again = f"; restarted {often} because {ended.meaning(pod, name, last)}" if last else ""
     if status.get("started") is False or not status.get("ready"):
         kind = "startup" if status.get("started") is False else "readiness"
         _probe(api, pod, name, kind, title, again, path)
@@ -86,8 +87,9 @@ def _waiting(api: Api, pod: Obj, status: Obj, waiting: Obj, title: str, path: Tr
         image = spec_of(pod, name).get("image", "")
         trouble = events.last(api, pod, ("Failed",)) if reason == "ImagePullBackOff" else ""
         why = f"its image {image} cannot be had. {quoted}{f'. {trouble}' if trouble and trouble not in quoted else ''}"
-        then = f"correct the name or the tag of the image: kubectl set image pod/{meta['name']} {name}=IMAGE"
-        path.fail(title, why, f"{then} -n {meta['namespace']} (or in what made the Pod)")
+        path.fail(
+            title, f"{why}{_catalogue(api)}", f"correct the name or the tag of the image: {_set_image(api, pod, name)}"
+        )
     elif reason in ("CreateContainerConfigError", "CreateContainerError"):
         why = f"what it is to be started with is not there. {quoted}{near(api, message, meta)}"
         path.fail(title, why, maker(message, meta) or f"kubectl describe pod {at}")
@@ -100,6 +102,31 @@ def _waiting(api: Api, pod: Obj, status: Obj, waiting: Obj, title: str, path: Tr
     else:
         path.fail(title, f"it is being started. {quoted}", f"kubectl describe pod {at}; ask again soon")
     return False
+
+
+def _catalogue(api: Api) -> str:
+    """Where the images of a cluster that downloads none are told; "" for other clusters."""
+    nodes = api.list("Node")
+    if not any(node["status"].get("nodeInfo", {}).get("osImage", "").startswith("pocketkube") for node in nodes):
+        return ""
+    return (
+        ". The embedded cluster downloads nothing: its images are those of docs/fidelity.md (Nodes and containers); "
+        "any other needs kindlab up --cluster kind"
+    )
+
+
+def _set_image(api: Api, pod: Obj, container: str) -> str:
+    """The command that gives a container another image, in what made the Pod where something did."""
+    made, kind, name, space = pod, "pod", pod["metadata"]["name"], pod["metadata"]["namespace"]
+    while owner := next((o for o in made["metadata"].get("ownerReferences") or () if o.get("controller")), None):
+        kind, name = owner["kind"].lower(), owner["name"]
+        found = api.get(owner["kind"], name, space) if kind == "replicaset" else None
+        if found is None:
+            break
+        made = found
+    if kind == "job":
+        return f"kubectl delete job {name} -n {space} and make it again (a Job's template stays as it is)"
+    return f"kubectl set image {kind}/{name} {container}=IMAGE -n {space}"
 
 
 def _crash(api: Api, pod: Obj, status: Obj, last: Obj, title: str, path: Trace) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
-from kindlab.checks.live import is_ready
 from kindlab.checks.probe import Replies
+from kindlab.conditions import is_ready
 from kindlab.trace.client import Client
 
 LABELS = {

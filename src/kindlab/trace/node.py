@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from kindlab.api import Api, Obj
+from kindlab.conditions import is_over
 from kindlab.kubectl import ages
 from kindlab.trace.hops import Trace
 
@@ -135,7 +136,7 @@ def _taints(node: Obj, path: Trace) -> bool:
 
 def _room(node: Obj, pods: list[Obj], path: Trace) -> None:
     name = node["metadata"]["name"]
-    there = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
+    there = [pod for pod in pods if not is_over(pod)]
     most = int((node["status"].get("allocatable") or {}).get("pods", "110"))
     if len(there) >= most:
         words = f"it has {len(there)} Pods and takes {most}: it is full"

@@ -17,6 +17,8 @@ from kindlab.trace.offers import number
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _OVER = ("Succeeded", "Failed")
 DEFAULT = "default-scheduler"
+_IN_ALL = "in all"
+_RESERVED = "node-role.kubernetes.io/control-plane"
 
 
 def scheduled(api: Api, pod: Obj, path: Trace) -> bool:
@@ -83,7 +85,7 @@ def _lacking(pod: Obj, node: Obj, there: list[Obj]) -> Iterator[str]:
         used = sum((_requests(other).get(name, Decimal(0)) for other in alive), Decimal(0))
         if amount and amount > total - used:
             if amount > total:
-                yield f"it has {_amount(name, total)} {name} in all, the Pod asks for {_amount(name, amount)}"
+                yield f"it has {_amount(name, total)} {name} {_IN_ALL}, the Pod asks for {_amount(name, amount)}"
             else:
                 free = f"{_amount(name, max(total - used, Decimal(0)))} of {_amount(name, total)}"
                 yield f"{free} {name} is free, the Pod asks for {_amount(name, amount)}"
@@ -156,7 +158,7 @@ def _way_out(pod: Obj, said: str, found: list[tuple[Obj, list[str]]]) -> str:
         return f"kindlab why pvc/{claims[0]} -n {meta['namespace']}"
     if not any(why for _, why in found):
         return describe
-    node, why = min(((node, why) for node, why in found if why), key=lambda each: len(each[1]))
+    node, why = min(((node, why) for node, why in found if why), key=_hopeless)
     name, first = node["metadata"]["name"], why[0]
     if first == "it is cordoned":
         return f"kubectl uncordon {name}"
@@ -165,7 +167,20 @@ def _way_out(pod: Obj, said: str, found: list[tuple[Obj, list[str]]]) -> str:
         return f"give the Pod a toleration, or take the taint away: kubectl taint node {name} {key}-"
     if first.startswith(("nodeSelector", "its labels")):
         return "kubectl get nodes --show-labels, then change what the Pod asks for, or kubectl label node one of them"
+    if all(_too_small(told) for _, told in found):
+        return f"ask for less: no node is that large (kubectl describe node {name}, Allocatable)"
     return f"ask for less, or make room: kubectl describe node {name} shows who has it (Allocated resources)"
+
+
+def _hopeless(each: tuple[Obj, list[str]]) -> tuple[bool, bool, int]:
+    """How little can be done about a node: the control plane's taint stays, and no node grows."""
+    node, why = each
+    reserved = any(taint["key"] == _RESERVED for taint in node["spec"].get("taints") or ())
+    return reserved, _too_small(why), len(why)
+
+
+def _too_small(why: list[str]) -> bool:
+    return any(f" {_IN_ALL}, " in objection for objection in why)
 
 
 def _shown(taint: Obj) -> str:

@@ -30,6 +30,8 @@ def of(api: Api, owner: Obj) -> str:
 def meaning(namespace: str, kind: str, name: str, refused: str) -> tuple[str, str]:
     """(the refusal in words, the next command) of Pods that `kind` (a plural) `name` should have."""
     edit = f"kubectl edit {kind} {name} -n {namespace}"
+    if kind == "jobs":  # whose template never changes
+        edit = f"kubectl delete job {name} -n {namespace} and make it again (a Job's template stays as it is)"
     if found := _QUOTA.search(refused):
         how, quota = found.groups()
         look = f"kubectl describe quota {quota} -n {namespace}"
@@ -48,4 +50,6 @@ def meaning(namespace: str, kind: str, name: str, refused: str) -> tuple[str, st
         return said, f"kubectl describe limitrange -n {namespace}; then {edit}"
     if "serviceaccount" in refused and "not found" in refused:
         return f"its ServiceAccount is not there: {refused}", f"kubectl get serviceaccounts -n {namespace}; then {edit}"
+    if "PriorityClass" in refused:
+        return f"its priority class is not there: {refused}", f"kubectl get priorityclasses; then {edit}"
     return f"the API server refuses its Pods: {refused}", edit

@@ -10,8 +10,8 @@ import difflib
 from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
-from kindlab.checks.live import is_ready
 from kindlab.checks.probe import NAME as PROBE
+from kindlab.conditions import is_over, is_ready
 from kindlab.trace import workload
 from kindlab.trace.answer import SERVICE_LABEL, Endpoint, ask
 from kindlab.trace.client import Client
@@ -106,7 +106,7 @@ def _pods(api: Api, namespace: str, service: Obj, path: Trace) -> bool:
     name, selector = service["metadata"]["name"], service["spec"]["selector"]
     wanted = ",".join(f"{k}={v}" for k, v in selector.items())
     matched = [p for p in api.list("Pod", namespace, labels=wanted) if p["metadata"]["name"] != PROBE]
-    live = [p for p in matched if p["status"].get("phase") not in ("Succeeded", "Failed")]
+    live = [p for p in matched if not is_over(p)]
     if not live and (maker := workload.maker_of(api, namespace, selector)):
         kind, made_by = maker
         why = f"selector {wanted} matches no Pod: {kind} {made_by} should make such Pods, and there are none"

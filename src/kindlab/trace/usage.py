@@ -9,6 +9,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from kindlab.api import Api, ApiError, Obj
+from kindlab.conditions import is_ready
 from kindlab.trace.hops import Trace
 
 API = "/apis/metrics.k8s.io/v1beta1"
@@ -137,17 +138,12 @@ def _measured(api: Api, selector: str, pods: list[Obj], path: Trace) -> bool:
 
 def _ready(sources: list[Obj], selector: str, pods: list[Obj], path: Trace) -> bool:
     """The hop Ready, where CPU is aimed at: Pods that are not count for nothing."""
-    if not any(source["name"] == "cpu" for source in sources) or any(_is_ready(pod) for pod in pods):
+    if not any(source["name"] == "cpu" for source in sources) or any(is_ready(pod) for pod in pods):
         return True
     name = pods[0]["metadata"]["name"]
     why = f"none of the Pods {selector} is Ready, and the CPU of a Pod that is not Ready does not count"
     path.fail("Ready", why, f"kubectl describe pod {name} -n {path.namespace}")
     return False
-
-
-def _is_ready(pod: Obj) -> bool:
-    found = (pod.get("status") or {}).get("conditions") or ()
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in found)
 
 
 def _load(autoscaler: Obj, path: Trace) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kindlab.api import Api, Obj
-from kindlab.checks.live import is_ready
+from kindlab.conditions import is_over, is_ready
 from kindlab.trace import events, pod, refusal
 from kindlab.trace.hops import Trace
 
@@ -131,7 +131,7 @@ def _follow_pods(api: Api, live: Obj, maker: Obj, plural: str, path: Trace) -> N
     """The hops Pods and those of the first Pod that is not ready."""
     name, uid = live["metadata"]["name"], maker["metadata"]["uid"]
     there = [found for found in api.list("v1/Pod", path.namespace) if _owner(found) == uid]
-    alive = [found for found in there if found["status"].get("phase") not in ("Succeeded", "Failed")]
+    alive = [found for found in there if not is_over(found)]
     wanted = _wanted(live)
     if len(alive) < wanted and (refused := refusal.of(api, maker)):
         why, then = refusal.meaning(path.namespace, plural, name, refused)
