@@ -28,7 +28,7 @@ async def pause(process: Process) -> int:
 
 class IMAGE(Image):
     names = tuple(
-        f"registry.k8s.io/pause:{tag}" for tag in ("3.10.2", "3.10.1", "3.10", "3.9", "3.6", "3.5", "3.2", "3.1")
+        f"registry.k8s.io/pause:{tag}" for tag in ("3.10.2", "3.10.1", "3.10", "3.9", "3.8", "3.6", "3.5", "3.2", "3.1")
     )
     size = 320_000
     memory = 256 << 10
