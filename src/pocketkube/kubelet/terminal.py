@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _INTERRUPT, _QUIT, _END, _KILL, _WORD = b"\x03", b"\x1c", b"\x04", b"\x15", b"\x17"
 _ERASE = (b"\x7f", b"\x08")
+LONGEST_LINE = 4095
+"""Bytes of a line that is still typed, as Linux has it: the rest is lost."""
+_MOST_UNREAD = 64 << 10
+"""Bytes nobody has read; the keyboard waits then."""
 _SIGNALS = {_INTERRUPT: (signal.SIGINT, b"^C"), _QUIT: (signal.SIGQUIT, b"^\\")}
 
 
@@ -57,6 +61,9 @@ class Terminal:
         """What ^C interrupts; a shell sets it to the group of its children while it waits for them."""
         self._line = b""
         self._ready: deque[bytes] = deque()
+        self._unread = 0
+        """Bytes of `_ready`."""
+        self._taken = asyncio.Event()
         self._ended = False
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
@@ -95,6 +102,8 @@ class Terminal:
         data = self._ready.popleft()
         if len(data) > most:
             self._ready.appendleft(data[most:])
+        self._unread -= len(data[:most])
+        self._taken.set()
         return data[:most]
 
     async def write(self, data: bytes, /) -> int:
@@ -125,6 +134,10 @@ class Terminal:
         while keys := await self.keyboard.read(4096):
             for at in range(len(keys)):
                 await self._key(keys[at : at + 1])
+            await asyncio.sleep(0)  # what is pasted is there at once
+            while self._unread > _MOST_UNREAD:
+                self._taken.clear()
+                await self._taken.wait()
         self._ended = True
         self._news.set()
 
@@ -153,7 +166,7 @@ class Terminal:
             )
             await self._show(b"\b \b" * (len(self._line) - len(kept)))
             self._line = kept
-        else:
+        elif len(self._line) < LONGEST_LINE or key == b"\n":
             self._line += key
             await self._show(key.replace(b"\n", b"\r\n"))
             if key == b"\n":
@@ -162,6 +175,7 @@ class Terminal:
     def _give(self, data: bytes) -> None:
         self._line = b""
         self._ready.append(data)
+        self._unread += len(data)
         self._news.set()
 
     async def _show(self, data: bytes) -> None:

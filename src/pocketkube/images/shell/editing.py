@@ -44,8 +44,8 @@ class Editor:
         self.cursor = 0
         self.done = False
         self.ended = False
-        self._prompt = prompt
-        self._shown_prompt = prompt.rsplit("\n", 1)[-1]
+        self._prompt = prompt[-LONGEST:]
+        self._shown_prompt = self._prompt.rsplit("\n", 1)[-1]
         self._width = max(width, 2)
         self._history = [*history, ""]
         self._at = len(history)
@@ -275,7 +275,10 @@ class Editor:
         """Row and column of a position, counted from the prompt's row."""
         prompt = re.sub(r"\x1b\[[\d;]*[A-Za-z]|[\x01\x02]", "", self._shown_prompt)
         cells = _width(prompt)
-        for character in (self.text if text is None else text)[:position]:
+        text = self.text if text is None else text
+        if text.isascii():  # a thousand times as fast for a line of thousands, and each key asks several times
+            return divmod(cells + min(position, len(text)), self._width)
+        for character in text[:position]:
             wide = _width(character)
             if wide == 2 and cells % self._width == self._width - 1:
                 cells += 1

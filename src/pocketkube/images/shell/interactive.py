@@ -11,7 +11,7 @@ import signal
 from typing import Any
 
 from pocketkube.images.shell.descriptors import decode
-from pocketkube.images.shell.editing import Editor, Interrupted
+from pocketkube.images.shell.editing import LONGEST, Editor, Interrupted
 from pocketkube.images.shell.interpreter import Shell
 from pocketkube.images.shell.parser import parse
 from pocketkube.images.shell.scanner import Scanner
@@ -22,6 +22,12 @@ from pocketkube.kubelet.process import Process
 
 _HISTORY = 500
 """Lines that are kept."""
+_HISTORY_SIZE = 4 << 20
+"""Bytes of the history file that are read."""
+_LONGEST = 64 << 10
+"""Characters of a command over several lines: with each, all of it is looked at again."""
+_LOOKED_AT = 1000
+"""Names that Tab looks at one by one, for whether they are folders."""
 _SPECIAL = re.compile(r"([ \t\\'\"`$&*()\[\]{}<>|;?#~!])")
 _WORD = re.compile(r"(?:[^\s\\|&;<>()]|\\.)*\Z", re.DOTALL)
 
@@ -45,6 +51,7 @@ def open_document(text: str) -> bool:
 async def read_line(process: Process) -> bytes:
     out = bytearray()
     while byte := await process.stdin.read(1):
+        await process.turn()
         out += byte
         if byte == b"\n":
             break
@@ -105,6 +112,7 @@ class Keyboard:
             await self._show(editor.start())
             try:
                 while not (editor.done or editor.ended):
+                    await self._shell.process.turn()  # what is pasted waits for nothing
                     key = await self._shell.process.stdin.read(1)
                     if not key:
                         return None
@@ -126,10 +134,10 @@ class Keyboard:
     def _load(self) -> list[str]:
         file = self._shell.variables.get("HISTFILE")
         try:
-            text = decode(self._shell.process.fs.read_bytes(file)) if file else ""
+            text = decode(self._shell.process.fs.read_bytes(file, _HISTORY_SIZE)) if file else ""
         except OSError:
             text = ""
-        return text.splitlines()[-_HISTORY:]
+        return [line[:LONGEST] for line in text.splitlines()[-_HISTORY:]]
 
     def _remember(self, line: str) -> None:
         history = self._shell.history
@@ -173,12 +181,13 @@ class Keyboard:
         if where.startswith("~/"):
             where = self._shell.variables.get("HOME", "") + where[1:]
         fs = self._shell.process.fs
-        out = []
+        out: list[str] = []
         for entry in self._shell.names(where or "."):
             if not entry.startswith(name) or (entry.startswith(".") and not name.startswith(".")):
                 continue
             try:
-                end = "/" if fs.stat(self._shell.process.path(where + entry)).kind == DIRECTORY else " "
+                path = self._shell.process.path(where + entry)
+                end = "/" if len(out) < _LOOKED_AT and fs.stat(path).kind == DIRECTORY else " "
             except OSError:
                 end = " "
             out.append(_SPECIAL.sub(r"\\\1", folder + slash + entry).replace("\\~", "~", word[:1] == "~") + end)
@@ -251,6 +260,11 @@ async def interact(shell: Shell) -> int:
                 if read is None and not pending:
                     return shell.status
                 pending += read or ""
+                if len(pending) > _LONGEST:
+                    await shell.say(f"a command of more than {_LONGEST} characters: put it into a file")
+                    pending = ""
+                    continue
+                await process.turn()
                 if read is None:
                     pending = pending.removesuffix("\n")
                 if await run(pending):

@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+from pocketkube.images.shell import interactive
+from pocketkube.kubelet import rounds
 from pocketkube.kubelet.terminal import ProcessGroup, Terminal
 from pocketkube.network.stream import Channel
 
@@ -270,3 +272,44 @@ async def test_debian_s_prompts(at_terminal, shell, prompt):
     _, screen, _, _ = at_terminal("docker.io/library/nginx:1.27", shell)
     await screen.shows(prompt)
     assert screen.text == prompt
+
+
+async def test_what_is_pasted_leaves_others_their_turns(at_terminal, monkeypatch):
+    """A megabyte pasted at a prompt stopped the API server for 18 seconds."""
+    monkeypatch.setattr(rounds, "_ROUND", -1.0)
+    keyboard, screen, _, _ = at_terminal()
+    await screen.shows("# ")
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await keyboard.write(b"a" * 70)
+    await screen.shows("a" * 70)
+    counting.cancel()
+    assert turns >= 70
+
+
+async def test_a_command_over_several_lines_has_an_end(at_terminal, monkeypatch):
+    monkeypatch.setattr(interactive, "_LONGEST", 300)
+    keyboard, screen, process, _ = at_terminal()
+    await keyboard.write(b"cat <<X\n" + (b"a" * 99 + b"\n") * 3)
+    await screen.shows("put it into a file\n/ # ")
+    await keyboard.write(b"exit 4\n")
+    assert await process.wait() == 4
+
+
+async def test_tab_looks_at_no_endless_number_of_names(at_terminal, monkeypatch):
+    monkeypatch.setattr(interactive, "_LOOKED_AT", 1)
+    keyboard, screen, _, own = at_terminal()
+    for name in ("/big", "/big/a1", "/big/a2"):
+        own.fs.mkdir(name)
+    await screen.shows("# ")
+    await keyboard.write(b"ls /big/\t\t\t")
+    await screen.shows("# ls /big/a")
+    listed = screen.text.split()
+    assert ("a1/" in listed) + ("a2/" in listed) == 1

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketkube.images.shell.editing import Editor, Interrupted
+from pocketkube.images.shell import editing
+from pocketkube.images.shell.editing import LONGEST, Editor, Interrupted
 
 WIDTH = 12
 
@@ -165,3 +166,23 @@ def test_tab_completes_as_far_as_it_is_sure_and_lists_the_second_time():
     screen.write(editor.feed(b"i\t"))
     assert (editor.text, screen.text[-1]) == ("ls alpine ", "$ ls alpine")
     assert editor.feed(b"zz\t").endswith("\a")
+
+
+def test_a_long_line_costs_each_key_little(monkeypatch):
+    measured = 0
+    width = editing._width
+
+    def counted(text):
+        nonlocal measured
+        measured += 1
+        return width(text)
+
+    editor = Editor("# ", 80, [])
+    editor.feed(b"a" * 4000)
+    monkeypatch.setattr(editing, "_width", counted)
+    editor.feed(b"a")
+    assert measured < 20
+
+
+def test_a_prompt_has_an_end():
+    assert len(Editor("p" * 10_000, 80, []).start()) == LONGEST

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from tests.unit.pocketkube.kubelet.world import Output
 
-from pocketkube.kubelet.terminal import Terminal
+from pocketkube.kubelet.terminal import LONGEST_LINE, Terminal
 from pocketkube.network.stream import Channel
 
 
@@ -95,3 +95,24 @@ async def test_hanging_up_ends_a_waiting_reader() -> None:
         await asyncio.sleep(0)
         terminal.close()
         assert await reading == b""
+
+
+async def test_a_line_has_an_end_while_it_is_typed() -> None:
+    with opened() as (terminal, keyboard, _, _):
+        for _ in range(20):
+            await keyboard.write(b"a" * 1000)
+        await keyboard.write(b"\n")
+        assert await terminal.read() == b"a" * LONGEST_LINE + b"\n"
+
+
+async def test_keys_that_nobody_reads_wait_at_the_keyboard() -> None:
+    with opened() as (terminal, keyboard, _, _):
+        terminal.echo = False
+        pasting = asyncio.create_task(keyboard.write(b"line\n" * 60_000))
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert not pasting.done()
+        got = 0
+        while got < 5 * 60_000:
+            got += len(await terminal.read())
+        await pasting

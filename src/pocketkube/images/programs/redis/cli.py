@@ -11,6 +11,9 @@ from pocketkube.kubelet.process import Process
 from pocketkube.network import resolver
 from pocketkube.network.stream import Stream
 
+_LONGEST = 16 << 10
+"""Bytes of a line; the rest of a longer one is not looked at."""
+
 
 def formatted(value: Value, indent: str = "") -> str:
     """As at a terminal, without the last newline."""
@@ -169,9 +172,11 @@ async def _typed(client: Client) -> int:
 async def _line(process: Process) -> str | None:
     out = bytearray()
     while byte := await process.stdin.read(1):
+        await process.turn()
         if byte == b"\n":
             return out.decode("utf-8", "surrogateescape")
-        out += byte
+        if len(out) < _LONGEST:
+            out += byte
     return out.decode("utf-8", "surrogateescape") if out else None
 
 
@@ -188,6 +193,7 @@ async def _edited(client: Client, terminal: object, history: list[str]) -> str |
         editor = Editor(f"{place}> ", terminal.size[0], history)  # type: ignore[attr-defined]
         await process.print(editor.start(), end="")
         while not (editor.done or editor.ended):
+            await process.turn()
             key = await process.stdin.read(1)
             if not key:
                 return None
