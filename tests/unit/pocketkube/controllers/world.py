@@ -136,7 +136,7 @@ class World:
         )
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait for a state. What it speaks of may be away (a pod before it is made again): then it does not hold yet."""
+        """Wait for a state. What it speaks of may be away (a pod before it is made again): then it does not hold."""
 
         def held() -> bool:
             try:
