@@ -17,6 +17,7 @@ from pocketkube.kubelet.process_sharing import TargetError
 from pocketkube.kubelet.pulling import Puller, PullError
 from pocketkube.kubelet.slot import Slot
 from pocketkube.kubelet.status import should_restart
+from pocketkube.kubelet.volumes.image import VOLUME as ImageVolume
 from pocketkube.objects import Obj
 
 RESYNC = 10.0
@@ -71,6 +72,7 @@ class Starter:
             self._state.record(slot, type_, reason, message)
 
         try:
+            self._pull_volumes(pod, slot)
             image = self._puller.pull(slot.spec["image"], slot.spec.get("imagePullPolicy", "IfNotPresent"), record)
         except PullError as error:
             record("Warning", "Failed", f"Error: {error.reason}")
@@ -140,6 +142,17 @@ class Starter:
         for _ in range(SETTLE):  # a kubelet notices a start late enough for the program to have begun; so do we
             await asyncio.sleep(0)
         return None
+
+    def _pull_volumes(self, pod: Obj, slot: Slot) -> None:
+        """The images it mounts, with events of the pod. Raises PullError."""
+
+        def record(type_: str, reason: str, message: str) -> None:
+            self._state.client.record(pod, type_, reason, message)
+
+        mounts = {mount["name"] for mount in slot.spec.get("volumeMounts") or ()}
+        for name, volume in self._state.volumes.mounted.items():
+            if name in mounts and isinstance(volume, ImageVolume):
+                volume.show(self._puller.pull(volume.reference, volume.policy, record))
 
     async def _post_start(self, pod: Obj, slot: Slot, container: Container) -> None:
         hook = (slot.spec.get("lifecycle") or {}).get("postStart")
