@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kindlab.api import Api, Obj
-from kindlab.checks.live import is_ready
 from kindlab.checks.probe import NAME as PROBE
+from kindlab.conditions import is_ready
 from kindlab.trace.answer import SERVICE_LABEL
 
 

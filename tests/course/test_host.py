@@ -10,7 +10,8 @@ from kindlab import workspace
 from kindlab.api import Api, Obj
 from kindlab.checks import CouldNotGrade
 from kindlab.checks.host import ExecBackend, pod_host
-from kindlab.checks.live import LiveLab, is_ready
+from kindlab.checks.live import LiveLab
+from kindlab.conditions import is_ready
 
 SPACE = "course-host"
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"

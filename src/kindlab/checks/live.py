@@ -16,6 +16,7 @@ from kindlab.checks.probe import Probe
 from kindlab.checks.verdict import CheckFailed
 from kindlab.checks.volumes import PREFIX as OF_VOLUMES
 from kindlab.checks.volumes import Volumes
+from kindlab.conditions import is_ready
 
 T = TypeVar("T")
 PATIENCE = 2.0
@@ -135,10 +136,6 @@ class LiveLab:
             if error.code != 404:
                 raise
         return monotonic()
-
-
-def is_ready(pod: Obj) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions") or ())
 
 
 def is_coming_up(pod: Obj) -> bool:

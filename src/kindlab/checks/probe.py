@@ -15,10 +15,13 @@ from testinfra.host import Host
 from kindlab.api import Api, Obj
 from kindlab.checks.host import pod_host
 from kindlab.checks.verdict import CouldNotGrade
+from kindlab.conditions import is_ready
 
 NAME = "kindlab-probe"
 IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 START_TIMEOUT = 120.0
+SILENCE = 6.0
+"""Seconds after which a kubelet that has not said a word of the probe is taken for dead; the cluster notices later."""
 _MARK = "--kindlab--"
 
 REFUSED, TIMED_OUT = 7, 28
@@ -73,6 +76,46 @@ class Replies(tuple[Reply, ...]):
         return f"{len(self)} request{'s' if len(self) > 1 else ''}: {shown}"
 
 
+def _manifest(silent: list[str]) -> Obj:
+    """The probe's Pod, rather not on the nodes that do not answer."""
+    manifest: Obj = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": NAME, "labels": {"app.kubernetes.io/managed-by": "kindlab"}},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "enableServiceLinks": False,
+            # whose DNS is out of reach learns it after seconds, not after half a minute
+            "dnsConfig": {"options": [{"name": "timeout", "value": "2"}]},
+            "containers": [{"name": "probe", "image": IMAGE, "args": ["pause"]}],
+        },
+    }
+    if silent:
+        other = {"matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": [silent[-1]]}]}
+        rather = [{"weight": 100, "preference": other}]
+        manifest["spec"]["affinity"] = {
+            "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": rather},
+        }
+    return manifest
+
+
+def _over(pod: Obj) -> bool:
+    return bool(pod["metadata"].get("deletionTimestamp")) or pod["status"].get("phase") != "Running"
+
+
+def _unheard(pod: Obj) -> str:
+    """The node whose kubelet has not said a word of the Pod that is bound to it; "" where it has."""
+    return "" if pod.get("status", {}).get("containerStatuses") else pod.get("spec", {}).get("nodeName", "")
+
+
+def _answers(host: Host) -> bool:
+    """Whether commands run there: the Pod of a node that has lost its power looks ready for a while."""
+    try:
+        return bool(host.run("true").rc == 0)
+    except CouldNotGrade:
+        return False
+
+
 class Probe:
     """Made on first use; `kindlab reset` removes it with the namespace."""
 
@@ -83,29 +126,30 @@ class Probe:
     @cached_property
     def host(self) -> Host:
         """The probe as a testinfra Host. Raises CouldNotGrade when its Pod does not get ready."""
-        manifest: Obj = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": NAME, "labels": {"app.kubernetes.io/managed-by": "kindlab"}},
-            "spec": {
-                "terminationGracePeriodSeconds": 0,
-                "enableServiceLinks": False,
-                # whose DNS is out of reach learns it after seconds, not after half a minute
-                "dnsConfig": {"options": [{"name": "timeout", "value": "2"}]},
-                "containers": [{"name": "probe", "image": IMAGE, "args": ["pause"]}],
-            },
-        }
         live = self.api.get("Pod", NAME, self.namespace)
-        if live is not None and (live["metadata"].get("deletionTimestamp") or live["status"].get("phase") != "Running"):
+        silent: list[str] = []
+        if live is not None and is_ready(live) and not live["metadata"].get("deletionTimestamp"):
+            host = pod_host(self.api, self.namespace, NAME)
+            if _answers(host):
+                return host
+            silent.append(live["spec"].get("nodeName", ""))
+        if live is not None and (silent or _over(live)):
             self.api.delete("Pod", NAME, self.namespace, wait=True, grace=0)
             live = None
         if live is None:
-            self.api.create(manifest, self.namespace)
-        for pods in self.api.follow("Pod", self.namespace, fields=f"metadata.name={NAME}", timeout=START_TIMEOUT):
-            if any(_is_ready(pod) for pod in pods.values()):
-                return pod_host(self.api, self.namespace, NAME)
+            self.api.create(_manifest(silent), self.namespace)
+        for patience in (SILENCE, START_TIMEOUT):
+            seen: Obj = {}
+            for pods in self.api.follow("Pod", self.namespace, fields=f"metadata.name={NAME}", timeout=patience):
+                seen = next(iter(pods.values()), seen)
+                if is_ready(seen):
+                    return pod_host(self.api, self.namespace, NAME)
+            if patience == SILENCE and (node := _unheard(seen)):
+                self.api.delete("Pod", NAME, self.namespace, wait=True, grace=0)
+                self.api.create(_manifest([*silent, node]), self.namespace)
         raise CouldNotGrade(
-            f"the grader's own Pod {NAME} was not ready within {START_TIMEOUT:.0f} s (kubectl describe pod {NAME})"
+            f"the grader's own Pod {NAME} was not ready within {START_TIMEOUT:.0f} s (kubectl describe pod {NAME} "
+            f"-n {self.namespace})"
         )
 
     def get(self, url: str, *, timeout: float = 1.5, options: str = "") -> Reply:
@@ -164,7 +208,3 @@ def _reply(part: tuple[str, int]) -> Reply:
     body, _, last = text.rstrip("\n").rpartition("\n")
     status, _, location = last.partition(" ")
     return Reply(int(status) if status.isdigit() else 0, body, code, location)
-
-
-def _is_ready(pod: Obj) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or ())

@@ -22,6 +22,7 @@ from kindlab.api import Api, Obj
 from kindlab.checks.host import ExecBackend
 from kindlab.checks.probe import IMAGE
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
+from kindlab.conditions import is_over
 
 PREFIX = "kindlab-volume-"
 """How the grader's own Pods are named."""
@@ -223,7 +224,7 @@ class Volumes:
     def _make(self, claim: str, users: list[Obj], read_only: bool) -> str:
         """Create the grader's Pod, on the node where the claim is in use; its name."""
         for old in self.api.list("Pod", self.namespace):
-            if old["metadata"]["name"].startswith(PREFIX) and old["status"].get("phase") in ("Failed", "Succeeded"):
+            if old["metadata"]["name"].startswith(PREFIX) and is_over(old):
                 self.api.delete("Pod", old["metadata"]["name"], self.namespace)  # a grader that was killed left it
         name = f"{PREFIX}{secrets.token_hex(4)}"
         spec: Obj = {
@@ -281,7 +282,7 @@ def _is_ready(snapshot: Obj) -> bool:
 
 def uses(pod: Obj, claim: str) -> bool:
     """Whether a Pod that has not ended names the claim."""
-    return pod["status"].get("phase") not in ("Succeeded", "Failed") and bool(_volumes(pod, claim))
+    return not is_over(pod) and bool(_volumes(pod, claim))
 
 
 def _volumes(pod: Obj, claim: str) -> set[str]:

@@ -13,6 +13,7 @@ from kindlab import paths
 from kindlab.api import Api, ApiError, Obj
 from kindlab.clusters import addresses
 from kindlab.clusters.base import Status, Step
+from kindlab.conditions import is_ready
 from kindlab.errors import Problem
 
 NODES_TIMEOUT = 300.0
@@ -73,11 +74,7 @@ class Kind:
 
     def _wait_nodes(self) -> None:
         for nodes in Api(self.kubeconfig).follow("Node", timeout=NODES_TIMEOUT):
-            ready = [
-                n for n in nodes.values()
-                if any(c["type"] == "Ready" and c["status"] == "True" for c in n["status"].get("conditions") or ())
-            ]  # fmt: skip
-            if nodes and len(ready) == len(nodes):
+            if nodes and all(is_ready(node) for node in nodes.values()):
                 return
         raise Problem(
             f"The nodes of kind cluster {self.name} were not all ready within {NODES_TIMEOUT:.0f} s.",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from kindlab.api import Obj
+from kindlab.conditions import is_over
 from kindlab.kubectl import ages
 from kindlab.kubectl.describing_fields import column, labels, notes
 
@@ -68,7 +69,7 @@ def node(obj: Obj, lease: Obj | None, pods: Sequence[Obj]) -> Iterator[str]:
         yield f"PodCIDRs:\t{','.join(spec['podCIDRs'])}"
     if spec.get("providerID"):
         yield f"ProviderID:\t{spec['providerID']}"
-    alive = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
+    alive = [pod for pod in pods if not is_over(pod)]
     yield from _usage(alive, status.get("allocatable") or status.get("capacity") or {})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kindlab.api import Obj
+from kindlab.conditions import is_over
 from kindlab.kubectl import ages
 from kindlab.kubectl.describing_containers import containers, resources
 from kindlab.kubectl.describing_fields import column, labels, notes
@@ -34,7 +35,7 @@ def pod(obj: Obj) -> Iterator[str]:
         yield f"Start Time:\t{ages.moment(status['startTime'])}"
     yield from labels(obj)
     yield from notes(obj)
-    yield from _phase(meta, status)
+    yield from _phase(obj)
     for title, key in (("Reason", "reason"), ("Message", "message")):
         if status.get(key):
             yield f"{title}:\t{status[key]}"
@@ -77,9 +78,10 @@ def spreading(spec: Obj) -> Iterator[str]:
         yield from column("Topology Spread Constraints", [_spread(found) for found in spread])
 
 
-def _phase(meta: Obj, status: Obj) -> Iterator[str]:
+def _phase(pod: Obj) -> Iterator[str]:
+    meta, status = pod["metadata"], pod.get("status") or {}
     doomed = meta.get("deletionTimestamp")
-    if doomed and status.get("phase") not in ("Failed", "Succeeded"):
+    if doomed and not is_over(pod):
         yield f"Status:\tTerminating (lasts {ages.since(doomed)})"
         yield f"Termination Grace Period:\t{meta.get('deletionGracePeriodSeconds', 0)}s"
     else:

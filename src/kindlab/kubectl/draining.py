@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kindlab.api import STRATEGIC_PATCH, ApiError, Obj
+from kindlab.conditions import is_over
 from kindlab.kubectl import options
 from kindlab.kubectl.session import Refused, Session
 
@@ -16,7 +17,6 @@ RETRY = 5.0
 """Seconds after which an eviction that a budget refused is tried again."""
 LOOK = 0.2
 """Seconds between two looks whether a Pod is gone."""
-DONE = ("Succeeded", "Failed")
 DAEMON = "DaemonSet-managed Pods (use --ignore-daemonsets to ignore)"
 DAEMON_IGNORED = "ignoring DaemonSet-managed Pods"
 LOCAL = "Pods with local storage (use --delete-emptydir-data to override)"
@@ -133,7 +133,7 @@ def _chosen(session: Session, node: str, plan: Plan, *, warn: bool) -> list[Obj]
 
 def _verdict(session: Session, pod: Obj, plan: Plan) -> tuple[bool, str, str]:
     """(whether it goes, why it may not, what to warn of); of emptyDir volumes kubectl does not warn in the end."""
-    if (pod.get("status") or {}).get("phase") in DONE:
+    if is_over(pod):
         return True, "", ""
     owner = next((o for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), None)
     if owner is not None and (owner["apiVersion"], owner["kind"]) == ("apps/v1", "DaemonSet"):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kindlab.api import Obj, Served
+from kindlab.conditions import is_ready
 from kindlab.kubectl.session import Refused, Session
 
 SEPARATE = (
@@ -102,8 +103,7 @@ def _best(pods: list[Obj]) -> Obj:
 
     def rank(pod: Obj) -> tuple[bool, bool, bool]:
         status = pod.get("status") or {}
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
-        return bool(pod["metadata"].get("deletionTimestamp")), status.get("phase") != "Running", not ready
+        return bool(pod["metadata"].get("deletionTimestamp")), status.get("phase") != "Running", not is_ready(pod)
 
     return min(pods, key=rank)
 

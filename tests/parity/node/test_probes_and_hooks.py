@@ -12,7 +12,7 @@ from tests.parity.network.support import AGNHOST, BUSYBOX, START, Place, pod
 from tests.parity.node.support import FOREVER, event, logs, over, printing, restarts, status_of
 
 from kindlab.api import Obj
-from kindlab.checks.live import is_ready
+from kindlab.conditions import is_ready
 
 UNWELL = "touch /tmp/health; sleep 3; rm /tmp/health; sleep 600"
 CHECK = {"exec": {"command": ["cat", "/tmp/health"]}, "periodSeconds": 1, "failureThreshold": 1}

@@ -7,6 +7,7 @@ import click
 
 from kindlab.checks.host import ExecBackend
 from kindlab.checks.verdict import CouldNotGrade
+from kindlab.conditions import is_over
 from kindlab.kubectl import options, targets
 from kindlab.kubectl.session import GET_KUBECTL, Refused, Session
 
@@ -32,7 +33,7 @@ def COMMAND(session: Session, words: tuple[str, ...], container: str, stdin: boo
     if not session.after:
         raise Refused("error: you must specify at least one command for the container")
     pod = targets.pod(session, words[0])
-    if pod["status"].get("phase") in ("Succeeded", "Failed"):
+    if is_over(pod):
         raise Refused(
             f"error: cannot exec into a container in a completed pod; current phase is {pod['status']['phase']}"
         )

@@ -1,0 +1,16 @@
+"""What the status of a Pod or Node comes down to: is it ready, is it over."""
+
+from __future__ import annotations
+
+from kindlab.api import Obj
+
+
+def is_ready(obj: Obj) -> bool:
+    """Whether the condition Ready of a Pod or Node is True."""
+    found = (obj.get("status") or {}).get("conditions") or ()
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in found)
+
+
+def is_over(pod: Obj) -> bool:
+    """Whether a Pod has ended for good."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
