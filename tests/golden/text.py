@@ -23,6 +23,7 @@ import yaml
 from tests.golden.compare import ABSENT, Worlds, best, clean, compare
 from tests.golden.dig import compare_dig, is_dig
 from tests.golden.placeholders import World, match, placeholders
+from tests.golden.timing import described
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _COUNT = re.compile(r" \(x(?:<n>|\d+) over [^)]*\)")
@@ -41,6 +42,8 @@ def compare_text(golden: str, actual: str, world: World, path: str, args: list[s
         golden, actual = _PROGRESS.sub("", golden), _PROGRESS.sub("", actual)
     if "explain" in args:
         golden, actual = _without_prose(golden), _without_prose(actual)
+    if args[:1] == ["describe"]:
+        golden, actual = described(golden), described(actual)
     golden, actual = _without_length(golden, actual)
     if args[:1] == ["cp"]:
         golden, actual = _TAR.sub("", golden), _TAR.sub("", actual)

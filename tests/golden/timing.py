@@ -13,7 +13,8 @@ Each rule here names a value of that kind and says what is accepted in its place
   controller had seen by then: any number from 1 to the generation.
 * `terminatingReplicas` above 0 counts pods on their way out at that moment: any number.
 * crash loops (README: "timing-dependent by nature"): the number of restarts (at least one), and whether `terminated`,
-  `CrashLoopBackOff` or, of an init container, a run between two crashes was caught, in objects and in Table rows.
+  `CrashLoopBackOff` or, of an init container, a run between two crashes was caught, in objects, in Table rows, in what
+  `kubectl describe` prints.
 * an endpoint shown as the example of many stands for any of its kind: which pod is in which slice depends on how many
   became ready between two writes. How many there are in each slice is compared.
 * successive BOOKMARKs of a watch without annotations count as one: how many come is a matter of timing.
@@ -33,6 +34,17 @@ _REVISION = "deployment.kubernetes.io/revision"
 _BACK_OFF = re.compile(r"^back-off \S+ restarting")
 _CRASHES = ("Error", "CrashLoopBackOff", "Init:Error", "Init:CrashLoopBackOff")
 _RESTARTS = re.compile(r"[1-9]\d*( \(.*\))?")
+_DESCRIBED_RESTARTS = re.compile(r"^( +Restart Count:  )[1-9]\d*$", re.M)
+_DESCRIBED_CRASH = re.compile(
+    r"^    State: +(?:Waiting\n +Reason: +CrashLoopBackOff"
+    r"|Terminated\n +Reason: +Error\n(?: +[\w ]+: .*\n){2} +Finished: .*)$",
+    re.M,
+)
+
+
+def described(text: str) -> str:
+    """What `kubectl describe` printed, with one restart and one state for all that crash loops go through."""
+    return _DESCRIBED_CRASH.sub("    State:          Crashed", _DESCRIBED_RESTARTS.sub(r"\g<1>1", text))
 
 
 def settled(golden: Json, actual: Json, path: str) -> Pair:

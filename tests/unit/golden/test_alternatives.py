@@ -38,6 +38,12 @@ def printed(text):
         "<uid>": "0f9cbb2e-57a0-4a6e-9c1c-0a4e0a3f2d11",
         "<podIP.1>": "10.244.0.1",
         "<podIP.2>": "10.244.0.2",
+        "<podIP.4>": "10.244.0.4",
+        "<osImage>": "Debian",
+        "<kernel>": "6.1.0",
+        "<runtime>": "containerd://2.0",
+        "<hash>": "78994dd74d",
+        "<rand>": "sww7k",
         "<hash.1>": "78994dd74d",
         "<hash.2>": "5c8f9d7b6c",
         **{f"<rand.{number}>": f"sww7{letter}" for number, letter in zip("123456", "bcdfgh", strict=True)},
@@ -82,8 +88,8 @@ def test_each_stands_for_something_recorded(scenario, step):
 @pytest.mark.parametrize(("scenario", "step"), [at for at in STEPS if "stdout" in step_of(*at)])
 def test_a_printed_alternative_is_taken_and_no_other_line_is(scenario, step):
     golden = step_of(scenario, step)
-    for reading, _ in readings(scenario, golden):
-        right = printed(reading["stdout"])
+    every = [printed(reading["stdout"]) for reading, _ in readings(scenario, golden)]
+    for right in every:
         assert is_explained(scenario, golden, right)
         lines = right.splitlines(keepends=True)
         for at, line in enumerate(lines):
@@ -92,7 +98,8 @@ def test_a_printed_alternative_is_taken_and_no_other_line_is(scenario, step):
             indent = len(line) - len(line.lstrip())
             wrong = [*lines[:at], f"{line[:indent]}x{line[indent:]}", *lines[at + 1 :]]
             assert not is_explained(scenario, golden, "".join(wrong)), line
-            assert not is_explained(scenario, golden, "".join([*lines[:at], *lines[at + 1 :]])), line
+            without = "".join([*lines[:at], *lines[at + 1 :]])
+            assert without in every or not is_explained(scenario, golden, without), line
 
 
 WRONG = {

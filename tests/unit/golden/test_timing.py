@@ -1,10 +1,12 @@
 """What is forgiven because of the moment a recording was taken, and what is not."""
 
+import re
 from typing import Any
 
 import pytest
 from tests.golden.compare import compare, compare_body
 from tests.golden.placeholders import World
+from tests.golden.text import compare_text
 from tests.golden.timing import bookmarks, examples
 
 TRIGGER = "endpoints.kubernetes.io/last-change-trigger-time"
@@ -136,3 +138,38 @@ def test_an_endpoint_shown_as_an_example_stands_for_any_of_its_kind() -> None:
     assert differing(golden, [endpoint("a", False), endpoint("c", False)], ".endpoints") != []
     assert differing(golden, [endpoint("a", True)], ".endpoints") == [".endpoints (length)"]
     assert examples(["x"]) == ["x"]
+
+
+_DESCRIBED = """\
+  c:
+    State:          Waiting
+      Reason:       CrashLoopBackOff
+    Last State:     Terminated
+      Reason:       Error
+    Ready:          False
+    Restart Count:  1
+    Mounts:         <time>
+"""
+_ENDED = """\
+    State:          Terminated
+      Reason:       Error
+      Exit Code:    3
+      Started:      Sat, 21 Nov 2026 20:33:45 +0000
+      Finished:     Sat, 21 Nov 2026 20:33:45 +0000
+"""
+
+
+def _described(text: str) -> bool:
+    seen = text.replace("<time>", "Sat, 21 Nov 2026 20:33:45 +0000")
+    worlds = compare_text(_DESCRIBED, seen, World(), "stdout", ["describe", "pod", "crash"])
+    return not worlds[0].diffs
+
+
+def test_what_describe_prints_of_a_crash_loop_is_a_matter_of_the_moment() -> None:
+    ended = re.sub(r"    State: +Waiting\n.*\n", _ENDED, _DESCRIBED)
+    assert ended != _DESCRIBED
+    assert _described(_DESCRIBED.replace("Count:  1", "Count:  12"))
+    assert _described(ended)
+    assert not _described(_DESCRIBED.replace("Count:  1", "Count:  0"))
+    assert not _described(ended.replace("Error\n      Exit", "Completed\n      Exit"))
+    assert not _described(_DESCRIBED.replace("Back", "back"))
