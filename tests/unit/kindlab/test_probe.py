@@ -1,0 +1,84 @@
+"""Where the probe's Pod runs: not on a node that has lost its power, which the cluster notices only after a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kindlab.api import Api, Obj
+from kindlab.checks import probe
+from kindlab.checks.verdict import CouldNotGrade
+
+READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+
+
+class Fake:
+    """A cluster that puts the probe on the first of `nodes` that it may be put on; of those `dead` is silent,
+    and nobody has noticed."""
+
+    def __init__(self, *nodes: str, dead: str, live: str = "") -> None:
+        self.nodes, self.dead = nodes, dead
+        self.pod: Obj | None = None
+        self.made = 0
+        if live:
+            self.pod = {"metadata": {"name": probe.NAME}, "spec": {"nodeName": live}, "status": READY}
+
+    def get(self, *_: Any) -> Obj | None:
+        return self.pod
+
+    def delete(self, *_: Any, **__: Any) -> None:
+        self.pod = None
+
+    def create(self, manifest: Obj, namespace: str) -> None:
+        assert self.pod is None
+        self.made += 1
+        rather = manifest["spec"].get("affinity", {}).get("nodeAffinity", {})
+        terms = rather.get("preferredDuringSchedulingIgnoredDuringExecution", ())
+        shunned = [v for term in terms for e in term["preference"]["matchFields"] for v in e["values"]]
+        node = next((n for n in self.nodes if n not in shunned), self.nodes[0])
+        status = {"phase": "Pending"} if node == self.dead else READY
+        self.pod = {"metadata": {"name": probe.NAME}, "spec": {"nodeName": node}, "status": status}
+
+    def follow(self, *_: Any, **__: Any) -> Iterator[dict[str, Obj]]:
+        yield {probe.NAME: self.pod} if self.pod else {}
+
+
+@pytest.fixture(autouse=True)
+def hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in a Pod of a dead node fail."""
+
+    def host(api: Any, namespace: str, pod: str) -> Any:
+        def run(command: str) -> Any:
+            if api.pod["spec"]["nodeName"] == api.dead:
+                raise CouldNotGrade("dial tcp: i/o timeout")
+            return SimpleNamespace(rc=0)
+
+        return SimpleNamespace(run=run, node=api.pod["spec"]["nodeName"])
+
+    monkeypatch.setattr(probe, "pod_host", host)
+
+
+def placed(api: Fake) -> str:
+    return str(cast(Any, probe.Probe(cast(Api, api), "shop").host).node)
+
+
+def test_a_node_that_says_nothing_is_avoided() -> None:
+    assert placed(Fake("a", "b", dead="a")) == "b"
+
+
+def test_a_probe_that_is_there_and_answers_stays() -> None:
+    api = Fake("a", "b", dead="a", live="b")
+    assert placed(api) == "b"
+    assert api.made == 0
+
+
+def test_a_probe_that_is_ready_on_a_dead_node_is_made_again_elsewhere() -> None:
+    assert placed(Fake("a", "b", dead="a", live="a")) == "b"
+
+
+def test_where_no_node_answers_it_says_so() -> None:
+    with pytest.raises(CouldNotGrade, match="was not ready within"):
+        placed(Fake("a", dead="a"))
