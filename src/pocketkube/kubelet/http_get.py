@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit
 
-from pocketkube.kubelet.verdicts import Failure, Warning, port_number
+from pocketkube.kubelet.verdicts import Doubt, Failure, port_number
 from pocketkube.network import http, tls
 from pocketkube.network.addresses import host_port
 from pocketkube.network.http import ByteStream
@@ -54,12 +54,12 @@ class HttpGet:
         return host_port(self._host, self._port)
 
     async def probe(self) -> str:
-        """The body of a good answer. Raises Failure, Warning (a redirect that is not followed)."""
+        """The body of a good answer. Raises Failure, Doubt (a redirect that is not followed)."""
         answer = await self.ask()
         if not 200 <= answer.status < 400:
             raise Failure(f"HTTP probe failed with statuscode: {answer.status}")
         if answer.status >= 300:
-            raise Warning(f"Probe terminated redirects, Response body: {answer.text[:BODY_LIMIT]}")
+            raise Doubt(f"Probe terminated redirects, Response body: {answer.text[:BODY_LIMIT]}")
         return answer.text
 
     async def ask(self, scheme: str = "") -> http.Response:

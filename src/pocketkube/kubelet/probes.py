@@ -122,7 +122,7 @@ class Prober:
         title = _TITLES[kind]
         try:
             await self._look(probe)
-        except verdicts.Warning as doubt:
+        except verdicts.Doubt as doubt:
             self._record("Warning", "ProbeWarning", f"{title} probe warning: {doubt}")
         except verdicts.Failure as failed:
             if not quiet and self._container.running:

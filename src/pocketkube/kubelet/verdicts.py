@@ -11,8 +11,8 @@ class Failure(Exception):
     """The handler ran and says no; the text is what the event shows after `probe failed: `."""
 
 
-class Warning(Exception):
-    """Success with a doubt: an event ProbeWarning with this text."""
+class Doubt(Exception):
+    """Success, but: an event ProbeWarning with this text."""
 
 
 class HandlerError(Exception):
