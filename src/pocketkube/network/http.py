@@ -264,6 +264,11 @@ class Exchange:
         """After the body was read: whether another request may be sent."""
         return self._connection.our_state is h11.DONE and self._connection.their_state is h11.DONE
 
+    @property
+    def unread(self) -> bytes:
+        """What came and is not understood yet."""
+        return bytes(self._connection.trailing_data[0])
+
     async def send(self, method: str, target: str, headers: Headers, body: bytes = b"") -> bytes:
         """Send a request; Content-Length is added when there is a body and it is missing. Returns the head as sent.
 

@@ -1,4 +1,4 @@
-"""curl's command line: its options, short and long, into one record; URL globbing.
+"""curl's command line: its options, short and long, into one record for each part between --next.
 
 Left out, and refused as curl refuses what it does not know: everything about protocols other than HTTP(S), proxies,
 client certificates, parallel transfers and configuration files.
@@ -7,9 +7,7 @@ client certificates, parallel transfers and configuration files.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
 
 # long name -> letter ("" for none); the first group takes a value, the second does not
 VALUES = {
@@ -19,6 +17,7 @@ VALUES = {
     "user-agent": "A", "user": "u", "cookie": "b", "cookie-jar": "c", "referer": "e", "max-redirs": "",
     "dump-header": "D", "upload-file": "T", "range": "r", "cacert": "", "url": "", "interface": "",
     "oauth2-bearer": "", "limit-rate": "", "keepalive-time": "", "output-dir": "",
+    "max-filesize": "", "time-cond": "z", "request-target": "", "continue-at": "C",
 }  # fmt: skip
 FLAGS = {
     "silent": "s", "show-error": "S", "verbose": "v", "include": "i", "head": "I", "insecure": "k", "location": "L",
@@ -28,9 +27,11 @@ FLAGS = {
     "version": "V", "help": "h", "post301": "", "post302": "", "location-trusted": "", "remote-name-all": "",
     "no-progress-meter": "", "tcp-nodelay": "", "path-as-is": "", "disable": "q", "basic": "",
     "junk-session-cookies": "j", "styled-output": "",
+    "remote-time": "R", "remote-header-name": "J", "post303": "",
 }  # fmt: skip
 _LETTERS = {letter: name for table in (VALUES, FLAGS) for name, letter in table.items() if letter}
-_NUMBERS = {"max-time", "connect-timeout", "retry", "retry-delay", "retry-max-time", "max-redirs"}
+_NUMBERS = {"max-time", "connect-timeout", "retry", "retry-delay", "retry-max-time", "max-redirs", "max-filesize"}
+_GLOBAL = {"silent", "show-error", "verbose", "fail-early", "no-progress-meter", "progress-bar", "styled-output"}
 
 
 class Usage(Exception):
@@ -47,6 +48,8 @@ class Options:
     headers: list[str] = field(default_factory=list)
     data: list[tuple[str, str]] = field(default_factory=list)
     forms: list[str] = field(default_factory=list)
+    cookies: list[str] = field(default_factory=list)
+    """What -b gave: cookies, or files to read."""
     resolves: list[str] = field(default_factory=list)
     connects: list[str] = field(default_factory=list)
     outputs: list[str | None] = field(default_factory=list)
@@ -56,21 +59,29 @@ class Options:
         return float(self.values.get(name, default))
 
 
-def parse(argv: list[str]) -> Options:
-    """Raises Usage."""
+def parse(argv: list[str]) -> list[Options]:
+    """One for each part between --next. Raises Usage."""
     options, words = Options(), list(argv)
+    parts = [options]
     while words:
         word = words.pop(0)
         if word == "--":
             options.urls += words
             break
-        if word.startswith("--"):
+        if word in ("--next", "-:"):
+            if not options.urls:
+                raise Usage("missing URL before --next")
+            options = Options(flags=options.flags & _GLOBAL)
+            parts.append(options)
+        elif word.startswith("--"):
             _long(options, word[2:], words)
         elif word.startswith("-") and word != "-":
             _short(options, word[1:], words)
         else:
             options.urls.append(word)
-    return options
+    for part in parts:
+        part.flags |= parts[-1].flags & _GLOBAL
+    return parts
 
 
 def _long(options: Options, name: str, words: list[str]) -> None:
@@ -82,7 +93,7 @@ def _long(options: Options, name: str, words: list[str]) -> None:
     elif len(known) > 1:
         raise Usage(f"option --{name}: is ambiguous")
     elif known[0] in FLAGS:
-        _flag(options, known[0])
+        _flag(options, known[0], f"--{name}")
     elif not words:
         raise Usage(f"option --{name}: requires parameter")
     else:
@@ -96,7 +107,7 @@ def _short(options: Options, cluster: str, words: list[str]) -> None:
         if name is None:
             raise Usage(f"option -{letter}: is unknown")
         if name in FLAGS:
-            _flag(options, name)
+            _flag(options, name, f"-{letter}")
             continue
         if not cluster and not words:
             raise Usage(f"option -{letter}: requires parameter")
@@ -104,13 +115,17 @@ def _short(options: Options, cluster: str, words: list[str]) -> None:
         cluster = ""
 
 
-def _flag(options: Options, name: str) -> None:
+def _flag(options: Options, name: str, spelled: str) -> None:
+    if {name} | options.flags >= {"fail", "fail-with-body"}:
+        raise Usage(f"option {spelled}: is badly used here")
     options.flags.add(name)
     if name == "remote-name":
         options.outputs.append(None)
 
 
 def _value(options: Options, name: str, value: str, spelled: str) -> None:
+    if name in _NUMBERS and re.fullmatch(r"-\d+", value):
+        raise Usage(f"option {spelled}: expected a positive numerical parameter")
     if name in _NUMBERS and not re.fullmatch(r"\d+(\.\d*)?|\.\d+", value):
         raise Usage(f"option {spelled}: expected a proper numerical parameter")
     if name == "header":
@@ -125,30 +140,9 @@ def _value(options: Options, name: str, value: str, spelled: str) -> None:
         options.connects.append(value)
     elif name == "output":
         options.outputs.append(value)
+    elif name == "cookie":
+        options.cookies.append(value)
     elif name == "url":
         options.urls.append(value)
     else:
         options.values[name] = value
-
-
-_GLOB = re.compile(r"\{([^{}]*)\}|\[(\d+)-(\d+)(?::(\d+))?\]|\[([a-z])-([a-z])\]")
-
-
-def expand(url: str) -> Iterator[str]:
-    """`{a,b}`, `[1-3]` and `[a-c]` in a URL, every combination in order."""
-    parts: list[list[str]] = []
-    end = 0
-    for found in _GLOB.finditer(url):
-        parts.append([url[end : found.start()]])
-        words, low, high, step, first, last = found.groups()
-        if words is not None:
-            parts.append(words.split(","))
-        elif low is not None:
-            width = len(low) if low.startswith("0") else 0
-            parts.append([f"{n:0{width}d}" for n in range(int(low), int(high) + 1, int(step or 1))])
-        else:
-            parts.append([chr(n) for n in range(ord(first), ord(last) + 1)])
-        end = found.end()
-    parts.append([url[end:]])
-    for pieces in product(*parts):
-        yield "".join(pieces)

@@ -50,6 +50,9 @@ class Report:
     hops: int = 0
     connects: int = 0
     redirect: str = ""
+    number: int = 0
+    file: str = ""
+    verified: int = 0
     local: Address = ("", 0)
     remote: Address = ("", 0)
     namelookup: float = 0.0
@@ -71,6 +74,7 @@ class Report:
             "errormsg": self.error.partition("\n")[0] or None,
             "exitcode": self.code,
             "http_code": self.status,
+            "filename_effective": self.file or None,
             "http_connect": 0,
             "http_version": self.http_version.removesuffix(".0")
             if self.http_version.startswith("2")
@@ -79,8 +83,11 @@ class Report:
             "local_port": self.local[1],
             "method": self.method,
             "num_connects": self.connects,
+            "num_certs": 0,
+            "certs": None,
             "num_headers": len(self.headers),
             "num_redirects": self.hops,
+            "proxy_ssl_verify_result": 0,
             "redirect_url": self.redirect or None,
             "remote_ip": self.remote[0],
             "remote_port": self.remote[1],
@@ -92,7 +99,7 @@ class Report:
             "size_upload": self.uploaded,
             "speed_download": int(self.downloaded / self.total) if self.total else 0,
             "speed_upload": int(self.uploaded / self.total) if self.total else 0,
-            "ssl_verify_result": 0,
+            "ssl_verify_result": self.verified,
             "time_appconnect": self.appconnect,
             "time_connect": self.connect,
             "time_namelookup": self.namelookup,
@@ -102,7 +109,7 @@ class Report:
             "time_total": self.total,
             "url": self.url,
             "url_effective": self.effective,
-            "urlnum": 0,
+            "urlnum": self.number,
         }
 
 
@@ -135,6 +142,13 @@ async def write_out(process: Process, text: str, report: Report) -> None:
         elif name == "onerror":
             if not report.code:
                 return
+        elif name == "header_json":
+            names = dict.fromkeys(key.lower() for key, _ in report.headers)
+            every = [
+                f"{json.dumps(n)}:{json.dumps([v for k, v in report.headers if k.lower() == n], separators=(',', ':'))}"
+                for n in names
+            ]
+            await say("{" + ",\n".join(every) + "\n}")
         elif name == "json":
             await say(json.dumps({**variables, "curl_version": "libcurl/7.88.1"}, separators=(",", ":")))
         elif name not in variables:
@@ -145,7 +159,7 @@ async def write_out(process: Process, text: str, report: Report) -> None:
 
 
 def _shown(name: str, value: str | float | None) -> str:
-    if name in ("http_code", "response_code"):
+    if name in ("http_code", "response_code", "http_connect"):
         return f"{value:03d}"
     if isinstance(value, float):
         return f"{value:.6f}"

@@ -24,6 +24,12 @@ def destination(options: Options, url: Url) -> Url:
     return url
 
 
+def badly_pinned(options: Options) -> str:
+    """The first --resolve that is not HOST:PORT:ADDRESS, or empty."""
+    good = re.compile(r"-.+:\d+|\+?[^:]+:\d+:[0-9A-Fa-f.:,\[\]]+")
+    return next((rule for rule in options.resolves if not good.fullmatch(rule)), "")
+
+
 def pinned(options: Options, url: Url) -> list[str]:
     """The addresses --resolve gives for the host and port; none when it says nothing about them."""
     for rule in options.resolves:

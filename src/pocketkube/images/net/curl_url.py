@@ -31,9 +31,9 @@ class Url:
     user: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Url:
-        """Raises BadUrl."""
-        found = _URL.match(text)
+    def parse(cls, text: str, *, as_is: bool = False) -> Url:
+        """`as_is` keeps `..` in the path. Raises BadUrl."""
+        found = _URL.match(re.sub(r"(?i)\A(https?://)/", r"\1", text))
         assert found is not None  # every part is optional
         scheme = (found["scheme"] or "http").lower()
         if scheme not in PORTS:
@@ -48,8 +48,14 @@ class Url:
         rest = found["rest"].partition("#")[0]
         if " " in rest:
             raise BadUrl(3, "URL using bad/illegal format or missing URL")
+        if not as_is:
+            rest = without_dots(rest)
         target = quote(rest if rest.startswith("/") else f"/{rest}", safe="!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
         return cls(scheme, host, int(port or PORTS[scheme]), target, unquote(found["user"] or ""))
+
+    def appended(self, name: str) -> Url:
+        """With a file's name at the end, when the path ends in a slash."""
+        return replace(self, target=self.target + quote(name)) if self.target.endswith("/") else self
 
     @property
     def name(self) -> str:
@@ -81,3 +87,20 @@ class Url:
     def __str__(self) -> str:
         port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{self.host}{port}{self.target}"
+
+
+def without_dots(target: str) -> str:
+    """RFC 3986's removal of `.` and `..` from the path, the query left alone."""
+    path, mark, query = target.partition("?")
+    if not re.search(r"/\.\.?(/|\Z)", path):
+        return target
+    kept: list[str] = []
+    words = path.split("/")[1:]
+    for number, word in enumerate(words):
+        if word == "..":
+            del kept[-1:]
+        elif word != ".":
+            kept.append(word)
+        if word in (".", "..") and number == len(words) - 1:
+            kept.append("")
+    return "/" + "/".join(kept) + mark + query
