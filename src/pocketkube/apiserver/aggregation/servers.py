@@ -30,6 +30,8 @@ from pocketkube.store import DELETED, Event
 CHECK_SECONDS: Final = 5.0
 ASK_SECONDS: Final = 30.0
 _MOST_TRUSTS: Final = 32
+_MOST_LISTED: Final = 1000
+"""Resources of one version: discovery tells them all, to everybody who asks."""
 AGGREGATOR: Final = User("system:kube-aggregator", (MASTERS,))
 GroupVersion = tuple[str, str]
 
@@ -123,6 +125,9 @@ class Servers:
         if not 200 <= answer.status < 300:
             raise ConnectionError(f"failing or missing response from {url}: bad status from {url}: {answer.status}")
         listed = _json(answer).get("resources")
+        if isinstance(listed, list) and len(listed) > _MOST_LISTED:
+            said = f"{len(listed)} resources are listed, and at most {_MOST_LISTED} are told of"
+            raise ConnectionError(f"failing or missing response from {url}: {said}")
         entries = [one for one in listed if _is_resource(one)] if isinstance(listed, list) else []
         self._resources[group, version] = entries
 

@@ -179,6 +179,20 @@ async def test_reaching_says_why_not_in_gos_words(world: World) -> None:
     assert await why() == f"{start}context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
 
 
+async def test_an_answer_that_is_too_long_is_none(world: World) -> None:
+    """What another server says is read whole, and discovery passes it on: both have an end."""
+    other = Other(world)
+    other.answers[PATH] = _json(200, {"resources": ["x" * (4 << 20)]})
+    with pytest.raises(ConnectionError, match="response body too large"):
+        await world.server.servers.reach(other.apiservice)
+    other.answers.clear()
+    other.resources = RESOURCES * 501
+    with pytest.raises(ConnectionError, match="1002 resources are listed, and at most 1000 are told of"):
+        await world.server.servers.reach(other.apiservice)
+    other.resources = RESOURCES * 500
+    await world.server.servers.reach(other.apiservice)
+
+
 async def _hang_up(stream: Stream) -> None:
     stream.close()
 
