@@ -94,6 +94,38 @@ def test_a_deployment_s_day(kubectl: Kubectl) -> None:
     assert kubectl("get", "deploy", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}").out == IMAGE
 
 
+RESTING = f"""
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: resting}}
+spec:
+  replicas: 0
+  selector: {{matchLabels: {{app: resting}}}}
+  template:
+    metadata: {{labels: {{app: resting}}}}
+    spec:
+      initContainers: [{{name: first, image: {IMAGE}, args: [help]}}]
+      containers: [{{name: main, image: {IMAGE}}}, {{name: other, image: {IMAGE}}}]
+"""
+
+
+def test_resources_are_set_and_init_containers_images(kubectl: Kubectl) -> None:
+    """The first is what `kindlab why hpa/NAME` advises."""
+    assert kubectl("apply", "-f", "-", stdin=RESTING).exit == 0
+    change = ("set", "resources", "deployment/resting", "-c", "main", "--requests=cpu=100m,memory=64Mi")
+    assert kubectl(*change).out == "deployment.apps/resting resource requirements updated\n"
+    assert kubectl("set", "image", "deploy/resting", "first=busybox").exit == 0
+    shown = "-o", "jsonpath={range .spec.template.spec.containers[*]}{.name} {.resources.requests.cpu};{end}"
+    assert kubectl("get", "deploy", "resting", *shown).out == "main 100m;other ;"
+    first = "-o", "jsonpath={.spec.template.spec.initContainers[*].image}"
+    assert kubectl("get", "deploy", "resting", *first).out == "busybox"
+    assert kubectl("set", "resources", "deploy/resting", "--limits=cpu").err == (
+        "error: Invalid argument syntax cpu, expected <resource>=<value>\n"
+    )
+    assert kubectl("set", "resources", "deploy/resting", "-c", "nosuch", "--limits=cpu=1").exit == 1
+    assert kubectl("set", "resources", "deploy/resting").err.startswith("error: you must specify an update")
+
+
 STATEFUL = f"""
 apiVersion: apps/v1
 kind: StatefulSet

@@ -1,4 +1,4 @@
-"""`kubectl set image` and `kubectl set env`."""
+"""`kubectl set image`, `kubectl set env` and `kubectl set resources`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from kindlab.kubectl.targets import Target
 @options.words
 @options.container
 @click.option("--list", "listed", is_flag=True, help="With env: show it.")
-def COMMAND(session: Session, words: tuple[str, ...], container: str, listed: bool) -> None:
-    """Change a workload: set image deploy/NAME CONTAINER=IMAGE, set env deploy/NAME KEY=VALUE KEY-"""
+@click.option("--requests", default="", help="With resources: cpu=100m,memory=64Mi")
+@click.option("--limits", default="", help="With resources: cpu=100m,memory=64Mi")
+def COMMAND(session: Session, words: tuple[str, ...], container: str, listed: bool, requests: str, limits: str) -> None:
+    """Change a workload: set image deploy/NAME CONTAINER=IMAGE, set env deploy/NAME KEY=VALUE KEY-, set resources
+    deploy/NAME --requests=cpu=100m"""
     what, rest = (words[0], words[1:]) if words else ("", ())
-    if what not in ("image", "env"):
-        raise Refused(f"error: kindlab's stand-in for kubectl can set image and env. {GET_KUBECTL}")
+    if what not in ("image", "env", "resources"):
+        raise Refused(f"error: kindlab's stand-in for kubectl can set image, env and resources. {GET_KUBECTL}")
     split = next((n for n, w in enumerate(rest) if n and ("=" in w or w.endswith("-"))), len(rest))
     names, changes = rest[:split], rest[split:]
     if not names:
@@ -29,19 +32,31 @@ def COMMAND(session: Session, words: tuple[str, ...], container: str, listed: bo
         live = session.get(target.served, target.name)
         if what == "image":
             _image(session, target, live, changes)
+        elif what == "resources":
+            _resources(session, target, live, container, {"limits": _amounts(limits), "requests": _amounts(requests)})
         elif listed:
             _list(session, target, live)
         else:
             _env(session, target, live, changes, container)
 
 
+def _pod(live: Obj) -> Obj:
+    spec: Obj = live["spec"] if live["kind"] == "Pod" else live["spec"]["template"]["spec"]
+    return spec
+
+
 def _containers(live: Obj) -> list[Obj]:
-    pod = live["spec"] if live["kind"] == "Pod" else live["spec"]["template"]["spec"]
+    pod = _pod(live)
     return [*(pod.get("containers") or []), *(pod.get("initContainers") or [])]
 
 
 def _send(session: Session, target: Target, live: Obj, containers: list[Obj]) -> None:
-    spec: Obj = {"containers": containers}
+    init = {c["name"] for c in (_pod(live).get("initContainers") or [])}
+    parts = {
+        "containers": [c for c in containers if c["name"] not in init],
+        "initContainers": [c for c in containers if c["name"] in init],
+    }
+    spec: Obj = {name: part for name, part in parts.items() if part}
     change = {"spec": spec if live["kind"] == "Pod" else {"template": {"spec": spec}}}
     session.request("PATCH", session.url(target.served, target.name), change, content_type=STRATEGIC_PATCH)
 
@@ -60,6 +75,24 @@ def _image(session: Session, target: Target, live: Obj, changes: tuple[str, ...]
         return
     _send(session, target, live, [{"name": name, "image": image} for name, image in wanted.items()])
     session.say(f"{label(target.served, target.name)} image updated")
+
+
+def _amounts(said: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in said.split(",") if pair]
+    if wrong := [name for name, equals, amount in pairs if not (name and equals and amount)]:
+        raise Refused(f"error: Invalid argument syntax {wrong[0]}, expected <resource>=<value>")
+    return {name: amount for name, _, amount in pairs}
+
+
+def _resources(session: Session, target: Target, live: Obj, container: str, wanted: dict[str, dict[str, str]]) -> None:
+    change = {name: amounts for name, amounts in wanted.items() if amounts}
+    if not change:
+        raise Refused("error: you must specify an update to requests or limits (in the form of --requests/--limits)")
+    chosen = [c["name"] for c in _pod(live).get("containers") or [] if container in ("", "*", c["name"])]
+    if not chosen:
+        raise Refused(f"error: unable to find container named {container}")
+    _send(session, target, live, [{"name": name, "resources": change} for name in chosen])
+    session.say(f"{label(target.served, target.name)} resource requirements updated")
 
 
 def _env(session: Session, target: Target, live: Obj, changes: tuple[str, ...], container: str) -> None:
