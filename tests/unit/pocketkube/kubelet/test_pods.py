@@ -55,6 +55,31 @@ async def test_pod_becomes_ready(node: Any) -> None:
     ]
 
 
+async def test_readiness_gates(node: Any) -> None:
+    def ready() -> tuple[str, str, str]:
+        found = objects.condition(node.pod("gated"), "Ready") or {}
+        return found.get("status", ""), found.get("reason", ""), found.get("message", "")
+
+    def turn(status: str) -> None:
+        def change(copy: Any) -> None:
+            conditions = [c for c in copy["status"].get("conditions") or () if c["type"] != "example.com/gate"]
+            copy["status"]["conditions"] = [*conditions, {"type": "example.com/gate", "status": status}]
+
+        node.client.patch("pods", ("default", "gated"), change, subresource="status")
+
+    node.create("gated", readinessGates=[{"conditionType": "example.com/gate"}])
+    await node.until(lambda: objects.condition_status(node.pod("gated"), "ContainersReady") == "True")
+    gate = 'pod readiness gate "example.com/gate"'
+    assert ready() == ("False", "ReadinessGatesNotReady", f"corresponding condition of {gate} does not exist.")
+    turn("False")
+    why = f'the status of {gate} is not "True", but False'
+    await node.until(lambda: ready() == ("False", "ReadinessGatesNotReady", why))
+    turn("True")
+    await node.until(lambda: ready() == ("True", "", ""))
+    turn("False")
+    await node.until(lambda: ready() == ("False", "ReadinessGatesNotReady", why))
+
+
 async def test_logs_and_exec(node: Any) -> None:
     node.create("web", {"args": []})
     await node.ready("web")
