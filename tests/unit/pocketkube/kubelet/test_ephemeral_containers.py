@@ -139,6 +139,19 @@ async def test_shared_processes_have_pause_as_the_first(node: Any) -> None:
     assert node.container("p")["restartCount"] == 0
 
 
+async def test_what_others_hold_is_for_root_and_their_own_user_only(node: Any) -> None:
+    user = {"name": "user", "securityContext": {"runAsUser": 1000}}
+    node.create("p", {"env": [{"name": "KEY", "value": "secret"}]}, user, shareProcessNamespace=True)
+    await node.ready("p")
+    slots = node.kubelet.pod("default", "p").slots
+    roots = f"/proc/{slots['c'].current.init.pid}"
+    for file in ("environ", "root/etc/motd", "cwd/etc/motd"):
+        assert (await node.exec("p", "cat", f"{roots}/{file}"))[0] == 0
+        code, text = await node.exec("p", "cat", f"{roots}/{file}", container="user")
+        assert (code, "ermission denied" in text) == (1, True)
+    assert "secret" in (await node.exec("p", "cat", f"{roots}/environ"))[1]
+
+
 async def test_pods_with_the_hosts_processes_see_each_other(node: Any) -> None:
     node.create("one", {}, hostPID=True)
     node.create("two", {}, hostPID=True)

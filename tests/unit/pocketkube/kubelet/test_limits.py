@@ -7,11 +7,22 @@ from typing import Any
 
 import pytest
 
+from pocketkube.clock import Clock
 from pocketkube.images.busybox import IMAGE as BUSYBOX
-from pocketkube.kubelet.cgroup import PROCESS_MEMORY, Limits, limits_of
+from pocketkube.kubelet.cgroup import PROCESS_MEMORY, Cgroup, Killed, Limits, limits_of
+from pocketkube.kubelet.cpu import Cpu
 from pocketkube.kubelet.usage import SYSTEM_CPU, SYSTEM_MEMORY, ContainerUsage
 
 MIB = 1 << 20
+
+
+def test_a_limit_that_is_just_reached_is_not_passed() -> None:
+    account = Cpu(Clock()).account()
+    exact = Cgroup(account, limit=MIB, base=MIB)
+    exact.fork()
+    exact.check()
+    with pytest.raises(Killed):
+        exact.grow(1)
 
 
 def shell(script: str, **limits: str) -> dict[str, Any]:

@@ -97,15 +97,19 @@ def test_not_beyond_what_the_node_has(held: Registry) -> None:
     held.create("nodes", {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "2", "memory": "1Gi"}}})
     held.patch("pods", "test", "p", lambda copy: copy["spec"].update(nodeName="n"), subresource="binding")
 
-    def change(copy: Obj) -> None:
-        copy["spec"]["containers"][0]["resources"] = {
-            "limits": {"cpu": "4", "memory": "64Mi"},
-            "requests": {"cpu": "4", "memory": "32Mi"},
-        }
+    def wanting(cpu: str) -> Callable[[Obj], None]:
+        def change(copy: Obj) -> None:
+            copy["spec"]["containers"][0]["resources"] = {
+                "limits": {"cpu": cpu, "memory": "64Mi"},
+                "requests": {"cpu": cpu, "memory": "32Mi"},
+            }
 
+        return change
+
+    resized(held, wanting("2"))
     with pytest.raises(
         Forbidden, match="node didn't have enough allocatable resources: cpu, requested: 4000"
     ) as raised:
-        resized(held, change)
+        resized(held, wanting("4"))
     assert raised.value.details is not None
     assert raised.value.details["causes"][0]["reason"] == "NodeCapacity"
