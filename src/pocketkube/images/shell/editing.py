@@ -46,7 +46,7 @@ class Editor:
         self.ended = False
         self._prompt = prompt[-LONGEST:]
         self._shown_prompt = self._prompt.rsplit("\n", 1)[-1]
-        self._width = max(width, 2)
+        self._width = _columns(width)
         self._history = [*history, ""]
         self._at = len(history)
         self._complete = complete
@@ -61,7 +61,7 @@ class Editor:
         return self._prompt
 
     def resize(self, width: int) -> None:
-        self._width = max(width, 2)
+        self._width = _columns(width)
 
     def feed(self, keys: bytes) -> str:
         """What to write for these keys. Those after Enter are not looked at: feed byte by byte to keep them."""
@@ -332,6 +332,11 @@ def _common(names: list[str]) -> str:
         if last[at : at + 1] != character:
             return first[:at]
     return first
+
+
+def _columns(width: int) -> int:
+    """The columns of a terminal; one that does not tell (0, as of a program's pty) is taken to have 80, as by ash."""
+    return width if 1 < width < 30_000 else 80
 
 
 def _width(text: str) -> int:

@@ -141,6 +141,15 @@ def test_keys_make_lines(typed, line):
     assert (editor.done, editor.text) == (True, line)
 
 
+@pytest.mark.parametrize("width", [0, 1, 65_535])
+def test_a_terminal_that_does_not_tell_its_size_has_80_columns(width):
+    """A program's pty; each key moved the cursor to a row of its own."""
+    silent, known = Editor("/ # ", width, []), Editor("/ # ", 80, [])
+    silent.resize(width)
+    typed = b"echo a line of some words\x1b[D\x7fx\r"
+    assert silent.feed(typed) == known.feed(typed)
+
+
 def test_ends_and_interrupts():
     editor = Editor("$ ", 80, [])
     editor.feed(b"\x04")
