@@ -287,7 +287,7 @@ def hint(session: Session, words: tuple[str, ...]) -> Shown:
 @click.option("--from", "sender", default="", help="Ask as this Pod, not as kindlab's own probe.")
 @click.pass_obj
 def why(session: Session, target: str, namespace: str | None, sender: str) -> Shown:
-    """Follow svc/NAME, ingress/NAME, pvc/NAME, vs/NAME or a URL hop by hop to the first broken hop."""
+    """Follow svc/NAME, deployment/NAME, pod/NAME, hpa/NAME, node/NAME, ... or a URL to the first broken hop."""
     from kindlab.trace import trace
 
     space = namespace or session.lab().slug

@@ -19,11 +19,11 @@ from kindlab.errors import FAILED, PASSED, UsageProblem
 @cluster_option
 @json_option
 def why(target: str, sender: str, namespace: str | None, cluster: str | None, as_json: bool) -> int:
-    """Follow svc/NAME, ingress/NAME, deployment/NAME, pod/NAME, ... or a URL to the first broken hop.
+    """Follow svc/NAME, deployment/NAME, pod/NAME or a URL to the first broken hop.
 
-    It also follows httproute/NAME, gateway/NAME, pvc/NAME, vs/NAME, hpa/NAME, node/NAME, and what makes Pods
-    (statefulset/NAME, job/NAME, ...). A URL may name a Service (http://web.shop:80), an address, or a host that an
-    Ingress or an HTTPRoute serves.
+    It also follows ingress/NAME, httproute/NAME, gateway/NAME, pvc/NAME, vs/NAME, hpa/NAME, node/NAME, and what
+    makes Pods (statefulset/NAME, job/NAME, ...). A URL may name a Service (http://web.shop:80), an address, or a host
+    that an Ingress or an HTTPRoute serves.
     """
     from kindlab.trace import is_everywhere, trace
 

@@ -102,7 +102,7 @@ def _node(api: Api, pod: Obj, path: Trace) -> bool:
     condition: Obj = next((c for c in node["status"].get("conditions") or () if c["type"] == "Ready"), {})
     if condition.get("status") != "True":
         said = condition.get("message") or "its kubelet has not said anything yet"
-        path.fail("Node", f"{name} is not Ready: {said}", f"kubectl describe node {name}")
+        path.fail("Node", f"{name} is not Ready: {said}", f"kindlab why node/{name}")
         return False
     return True
 
