@@ -131,6 +131,11 @@ _PROVISIONED = Alternative(
         ),
     ),
 )
+_LIVE: Place = (*_BODY, "status")
+_KILLED_AGAIN = "its probe fails every second, so that it is killed again two seconds after it was restarted"
+_BACK_OFF = "back-off 10s restarting failed container=c pod=live_golden-pods-04(<uid>)"
+_WELL = {"observedGeneration": 1, "status": "True", "lastProbeTime": None, "lastTransitionTime": "<time>"}
+_UNWELL = {"status": "False", "reason": "ContainersNotReady", "message": "containers with unready status: [c]"}
 _RESIZED = "the recorded resizer was caught between its two writes; this is what both make"
 _FOR_THE_NODE = {
     "type": "FileSystemResizePending",
@@ -583,6 +588,40 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
             "the second slice's Pod became ready in another second than it was first seen in: then the slice tells "
             "the time of the change (see timing.py)",
             (Change((*_GREEN_SLICE, "metadata", "generation"), 1, 2),),
+        ),
+    ),
+    ("pods-04-probes", "liveness-restarted"): (
+        Alternative(
+            _KILLED_AGAIN,
+            (
+                *(
+                    Change((*_LIVE, "conditions", index), _WELL | {"type": name}, _WELL | {"type": name} | _UNWELL)
+                    for index, name in ((2, "Ready"), (3, "ContainersReady"))
+                ),
+                Change(
+                    (*_LIVE, "containerStatuses", 0, "state"),
+                    {"running": {"startedAt": "<time>"}},
+                    {"waiting": {"reason": "CrashLoopBackOff", "message": _BACK_OFF}},
+                ),
+                Change((*_LIVE, "containerStatuses", 0, "ready"), True, False),
+                Change((*_LIVE, "containerStatuses", 0, "started"), True, False),
+            ),
+        ),
+    ),
+    ("pods-04-probes", "liveness-events"): (
+        Alternative(
+            _KILLED_AGAIN,
+            (
+                Change(
+                    (*_BODY, "items", 6),
+                    ABSENT,
+                    {
+                        "type": "Warning",
+                        "reason": "BackOff",
+                        "message": "Back-off restarting failed container c in pod live_golden-pods-04(<uid>)",
+                    },
+                ),
+            ),
         ),
     ),
     ("policy-01-pdb-quota-limitrange", "pdb-table"): (
