@@ -161,3 +161,20 @@ def test_other_namespaces_are_not_concerned(registry: Registry) -> None:
     direct.namespace(registry, "other")
     quota(registry, hard={"configmaps": "0"})
     registry.create("configmaps", {"metadata": {"name": "c", "namespace": "other"}})
+
+
+def test_a_resize_is_charged(registry: Registry) -> None:
+    quota(registry, hard={"requests.cpu": "1"})
+    asked = {"requests": {"cpu": "500m"}}
+    pod(registry, containers=[{"name": "c", "image": "i", "resources": asked}])
+
+    def give(cpu: str) -> None:
+        def change(copy: Obj) -> None:
+            copy["spec"]["containers"][0]["resources"] = {"requests": {"cpu": cpu}}
+
+        registry.patch("pods", "test", "p", change, subresource="resize")
+
+    give("1")
+    assert used(registry) == {"requests.cpu": "1"}
+    with pytest.raises(Forbidden, match=r"exceeded quota: q, requested: requests.cpu=1, used: requests.cpu=1"):
+        give("2")

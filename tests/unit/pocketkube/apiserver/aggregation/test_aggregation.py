@@ -234,3 +234,20 @@ async def test_apiregistration_is_never_anothers(world: World) -> None:
     made = {"metadata": {"name": "v1.apiregistration.k8s.io"}, "spec": {**spec, "service": where}}
     world.registry.create("apiservices", made)
     assert (await world.get("/apis/apiregistration.k8s.io/v1/apiservices"))[0] == 200
+
+
+async def test_the_core_group_is_never_anothers(world: World) -> None:
+    where = {"namespace": NAMESPACE, "name": "other"}
+    body = {"version": "v1", "groupPriorityMinimum": 100, "versionPriority": 100, "service": where}
+    world.registry.create("apiservices", {"metadata": {"name": "v1."}, "spec": body})
+    assert world.server.servers.find("", "v1") is None
+    code, body = await world.get("/api/v1/namespaces")
+    assert (code, body["kind"]) == (200, "NamespaceList")
+
+
+async def test_a_service_without_an_address_leads_nowhere(world: World) -> None:
+    spec = {"clusterIP": "None", "ports": [{"name": "https", "port": 443}]}
+    world.registry.create("services", {"metadata": {"name": "headless", "namespace": NAMESPACE}, "spec": spec})
+    other = Other(world, service={"namespace": NAMESPACE, "name": "headless"})
+    with pytest.raises(ConnectionError, match='cannot route to service with ClusterIP "None"'):
+        await world.server.servers.reach(other.apiservice)
