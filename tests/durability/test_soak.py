@@ -1,4 +1,5 @@
-"""A soak: pods come, crash, are scaled, evicted and deleted at random; afterwards everything is as it was asked for.
+"""A soak: pods come, crash, are scaled, evicted, debugged and deleted, nodes lose their power, all at random; then
+everything is as it was asked for.
 
 `--soak-seconds 120 --soak-pods 300` (`make soak`) is the long one. Users come over the API, several
 at once; the cluster runs in this process, so that what it holds in the end can be counted. A failing run names its
@@ -22,11 +23,15 @@ from tests.leaks import held, settled
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.live import is_ready
 from pocketkube.cluster import Cluster, Config
+from pocketkube.machines import SWITCHES
 
 SPACE, APPS, USERS, WORKERS, WITHIN = "soak", ("red", "green", "blue"), 3, 4, 180.0
 IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 EXPECTED = {404, 409, 422, 429, 500, 502, 503}
-"""Of these, those from 500 on are only expected of a Pod that is asked to crash."""
+"""Of these, those from 500 on are only expected of a Pod that is asked to crash; it may have lost its address, too."""
+PRIORITY = "soak-important"
+GRACE = 2.5
+"""Seconds until a node that is off is known to be."""
 CRASHES = 2
 """Of one Pod: the next would wait long enough to make the end of the soak one of waiting."""
 
@@ -63,6 +68,10 @@ class User(threading.Thread):
         self.end = time.monotonic() + seconds
         self.most = pods // USERS
         self.made = 0
+        self.node = f"pocket-worker{number + 2}"
+        """The one whose power this user turns off and on; the first worker's stays on."""
+        self.cuts = 0
+        """How often it was turned off."""
         self.sizes: dict[tuple[str, str], int] = {}
         """(kind, name) of each set there should be -> its replicas"""
         self.done: Counter[str] = Counter()
@@ -79,14 +88,18 @@ class User(threading.Thread):
 
     def step(self) -> None:
         action = self.random.choices(
-            (self.make, self.scale, self.roll, self.remove, self.bare, self.job, self.crash, self.kill, self.evict),
-            (4, 8, 2, 3, 6, 2, 8, 8, 2),
+            (
+                *(self.make, self.scale, self.roll, self.remove, self.bare, self.job),
+                *(self.crash, self.kill, self.evict, self.debug, self.power),
+            ),
+            (4, 8, 2, 3, 6, 2, 8, 8, 2, 2, 1),
         )[0]
         try:
             action()
             self.done[action.__name__] += 1
         except ApiError as error:
-            if error.code not in EXPECTED or (error.code >= 500 and action != self.crash):
+            crashing = action == self.crash and (error.code >= 500 or "address not allowed" in str(error))
+            if not crashing and (error.code not in EXPECTED or error.code >= 500):
                 raise
 
     def fresh_name(self) -> str:
@@ -102,7 +115,10 @@ class User(threading.Thread):
         if replicas > self.room():
             return
         name = self.fresh_name()
-        self.api.create(workload(kind, name, self.random.choice(APPS), replicas), SPACE)
+        body = workload(kind, name, self.random.choice(APPS), replicas)
+        if self.random.random() < 0.2:  # they take the places of others when nodes are off
+            body["spec"]["template"]["spec"]["priorityClassName"] = PRIORITY
+        self.api.create(body, SPACE)
         self.sizes[kind, name] = replicas
 
     def one(self) -> tuple[str, str] | None:
@@ -149,7 +165,12 @@ class User(threading.Thread):
 
     def crash(self) -> None:
         pod = self.pod()
-        if pod is None or not is_ready(pod) or self.crashes[pod["metadata"]["uid"]] >= CRASHES:
+        if (
+            pod is None
+            or not is_ready(pod)
+            or pod["spec"]["nodeName"] in self.dark()
+            or self.crashes[pod["metadata"]["uid"]] >= CRASHES
+        ):
             return
         path = f"{self.api.path('Pod', SPACE, pod['metadata']['name'] + ':8080')}/proxy/exit?code=1"
         self.crashes[pod["metadata"]["uid"]] += 1
@@ -166,6 +187,28 @@ class User(threading.Thread):
             eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": SPACE}}
             self.api.request("POST", f"{self.api.path('Pod', SPACE, name)}/eviction", eviction)
 
+    def debug(self) -> None:
+        """Put an ephemeral container into a Pod."""
+        if pod := self.pod():
+            added = {"name": self.fresh_name(), "image": "busybox:1.36", "command": ["sleep", "0.5"]}
+            pod["spec"].setdefault("ephemeralContainers", []).append(added)
+            path = f"{self.api.path('Pod', SPACE, pod['metadata']['name'])}/ephemeralcontainers"
+            self.api.request("PUT", path, pod)
+
+    def dark(self) -> set[str]:
+        """The nodes that are switched off: asking one of its Pods takes half a minute to fail."""
+        switches = self.api.get("ConfigMap", SWITCHES[1], SWITCHES[0]).get("data") or {}
+        return {node for node, state in switches.items() if state == "off"}
+
+    def power(self) -> None:
+        """Turn the power of this user's node off, or on again."""
+        off = self.node in self.dark()
+        self.switch("on" if off else "off")
+
+    def switch(self, state: str) -> None:
+        self.cuts += state == "off"
+        self.api.patch("ConfigMap", SWITCHES[1], SWITCHES[0], {"data": {self.node: state}})
+
 
 # -- what must hold in the end
 
@@ -176,6 +219,12 @@ def broken(api: Api, sizes: dict[tuple[str, str], int]) -> Iterator[str]:
     yield from _sets(api, sizes, pods)
     yield from _pods(api, pods)
     yield from _services(api, pods)
+    used = api.get("ResourceQuota", "counts", SPACE)["status"].get("used", {}).get("pods")
+    if used != str(len(pods)):
+        yield f"ResourceQuota counts {used} Pods instead of {len(pods)}"
+    for pod in api.list("Pod"):
+        if pod["metadata"]["namespace"] != SPACE and not is_ready(pod):  # add-ons on nodes that were off
+            yield f"Pod {pod['metadata']['namespace']}/{pod['metadata']['name']} is not ready"
 
 
 def _sets(api: Api, sizes: dict[tuple[str, str], int], pods: list[Obj]) -> Iterator[str]:
@@ -272,6 +321,13 @@ def prepare(api: Api) -> None:
         },
         SPACE,
     )
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "counts"}}
+    api.create(quota | {"spec": {"hard": {"pods": "1000"}}}, SPACE)
+    if api.get("PriorityClass", PRIORITY) is None:
+        priority = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": PRIORITY}}
+        api.create(priority | {"value": 1000})
+        switches = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SWITCHES[1]}, "data": {}}
+        api.create(switches, SWITCHES[0])
 
 
 async def soak(cluster: Cluster, seed: int, seconds: float, pods: int) -> Counter[str]:
@@ -285,16 +341,25 @@ async def soak(cluster: Cluster, seed: int, seconds: float, pods: int) -> Counte
         await asyncio.to_thread(user.join)
         if user.error is not None:
             raise user.error
+    for user in users:
+        await asyncio.to_thread(user.switch, "on")
     sizes = {at: count for user in users for at, count in user.sizes.items()}
     wrong = await asyncio.to_thread(converged, api, sizes)
     assert not wrong, f"seed {seed}:\n" + "\n".join(wrong)
     alive = {p["metadata"]["uid"]: p for p in await asyncio.to_thread(api.list, "Pod", SPACE)}
     for uid, pod in alive.items():
         crashes = sum(user.crashes[uid] for user in users)
+        crashes += sum(user.cuts for user in users if user.node == pod["spec"]["nodeName"])
         restarts = pod["status"]["containerStatuses"][0]["restartCount"]
         assert restarts <= crashes, f"seed {seed}: {pod['metadata']['name']} crashed {crashes} times: {pod['status']}"
     await until_gone(api, "Namespace", SPACE)
     return sum((user.done for user in users), Counter())
+
+
+def config(folder: Path) -> Config:
+    return Config(
+        folder, host_ports=False, workers=WORKERS, node_monitor_grace_period=GRACE, node_monitor_period=GRACE / 5
+    )
 
 
 @pytest.fixture
@@ -307,7 +372,7 @@ def seed(request: pytest.FixtureRequest) -> int:
 @pytest.mark.timeout(1200)
 async def test_soak(tmp_path: Path, seed: int, request: pytest.FixtureRequest) -> None:
     seconds, pods = request.config.getoption("--soak-seconds"), request.config.getoption("--soak-pods")
-    async with Cluster(Config(tmp_path, host_ports=False, workers=WORKERS)) as cluster:
+    async with Cluster(config(tmp_path)) as cluster:
         await soak(cluster, seed, 3, 30)  # what is loaded once is loaded before anything is counted
         before = held(tmp_path)
         done = await soak(cluster, seed + 1, seconds, pods)
