@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import os
-
 from pocketkube.images.base import Image
 from pocketkube.images.linux import ALPINE_FILES, programs
 from pocketkube.images.multicall import busybox
+from pocketkube.images.programs.entrypoint import become
 from pocketkube.images.programs.redis import cli, program, server
 from pocketkube.kubelet.process import Process
 
 _TAGS = ("7", "7-alpine", "7.2", "7.2-alpine", "7.4", "7.4-alpine", "alpine", "latest")
 
 
-async def become(process: Process) -> int:
+async def start(process: Process) -> int:
     """docker-entrypoint.sh: options alone are redis-server's; then it becomes the command."""
     words = process.argv[1:]
     if not words or words[0].startswith("-") or words[0].endswith(".conf"):
         words = ["redis-server", *words]
-    try:
-        found = process.namespace.find_program(words[0], cwd=process.cwd, path=process.env.get("PATH", ""))
-        main, argv = process.namespace.program(found, words)
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        text = "not found" if missing else os.strerror(error.errno or 0)
-        await process.error(f"/usr/local/bin/docker-entrypoint.sh: exec: line 31: {words[0]}: {text}")
-        return 127 if missing else 126
-    process.argv, process.program = argv, found
-    return await main(process)
+    return await become(process, words, "/usr/local/bin/docker-entrypoint.sh: exec: line 31")
 
 
 class IMAGE(Image):
@@ -41,7 +31,7 @@ class IMAGE(Image):
     commands = {
         **programs(),
         "/bin/busybox": busybox,
-        "/usr/local/bin/docker-entrypoint.sh": become,
+        "/usr/local/bin/docker-entrypoint.sh": start,
         "/usr/local/bin/redis-server": program.main,
         "/usr/local/bin/redis-cli": cli.main,
     }

@@ -7,6 +7,7 @@ import os
 import posixpath
 import signal
 
+from pocketkube.images.programs.entrypoint import become
 from pocketkube.images.programs.nginx import secure
 from pocketkube.images.programs.nginx.config import Config, ConfigFailure, build, parse
 from pocketkube.images.programs.nginx.server import Nginx, notice
@@ -320,16 +321,7 @@ async def entrypoint(process: Process) -> int:
     runs_nginx = bool(words) and posixpath.basename(words[0]) in ("nginx", "nginx-debug")
     if runs_nginx and "NGINX_ENTRYPOINT_QUIET_LOGS" not in process.env:
         await _notices(process)
-    try:
-        found = process.namespace.find_program(words[0], cwd=process.cwd, path=process.env.get("PATH", ""))
-        main, argv = process.namespace.program(found, words)
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        text = "not found" if missing else os.strerror(error.errno or 0)
-        await process.error(f"/docker-entrypoint.sh: 47: exec: {words[0] if words else ''}: {text}")
-        return 127 if missing else 126
-    process.argv, process.program = argv, found
-    return await main(process)
+    return await become(process, words, "/docker-entrypoint.sh: 47: exec")
 
 
 async def _notices(process: Process) -> None:
