@@ -23,6 +23,8 @@ from pocketkube.apiserver.tokens import Tokens
 from pocketkube.bootstrap import bootstrap, install_addons
 from pocketkube.client import Client
 from pocketkube.clock import Clock
+from pocketkube.controllers import horizontalpodautoscaler as autoscaler
+from pocketkube.controllers import nodelifecycle
 from pocketkube.controllers import scan as controllers
 from pocketkube.kubelet.kubelet import Kubelet
 from pocketkube.kubelet.rounds import Rounds
@@ -93,19 +95,19 @@ class Config:
     """Addresses for Services of type LoadBalancer (controllers.addresspool); "" leaves them pending."""
     max_endpoints_per_slice: int = 100
     """kube-controller-manager --max-endpoints-per-slice."""
-    hpa_sync_period: float = 1.0
+    hpa_sync_period: float = autoscaler.SYNC_PERIOD
     """kube-controller-manager --horizontal-pod-autoscaler-sync-period, in seconds; 15 there."""
-    hpa_downscale_stabilization: float = 300.0
+    hpa_downscale_stabilization: float = autoscaler.DOWNSCALE_STABILIZATION
     """--horizontal-pod-autoscaler-downscale-stabilization, in seconds."""
-    hpa_cpu_initialization_period: float = 300.0
+    hpa_cpu_initialization_period: float = autoscaler.CPU_INITIALIZATION
     """--horizontal-pod-autoscaler-cpu-initialization-period, in seconds."""
-    hpa_initial_readiness_delay: float = 30.0
+    hpa_initial_readiness_delay: float = autoscaler.INITIAL_READINESS
     """--horizontal-pod-autoscaler-initial-readiness-delay, in seconds."""
     max_volumes_per_node: int = 16
     """Of the hostpath CSI driver, on each node it runs on; 0: no limit."""
-    node_monitor_grace_period: float = 50.0
+    node_monitor_grace_period: float = nodelifecycle.GRACE
     """kube-controller-manager --node-monitor-grace-period: seconds until a silent node is Unknown."""
-    node_monitor_period: float = 5.0
+    node_monitor_period: float = nodelifecycle.PERIOD
     """kube-controller-manager --node-monitor-period: seconds between two looks at the nodes."""
     metric_resolution: float = 1.0
     """metrics-server --metric-resolution, in seconds; 15 there."""

@@ -128,54 +128,39 @@ def _given(**found: Any) -> Obj:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _spec_to_v1(metric: Obj) -> Obj:
+def _metric_to_v1(metric: Obj, number: str, least: str | None) -> Obj:
+    """`number`: what the metric's number is called, `target` in a spec and `current` in a status. `least`: what v1 says
+    where there is none; None, it says nothing."""
     shown: Obj = {"type": metric.get("type", "")}
     for field in _SOURCES:
         source = metric.get(field)
         if source is None:
             continue
-        target, name = source.get("target") or {}, objects.dig(source, "metric", "name", default="")
+        numbers, name = source.get(number) or {}, objects.dig(source, "metric", "name", default="")
         selector = internal.selector(objects.dig(source, "metric", "selector"))
-        percent, value, average = (target.get(f) for f in ("averageUtilization", "value", "averageValue"))
+        percent, value, average = (numbers.get(f) for f in ("averageUtilization", "value", "averageValue"))
         if field == "object":
             about = _ordered(source.get("describedObject") or {}, ("kind", "name", "apiVersion"))
             more = _given(selector=selector, averageValue=average)
-            shown[field] = {"target": about, "metricName": name, "targetValue": value or "0", **more}
+            shown[field] = {"target": about, "metricName": name, f"{number}Value": value or "0", **more}
         elif field == "pods":
-            shown[field] = {"metricName": name, "targetAverageValue": average or "0", **_given(selector=selector)}
+            more = _given(selector=selector)
+            shown[field] = {"metricName": name, f"{number}AverageValue": average or "0", **more}
         elif field == "external":
-            more = _given(metricSelector=selector, targetValue=value, targetAverageValue=average)
-            shown[field] = {"metricName": name, **more}
+            values = {f"{number}Value": value or least, f"{number}AverageValue": average}
+            shown[field] = {"metricName": name, **_given(metricSelector=selector, **values)}
         else:
-            more = _given(targetAverageUtilization=percent, targetAverageValue=average)
-            more |= _given(container=source.get("container"))
-            shown[field] = {"name": source.get("name", ""), **more}
+            values = {f"{number}AverageUtilization": percent, f"{number}AverageValue": average or least}
+            shown[field] = {"name": source.get("name", ""), **_given(**values, container=source.get("container"))}
     return shown
+
+
+def _spec_to_v1(metric: Obj) -> Obj:
+    return _metric_to_v1(metric, "target", None)
 
 
 def _status_to_v1(metric: Obj) -> Obj:
-    shown: Obj = {"type": metric.get("type", "")}
-    for field in _SOURCES:
-        source = metric.get(field)
-        if source is None:
-            continue
-        current, name = source.get("current") or {}, objects.dig(source, "metric", "name", default="")
-        selector = internal.selector(objects.dig(source, "metric", "selector"))
-        percent, value, average = (current.get(f) for f in ("averageUtilization", "value", "averageValue"))
-        if field == "object":
-            about = _ordered(source.get("describedObject") or {}, ("kind", "name", "apiVersion"))
-            more = _given(selector=selector, averageValue=average)
-            shown[field] = {"target": about, "metricName": name, "currentValue": value or "0", **more}
-        elif field == "pods":
-            shown[field] = {"metricName": name, "currentAverageValue": average or "0", **_given(selector=selector)}
-        elif field == "external":
-            more = _given(metricSelector=selector, currentValue=value or "0", currentAverageValue=average)
-            shown[field] = {"metricName": name, **more}
-        else:
-            more = _given(currentAverageUtilization=percent, currentAverageValue=average or "0")
-            more |= _given(container=source.get("container"))
-            shown[field] = {"name": source.get("name", ""), **more}
-    return shown
+    return _metric_to_v1(metric, "current", "0")
 
 
 def _behavior_to_v1(behavior: Obj) -> Obj:
