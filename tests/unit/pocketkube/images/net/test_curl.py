@@ -152,9 +152,9 @@ async def test_get_with_data_becomes_a_query(client: Pod) -> None:
 
 
 async def test_output_files(client: Pod) -> None:
-    client.fs.mkdir("/work")
-    await client.run("curl", "-s", "-o", "/work/page", "http://web/hostname")
-    assert client.fs.read_bytes("/work/page") == b"srv"
+    client.fs.mkdir("/box")
+    await client.run("curl", "-s", "-o", "/box/page", "http://web/hostname")
+    assert client.fs.read_bytes("/box/page") == b"srv"
     ran = await client.run("curl", "-s", "-O", "http://web/hostname")
     assert (ran.code, client.fs.read_bytes("/hostname")) == (0, b"srv")
     ran = await client.run("curl", "-sS", "-o", "/nowhere/page", "http://web/hostname")

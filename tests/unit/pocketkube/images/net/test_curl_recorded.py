@@ -31,9 +31,9 @@ async def by_pocket(script: str, folder: Path) -> dict[str, Any]:
     pod.start("sleep", "1000000")
     certificates, seen = Certificates(folder), set[str]()
     pod.fs.write_bytes("/etc/hosts", b"127.0.0.1 localhost\n")
-    pod.fs.mkdir("/work")
+    pod.fs.mkdir("/box")
     for file, content in {**FILES, "ca.pem": certificates.pem}.items():
-        pod.fs.write_bytes(f"/work/{file}", content)
+        pod.fs.write_bytes(f"/box/{file}", content)
 
     async def one(stream: Stream, context: ssl.SSLContext | None) -> None:
         try:
@@ -53,7 +53,7 @@ async def by_pocket(script: str, folder: Path) -> dict[str, Any]:
         asyncio.create_task(serve(pod.net.listen(PORT), None)),
         asyncio.create_task(serve(pod.net.listen(TLS), certificates.context)),
     ]
-    ran = await pod.sh(f"cd /work\n{script}", U=f"http://127.0.0.1:{PORT}", PORT=str(PORT), TLS=str(TLS))
+    ran = await pod.sh(f"cd /box\n{script}", U=f"http://127.0.0.1:{PORT}", PORT=str(PORT), TLS=str(TLS))
     for task in serving:
         task.cancel()
     await asyncio.gather(*serving, return_exceptions=True)
