@@ -8,6 +8,7 @@ from typing import Any
 
 from kindlab.api import Obj
 from kindlab.kubectl import ages
+from kindlab.quantities import number
 
 Field = Callable[[str], str]
 """The value of one of the Pod's fields, by its path."""
@@ -140,12 +141,10 @@ def _taken(name: str, source: Obj, container: Obj, field: Field) -> Iterator[str
 
 
 def _amount(container: Obj, reference: Obj) -> str:
-    from kubernetes.utils.quantity import parse_quantity
-
     side, _, resource = reference["resource"].partition(".")
     given = ((container.get("resources") or {}).get(side) or {}).get(resource, "0")
-    divisor = parse_quantity(reference.get("divisor") or "0") or parse_quantity("1")
-    return str(math.ceil(parse_quantity(given) / divisor))
+    divisor = number(reference.get("divisor") or "0") or number("1")
+    return str(math.ceil(number(given) / divisor))
 
 
 def _mounts(container: Obj) -> Iterator[str]:

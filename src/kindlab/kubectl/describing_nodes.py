@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
 
 from kindlab.api import Obj
 from kindlab.conditions import is_over
 from kindlab.kubectl import ages
 from kindlab.kubectl.describing_fields import column, labels, notes
+from kindlab.quantities import amounts, canonical, number, total
 
 _ROLE = "node-role.kubernetes.io/"
 _SYSTEM = (
@@ -24,9 +24,6 @@ _SYSTEM = (
     ("Kubelet Version", "kubeletVersion"),
 )
 _STANDARD = ("cpu", "memory", "ephemeral-storage", "pods")
-_SUFFIXES = {True: (1024, ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")), False: (1000, ("", "k", "M", "G", "T", "P", "E"))}
-Amounts = dict[str, str]
-"""Quantities by resource."""
 
 
 def node(obj: Obj, lease: Obj | None, pods: Sequence[Obj]) -> Iterator[str]:
@@ -124,67 +121,11 @@ def _usage(pods: Sequence[Obj], size: Mapping[str, str]) -> Iterator[str]:
         yield f"  {name}\t{asked.get(name, '0')}\t{most.get(name, '0')}"
 
 
-def amounts(spec: Obj, field: str) -> Amounts:
-    """What a Pod asks for, or may use at most: its containers together, or an init container that takes more."""
-
-    def of(container: Obj) -> Amounts:
-        return (container.get("resources") or {}).get(field) or {}
-
-    sidecars: Amounts = {}
-    peak: Amounts = {}
-    for container in spec.get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            sidecars = total((sidecars, of(container)))
-            peak = _most(peak, sidecars)
-        else:
-            peak = _most(peak, total((sidecars, of(container))))
-    running = total((*(of(container) for container in spec.get("containers") or ()), sidecars))
-    whole = {**running, **{n: v for n, v in ((spec.get("resources") or {}).get(field) or {}).items()}}
-    found = _most(whole, peak)
-    overhead = spec.get("overhead") or {}
-    return total((found, {n: v for n, v in overhead.items() if field == "requests" or n in found}))
-
-
-def total(held: Iterable[Amounts]) -> Amounts:
-    return _merged(held, lambda one, other: one + other)
-
-
-def _most(one: Amounts, other: Amounts) -> Amounts:
-    return _merged((one, other), max)
-
-
-def _merged(held: Iterable[Amounts], merge: Callable[[Decimal, Decimal], Decimal]) -> Amounts:
-    found: Amounts = {}
-    for amounts in held:
-        for name, text in amounts.items():
-            before = found.get(name, "0")
-            binary = "i" in before or (before == "0" and "i" in str(text))
-            found[name] = canonical(merge(_parsed(before), _parsed(str(text))), binary=binary)
-    return found
-
-
-def canonical(value: Decimal, *, binary: bool = False) -> str:
-    """A quantity as Kubernetes writes it: with the largest unit that leaves no fraction."""
-    if value != value.to_integral_value():
-        return f"{(value * 1000).to_integral_value()}m"
-    base, suffixes = _SUFFIXES[binary]
-    number, suffix = int(value), 0
-    while number and number % base == 0 and suffix + 1 < len(suffixes):
-        number, suffix = number // base, suffix + 1
-    return f"{number}{suffixes[suffix]}"
-
-
 def _shown(text: str) -> str:
-    return canonical(_parsed(str(text)), binary="i" in str(text))
+    return canonical(number(str(text)), binary="i" in str(text))
 
 
 def _part(text: str, of: str | None) -> str:
     """`250m (6%)`: how much of the node's."""
-    whole = _parsed(of or "0")
-    return f"{text} ({int(_parsed(text) / whole * 100) if whole else 0}%)"
-
-
-def _parsed(text: str) -> Decimal:
-    from kubernetes.utils.quantity import parse_quantity
-
-    return Decimal(parse_quantity(text))
+    whole = number(of or "0")
+    return f"{text} ({int(number(text) / whole * 100) if whole else 0}%)"

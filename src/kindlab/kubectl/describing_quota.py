@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from kindlab.api import Obj
 from kindlab.kubectl import ages
 from kindlab.kubectl.describing_fields import labels, notes
+from kindlab.quantities import number
 
 _SCOPES = {
     "Terminating": "Matches all pods that have an active deadline. These pods have a limited lifespan on a node before "
@@ -96,12 +97,10 @@ def _limits(obj: Obj) -> Iterator[str]:
 
 def _in_family_of(used: str, hard: str) -> str:
     """What is used, with suffixes of the same family as the limit's."""
-    from kubernetes.utils.quantity import parse_quantity
-
     binary = hard.endswith("i")
     if used.endswith("i") == binary or used == "0":
         return used
-    value, base, suffixes = math.ceil(parse_quantity(used)), 1024 if binary else 1000, "KMGTPE" if binary else "kMGTPE"
+    value, base, suffixes = math.ceil(number(used)), 1024 if binary else 1000, "KMGTPE" if binary else "kMGTPE"
     power = 0
     while value % base == 0 and power < len(suffixes):
         value, power = value // base, power + 1

@@ -7,6 +7,7 @@ hop runs a command in a Pod, and it writes nothing.
 
 from __future__ import annotations
 
+from kindlab import quantities
 from kindlab.api import Api, Obj
 from kindlab.trace import datasource, events, mounting, offers, sidecars
 from kindlab.trace.hops import Trace
@@ -204,7 +205,7 @@ def _size(api: Api, claim: Obj, volume: Obj, path: Trace) -> bool:
     """The hop Size of a claim that asks for more than it has; False when that failed."""
     meta, status = claim["metadata"], claim.get("status") or {}
     wanted, has = offers.size(claim["spec"]), (status.get("capacity") or {}).get("storage", "0")
-    if offers.number(wanted) <= offers.number(has):
+    if quantities.number(wanted) <= quantities.number(has):
         return True
     trouble = events.last(api, claim, _RESIZE_TROUBLE)
     describe = f"kubectl describe pvc {meta['name']} -n {meta['namespace']}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 
+from kindlab import quantities
 from kindlab.api import Api, Obj
 from kindlab.trace import offers
 from kindlab.trace.hops import Trace
@@ -120,7 +121,7 @@ def _comparable(
     """Whether the claim is at least as large, of the same mode, and of a class with the same driver."""
     again = f"make the claim anew: kubectl delete pvc {claim['metadata']['name']} -n {claim['metadata']['namespace']}"
     asked = offers.size(claim["spec"])
-    if offers.number(asked) < offers.number(has):
+    if quantities.number(asked) < quantities.number(has):
         path.fail("Source", f"{what} holds {has}, and the claim asks for {asked} only: it must not be smaller", again)
         return False
     if offers.mode(claim["spec"]) != mode:

@@ -5,21 +5,13 @@ The rules are the binder's (component-helpers/storage/volume); here each is a re
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from kindlab.api import Obj
+from kindlab.quantities import number
 from kindlab.trace.labels import matches
 
 _SHORT = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 _SHOWN = 4
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
-
-
-def number(text: str) -> Decimal:
-    """A quantity (`1Gi`) as a number."""
-    from kubernetes.utils.quantity import parse_quantity
-
-    return Decimal(parse_quantity(text))
 
 
 def size(spec: Obj) -> str:

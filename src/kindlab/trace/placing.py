@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
+from kindlab import quantities
 from kindlab.api import Api, Obj
 from kindlab.checks.volumes import claim_of
+from kindlab.quantities import number
 from kindlab.trace.hops import Trace
-from kindlab.trace.offers import number
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _OVER = ("Succeeded", "Failed")
@@ -80,33 +81,15 @@ def _lacking(pod: Obj, node: Obj, there: list[Obj]) -> Iterator[str]:
     given = node["status"].get("allocatable") or {}
     if len(alive) >= int(given.get("pods", 110)):
         yield f"it takes {given['pods']} Pods and has them"
-    for name, amount in _requests(pod).items():
-        total = number(given.get(name, "0"))
-        used = sum((_requests(other).get(name, Decimal(0)) for other in alive), Decimal(0))
+    taken = quantities.total(quantities.amounts(other["spec"], "requests") for other in alive)
+    for name, text in quantities.amounts(pod["spec"], "requests").items():
+        amount, total, used = number(text), number(given.get(name, "0")), number(taken.get(name, "0"))
         if amount and amount > total - used:
             if amount > total:
                 yield f"it has {_amount(name, total)} {name} {_IN_ALL}, the Pod asks for {_amount(name, amount)}"
             else:
                 free = f"{_amount(name, max(total - used, Decimal(0)))} of {_amount(name, total)}"
                 yield f"{free} {name} is free, the Pod asks for {_amount(name, amount)}"
-
-
-def _requests(pod: Obj) -> dict[str, Decimal]:
-    """What a Pod asks for: its containers together, or its largest init container."""
-    total: dict[str, Decimal] = {}
-    sidecars = [c for c in pod["spec"].get("initContainers") or () if c.get("restartPolicy") == "Always"]
-    for container in [*pod["spec"]["containers"], *sidecars]:
-        for name, amount in _of(container).items():
-            total[name] = total.get(name, Decimal(0)) + amount
-    for container in pod["spec"].get("initContainers") or ():
-        for name, amount in _of(container).items():
-            total[name] = max(total.get(name, Decimal(0)), amount)
-    return total
-
-
-def _of(container: Obj) -> dict[str, Decimal]:
-    asked = (container.get("resources") or {}).get("requests") or {}
-    return {name: number(amount) for name, amount in asked.items()}
 
 
 def _amount(name: str, amount: Decimal) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pocketkube import objects
@@ -134,7 +135,7 @@ class NodeAgent:
         before = self.client.get("nodes", "", self.name)
         status = self._status(before)
         if not fresh:  # upstream's image manager looks them through after the start; here that loads all of them
-            status["images"] = self._images()
+            status["images"] = self._images
         else:
             self._unschedulable = bool(objects.spec(before).get("unschedulable"))
         self._synced = self._reported = self.client.clock.monotonic()
@@ -168,7 +169,7 @@ class NodeAgent:
 
     def _differs(self, node: Obj) -> bool:
         """Whether the stored status says something else than this kubelet would, the heartbeat apart."""
-        stored, wanted = objects.status(node), {**self._status(node), "images": self._images()}
+        stored, wanted = objects.status(node), {**self._status(node), "images": self._images}
         beat = {c["type"]: c.get("lastHeartbeatTime") for c in stored.get("conditions") or ()}
         for condition in wanted["conditions"]:
             condition["lastHeartbeatTime"] = beat.get(condition["type"])
@@ -209,6 +210,7 @@ class NodeAgent:
             },
         }
 
+    @cached_property
     def _images(self) -> list[Obj]:
         """The largest images first."""
         found = sorted(self._catalogue.items(), key=lambda item: -item[1].size)

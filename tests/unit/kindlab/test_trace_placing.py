@@ -26,11 +26,15 @@ def node(name: str, *taints: Obj, cpu: str = "4") -> Obj:
     return {"metadata": {"name": name}, "spec": {"taints": [*taints]}, "status": {"allocatable": {"cpu": cpu}}}
 
 
-def next_of(cpu: str, *nodes: Obj) -> str:
+def next_of(cpu: str, *nodes: Obj, init: tuple[Obj, ...] = ()) -> str:
     conditions = [{"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available: ..."}]
     container = {"name": "c", "resources": {"requests": {"cpu": cpu}}}
     meta = {"name": "web", "namespace": "shop"}
-    pod = {"metadata": meta, "spec": {"containers": [container]}, "status": {"conditions": conditions}}
+    pod = {
+        "metadata": meta,
+        "spec": {"containers": [container], "initContainers": [*init]},
+        "status": {"conditions": conditions},
+    }
     path = Trace("pod/web", "shop")
     assert not placing.scheduled(cast(Api, Nodes(*nodes)), pod, path)
     assert path.broken is not None
@@ -49,3 +53,10 @@ def test_no_room_is_made_where_no_node_is_large_enough() -> None:
 
 def test_a_node_that_is_too_small_is_not_what_to_work_on() -> None:
     assert next_of("5", node("small"), node("large", OWN, cpu="8")).endswith("kubectl taint node large gpu-")
+
+
+def test_a_sidecar_runs_while_the_step_after_it_does() -> None:
+    sidecar = {"name": "log", "restartPolicy": "Always", "resources": {"requests": {"cpu": "3"}}}
+    step = {"name": "load", "resources": {"requests": {"cpu": "2"}}}
+    then = next_of("100m", node("first"), init=(sidecar, step))
+    assert then.startswith("ask for less: no node is that large")

@@ -13,6 +13,7 @@ import click
 from kindlab.api import Obj, Served
 from kindlab.kubectl import options, printers
 from kindlab.kubectl.session import Refused, Session
+from kindlab.quantities import number
 
 NODES, PODS = ("node", "nodes", "no"), ("pod", "pods", "po")
 METRICS = "/apis/metrics.k8s.io/v1beta1"
@@ -164,9 +165,7 @@ def _total(amounts: list[Amounts]) -> Amounts:
 
 
 def _amounts(quantities: Obj) -> Amounts:
-    from kubernetes.utils.quantity import parse_quantity
-
-    return Decimal(parse_quantity(quantities.get("cpu", "0"))), Decimal(parse_quantity(quantities.get("memory", "0")))
+    return number(quantities.get("cpu", "0")), number(quantities.get("memory", "0"))
 
 
 def _shown(amounts: Amounts) -> list[str]:
