@@ -2,43 +2,14 @@
 replace Pods, take a Pod's stock away, and look at who answers."""
 
 import ipaddress
-import math
 
-from kindlab.checks import CouldNotGrade, LiveLab, Pods, check
+from kindlab.checks import CouldNotGrade, LiveLab, check, enough
 
 STOCK = "/tmp/stock-loaded"
 
 
-def pods_of(lab: LiveLab, *deployments: str) -> Pods:
-    """The ready Pods of Deployments, through each Deployment's own selector: labels are the learner's to choose."""
-    found: list = []
-    for name in deployments:
-        live = lab.settled(name)
-        labels = ",".join(f"{k}={v}" for k, v in (live["spec"]["selector"].get("matchLabels") or {}).items())
-        found += lab.pods(labels).ready
-    return Pods(found)
-
-
-def enough(pods: Pods) -> int:
-    """Requests after which a random balancer has missed one of the Pods with a probability below one in a million."""
-    n = max(len(pods), 1)
-    return 1 if n == 1 else math.ceil(math.log(n * 1e6) / -math.log(1 - 1 / n))
-
-
 def names(found: frozenset[str]) -> str:
     return ", ".join(sorted(found)) or "nobody"
-
-
-def expect_exactly(lab: LiveLab, url: str, pods: Pods) -> None:
-    """Every request is answered, by each of these Pods and by no other."""
-    lab.expect(pods, expected=f"ready Pods behind {url}", seen="there are none", about=url)
-    replies = lab.probe.get_many(f"{url}/hostname", count=enough(pods))
-    lab.expect(
-        replies.ok and replies.bodies == pods.names,
-        expected=f"every request to {url} answered, by exactly {pods}",
-        seen=replies,
-        about=url,
-    )
 
 
 # -- task catalog-service
@@ -46,13 +17,12 @@ def expect_exactly(lab: LiveLab, url: str, pods: Pods) -> None:
 
 @check("catalog-service", "http://catalog answers every request")
 def test_catalog_answers_by_name(lab):
-    replies = lab.probe.get_many("http://catalog/hostname", count=10)
-    lab.expect(replies.ok, expected="every request to http://catalog answered", seen=replies, about="http://catalog")
+    lab.expect_answers("http://catalog/hostname")
 
 
 @check("catalog-service", "requests to http://catalog reach every Pod of the catalog, and no other Pod")
 def test_catalog_reaches_every_pod(lab):
-    expect_exactly(lab, "http://catalog", pods_of(lab, "catalog"))
+    lab.expect_exactly("http://catalog", lab.pods_of("catalog"))
 
 
 @check("catalog-service", "the name catalog stands for one address that is no Pod's own")
@@ -76,13 +46,12 @@ def is_address_of(lab: LiveLab, service: str, address: str) -> bool:
 
 @check("cart-selector", "http://cart answers")
 def test_cart_answers(lab):
-    replies = lab.probe.get_many("http://cart/hostname", count=10)
-    lab.expect(replies.ok, expected="every request to http://cart answered", seen=replies, about="http://cart")
+    lab.expect_answers("http://cart/hostname")
 
 
 @check("cart-selector", "requests to http://cart reach all Pods of Deployment cart and no others")
 def test_cart_reaches_no_other_pod(lab):
-    expect_exactly(lab, "http://cart", pods_of(lab, "cart"))
+    lab.expect_exactly("http://cart", lab.pods_of("cart"))
 
 
 # -- task payment-ports
@@ -90,7 +59,7 @@ def test_cart_reaches_no_other_pod(lab):
 
 @check("payment-ports", "http://payment, that is port 80, reaches all Pods of payment")
 def test_payment_answers_on_port_80(lab):
-    expect_exactly(lab, "http://payment", pods_of(lab, "payment"))
+    lab.expect_exactly("http://payment", lab.pods_of("payment"))
 
 
 # -- task orders-named-port
@@ -98,13 +67,12 @@ def test_payment_answers_on_port_80(lab):
 
 @check("orders-named-port", "no request to http://orders is refused")
 def test_every_orders_request_is_answered(lab):
-    replies = lab.probe.get_many("http://orders/hostname", count=30)
-    lab.expect(replies.ok, expected="every request to http://orders answered", seen=replies, about="http://orders")
+    lab.expect_answers("http://orders/hostname", count=30)
 
 
 @check("orders-named-port", "requests to http://orders reach the Pods of both versions")
 def test_orders_reaches_both_versions(lab):
-    expect_exactly(lab, "http://orders", pods_of(lab, "orders-v1", "orders-v2"))
+    lab.expect_exactly("http://orders", lab.pods_of("orders-v1", "orders-v2"))
 
 
 # -- task inventory-readiness
@@ -112,15 +80,12 @@ def test_orders_reaches_both_versions(lab):
 
 @check("inventory-readiness", "http://inventory answers")
 def test_inventory_answers(lab):
-    replies = lab.probe.get_many("http://inventory/hostname", count=10)
-    lab.expect(
-        replies.ok, expected="every request to http://inventory answered", seen=replies, about="http://inventory"
-    )
+    lab.expect_answers("http://inventory/hostname")
 
 
 @check("inventory-readiness", "a Pod whose stock is taken away gets no more requests")
 def test_inventory_pod_without_stock_gets_no_request(lab):
-    pods = pods_of(lab, "inventory")
+    pods = lab.pods_of("inventory")
     lab.expect(pods, expected="ready Pods of inventory", seen="there are none", about="http://inventory")
     victim = sorted(pods.names)[0]
     host = lab.host(victim)
@@ -132,7 +97,7 @@ def test_inventory_pod_without_stock_gets_no_request(lab):
         gone = lab.eventually(
             "EndpointSlice", lambda found: victim not in ready_targets(found), labels=SLICES, timeout=10
         )
-        replies = lab.probe.get_many("http://inventory/hostname", count=enough(pods), timeout=2)
+        replies = lab.probe.get_many("http://inventory/hostname", count=enough(len(pods)), timeout=2)
         lab.expect(
             gone and victim not in replies.bodies,
             expected=f"Pod {victim}, whose {STOCK} was removed, is taken out of the Service",
@@ -168,8 +133,8 @@ def ready_targets(slices) -> set[str]:
 
 @check("catalog-scale", "four Pods of the catalog answer at http://catalog")
 def test_four_catalog_pods_answer(lab):
-    pods = pods_of(lab, "catalog")
-    replies = lab.probe.get_many("http://catalog/hostname", count=enough(pods))
+    pods = lab.pods_of("catalog")
+    replies = lab.probe.get_many("http://catalog/hostname", count=enough(len(pods)))
     seen = replies.bodies & pods.names
     lab.expect(
         len(seen) == 4,
@@ -184,7 +149,7 @@ def test_four_catalog_pods_answer(lab):
 
 def ask_catalog(lab: LiveLab):
     """One request from the storefront to the address in its own environment: (exit code, answer or error)."""
-    pods = pods_of(lab, "storefront")
+    pods = lab.pods_of("storefront")
     lab.expect(pods, expected="a ready Pod of Deployment storefront", seen="there is none")
     result = lab.host(sorted(pods.names)[0]).run('curl -sS -m 2 "$CATALOG_URL/hostname"')
     return result.rc, (result.stdout or result.stderr).strip()
@@ -192,7 +157,7 @@ def ask_catalog(lab: LiveLab):
 
 @check("storefront-by-name", "the storefront asks for the catalog by a name, not by an address")
 def test_storefront_asks_by_name(lab):
-    pods = pods_of(lab, "storefront")
+    pods = lab.pods_of("storefront")
     lab.expect(pods, expected="a ready Pod of Deployment storefront", seen="there is none")
     url = lab.host(sorted(pods.names)[0]).run('echo "$CATALOG_URL"').stdout.strip()
     host = url.partition("://")[2].partition("/")[0].rpartition(":")[0] or url.partition("://")[2].partition("/")[0]
@@ -209,7 +174,7 @@ def test_storefront_asks_by_name(lab):
 def test_storefront_reaches_the_catalog(lab):
     code, text = ask_catalog(lab)
     lab.expect(
-        code == 0 and text in pods_of(lab, "catalog").names,
+        code == 0 and text in lab.pods_of("catalog").names,
         expected="the storefront's request to $CATALOG_URL is answered by a Pod of the catalog",
         seen=text or f"curl ended with exit code {code}",
         about="http://catalog",
@@ -218,11 +183,11 @@ def test_storefront_reaches_the_catalog(lab):
 
 @check("storefront-by-name", "the storefront still reaches the catalog after all of the catalog's Pods were replaced")
 def test_storefront_survives_replaced_pods(lab):
-    old = pods_of(lab, "catalog")
+    old = lab.pods_of("catalog")
     for name in sorted(old.names):
         lab.delete_pod(name)
     lab.eventually("Pod", lambda found: not (old.names & ready_names(found)), timeout=60)
-    new = pods_of(lab, "catalog")
+    new = lab.pods_of("catalog")
     code, text = ask_catalog(lab)
     lab.expect(
         code == 0 and text in new.names,

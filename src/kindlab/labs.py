@@ -26,6 +26,14 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A second namespace of a lab: made, reset and removed with it. Its manifests name it in metadata.namespace."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Lab:
     """A lab's facts. Everything a learner gets lies in `folder`; `slug` is also its namespace."""
 
@@ -37,6 +45,8 @@ class Lab:
     kcna: tuple[str, ...]
     tasks: tuple[Task, ...]
     needs: tuple[str, ...] = ()
+    """What the cluster must bring, in the words of needs.py."""
+    namespaces: tuple[Neighbour, ...] = ()
     debrief: str = ""
     read: tuple[str, ...] = ()
     apply_at_start: tuple[str, ...] = ()
@@ -62,6 +72,10 @@ class Lab:
     @property
     def grader(self) -> Path:
         return self.folder.parents[1] / "graders" / f"test_{self.slug.replace('-', '_')}.py"
+
+    @property
+    def quiz(self) -> Path:
+        return self.folder / "quiz.toml"
 
     @property
     def notebook(self) -> Path:
@@ -126,7 +140,19 @@ def manifests(folder: Path) -> list[Path]:
     return sorted(f for f in folder.iterdir() if f.suffix in START_SUFFIXES and f.is_file())
 
 
-_KNOWN = {"format", "title", "about", "minutes", "kcna", "tasks", "needs", "debrief", "read", "apply_at_start"}
+_KNOWN = {
+    "format",
+    "title",
+    "about",
+    "minutes",
+    "kcna",
+    "tasks",
+    "needs",
+    "namespaces",
+    "debrief",
+    "read",
+    "apply_at_start",
+}
 
 
 def _lab(folder: Path, data: dict[str, Any]) -> Lab:
@@ -147,8 +173,15 @@ def _lab(folder: Path, data: dict[str, Any]) -> Lab:
         kcna=tuple(data["kcna"]),
         tasks=tasks,
         needs=tuple(data.get("needs", ())),
+        namespaces=tuple(_neighbour(folder.name, n) for n in data.get("namespaces", ())),
         debrief=data.get("debrief", ""),
         read=tuple(data.get("read", ())),
         apply_at_start=tuple(data.get("apply_at_start", ())),
         extra={k: v for k, v in data.items() if k not in _KNOWN},
     )
+
+
+def _neighbour(slug: str, data: dict[str, Any]) -> Neighbour:
+    if not data["name"].startswith(f"{slug}-"):
+        raise ValueError(f"namespace {data['name']} must begin with {slug}-, so that it is plain whose it is")
+    return Neighbour(data["name"], dict(data.get("labels") or {}))

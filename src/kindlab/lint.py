@@ -18,12 +18,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from kindlab import labs, render
+from kindlab import labs, quiz, render
 from kindlab.errors import Problem
 from kindlab.grading.outcome import Outcome, Report
 from kindlab.labs import Lab
+from kindlab.needs import NEEDS
 
-LEAST_WRONG, LEAST_ALTERNATIVES, LEAST_BEHAVIOURAL = 10, 3, 0.9
+LEAST_WRONG, LEAST_ALTERNATIVES, LEAST_BEHAVIOURAL, LEAST_QUESTIONS = 12, 3, 0.9, 5
+LONGEST = 35
+"""Minutes a lab may take."""
 
 
 @dataclass
@@ -51,15 +54,18 @@ class State:
     may: frozenset[str] = frozenset()
 
 
-def run(chosen: list[Lab], *, live: bool = True, jobs: int = 2, say: Callable[[str], Any] = print) -> Findings:
-    """Lint the labs; `say` is told each result as it comes."""
+def run(
+    chosen: list[Lab], *, live: bool = True, jobs: int = 2, only: str = "", say: Callable[[str], Any] = print
+) -> Findings:
+    """Lint the labs; `say` is told each result as it comes. `only`: a part of the names of the states to try, whatever
+    else is to be mended."""
     findings = Findings()
     for lab in chosen:
         for problem in static_problems(lab):
             findings.problems.append(f"{lab.slug}: {problem}")
             say(f"✘ {lab.slug}: {problem}")
-    if live and not findings.problems:
-        _run_live([state for lab in chosen for state in states(lab)], jobs, findings, say)
+    if live and (only or not findings.problems):
+        _run_live([state for lab in chosen for state in states(lab) if only in state.name], jobs, findings, say)
         say(f"{findings.caught} of {findings.wrong} wrong answers caught by the check that should catch them")
     elif live:
         say("Nothing was tried on a cluster: that comes when these are mended.")
@@ -81,6 +87,11 @@ def static_problems(lab: Lab) -> Iterator[str]:
             yield f"{what} is missing: write {_short(lab, path)}"
     if not 4 <= len(lab.tasks) <= 8:
         yield f"a lab has 4 to 8 tasks, this one has {len(lab.tasks)}"
+    if lab.minutes > LONGEST:
+        yield f"it takes {lab.minutes} minutes: {LONGEST} at most"
+    unknown = sorted(set(lab.needs) - set(NEEDS))
+    if unknown:
+        yield f"needs names {', '.join(unknown)}: the words are {', '.join(NEEDS)}"
     for task in lab.tasks:
         if not 2 <= len(task.hints) <= 3:
             yield f"task {task.id} has {len(task.hints)} hints: write two or three"
@@ -89,10 +100,41 @@ def static_problems(lab: Lab) -> Iterator[str]:
     behavioural = sum(t.points for t in lab.tasks if t.behavioural)
     if behavioural < LEAST_BEHAVIOURAL * lab.max_points:
         yield f"only {behavioural} of {lab.max_points} points come from behaviour: at least nine tenths must"
-    if not lab.kcna:
-        yield "lab.toml has no kcna tags: name the KCNA domains it trains"
+    if not lab.kcna or any(tag.partition(":")[0] not in quiz.DOMAINS for tag in lab.kcna):
+        yield f"lab.toml must name the KCNA domains it trains: {', '.join(quiz.DOMAINS)}"
+    if not lab.debrief.strip():
+        yield "lab.toml has no debrief: say in a few sentences what the lab taught"
+    yield from _quiz_problems(lab)
+    yield from _text_problems(lab)
     yield from _file_problems(lab)
     yield from _hint_problems(lab)
+
+
+def _quiz_problems(lab: Lab) -> Iterator[str]:
+    try:
+        count = len(quiz.questions(lab))
+    except Problem as problem:
+        yield str(problem).replace("\n", " ")
+        return
+    if count < LEAST_QUESTIONS:
+        yield f"labs/{lab.slug}/quiz.toml has {count} questions: write at least {LEAST_QUESTIONS}"
+
+
+def _text_problems(lab: Lab) -> Iterator[str]:
+    """What every lab's text has: a picture, a case from production, predictions, and each task with its check."""
+    file = lab.folder / "lab.md"
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    for what, part in (
+        ("a picture of the idea, in a ```text block", "```text"),
+        ("a case from production", "**Where it bites in production.**"),
+        ("a prediction before a cell is run", "**Before you run"),
+        ("the whole check at the end", f"\n%check {lab.number}\n"),
+        ("the quiz", f"\n%quiz {lab.number}\n"),
+        *((f"the check of task {t.id}", f"%check {lab.number} --task {t.id}\n") for t in lab.tasks),
+        *((f"the hints of task {t.id}", f"# %hint {lab.number} {t.id}\n") for t in lab.tasks),
+    ):
+        if text and part not in text:
+            yield f"lab.md has not {what}: {part.strip()}"
 
 
 def _file_problems(lab: Lab) -> Iterator[str]:
@@ -232,8 +274,8 @@ def _try(state: State) -> tuple[str, float]:
         if "problem" in _worker:
             raise _worker["problem"]
         api = _worker["api"]
-        workspace.remove_namespace(api, lab.slug)
-        workspace.make_namespace(api, lab.slug)
+        workspace.remove_namespaces(api, lab)
+        workspace.make_namespaces(api, lab)
         workspace.apply(api, lab.slug, [lab.folder / "start" / name for name in lab.apply_at_start])
         workspace.apply(api, lab.slug, [Path(name) for name in state.files])
         report = runner.grade(lab, api)

@@ -18,17 +18,21 @@ from typing import Any
 import click
 
 from kindlab import labs, progress, shown, workspace
+from kindlab import quiz as asking
 from kindlab import topology as picture
 from kindlab.api import Api, ApiError
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.clusters import base
 from kindlab.errors import Problem, UsageProblem
 from kindlab.grading.report.html import AMBER
-from kindlab.kubectl import capture
+from kindlab.kubectl import capture, for_a_while
 from kindlab.labs import Lab
 from kindlab.shown import Shown
 
 log = logging.getLogger(__name__)
+
+LONGEST_WATCH = 120
+"""Seconds."""
 
 
 class Session:
@@ -80,9 +84,10 @@ def register(shell: Any) -> None:
     """Give `shell` (an IPython shell) the magics."""
     global _session
     session = _session = Session(shell)
-    for command in (lab, up, status_, start, check, hint, why, url, solve, reset, topology):
+    for command in (lab, up, status_, start, check, hint, quiz, why, url, solve, reset, topology):
         shell.register_magic_function(_magic(session, command), "line", command.name)
     shell.register_magic_function(_kubectl(session), "line", "kubectl")
+    shell.register_magic_function(_watch(session), "line", "watch")
     shell.register_magic_function(_apply(session), "line_cell", "apply")
     shell.set_custom_exc((Problem,), _instead_of_a_traceback)
 
@@ -122,10 +127,34 @@ def _run_kubectl(session: Session, words: Sequence[str]) -> Shown:
         raise UsageProblem(
             f"A notebook cell cannot {'follow changes' if follows else f'run {verb[0]}'}: it would never end.",
             "It shows an output when the command has ended, and no other cell runs until then.",
-            ("Run it without following, again and again; or in" if follows else "In")
+            ("%watch 10 get ... follows for ten seconds; or in" if follows else "In")
             + f" a terminal: kindlab kubectl -- {shlex.join(words)}",
         )
     return shown.terminal(capture(status(), session.lab().slug, words))
+
+
+def _watch(session: Session) -> Any:
+    def magic(line: str) -> None:
+        _answer(session, lambda: _run_watch(session, shlex.split(_filled(session, line))))
+
+    return _plain(magic)
+
+
+def _run_watch(session: Session, words: Sequence[str]) -> Shown:
+    """`%watch SECONDS get pods`: what `kubectl get pods --watch` prints in that time."""
+    example = "For example: %watch 10 get pods"
+    try:
+        seconds = float(words[0])
+    except (IndexError, ValueError):
+        raise UsageProblem("For how many seconds?", "%watch needs a number first.", example) from None
+    rest = words[2:] if words[1:2] == ["kubectl"] else words[1:]
+    if rest[:1] != ["get"]:
+        raise UsageProblem("%watch follows what kubectl get shows.", "It takes get and its words.", example)
+    if not 0 < seconds <= LONGEST_WATCH:
+        raise UsageProblem(f"{words[0]} seconds cannot be.", f"From 1 to {LONGEST_WATCH}.", example)
+    session.step(f"watching for {seconds:g} seconds")
+    asked = rest if {"-w", "--watch"} & set(rest) else [*rest, "--watch"]
+    return shown.terminal(for_a_while(status(), session.lab().slug, asked, seconds))
 
 
 def _before_dashes(words: Sequence[str]) -> Sequence[str]:
@@ -279,6 +308,15 @@ def hint(session: Session, words: tuple[str, ...]) -> Shown:
     count = min(progress.hints_taken(found.slug, task.id) + 1, len(task.hints))
     progress.hint_taken(found.slug, task.id)
     return shown.hints(found, task, count)
+
+
+@click.command("quiz")
+@_lab_argument
+@click.pass_obj
+def quiz(session: Session, lab: str | None) -> Shown:
+    """The lab's questions; each answer unfolds into why it is right or wrong."""
+    found = session.lab(lab)
+    return shown.quiz(found, asking.questions(found))
 
 
 @click.command("why")

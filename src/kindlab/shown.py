@@ -14,6 +14,7 @@ from kindlab.grading.outcome import Report
 from kindlab.grading.report import html, text
 from kindlab.kubectl import Completed
 from kindlab.labs import Lab, Task
+from kindlab.quiz import Question, shuffled
 from kindlab.trace.hops import Trace
 from kindlab.workspace import Started
 
@@ -61,6 +62,7 @@ def started(lab: Lab, done: Started, *, aside: Path | None = None) -> Shown:
         ("created", ", ".join(done.created)),
         ("there already", ", ".join(done.already)),
         ("old files", str(aside or "")),
+        ("not on this cluster", ", ".join(done.lacking)),
     ]
     body = html.facts([(label, value) for label, value in rows])
     plain = "\n".join(f"  {label + ':':<15}{value}" for label, value in rows if value)
@@ -81,6 +83,36 @@ def hints(lab: Lab, task: Task, count: int) -> Shown:
     )
     plain = "\n".join([task.title, *(f"  {n}. {h}" for n, h in enumerate(task.hints[:count], 1)), more])
     return Shown(fragment, plain)
+
+
+def quiz(lab: Lab, questions: list[Question]) -> Shown:
+    """Questions whose options unfold, in an order that is the same each time and has nothing to do with the file's."""
+    blocks, lines = [], []
+    for number, question in enumerate(questions, 1):
+        options = shuffled(question)
+        rows = [
+            Markup(
+                '<details style="margin:2px 0 2px 15px"><summary style="cursor:pointer">{}</summary>'
+                '<div style="padding:2px 0 6px 15px">{} {}</div></details>'
+            ).format(
+                html.commands(o.text),
+                html.badge("✔ right", html.GREEN) if o.right else html.badge("✘ wrong", html.RED),
+                html.commands(o.why),
+            )
+            for o in options
+        ]
+        blocks.append(
+            Markup('<div style="padding:6px 0"><b>{}. {}</b>{}</div>').format(
+                number, html.commands(question.text), html.join(rows)
+            )
+        )
+        lines += [
+            f"{number}. {question.text}",
+            *(f"   {letter}) {o.text}" for letter, o in zip("abcde", options, strict=False)),
+        ]
+    head = Markup("<b>{} questions on lab {}.</b> Choose in your head, then unfold.").format(len(questions), lab.number)
+    lines.append(f"Answer them in a terminal: kindlab quiz {lab.number}")
+    return Shown(html.panel(html.BLUE, Markup("<div>{}</div>").format(head), *blocks), "\n".join(lines))
 
 
 def trace(path: Trace) -> Shown:

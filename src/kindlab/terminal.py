@@ -60,6 +60,8 @@ def started(title: str, done: Started) -> None:
     for label, names in (("created on the cluster", done.created), ("already on the cluster", done.already)):
         if names:
             click.echo(f"  {label}: {', '.join(names)}")
+    for lacking in done.lacking:
+        click.secho(f"This cluster does not have {lacking}: without it the lab cannot be graded here.", fg="yellow")
 
 
 def path(absolute: Path) -> str:

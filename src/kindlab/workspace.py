@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from kindlab.api import Api, ApiError, Obj
 from kindlab.errors import Problem
 from kindlab.kubectl import applying
 from kindlab.labs import Lab
+from kindlab.needs import missing
 
 _LARGEST = 200_000
 """Values of a file, aliases written out."""
@@ -37,6 +38,8 @@ class Started:
     kept: list[str] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
+    """What the lab needs and the cluster does not have."""
 
 
 def folder(lab: Lab) -> Path:
@@ -56,7 +59,7 @@ def start(lab: Lab, api: Api) -> Started:
         else:
             shutil.copyfile(source, target)
             done.copied.append(source.name)
-    make_namespace(api, lab.slug)
+    make_namespaces(api, lab)
     for obj in read(lab.folder / "start" / name for name in lab.apply_at_start):
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
@@ -66,18 +69,19 @@ def start(lab: Lab, api: Api) -> Started:
             if error.code != 409:
                 raise
             done.already.append(label)
+    done.lacking = missing(api, lab.needs)
     return done
 
 
 def solve(lab: Lab, api: Api) -> list[str]:
     """Put the reference solution's objects in place; the learner's files stay as they are. Returns what was applied."""
-    make_namespace(api, lab.slug)
+    make_namespaces(api, lab)
     return apply(api, lab.slug, labs.manifests(lab.solution_folder))
 
 
 def reset(lab: Lab, api: Api) -> tuple[Started, Path | None]:
     """Back to the start: the namespace is made anew and the files too; returns also where the old files went."""
-    remove_namespace(api, lab.slug)
+    remove_namespaces(api, lab)
     aside = None
     if folder(lab).is_dir() and any(folder(lab).iterdir()):
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -91,15 +95,28 @@ def reset(lab: Lab, api: Api) -> tuple[Started, Path | None]:
     return start(lab, api), aside
 
 
-def make_namespace(api: Api, name: str) -> None:
+def make_namespaces(api: Api, lab: Lab) -> None:
+    """The lab's namespace and its neighbours."""
+    make_namespace(api, lab.slug)
+    for neighbour in lab.namespaces:
+        make_namespace(api, neighbour.name, neighbour.labels)
+
+
+def remove_namespaces(api: Api, lab: Lab) -> None:
+    """The lab's namespace and its neighbours, gone when this returns."""
+    for name in (lab.slug, *(neighbour.name for neighbour in lab.namespaces)):
+        remove_namespace(api, name)
+
+
+def make_namespace(api: Api, name: str, labels: Mapping[str, str] | None = None) -> None:
     """Create the namespace and return once Pods can be created in it (its `default` ServiceAccount is there)."""
     live = api.get("Namespace", name)
     if live is not None and live["metadata"].get("deletionTimestamp"):
         api.wait_gone("Namespace", name, None, uid=live["metadata"]["uid"])
         live = None
     if live is None:
-        labels = {"app.kubernetes.io/managed-by": "kindlab"}
-        api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        owned = {**(labels or {}), "app.kubernetes.io/managed-by": "kindlab"}
+        api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": owned}})
     accounts = api.follow("ServiceAccount", name, fields="metadata.name=default", timeout=NAMESPACE_TIMEOUT)
     if not any(accounts):
         raise Problem(

@@ -6,21 +6,27 @@ def test_traffic_reaches_both_pods(lab):
     lab.expect(seen.bodies == lab.pods("app=web").names, expected="...", seen=seen, about="svc/web")
 """
 
+from kindlab.checks.client import Client
+from kindlab.checks.door import Door
 from kindlab.checks.live import LiveLab, Pods
 from kindlab.checks.marks import check
-from kindlab.checks.probe import Replies, Reply
+from kindlab.checks.probe import Probe, Replies, Reply, enough
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.volumes import Files, Filesystem, Place
 
 __all__ = [
     "CheckFailed",
+    "Client",
     "CouldNotGrade",
+    "Door",
     "Files",
     "Filesystem",
     "LiveLab",
     "Place",
     "Pods",
+    "Probe",
     "Replies",
     "Reply",
     "check",
+    "enough",
 ]

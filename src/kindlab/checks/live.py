@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import builtins
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from time import monotonic
 from typing import TypeVar
@@ -10,15 +12,18 @@ from typing import TypeVar
 from testinfra.host import Host
 
 from kindlab.api import Api, ApiError, Obj
+from kindlab.checks.client import Client
+from kindlab.checks.door import Door, door_of
 from kindlab.checks.host import pod_host
-from kindlab.checks.probe import NAME as PROBE
-from kindlab.checks.probe import Probe
-from kindlab.checks.verdict import CheckFailed
-from kindlab.checks.volumes import PREFIX as OF_VOLUMES
+from kindlab.checks.probe import Probe, enough
+from kindlab.checks.verdict import CheckFailed, CouldNotGrade
+from kindlab.checks.visitor import visitor
 from kindlab.checks.volumes import Volumes
 from kindlab.conditions import is_ready
 
 T = TypeVar("T")
+OURS = "kindlab-"
+"""What the names of the grader's own Pods begin with: the probe, visitors, those that look into volumes."""
 PATIENCE = 2.0
 """Seconds without a completed rollout after which the Pods are asked whether waiting helps."""
 
@@ -79,9 +84,39 @@ class LiveLab:
     def pods(self, labels: str = "") -> Pods:
         """The learner's Pods with these labels that are not being deleted (the grader's own are left out)."""
         found = [p for p in self.list("Pod", labels) if not p["metadata"].get("deletionTimestamp")]
-        return Pods(
-            p for p in found if not (p["metadata"]["name"] == PROBE or p["metadata"]["name"].startswith(OF_VOLUMES))
-        )
+        return Pods(p for p in found if not p["metadata"]["name"].startswith(OURS))
+
+    def pods_of(self, *deployments: str) -> Pods:
+        """The ready Pods of Deployments, settled, through each one's own selector: labels are the learner's choice."""
+        found: builtins.list[Obj] = []
+        for name in deployments:
+            found += self.pods(_selector(self.settled(name))).ready
+        return Pods(found)
+
+    # -- who asks
+
+    def beside(self, namespace: str) -> LiveLab:
+        """The same words in another namespace of the lab."""
+        return LiveLab(self.api, namespace)
+
+    def client(self, pod: str, container: str = "") -> Client:
+        """The probe's words, spoken by one of the learner's running Pods."""
+        return Client(self.api, self.namespace, pod, container)
+
+    def visitor(
+        self, *, labels: Mapping[str, str] | None = None, node: str = "", host_network: bool = False
+    ) -> AbstractContextManager[Client]:
+        """A client made for the block, with labels of its own, on a node, or in a node's own network: `with
+        lab.visitor(labels={"role": "shop"}) as shop: shop.get("http://db")`."""
+        return visitor(self.api, self.namespace, labels=labels, node=node, host_network=host_network)
+
+    def door(self, ingress_class: str) -> Door:
+        """Where the controller of an IngressClass listens inside the cluster. Raises CouldNotGrade without one."""
+        found = self.api.get("IngressClass", ingress_class)
+        at = door_of(self.api, found["spec"].get("controller", "")) if found else None
+        if at is None or not at.ready:
+            raise CouldNotGrade(f"no controller of IngressClass {ingress_class} runs on this cluster")
+        return at
 
     def host(self, pod: str, container: str = "") -> Host:
         """A testinfra Host for a Pod's container."""
@@ -95,6 +130,25 @@ class LiveLab:
         __tracebackhide__ = True
         if not fact:
             raise CheckFailed(expected, str(seen), about=about, hop=hop, then=then)
+
+    def expect_answers(self, url: str, *, count: int = 10, client: Probe | None = None) -> None:
+        """Fail unless every request is answered."""
+        __tracebackhide__ = True
+        replies = (client or self.probe).get_many(url, count=count)
+        self.expect(replies.ok, expected=f"every request to {url} answered", seen=replies, about=url)
+
+    def expect_exactly(self, url: str, pods: Pods, *, client: Probe | None = None) -> None:
+        """Fail unless every request to a Service that serves /hostname is answered, by each of these Pods and by no
+        other."""
+        __tracebackhide__ = True
+        self.expect(pods, expected=f"ready Pods behind {url}", seen="there are none", about=url)
+        replies = (client or self.probe).get_many(f"{url}/hostname", count=enough(len(pods)))
+        self.expect(
+            replies.ok and replies.bodies == pods.names,
+            expected=f"every request to {url} answered, by exactly {pods}",
+            seen=replies,
+            about=url,
+        )
 
     def eventually(
         self, kind: str, holds: Callable[[Iterable[Obj]], T], *, labels: str = "", timeout: float = 30.0
@@ -125,8 +179,7 @@ class LiveLab:
 
     def _coming_up(self, deployment: Obj) -> bool:
         """Whether waiting helps: some Pod is still being scheduled, pulled or started, without an error so far."""
-        labels = ",".join(f"{k}={v}" for k, v in (deployment["spec"]["selector"].get("matchLabels") or {}).items())
-        return any(is_coming_up(pod) for pod in self.pods(labels))
+        return any(is_coming_up(pod) for pod in self.pods(_selector(deployment)))
 
     def delete_pod(self, name: str) -> float:
         """Delete a Pod as `kubectl delete pod` does; returns when (monotonic seconds), for later comparison."""
@@ -136,6 +189,11 @@ class LiveLab:
             if error.code != 404:
                 raise
         return monotonic()
+
+
+def _selector(workload: Obj) -> str:
+    """Its matchLabels, as a query; expressions are left out."""
+    return ",".join(f"{k}={v}" for k, v in (workload["spec"]["selector"].get("matchLabels") or {}).items())
 
 
 def is_coming_up(pod: Obj) -> bool:

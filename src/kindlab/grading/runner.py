@@ -19,6 +19,7 @@ from kindlab.errors import Problem
 from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult, overall
 from kindlab.grading.plugin import GradingPlugin
 from kindlab.labs import Lab, Task
+from kindlab.needs import missing
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,13 @@ def grade(lab: Lab, api: Api, *, namespace: str = "", cluster: str = "", only: s
                 f"The lab's namespace {space} does not exist on this cluster.",
                 "The lab has not been started there.",
                 f"Run: kindlab start {lab.slug}",
+            )
+        lacking = missing(api, lab.needs)
+        if lacking:
+            raise Problem(
+                f"Lab {lab.slug} cannot be graded on this cluster.",
+                f"It lacks {' and '.join(lacking)}.",
+                "The embedded cluster has everything: kindlab up --cluster pocket",
             )
         plugin = GradingPlugin(api, space, only)
         with _turn(api, space):

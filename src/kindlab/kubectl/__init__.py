@@ -6,7 +6,9 @@ Either way it talks to the cluster in use and to the lab's namespace by default,
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +42,28 @@ def capture(status: Status, namespace: str, words: Sequence[str], stdin: str = "
     out, err = io.StringIO(), io.StringIO()
     code = run_standin(status.api(), namespace, words, stdin=io.StringIO(stdin), out=out, err=err)
     return Completed(code, out.getvalue(), err.getvalue())
+
+
+def for_a_while(status: Status, namespace: str, words: Sequence[str], seconds: float) -> Completed:
+    """Run a command that follows changes, stop it after so many seconds as Ctrl-C would, and return what it printed.
+    One that ends earlier by itself is returned with its own exit code."""
+    real = binary()
+    if real is not None:
+        from kindlab.kubectl.real import environment
+
+        command, env = [real, *words], environment(status, namespace)
+    else:  # a process of its own too: what follows changes cannot be stopped from within
+        where = [] if {"-n", "--namespace", "-A"} & set(words) else ["-n", namespace]
+        command, env = [sys.executable, "-m", "kindlab.cli", "kubectl", *words, *where], dict(os.environ)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.terminate()
+        out, err = process.communicate()
+        return Completed(0, out, err)
+    return Completed(process.returncode, out, err)
 
 
 def attached(status: Status, namespace: str, words: Sequence[str]) -> int:

@@ -1,6 +1,7 @@
 """The WHY engine: follow a path hop by hop to the first one that is broken. One file per kind of path."""
 
 from kindlab.api import Api
+from kindlab.checks.client import Client
 from kindlab.errors import UsageProblem
 from kindlab.trace import (
     address,
@@ -16,7 +17,6 @@ from kindlab.trace import (
     snapshot,
     workload,
 )
-from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 
 SERVICES = ("svc", "service", "services")

@@ -7,9 +7,9 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from kindlab.api import Api, Obj
+from kindlab.checks.client import Client
 from kindlab.errors import UsageProblem
 from kindlab.trace import annotated, httproute, ingress, ingressclass, rules, service
-from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 
 DOMAIN = "cluster.local"

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
+from kindlab.checks.client import Client
 from kindlab.checks.probe import NAME as PROBE
 from kindlab.checks.probe import TIMED_OUT, Replies
 from kindlab.checks.verdict import CouldNotGrade
-from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 from kindlab.trace.policy import Policies, Refusal
 

@@ -6,7 +6,8 @@ Conditions are the controller's own words about an object; what they say is show
 from __future__ import annotations
 
 from kindlab.api import Api, Obj
-from kindlab.trace import certificate, controller
+from kindlab.checks.door import Door, door_of
+from kindlab.trace import certificate
 from kindlab.trace.hops import Trace
 
 GROUP = "gateway.networking.k8s.io"
@@ -56,7 +57,7 @@ def described(one: Obj) -> str:
     return f"{one['name']} ({one['protocol']} on {one['port']}, host {one.get('hostname') or '*'})"
 
 
-def door(api: Api, gateway: Obj, path: Trace) -> controller.Door | None:
+def door(api: Api, gateway: Obj, path: Trace) -> Door | None:
     """Where the controller of the Gateway's class listens; None, and a broken hop, where there is none."""
     wanted = gateway["spec"]["gatewayClassName"]
     classes = {c["metadata"]["name"]: c for c in api.list(f"GatewayClass.{GROUP}")}
@@ -68,7 +69,7 @@ def door(api: Api, gateway: Obj, path: Trace) -> controller.Door | None:
         )
         return None
     runs = found["spec"]["controllerName"]
-    at = controller.find(api, runs)
+    at = door_of(api, runs)
     if at is None or not at.ready:
         why = (
             "no controller of that name was found running" if at is None else f"that controller, {at}, has no ready Pod"

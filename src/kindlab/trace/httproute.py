@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from kindlab.api import Api, ApiError, Obj
+from kindlab.checks.client import Client
+from kindlab.checks.door import Door
 from kindlab.checks.verdict import CouldNotGrade
-from kindlab.trace import controller, gateway, ingress, service
+from kindlab.trace import gateway, ingress, service
 from kindlab.trace.answer import redirect
-from kindlab.trace.client import Client
 from kindlab.trace.gateway import GROUP, NEXT
 from kindlab.trace.hops import Trace
 
@@ -137,7 +138,7 @@ def trace(
     return path
 
 
-def _parent(api: Api, route: Obj, parent: Obj, path: Trace, tls: bool | None) -> tuple[controller.Door, Obj] | None:
+def _parent(api: Api, route: Obj, parent: Obj, path: Trace, tls: bool | None) -> tuple[Door, Obj] | None:
     """Add the hops from a route to its Gateway's listener; None where the path ends."""
     meta = route["metadata"]
     space = parent.get("namespace") or meta["namespace"]
@@ -204,9 +205,7 @@ def _common(listener: str, route: Obj) -> list[str]:
     return both
 
 
-def _ways(
-    api: Api, route: Obj, listener: Obj, door: controller.Door, path: Trace, asked: tuple[str | None, str]
-) -> bool:
+def _ways(api: Api, route: Obj, listener: Obj, door: Door, path: Trace, asked: tuple[str | None, str]) -> bool:
     """Add the hops of the ways on this listener; False when one of them is broken."""
     host, where = asked
     every = list(ways(route, _common(listener.get("hostname") or "", route)))
@@ -231,7 +230,7 @@ def _way(
     route: Obj,
     way: Way,
     listener: Obj,
-    door: controller.Door,
+    door: Door,
     client: Client,
     path: Trace,
     asked: tuple[str | None, str],
@@ -265,7 +264,7 @@ def _answer(
     api: Api,
     way: Way,
     listener: Obj,
-    door: controller.Door,
+    door: Door,
     client: Client,
     part: Trace,
     asked: tuple[str | None, str],

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from kindlab.api import Api, Obj
+from kindlab.checks.client import Client
+from kindlab.checks.door import Door
 from kindlab.checks.probe import REFUSED, Replies, Reply
 from kindlab.checks.verdict import CouldNotGrade
-from kindlab.trace import annotated, answer, certificate, controller, ingressclass, rivals, service
+from kindlab.trace import annotated, answer, certificate, ingressclass, rivals, service
 from kindlab.trace.answer import redirect
-from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 from kindlab.trace.policy import Policies, Refusal
 from kindlab.trace.rules import Route, described, match, routes
@@ -65,7 +66,7 @@ def trace(
     return path
 
 
-def _foreign(ingress: Obj, door: controller.Door, path: Trace) -> None:
+def _foreign(ingress: Obj, door: Door, path: Trace) -> None:
     """The hop Annotations, where some are for nobody here: nothing is broken by them, and nothing done."""
     found = annotated.foreign(ingress, door.controller)
     if not found:
@@ -84,9 +85,7 @@ def _without_effect(names: list[str], whose: str) -> str:
     return f"{what} for another controller ({whose}) and {'has' if one else 'have'} no effect here"
 
 
-def _entry_point(
-    ingress: Obj, door: controller.Door, path: Trace, host: str | None, where: str, tls: bool | None
-) -> bool:
+def _entry_point(ingress: Obj, door: Door, path: Trace, host: str | None, where: str, tls: bool | None) -> bool:
     """Add the hop Entry point where annotations close http or https; False when it is the one that is asked for."""
     opened = annotated.schemes(ingress, door.controller)
     if opened == annotated.BOTH:
@@ -136,7 +135,7 @@ def _route(
     api: Api,
     ingress: Obj,
     route: Route,
-    door: controller.Door,
+    door: Door,
     client: Client,
     path: Trace,
     asked: tuple[str | None, str, bool | None],
@@ -213,13 +212,13 @@ def _route(
     return False
 
 
-def refused(api: Api, door: controller.Door, found: service.Found) -> Refusal | None:
+def refused(api: Api, door: Door, found: service.Found) -> Refusal | None:
     """The policy that keeps the controller's Pod from a backend: what a client outside meets."""
     namespace = found.service["metadata"]["namespace"]
     return answer.refused(api, lambda: door.pod_object(api), namespace, found.endpoints)
 
 
-def kept_in(api: Api, client: Client, door: controller.Door) -> str | None:
+def kept_in(api: Api, client: Client, door: Door) -> str | None:
     """Why the probe got no answer, though a client outside may: a policy on what leaves its own namespace."""
     gate = door.pod_object(api)
     closed = Policies(api).refuses(client.object(), gate, door.http) if gate is not None else None
@@ -251,7 +250,7 @@ def _warning(api: Api, ingress: Obj) -> str:
     return max(told, default=("", ""))[1]
 
 
-def meaning(bad: Reply, door: controller.Door, name: str, namespace: str) -> tuple[str, str]:
+def meaning(bad: Reply, door: Door, name: str, namespace: str) -> tuple[str, str]:
     """(what it means, what to do next) of an answer that no backend would give."""
     logs = f"kubectl logs -n {door.namespace} {door.pod}"
     if bad.exit:

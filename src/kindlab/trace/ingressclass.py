@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kindlab.api import Api, Obj
-from kindlab.trace import controller
+from kindlab.checks.door import Door, door_of
 from kindlab.trace.hops import Trace
 
 LEGACY_CLASS = "kubernetes.io/ingress.class"
@@ -20,7 +20,7 @@ def controllers(api: Api) -> dict[str, str]:
     return {c["metadata"]["name"]: c["spec"].get("controller", "") for c in api.list("IngressClass")}
 
 
-def serving(api: Api, ingress: Obj, path: Trace) -> controller.Door | None:
+def serving(api: Api, ingress: Obj, path: Trace) -> Door | None:
     """Add the hops IngressClass and Controller; None where the path ends."""
     meta = ingress["metadata"]
     name, namespace = meta["name"], meta["namespace"]
@@ -41,7 +41,7 @@ def serving(api: Api, ingress: Obj, path: Trace) -> controller.Door | None:
         )
         return None
     runs = classes[wanted]
-    door = controller.find(api, runs)
+    door = door_of(api, runs)
     if door is None:
         path.fail(
             "Controller",

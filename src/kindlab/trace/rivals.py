@@ -11,9 +11,9 @@ import shlex
 from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
+from kindlab.checks.client import Client
 from kindlab.checks.probe import Replies
 from kindlab.trace import annotated, ingressclass
-from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 from kindlab.trace.rules import Route, described, fits, routes
 

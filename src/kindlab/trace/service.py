@@ -10,11 +10,11 @@ import difflib
 from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
+from kindlab.checks.client import Client
 from kindlab.checks.probe import NAME as PROBE
 from kindlab.conditions import is_over, is_ready
 from kindlab.trace import workload
 from kindlab.trace.answer import SERVICE_LABEL, Endpoint, ask
-from kindlab.trace.client import Client
 from kindlab.trace.hops import Trace
 
 

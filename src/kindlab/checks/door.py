@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
-from kindlab.checks.probe import Replies
+from kindlab.checks.probe import Probe, Replies
 from kindlab.conditions import is_ready
-from kindlab.trace.client import Client
 
 LABELS = {
     "traefik.io/ingress-controller": "app.kubernetes.io/name=traefik",
@@ -42,16 +41,19 @@ class Door:
     def pod_object(self, api: Api) -> Obj | None:
         return api.get("Pod", self.pod, self.namespace)
 
-    def ask(self, client: Client, host: str, path: str, tls: bool, *, count: int, options: str = "") -> Replies:
-        """`count` GETs as a browser outside would make them, sent to the controller's own Service. Certificates are not
-        verified here: the hop TLS has read them."""
+    def ask(
+        self, client: Probe, host: str, path: str, tls: bool, *, count: int, options: str = "", trust: str = ""
+    ) -> Replies:
+        """`count` GETs as a browser outside would make them, sent to the controller's own Service. `trust`: a file in
+        the client with the certificates it trusts; without one certificates are not verified."""
         port, asked = (self.https, 443) if tls else (self.http, 80)
         url = f"http{'s' if tls else ''}://{host}{path}"
-        options = f"-k --connect-to {host}:{asked}:{self.address}:{port} {options}".rstrip()
+        verify = f"--cacert {trust}" if trust else "-k"
+        options = f"{verify} --connect-to {host}:{asked}:{self.address}:{port} {options}".rstrip()
         return client.get_many(url, count=count, options=options)
 
 
-def find(api: Api, controller: str) -> Door | None:
+def door_of(api: Api, controller: str) -> Door | None:
     """The door of the controller that calls itself so; None when no Service of it is found."""
     labels = LABELS.get(controller)
     if labels is None:

@@ -1,4 +1,4 @@
-"""Who sends a trace's requests: the probe, or a Pod of the learner's own (`--from`), whose labels policies go by."""
+"""Who sends requests: the probe, or any other Pod, whose labels, node and environment then count."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ _WGET = (("bad address", 6), ("unable to resolve", 6), ("refused", 7), ("timed o
 
 
 class Client(Probe):
-    """The probe of `namespace`, or the running Pod `pod` there. Raises UsageProblem when there is no such Pod."""
+    """The probe of `namespace`, or the running Pod `pod` there (in `container`, else its first). Raises UsageProblem
+    when there is no such Pod."""
 
-    def __init__(self, api: Api, namespace: str, pod: str = "") -> None:
+    def __init__(self, api: Api, namespace: str, pod: str = "", container: str = "") -> None:
         super().__init__(api, namespace)
         self.pod = pod or PROBE
+        self.container = container
         if pod:
             self._existing(pod)
 
@@ -45,7 +47,7 @@ class Client(Probe):
 
     @cached_property
     def host(self) -> Host:
-        return super().host if self.pod == PROBE else pod_host(self.api, self.namespace, self.pod)
+        return super().host if self.pod == PROBE else pod_host(self.api, self.namespace, self.pod, self.container)
 
     def object(self) -> Obj:
         """The Pod as it is, made when it is the probe and not there yet. Raises CouldNotGrade."""

@@ -1,0 +1,50 @@
+"""What a lab needs of its cluster beyond Services and Pods, and whether the cluster has it (`needs` in lab.toml)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from kindlab.api import Api, ApiError
+from kindlab.checks.door import door_of
+
+GATEWAY = "GatewayClass.gateway.networking.k8s.io"
+
+
+def _ingress(api: Api) -> bool:
+    """An IngressClass whose controller listens."""
+    doors = (door_of(api, found["spec"].get("controller", "")) for found in api.list("IngressClass"))
+    return any(door is not None and door.ready for door in doors)
+
+
+def _gateway(api: Api) -> bool:
+    """A GatewayClass that a controller has accepted."""
+    conditions = (c for found in api.list(GATEWAY) for c in (found.get("status") or {}).get("conditions") or ())
+    return any(c["type"] == "Accepted" and c["status"] == "True" for c in conditions)
+
+
+def _metrics(api: Api) -> bool:
+    """The resource metrics API answers."""
+    api.request("GET", "/apis/metrics.k8s.io/v1beta1/nodes")
+    return True
+
+
+NEEDS: dict[str, tuple[Callable[[Api], bool], str]] = {
+    "ingress": (_ingress, "an ingress controller (cluster-config/traefik-values.yaml installs Traefik)"),
+    "gateway": (_gateway, "the Gateway API and a controller for it (cluster-config/gateway-api, traefik-values.yaml)"),
+    "metrics": (_metrics, "metrics-server, which answers for metrics.k8s.io"),
+}
+"""Word of lab.toml -> whether a cluster has it, and what to call it."""
+
+
+def missing(api: Api, needs: Iterable[str]) -> list[str]:
+    """What the cluster lacks of these, in words for people."""
+    lacking = []
+    for need in needs:
+        has, called = NEEDS[need]
+        try:
+            there = has(api)
+        except ApiError:  # not served, or not answered
+            there = False
+        if not there:
+            lacking.append(called)
+    return lacking
