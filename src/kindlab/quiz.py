@@ -73,7 +73,7 @@ def all_questions() -> list[Question]:
 
 
 def shuffled(question: Question) -> list[Option]:
-    """Its options in an order of its own: the same each time, whatever the file's, where the right one may come first."""
+    """Its options in an order of its own, the same each time: in the file the right one may always come first."""
     return random.Random(question.key).sample(question.options, len(question.options))
 
 
