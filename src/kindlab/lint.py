@@ -2,27 +2,22 @@
 
 Static: every piece is there, hints and points and KCNA tags, enough wrong answers, a fresh notebook. Live: the start
 state scores 0 on every task, the solution and every alternative 100%, every wrong answer fails exactly the checks
-that its expect.toml names (and perhaps those it names under `may`, where chance decides). A wrong answer is laid over
-the solution: it holds only the files that differ.
+that its expect.toml names (and perhaps those it names under `may`, where chance decides).
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import tomllib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from kindlab import labs, quiz, render
+from kindlab import labs, quiz, render, trials
 from kindlab.errors import Problem
 from kindlab.grading.outcome import Outcome, Report
 from kindlab.labs import Lab
 from kindlab.needs import NEEDS
+from kindlab.states import State, expectation, folders, states
 
 LEAST_WRONG, LEAST_ALTERNATIVES, LEAST_BEHAVIOURAL, LEAST_QUESTIONS = 12, 3, 0.9, 5
 LONGEST = 35
@@ -40,18 +35,6 @@ class Findings:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class State:
-    """One answer to try: `files` go over the start; `fails` are the checks that must fail (None: all tasks), `may`
-    those that may."""
-
-    lab: str
-    name: str
-    files: tuple[str, ...]
-    fails: frozenset[str] | None
-    may: frozenset[str] = frozenset()
 
 
 def run(
@@ -145,7 +128,7 @@ def _file_problems(lab: Lab) -> Iterator[str]:
     for name in lab.apply_at_start:
         if name not in start:
             yield f"apply_at_start names {name}, which is not in labs/{lab.slug}/start"
-    alternatives, wrong = _folders(lab, "alternatives"), _folders(lab, "wrong")
+    alternatives, wrong = folders(lab, "alternatives"), folders(lab, "wrong")
     if len(alternatives) < LEAST_ALTERNATIVES:
         yield f"{len(alternatives)} alternatives: write at least {LEAST_ALTERNATIVES} other right answers"
     if len(wrong) < LEAST_WRONG:
@@ -178,118 +161,30 @@ def _hint_problems(lab: Lab) -> Iterator[str]:
                     yield f"a hint of task {task.id} gives the solution away: {line!r}"
 
 
-def expectation(folder: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """(the checks a wrong answer must fail, those it may fail), from its expect.toml. Raises Problem."""
-    try:
-        data = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
-        checks = frozenset(data["checks"])
-        if not checks or not data["why"]:
-            raise ValueError("checks and why must not be empty")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Problem(
-            f"{folder.parent.parent.name}/wrong/{folder.name}/expect.toml is not usable.",
-            f"{type(error).__name__}: {error}.",
-            'It needs: why = "what this learner misunderstood" and checks = ["test_..."].',
-        ) from error
-    return checks, frozenset(data.get("may", ()))
-
-
 # -- live
 
 
-def states(lab: Lab) -> Iterator[State]:
-    """Every answer to try on a lab."""
-    solution = labs.manifests(lab.solution_folder)
-    yield State(lab.slug, "start", (), None)
-    yield State(lab.slug, "start files applied as they are", _names(lab.start_files), None)
-    yield State(lab.slug, "solution", _names(solution), frozenset())
-    for folder in _folders(lab, "alternatives"):
-        yield State(lab.slug, f"alternatives/{folder.name}", _names(labs.manifests(folder)), frozenset())
-    for folder in _folders(lab, "wrong"):
-        over = {f.name: f for f in labs.manifests(folder)}
-        files = _names([over.get(f.name, f) for f in solution])
-        yield State(lab.slug, f"wrong/{folder.name}", files, *expectation(folder))
-
-
-def _run_live(all_states: list[State], jobs: int, findings: Findings, say: Callable[[str], Any]) -> None:
-    scratch = Path(tempfile.mkdtemp(prefix="kindlab-lint-"))
-    try:
-        with ProcessPoolExecutor(
-            min(jobs, len(all_states) or 1), get_context("spawn"), initializer=_begin, initargs=(scratch,)
-        ) as pool:
-            for state, (problem, seconds) in zip(all_states, pool.map(_try, all_states), strict=True):
-                findings.states += 1
-                if state.name.startswith("wrong/"):
-                    findings.wrong += 1
-                    findings.caught += not problem
-                if problem:
-                    findings.problems.append(f"{state.lab} {state.name}: {problem}")
-                mark, why = ("✘", f": {problem}") if problem else ("✔", "")
-                say(f"{mark} {state.lab} {state.name} ({seconds:.1f} s){why}")
-    finally:
-        _end(scratch)
-
-
-_worker: dict[str, Any] = {}
-
-
-def _begin(scratch: Path) -> None:
-    """A worker process begins: it gets an embedded cluster of its own."""
-    import os
-
-    from kindlab.clusters.pocket import Pocket
-
-    os.environ["KINDLAB_HOME"] = str(scratch / str(os.getpid()))
-    try:
-        _worker["api"] = Pocket("lint").up(lambda text: None).api()
-    except Problem as problem:  # raised where it can be reported: with the first state
-        _worker["problem"] = problem
-
-
-def _end(scratch: Path) -> None:
-    import os
-
-    from kindlab.clusters.pocket import Pocket
-
-    before = os.environ.get("KINDLAB_HOME")
-    try:
-        for home in scratch.iterdir():
-            os.environ["KINDLAB_HOME"] = str(home)
-            Pocket("lint").down(lambda text: None)
-    finally:
-        if before is None:
-            os.environ.pop("KINDLAB_HOME", None)
-        else:
-            os.environ["KINDLAB_HOME"] = before
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _try(state: State) -> tuple[str, float]:
-    """Bring the state about in this worker's cluster and grade it; (what is wrong, or "", seconds)."""
-    from kindlab import workspace
-    from kindlab.grading import runner
-
-    lab = labs.find(state.lab)
-    try:
-        if "problem" in _worker:
-            raise _worker["problem"]
-        api = _worker["api"]
-        workspace.remove_namespaces(api, lab)
-        workspace.make_namespaces(api, lab)
-        workspace.apply(api, lab.slug, [lab.folder / "start" / name for name in lab.apply_at_start])
-        workspace.apply(api, lab.slug, [Path(name) for name in state.files])
-        report = runner.grade(lab, api)
-    except Problem as problem:
-        return str(problem).replace("\n", " "), 0.0
-    return judge(state, report), report.seconds
+def _run_live(chosen: list[State], jobs: int, findings: Findings, say: Callable[[str], Any]) -> None:
+    for tried in trials.on_pocket(chosen, jobs):
+        state, problem = tried.state, tried.problem
+        if not problem and tried.report:
+            problem = judge(state, tried.report)
+        findings.states += 1
+        if state.name.startswith("wrong/"):
+            findings.wrong += 1
+            findings.caught += not problem
+        if problem:
+            findings.problems.append(f"{state.lab} {state.name}: {problem}")
+        mark, why = ("✘", f": {problem}") if problem else ("✔", "")
+        say(f"{mark} {state.lab} {state.name} ({tried.seconds:.1f} s){why}")
 
 
 def judge(state: State, report: Report) -> str:
     """What is wrong with how a state was graded, or ""."""
     checks = [c for t in report.tasks for c in t.checks]
     unsure = [c for c in checks if c.outcome is Outcome.COULD_NOT_GRADE]
-    if report.problem or unsure:
-        return f"could not be graded: {report.problem or '; '.join(f'{c.name}: {c.seen}' for c in unsure)}"
+    if unsure:
+        return f"could not be graded: {'; '.join(f'{c.name}: {c.seen}' for c in unsure)}"
     if state.fails is None:
         scored = [t.id for t in report.tasks if t.outcome is Outcome.PASSED]
         return f"scores on {', '.join(scored)}: a lab starts at 0" if scored else ""
@@ -302,15 +197,6 @@ def judge(state: State, report: Report) -> str:
     if unjust and state.name.startswith("alternatives/"):
         texts.append("an alternative is a whole answer: nothing is added to its files")
     return "; ".join(texts)
-
-
-def _folders(lab: Lab, kind: str) -> list[Path]:
-    folder = lab.solution_folder / kind
-    return sorted(f for f in folder.iterdir() if f.is_dir()) if folder.is_dir() else []
-
-
-def _names(files: list[Path]) -> tuple[str, ...]:
-    return tuple(str(f) for f in files)
 
 
 def _short(lab: Lab, path: Path) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from kindlab import labs, lint
 from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult
-from kindlab.lint import State
+from kindlab.states import State
 
 P, F, C = Outcome.PASSED, Outcome.FAILED, Outcome.COULD_NOT_GRADE
 

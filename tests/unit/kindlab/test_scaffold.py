@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kindlab import labs, lint, scaffold, workspace
+from kindlab import labs, lint, scaffold, states, workspace
 from kindlab.errors import UsageProblem
 
 SLUG = "17-my-lab"
@@ -26,6 +26,7 @@ def test_the_four_pieces_are_made(course: Path) -> None:
     assert made == {
         f"labs/{SLUG}/lab.toml",
         f"labs/{SLUG}/lab.md",
+        f"labs/{SLUG}/quiz.toml",
         f"labs/{SLUG}/start/web.yaml",
         f"solutions/{SLUG}/web.yaml",
         f"solutions/{SLUG}/alternatives/named-port/web.yaml",
@@ -42,6 +43,7 @@ def test_lint_asks_only_for_more(course: Path) -> None:
     scaffold.create(SLUG)
     assert list(lint.static_problems(labs.find("17"))) == [
         "a lab has 4 to 8 tasks, this one has 1",
+        f"labs/{SLUG}/quiz.toml has 1 questions: write at least {lint.LEAST_QUESTIONS}",
         f"1 alternatives: write at least {lint.LEAST_ALTERNATIVES} other right answers",
         f"1 wrong answers: write at least {lint.LEAST_WRONG}",
     ]
@@ -50,11 +52,11 @@ def test_lint_asks_only_for_more(course: Path) -> None:
 def test_every_manifest_is_read_and_the_checks_belong_to_tasks(course: Path) -> None:
     scaffold.create(SLUG)
     lab = labs.find(SLUG)
-    for state in lint.states(lab):
+    for state in states.states(lab):
         assert workspace.read(Path(name) for name in state.files) or state.name == "start"
     functions = {n.name for n in ast.walk(ast.parse(lab.grader.read_text())) if isinstance(n, ast.FunctionDef)}
     for folder in (lab.solution_folder / "wrong").iterdir():
-        must, _ = lint.expectation(folder)
+        must, _ = states.expectation(folder)
         assert must
         assert must <= functions
 

@@ -1,0 +1,78 @@
+"""The answers an author has written down for a lab: its start, the solution, other right ones, wrong ones.
+
+Each is a state of the cluster that can be brought about and graded. A wrong answer is laid over the solution: it holds
+only the files that differ.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kindlab import labs, workspace
+from kindlab.api import Api
+from kindlab.errors import Problem
+from kindlab.labs import Lab
+
+
+@dataclass(frozen=True)
+class State:
+    """One answer to try: `files` go over the start; `fails` are the checks that must fail (None: all tasks), `may`
+    those that may."""
+
+    lab: str
+    name: str
+    files: tuple[str, ...]
+    fails: frozenset[str] | None
+    may: frozenset[str] = frozenset()
+
+
+def states(lab: Lab) -> Iterator[State]:
+    """Every answer to try on a lab."""
+    solution = labs.manifests(lab.solution_folder)
+    yield State(lab.slug, "start", (), None)
+    yield State(lab.slug, "start files applied as they are", _names(lab.start_files), None)
+    yield State(lab.slug, "solution", _names(solution), frozenset())
+    for folder in folders(lab, "alternatives"):
+        yield State(lab.slug, f"alternatives/{folder.name}", _names(labs.manifests(folder)), frozenset())
+    for folder in folders(lab, "wrong"):
+        over = {f.name: f for f in labs.manifests(folder)}
+        files = _names([over.get(f.name, f) for f in solution])
+        yield State(lab.slug, f"wrong/{folder.name}", files, *expectation(folder))
+
+
+def bring_about(state: State, api: Api) -> None:
+    """Make the lab's namespaces anew with this answer in them. Raises Problem, ApiError."""
+    lab = labs.find(state.lab)
+    workspace.remove_namespaces(api, lab)
+    workspace.make_namespaces(api, lab)
+    workspace.apply(api, lab.slug, [lab.folder / "start" / name for name in lab.apply_at_start])
+    workspace.apply(api, lab.slug, [Path(name) for name in state.files])
+
+
+def folders(lab: Lab, kind: str) -> list[Path]:
+    """Those of the lab's `alternatives` or `wrong` answers."""
+    folder = lab.solution_folder / kind
+    return sorted(f for f in folder.iterdir() if f.is_dir()) if folder.is_dir() else []
+
+
+def expectation(folder: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """(the checks a wrong answer must fail, those it may fail), from its expect.toml. Raises Problem."""
+    try:
+        data = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
+        checks = frozenset(data["checks"])
+        if not checks or not data["why"]:
+            raise ValueError("checks and why must not be empty")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Problem(
+            f"{folder.parent.parent.name}/wrong/{folder.name}/expect.toml is not usable.",
+            f"{type(error).__name__}: {error}.",
+            'It needs: why = "what this learner misunderstood" and checks = ["test_..."].',
+        ) from error
+    return checks, frozenset(data.get("may", ()))
+
+
+def _names(files: list[Path]) -> tuple[str, ...]:
+    return tuple(str(f) for f in files)
