@@ -15,6 +15,7 @@ from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.client import Client
 from kindlab.checks.door import Door, door_of
 from kindlab.checks.host import pod_host
+from kindlab.checks.patience import Patience
 from kindlab.checks.probe import Probe, enough
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.visitor import visitor
@@ -53,6 +54,7 @@ class LiveLab:
     def __init__(self, api: Api, namespace: str) -> None:
         self.api = api
         self.namespace = namespace
+        self._patience = Patience()
 
     @cached_property
     def probe(self) -> Probe:
@@ -160,6 +162,11 @@ class LiveLab:
                 return value
         return None
 
+    def until(self, ask: Callable[[], T], holds: Callable[[T], object], *, timeout: float | None = None) -> T:
+        """For what cannot be watched: the answer of `ask`, asked again until it `holds` or until everything that was
+        there when the grade began must have had its effect. `timeout`: seconds, after a change of the check's own."""
+        return self._patience.until(ask, holds, timeout)
+
     def settled(self, deployment: str, *, timeout: float = 60.0) -> Obj:
         """The Deployment once its rollout is complete, or as soon as it is clear that it will not be: then it is
         returned as it is, and checks look at its Pods. Waits at most `timeout` seconds."""
@@ -169,6 +176,7 @@ class LiveLab:
             left = deadline - monotonic()
             if rolled_out(live) or left <= 0:
                 return live
+            self._patience.renew()
             done = self.eventually(
                 "Deployment",
                 lambda found: any(rolled_out(d) for d in found if d["metadata"]["name"] == deployment),
