@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import ssl
 
-from pocketkube.images.net import curl_files
+from pocketkube.images.net import curl_certificate, curl_files
 from pocketkube.images.net.curl_files import Failed
 from pocketkube.images.net.curl_options import Options
 from pocketkube.images.net.curl_output import Meter, Report
@@ -112,6 +112,9 @@ class Connections:
                 text = f"error:0A00010B:SSL routines::{bad.reason.lower().replace('_', ' ')}"
             raise await self._noted(35, text, number) from None
         report.appconnect = self.clock.monotonic() - report.started
+        if "verbose" in self.flags:
+            for line in curl_certificate.told(wrapped.tls, url.host, verified="insecure" not in self.flags):
+                await self._note(line)
         return Exchange(wrapped), number
 
     def _context(self) -> ssl.SSLContext:
@@ -119,6 +122,7 @@ class Connections:
         if "insecure" in self.flags:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             return context
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what --cacert holds is trusted, an authority or not
         given = self.options.values.get("cacert")
         try:
             text = curl_files.content(self.process, given or CA_BUNDLE).decode()
