@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 INSTALLED := .venv/.installed
 
-.PHONY: start test soak check format bench lock notebooks docs clean
+.PHONY: start test soak check format bench verify lock notebooks docs clean
 
 start: $(INSTALLED)  ## Set up, start a cluster, take the tour
 	@$(BIN)/kindlab up
@@ -36,6 +36,9 @@ notebooks: $(INSTALLED)  ## Render notebooks/ from labs/*/lab.md
 
 docs: $(INSTALLED)  ## Write the generated parts of docs/
 	$(BIN)/python -m kindlab.docs
+
+verify: $(INSTALLED)  ## Every answer of every lab on a real cluster (CLUSTER=kind or current), compared with pocket
+	$(BIN)/kindlab verify --cluster $(or $(CLUSTER),current) --out docs/parity.md
 
 lock: $(INSTALLED)  ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev --no-emit-index-url \

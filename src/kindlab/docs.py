@@ -50,7 +50,13 @@ first hop that is not ok, or null).
 `kindlab node list --json`: `{"nodes": [{"name", "on", "status"}]}`.
 
 `kindlab url TARGET --json`: `{"urls": [...], "notes": [...]}`.
+
 `kindlab lint --json`: `problems[]`, `states`, `wrong`, `caught`.
+
+`kindlab quiz --list --json`: `{"questions": [{"lab", "id", "kcna", "text", "options": [{"text", "right", "why"}]}]}`.
+
+`kindlab verify --json`: `cluster`, `agrees`, `rows[]` with `lab`, `answers`, `right`, `verdicts`, `same`, `seconds`,
+`differences[]` with `lab`, `state`, `check`, `there`, `pocket`, `seen`, and `problems[]`.
 """
 
 

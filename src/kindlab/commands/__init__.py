@@ -15,6 +15,7 @@ SECTIONS = {
     "node": "Its machines",
     "lab": "Labs",
     "look": "Looking and working",
+    "quiz": "Questions",
     "author": "For authors",
 }
 """Module name -> the heading of its commands in `kindlab --help`."""

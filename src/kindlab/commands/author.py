@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
 from kindlab import terminal
-from kindlab.commands.options import json_option
+from kindlab.clusters import base
+from kindlab.commands.options import cluster_option, json_option
 from kindlab.errors import FAILED, PASSED
 
 
@@ -39,3 +41,45 @@ def lint(lab: tuple[str, ...], static: bool, only: str, jobs: int, as_json: bool
     if as_json:
         click.echo(json.dumps(findings.to_json()))
     return FAILED if findings.problems else PASSED
+
+
+@click.command()
+@click.argument("lab", nargs=-1)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Embedded clusters at the same time."
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the table to this Markdown file.")
+@click.option("--yes", "-y", is_flag=True, help="Remove the labs' namespaces from that cluster without asking.")
+@cluster_option
+@json_option
+def verify(lab: tuple[str, ...], jobs: int, out: Path | None, yes: bool, cluster: str | None, as_json: bool) -> int:
+    """Grade every answer of the labs on a cluster and on pocket, and compare the verdicts.
+
+    It takes the labs' namespaces on that cluster for itself and removes them. A lab takes some minutes there.
+    """
+    from datetime import date
+
+    from kindlab import labs, paths
+    from kindlab import verify as verifier
+
+    chosen = [labs.find(name) for name in lab] or labs.all_labs()
+    status = base.ready(cluster)
+    api = status.api()
+    taken = verifier.taken(chosen, api)
+    if taken and not yes:
+        click.confirm(
+            f"Delete everything in {', '.join(taken)} on cluster {status.name}? (--yes does not ask)",
+            abort=True,
+            err=True,
+        )
+    say = (lambda _: None) if as_json else click.echo
+    found = verifier.run(chosen, api, f"{status.name} ({status.detail})", jobs=jobs, say=say)
+    if out:
+        paths.write_atomically(out, verifier.table(found, date.today().isoformat()))
+        say(f"wrote {terminal.path(out.resolve())}")
+    if as_json:
+        click.echo(json.dumps(found.to_json()))
+    else:
+        same, of = sum(row.same for row in found.rows), sum(row.verdicts for row in found.rows)
+        click.echo(f"{same} of {of} verdicts are the same; {len(found.problems)} problems")
+    return PASSED if found.agrees else FAILED
