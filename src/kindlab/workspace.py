@@ -27,6 +27,8 @@ _LARGEST = 200_000
 """Values of a file, aliases written out."""
 
 NAMESPACE_TIMEOUT = 30.0
+NODE_ADDRESS = "${NODE_ADDRESS}"
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 @dataclass
@@ -139,7 +141,7 @@ def apply(api: Api, namespace: str, files: Iterable[Path]) -> list[str]:
     """Put every object of the files in place, in order; returns `kind/name` of each. Raises Problem that names the
     file and the object."""
     applied = []
-    for obj in read(files):
+    for obj in [obj for file in files for obj in parse(filled(text_of(file), api), file.name)]:
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
             api.replace(applying.noted(obj, namespace), namespace)
@@ -149,6 +151,23 @@ def apply(api: Api, namespace: str, files: Iterable[Path]) -> list[str]:
             ) from error
         applied.append(label)
     return applied
+
+
+def filled(text: str, api: Api) -> str:
+    """An answer's text with what no file can know: `${NODE_ADDRESS}` is a node's IPv4 address, a worker's if there is
+    one. Raises Problem when no node has such an address."""
+    if NODE_ADDRESS not in text:
+        return text
+    nodes = sorted(api.list("Node"), key=lambda node: CONTROL_PLANE in (node["metadata"].get("labels") or {}))
+    found = [a["address"] for node in nodes for a in node["status"].get("addresses", ()) if a["type"] == "InternalIP"]
+    for address in found:
+        if ":" not in address:
+            return text.replace(NODE_ADDRESS, address)
+    raise Problem(
+        "No node of this cluster has an IPv4 address.",
+        f"Their addresses: {', '.join(found) or 'none'}.",
+        "This answer needs one.",
+    )
 
 
 def read(files: Iterable[Path]) -> list[Obj]:

@@ -137,9 +137,10 @@ def merge_key(field: str, elements: list[Any]) -> str | None:
 
 
 def noted(obj: Obj, namespace: str | None) -> Obj:
-    """The object with the note of what is applied, which a later `kubectl apply` compares with."""
+    """The object with the note of what is applied, which a later `kubectl apply` compares with. `namespace` is for
+    those that name none."""
     meta = {k: v for k, v in obj["metadata"].items() if v is not None}
-    if namespace:
+    if namespace and not meta.get("namespace"):
         meta["namespace"] = namespace
     annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k != LAST_APPLIED}
     bare = {**obj, "metadata": {**meta, "annotations": annotations}}

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -33,3 +34,39 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_bytes(b"a: \xff")
     with pytest.raises(Problem, match=r"web\.yaml is not text in UTF-8"):
         workspace.read([tmp_path / "web.yaml"])
+
+
+class Nodes:
+    """An API with nodes of (labels, InternalIPs)."""
+
+    def __init__(self, *nodes: tuple[dict[str, str], list[str]]) -> None:
+        self.nodes = nodes
+
+    def list(self, kind: str) -> list[dict[str, Any]]:
+        assert kind == "Node"
+        return [
+            {
+                "metadata": {"labels": labels},
+                "status": {
+                    "addresses": [
+                        {"type": "Hostname", "address": "a"},
+                        *({"type": "InternalIP", "address": address} for address in addresses),
+                    ]
+                },
+            }
+            for labels, addresses in self.nodes
+        ]
+
+
+def filled(text: str, *nodes: tuple[dict[str, str], list[str]]) -> str:
+    return workspace.filled(text, cast(Any, Nodes(*nodes)))
+
+
+def test_an_answer_may_ask_for_the_address_of_a_node() -> None:
+    master = ({workspace.CONTROL_PLANE: ""}, ["172.18.0.2"])
+    worker = ({}, ["fd00::3", "172.18.0.3"])
+    assert filled("a ${NODE_ADDRESS}; b ${NODE_ADDRESS}", master, worker) == "a 172.18.0.3; b 172.18.0.3"
+    assert filled("a ${NODE_ADDRESS}", master) == "a 172.18.0.2"
+    assert filled("nothing to fill in") == "nothing to fill in"
+    with pytest.raises(Problem, match="No node of this cluster has an IPv4 address"):
+        filled("${NODE_ADDRESS}", ({}, ["fd00::3"]))

@@ -107,3 +107,9 @@ def test_containers_are_joined_by_name_and_arguments_replaced() -> None:
     ]
     merge = patch(noted(after, "shop"), noted(before, "shop"), strategic=False)
     assert merge["spec"]["template"]["spec"]["containers"] == after["spec"]["template"]["spec"]["containers"]
+
+
+def test_an_object_stays_in_the_namespace_that_it_names() -> None:
+    elsewhere = {**service(), "metadata": {"name": "web", "namespace": "outside"}}
+    assert noted(elsewhere, "shop")["metadata"]["namespace"] == "outside"
+    assert noted(service(), "shop")["metadata"]["namespace"] == "shop"
