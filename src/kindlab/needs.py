@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 
 from kindlab.api import Api, ApiError
 from kindlab.checks.door import door_of
+from kindlab.checks.enforcement import enforces_policies
+from kindlab.checks.verdict import CouldNotGrade
 
 GATEWAY = "GatewayClass.gateway.networking.k8s.io"
 
@@ -32,8 +34,13 @@ NEEDS: dict[str, tuple[Callable[[Api], bool], str]] = {
     "ingress": (_ingress, "an ingress controller (cluster-config/traefik-values.yaml installs Traefik)"),
     "gateway": (_gateway, "the Gateway API and a controller for it (cluster-config/gateway-api, traefik-values.yaml)"),
     "metrics": (_metrics, "metrics-server, which answers for metrics.k8s.io"),
+    "network-policy": (enforces_policies, "a network plugin that enforces NetworkPolicies (kindnet does, flannel not)"),
 }
 """Word of lab.toml -> whether a cluster has it, and what to call it."""
+
+TRIED = frozenset({"network-policy"})
+"""What only a trial shows, which takes seconds: asked when a lab starts, and by a check when something gets through
+that must not (`lab.need_policies`); not at every grade."""
 
 
 def missing(api: Api, needs: Iterable[str]) -> list[str]:
@@ -43,7 +50,7 @@ def missing(api: Api, needs: Iterable[str]) -> list[str]:
         has, called = NEEDS[need]
         try:
             there = has(api)
-        except ApiError:  # not served, or not answered
+        except (ApiError, CouldNotGrade):  # not served, or not answered
             there = False
         if not there:
             lacking.append(called)

@@ -10,23 +10,28 @@ from kindlab.checks.client import Client
 from kindlab.checks.door import Door
 from kindlab.checks.live import LiveLab, Pods
 from kindlab.checks.marks import check
-from kindlab.checks.probe import Probe, Replies, Reply, enough
+from kindlab.checks.probe import TIMED_OUT, Probe, Replies, Reply, enough
+from kindlab.checks.together import ask_together
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
+from kindlab.checks.visitor import Guest
 from kindlab.checks.volumes import Files, Filesystem, Place
 
 __all__ = [
+    "TIMED_OUT",
     "CheckFailed",
     "Client",
     "CouldNotGrade",
     "Door",
     "Files",
     "Filesystem",
+    "Guest",
     "LiveLab",
     "Place",
     "Pods",
     "Probe",
     "Replies",
     "Reply",
+    "ask_together",
     "check",
     "enough",
 ]

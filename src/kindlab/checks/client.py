@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from functools import cached_property
 
 from testinfra.host import Host
@@ -67,6 +68,12 @@ class Client(Probe):
         while len(replies) < count and sum(r.exit != 0 for r in replies[-2:]) < 2:
             replies.append(self._wget(url, timeout))
         return Replies(replies)
+
+    def get_each(self, urls: Iterable[str], *, timeout: float = 1.5, options: str = "") -> dict[str, Reply]:
+        """As Probe.get_each; a Pod without curl asks one after the other."""
+        if self.pod == PROBE or self._has("curl"):
+            return super().get_each(urls, timeout=timeout, options=options)
+        return {url: self.get(url, timeout=timeout) for url in urls}
 
     def families(self, addresses: list[str]) -> dict[str, str]:
         """Words for each IP family of a name's addresses -> the option that asks by it; one without words or option

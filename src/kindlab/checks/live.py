@@ -14,11 +14,12 @@ from testinfra.host import Host
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.client import Client
 from kindlab.checks.door import Door, door_of
+from kindlab.checks.enforcement import enforces_policies
 from kindlab.checks.host import pod_host
 from kindlab.checks.patience import Patience
 from kindlab.checks.probe import Probe, enough
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
-from kindlab.checks.visitor import visitor
+from kindlab.checks.visitor import Guest, visitor, visitors
 from kindlab.checks.volumes import Volumes
 from kindlab.conditions import is_ready
 
@@ -110,7 +111,11 @@ class LiveLab:
     ) -> AbstractContextManager[Client]:
         """A client made for the block, with labels of its own, on a node, or in a node's own network: `with
         lab.visitor(labels={"role": "shop"}) as shop: shop.get("http://db")`."""
-        return visitor(self.api, self.namespace, labels=labels, node=node, host_network=host_network)
+        return visitor(self.api, Guest(self.namespace, labels or {}, node, host_network))
+
+    def visitors(self, guests: Mapping[str, Guest]) -> AbstractContextManager[dict[str, Client]]:
+        """Several of them, in any namespaces, who start together: name of your choice -> client."""
+        return visitors(self.api, guests)
 
     def door(self, ingress_class: str) -> Door:
         """Where the controller of an IngressClass listens inside the cluster. Raises CouldNotGrade without one."""
@@ -119,6 +124,16 @@ class LiveLab:
         if at is None or not at.ready:
             raise CouldNotGrade(f"no controller of IngressClass {ingress_class} runs on this cluster")
         return at
+
+    def need_policies(self) -> None:
+        """For a check that sees a connection pass which policies should have stopped: raise CouldNotGrade where the
+        network enforces none. Tried once; takes two seconds."""
+        if not self._enforces_policies:
+            raise CouldNotGrade("the network plugin of this cluster does not enforce NetworkPolicies")
+
+    @cached_property
+    def _enforces_policies(self) -> bool:
+        return enforces_policies(self.api)
 
     def host(self, pod: str, container: str = "") -> Host:
         """A testinfra Host for a Pod's container."""

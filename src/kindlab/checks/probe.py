@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +27,8 @@ SILENCE = 6.0
 _MARK = "--kindlab--"
 
 REFUSED, TIMED_OUT = 7, 28
+ASK_AGAIN = 0.5
+"""Seconds between two looks at a name."""
 LOST_AMONG = 20
 CURL_ERRORS = {
     6: "the name does not resolve",
@@ -167,13 +170,9 @@ class Probe:
         """`count` GETs, each on a connection of its own, so that each is balanced anew. After three requests in a row
         without any answer, or two that timed out, the rest is not sent: nobody waits for what is already known.
         `timeout`: seconds to connect; an answer may take twice that."""
-        curl = (
-            f"-s --connect-timeout {timeout:g} -m {2 * timeout:g} {options} -w '\\n%{{http_code}} %{{redirect_url}}' "
-            f"{shlex.quote(url)}"
-        )
         script = (
             f"bad=0; i=0; while [ $i -lt {count} ] && [ $bad -lt 3 ]; do i=$((i+1)); "
-            f"body=$(curl {curl}); code=$?; "
+            f"body=$(curl {_words(url, timeout, options)}); code=$?; "
             f'echo "$body"; echo "{_MARK}$code"; '
             f"case $code in 0) bad=0;; 28) bad=$((bad+2));; *) bad=$((bad+1));; esac; done"
         )
@@ -188,14 +187,43 @@ class Probe:
             replies[replies.index(lost[0])] = self.get(url, timeout=3 * timeout, options=options)
         return Replies(replies)
 
-    def addresses(self, name: str) -> list[str]:
+    def get_each(self, urls: Iterable[str], *, timeout: float = 1.5, options: str = "") -> dict[str, Reply]:
+        """One GET to each URL, all at the same time: however many must time out, it takes as long as one of them."""
+        asked = list(dict.fromkeys(urls))
+        parts = [
+            f"(body=$(curl {_words(url, timeout, options)}); code=$?; "
+            f'printf "%s\\n{_MARK}%s\\n" "$body" $code > "$d/{n}") &'
+            for n, url in enumerate(asked)
+        ]
+        files = " ".join(f'"$d/{n}"' for n in range(len(asked)))
+        result = self.host.run(f'd=$(mktemp -d); {" ".join(parts)} wait; cat {files}; rm -r "$d"')
+        replies = [_reply(part) for part in _parts(result.stdout)]
+        if len(replies) != len(asked):
+            raise CouldNotGrade(f"requests could not be sent: {result.stderr.strip() or 'some have no outcome'}")
+        return dict(zip(asked, replies, strict=True))
+
+    def addresses(self, name: str, *, until: Collection[str] = (), timeout: float = 0.0) -> list[str]:
         """The addresses of both families a name resolves to inside the cluster, sorted, IPv4 first; none when it does
-        not resolve. Raises CouldNotGrade when the probe cannot ask."""
-        result = self.host.run("getent ahosts %s", name)
+        not resolve. Asked again until they are `until`, for `timeout` seconds: a cluster's DNS, or a cache before it,
+        remembers an answer for a while. Raises CouldNotGrade when the probe cannot ask."""
+        wanted = shlex.quote("".join(f"{address} " for address in sorted(until)))
+        script = (
+            f"left={round(timeout / ASK_AGAIN)}; while :; do found=$(getent ahosts {shlex.quote(name)}); code=$?; "
+            f"now=$(echo \"$found\" | cut -d ' ' -f 1 | LC_ALL=C sort -u | tr '\\n' ' '); "
+            f'[ "$now" != {wanted} ] && [ $left -gt 0 ] || break; left=$((left-1)); sleep {ASK_AGAIN:g}; done; '
+            f'echo "$found"; exit $code'
+        )
+        result = self.host.run(script)
         if result.rc not in (0, 2):  # 2: there is no such name
             raise CouldNotGrade(f"the probe could not resolve {name}: {result.stderr.strip() or f'exit {result.rc}'}")
         found = {line.split()[0] for line in result.stdout.splitlines() if line.strip()}
         return sorted(found, key=lambda address: (":" in address, address))
+
+
+def _words(url: str, timeout: float, options: str) -> str:
+    """What follows `curl` in a script, so that _reply can read what it prints."""
+    limits = f"--connect-timeout {timeout:g} -m {2 * timeout:g}"
+    return f"-s {limits} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
 
 
 def _parts(output: str) -> list[tuple[str, int]]:

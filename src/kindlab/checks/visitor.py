@@ -1,11 +1,13 @@
-"""A Pod the grader makes for a moment to send requests as somebody in particular: with labels that policies go by, on
-a node, in a node's own network (which is how a client outside the Pod network looks to kube-proxy)."""
+"""Pods the grader makes for a moment to be somebody in particular: with labels that policies go by, on a node, in a
+node's own network (which is how a client outside the Pod network looks to kube-proxy), listening where a server is
+wanted."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from kindlab.api import Api, Obj
 from kindlab.checks.client import Client
@@ -18,42 +20,70 @@ LIFETIME = 600
 """Seconds after which a visitor whose grader was killed ends by itself."""
 
 
+@dataclass(frozen=True)
+class Guest:
+    """Who a visitor is to be. `serves`: a port on which it answers HTTP, /hostname with its name."""
+
+    namespace: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    node: str = ""
+    host_network: bool = False
+    serves: int = 0
+
+
 @contextmanager
-def visitor(
-    api: Api, namespace: str, *, labels: Mapping[str, str] | None = None, node: str = "", host_network: bool = False
-) -> Iterator[Client]:
-    """A client that lasts as long as the block. Raises CouldNotGrade when its Pod does not get ready."""
-    name = f"{PREFIX}{secrets.token_hex(4)}"
-    api.create(_manifest(name, dict(labels or {}), node, host_network), namespace)
+def visitors(api: Api, guests: Mapping[str, Guest]) -> Iterator[dict[str, Client]]:
+    """A client for each guest, as long as the block lasts; they start together. Raises CouldNotGrade when a Pod does
+    not get ready."""
+    names = {key: f"{PREFIX}{secrets.token_hex(4)}" for key in guests}
+    made: list[tuple[str, str]] = []
     try:
-        for pods in api.follow("Pod", namespace, fields=f"metadata.name={name}", timeout=START_TIMEOUT):
-            if any(is_ready(pod) for pod in pods.values()):
-                break
-        else:
-            raise CouldNotGrade(
-                f"the grader's own Pod {name} was not ready within {START_TIMEOUT:.0f} s "
-                f"(kubectl get events -n {namespace})"
-            )
-        yield Client(api, namespace, name)
+        for key, guest in guests.items():
+            api.create(_manifest(names[key], guest), guest.namespace)
+            made.append((guest.namespace, names[key]))
+        for namespace, name in made:
+            _await(api, namespace, name)
+        yield {key: Client(api, guest.namespace, names[key]) for key, guest in guests.items()}
     finally:
-        api.delete("Pod", name, namespace, grace=0)
+        for namespace, name in made:
+            api.delete("Pod", name, namespace, grace=0)
 
 
-def _manifest(name: str, labels: dict[str, str], node: str, host_network: bool) -> Obj:
+@contextmanager
+def visitor(api: Api, guest: Guest) -> Iterator[Client]:
+    """One client that lasts as long as the block."""
+    with visitors(api, {"": guest}) as clients:
+        yield clients[""]
+
+
+def _await(api: Api, namespace: str, name: str) -> None:
+    for pods in api.follow("Pod", namespace, fields=f"metadata.name={name}", timeout=START_TIMEOUT):
+        if any(is_ready(pod) for pod in pods.values()):
+            return
+    raise CouldNotGrade(
+        f"the grader's own Pod {name} was not ready within {START_TIMEOUT:.0f} s (kubectl get events -n {namespace})"
+    )
+
+
+def _manifest(name: str, guest: Guest) -> Obj:
+    container: Obj = {"name": "visitor", "image": IMAGE, "args": ["pause"]}
+    if guest.serves:
+        container["args"] = ["netexec", f"--http-port={guest.serves}", "--udp-port=-1"]
+        container["readinessProbe"] = {"tcpSocket": {"port": guest.serves}, "periodSeconds": 1}
     spec: Obj = {
         "terminationGracePeriodSeconds": 0,
         "activeDeadlineSeconds": LIFETIME,
         "enableServiceLinks": False,
         "automountServiceAccountToken": False,
         "dnsConfig": {"options": [{"name": "timeout", "value": "2"}]},
-        "containers": [{"name": "visitor", "image": IMAGE, "args": ["pause"]}],
+        "containers": [container],
     }
-    if host_network:
+    if guest.host_network:
         spec |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
-    if node:
-        term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    if guest.node:
+        term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [guest.node]}]}
         required = {"nodeSelectorTerms": [term]}
         spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
         spec["tolerations"] = [{"operator": "Exists"}]
-    meta = {"name": name, "labels": {**labels, "app.kubernetes.io/managed-by": "kindlab"}}
+    meta = {"name": name, "labels": {**guest.labels, "app.kubernetes.io/managed-by": "kindlab"}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}

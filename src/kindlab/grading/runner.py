@@ -19,7 +19,7 @@ from kindlab.errors import Problem
 from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult, overall
 from kindlab.grading.plugin import GradingPlugin
 from kindlab.labs import Lab, Task
-from kindlab.needs import missing
+from kindlab.needs import TRIED, missing
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def grade(lab: Lab, api: Api, *, namespace: str = "", cluster: str = "", only: s
                 "The lab has not been started there.",
                 f"Run: kindlab start {lab.slug}",
             )
-        lacking = missing(api, lab.needs)
+        lacking = missing(api, [need for need in lab.needs if need not in TRIED])
         if lacking:
             raise Problem(
                 f"Lab {lab.slug} cannot be graded on this cluster.",

@@ -1,0 +1,67 @@
+"""Clients of the grader's own, many questions at once, and whether policies are enforced."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from kindlab.api import Api, Obj
+from kindlab.checks import TIMED_OUT, CouldNotGrade, Guest, LiveLab, ask_together
+from kindlab.checks import enforcement as enforcing
+from kindlab.checks import live as words
+from kindlab.checks.visitor import PREFIX
+
+pytestmark = pytest.mark.xdist_group("pocket")
+
+
+def test_visitors_ask_together(live: LiveLab) -> None:
+    guests = {"client": Guest(live.namespace), "server": Guest(live.namespace, serves=8080)}
+    with live.visitors(guests) as found:
+        client, server = found["client"], found["server"]
+        url = f"http://{server.object()['status']['podIP']}:8080/hostname"
+        silent = [f"http://10.244.199.{n}/" for n in range(1, 5)]  # nobody has these addresses
+        asked = [(client, url), *((client, s) for s in silent), (server, "http://nobody.invalid/"), (server, url)]
+        began = time.monotonic()
+        replies = ask_together(asked, timeout=1.5)
+        assert time.monotonic() - began < 6  # one after the other: time-outs alone would take as long
+        assert replies[client, url].body.strip() == server.pod
+        assert {replies[client, s].exit for s in silent} == {TIMED_OUT}
+        assert replies[server, "http://nobody.invalid/"].exit == 6
+        assert replies[server, url].ok
+    assert not [p for p in live.list("Pod") if p["metadata"]["name"].startswith(PREFIX)]
+
+
+def test_bodies_of_several_lines_stay_with_their_urls(live: LiveLab) -> None:
+    with live.visitors({"server": Guest(live.namespace, serves=8080)}) as found:
+        own = "http://127.0.0.1:8080"
+        urls = [f"{own}/echo?msg=one%0Atwo%0A", f"{own}/echo?msg=", f"{own}/nothing-here", f"{own}/echo?msg=last"]
+        replies = found["server"].get_each([*urls, urls[0]])
+    assert [replies[u].body for u in urls[:2]] == ["one\ntwo\n", ""]
+    assert [replies[u].code for u in urls] == [200, 200, 404, 200]
+    assert replies[urls[3]].body == "last"
+
+
+def test_policies_are_enforced_here(api: Api) -> None:
+    assert enforcing.enforces_policies(api)
+
+
+class WithoutPolicies:
+    """A cluster that stores no NetworkPolicy: to its network it is as if it ignored them."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._api, name)
+
+    def create(self, obj: Obj, namespace: str | None = None) -> Obj:
+        return obj if obj["kind"] == "NetworkPolicy" else self._api.create(obj, namespace)
+
+
+def test_a_network_that_enforces_none_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enforcing, "CATCH_UP", 0.1)
+    monkeypatch.setattr(words, "enforces_policies", lambda api: enforcing.enforces_policies(WithoutPolicies(api)))  # type: ignore[arg-type]
+    with pytest.raises(CouldNotGrade, match="does not enforce NetworkPolicies"):
+        LiveLab(api, "default").need_policies()

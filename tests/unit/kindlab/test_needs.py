@@ -1,0 +1,41 @@
+"""What a lab needs of its cluster: what only a trial shows is asked when it starts, not at every grade."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from kindlab import labs, needs
+from kindlab.api import Api
+from kindlab.checks.verdict import CouldNotGrade
+from kindlab.grading import runner
+
+
+def test_what_could_not_be_found_out_is_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
+    def trial(api: Any) -> bool:
+        raise CouldNotGrade("no Pod of ours gets ready")
+
+    monkeypatch.setitem(needs.NEEDS, "network-policy", (trial, "enforced policies"))
+    assert needs.missing(cast(Api, None), ["network-policy"]) == ["enforced policies"]
+
+
+def test_a_grade_begins_without_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Cluster:
+        server = "https://nowhere"
+
+        def get(self, *_: Any) -> dict[str, Any]:
+            return {}
+
+    def seen(api: Any, words: list[str]) -> list[str]:
+        asked.extend(words)
+        return ["everything"]  # so that nothing is graded
+
+    monkeypatch.setattr(runner, "missing", seen)
+    lab = replace(labs.find("02"), needs=("metrics", "network-policy"))
+    assert "It lacks everything" in runner.grade(lab, cast(Api, Cluster())).problem
+    assert asked == ["metrics"]
+    assert set(needs.NEEDS) >= needs.TRIED
