@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kindlab import labs, progress, shown, workspace
+from kindlab import certificates, labs, progress, shown, workspace
 from kindlab import quiz as asking
 from kindlab import topology as picture
 from kindlab.api import ApiError
@@ -137,6 +137,14 @@ def url(session: Session, target: str, namespace: str | None) -> Shown:
     return shown.addresses(found.urls, found.notes)
 
 
+@click.command("certificate")
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@click.option("--days", type=click.IntRange(-9999, 9999), default=90)
+def certificate(hosts: tuple[str, ...], days: int) -> Shown:
+    """Make a key and a certificate for HOST, beside the notebook."""
+    return shown.note(str(certificates.make(hosts, days, Path.cwd())))
+
+
 @click.command("solve")
 @_lab_argument
 @click.pass_obj
@@ -167,7 +175,7 @@ def topology(session: Session) -> Shown:
     return shown.topology(space, picture.lines(session.api(), space))
 
 
-COMMANDS = (lab, up, status_, start, check, hint, quiz, why, url, solve, reset, topology)
+COMMANDS = (lab, up, status_, start, check, hint, quiz, why, url, certificate, solve, reset, topology)
 
 
 def apply(session: Session, words: Sequence[str], cell: str | None) -> Shown:

@@ -81,6 +81,22 @@ def kubectl(words: tuple[str, ...]) -> int:
 
 
 @click.command()
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
+@click.option("--days", type=click.IntRange(-9999, 9999), default=90, show_default=True, help="How long it is valid.")
+def certificate(hosts: tuple[str, ...], days: int) -> None:
+    """Make a key and a certificate for HOST here, for practice.
+
+    The files are HOST.crt and HOST.key. Nobody but the certificate itself vouches for it. With --days -1 it expired
+    yesterday.
+    """
+    from pathlib import Path
+
+    from kindlab import certificates
+
+    click.echo(certificates.make(hosts, days, Path.cwd()))
+
+
+@click.command()
 @cluster_option
 def tour(cluster: str | None) -> int:
     """A minute that shows it all on lab 02: wrong, told why, right, graded."""

@@ -55,7 +55,20 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
 
 def test_every_magic_is_there(book: Book) -> None:
     names = {name for _, name in book.shell.magics}
-    assert names >= {"check", "hint", "why", "start", "solve", "reset", "apply", "kubectl", "topology", "lab", "up"}
+    assert names >= {
+        "check",
+        "hint",
+        "why",
+        "start",
+        "solve",
+        "reset",
+        "apply",
+        "kubectl",
+        "topology",
+        "lab",
+        "up",
+        "certificate",
+    }
     assert Problem in book.shell.handled
 
 
