@@ -8,7 +8,8 @@ def test_traffic_reaches_both_pods(lab):
 
 from kindlab.checks.client import Client
 from kindlab.checks.door import Door
-from kindlab.checks.live import LiveLab, Pods
+from kindlab.checks.live import LiveLab, Pods, rolled_out
+from kindlab.checks.load import Load
 from kindlab.checks.marks import check
 from kindlab.checks.probe import TIMED_OUT, Probe, Replies, Reply, enough
 from kindlab.checks.together import ask_together
@@ -26,6 +27,7 @@ __all__ = [
     "Filesystem",
     "Guest",
     "LiveLab",
+    "Load",
     "Place",
     "Pods",
     "Probe",
@@ -34,4 +36,5 @@ __all__ = [
     "ask_together",
     "check",
     "enough",
+    "rolled_out",
 ]

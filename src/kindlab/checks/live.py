@@ -16,6 +16,7 @@ from kindlab.checks.client import Client
 from kindlab.checks.door import Door, door_of
 from kindlab.checks.enforcement import enforces_policies
 from kindlab.checks.host import pod_host
+from kindlab.checks.load import Load, load
 from kindlab.checks.patience import Patience
 from kindlab.checks.probe import Probe, enough
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
@@ -116,6 +117,13 @@ class LiveLab:
     def visitors(self, guests: Mapping[str, Guest]) -> AbstractContextManager[dict[str, Client]]:
         """Several of them, in any namespaces, who start together: name of your choice -> client."""
         return visitors(self.api, guests)
+
+    def load(
+        self, url: str, *, clients: int = 8, timeout: float = 5.0, client: Probe | None = None
+    ) -> AbstractContextManager[Load]:
+        """Requests without a pause while the block lasts: `with lab.load("http://web") as load: ...`, then
+        `load.replies`."""
+        return load(client or self.probe, url, clients=clients, timeout=timeout)
 
     def door(self, ingress_class: str) -> Door:
         """Where the controller of an IngressClass listens inside the cluster. Raises CouldNotGrade without one."""

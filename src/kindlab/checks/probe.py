@@ -24,7 +24,7 @@ IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 START_TIMEOUT = 120.0
 SILENCE = 6.0
 """Seconds after which a kubelet that has not said a word of the probe is taken for dead; the cluster notices later."""
-_MARK = "--kindlab--"
+MARK = "--kindlab--"
 
 REFUSED, TIMED_OUT = 7, 28
 ASK_AGAIN = 0.5
@@ -173,11 +173,11 @@ class Probe:
         script = (
             f"bad=0; i=0; while [ $i -lt {count} ] && [ $bad -lt 3 ]; do i=$((i+1)); "
             f"body=$(curl {_words(url, timeout, options)}); code=$?; "
-            f'echo "$body"; echo "{_MARK}$code"; '
+            f'echo "$body"; echo "{MARK}$code"; '
             f"case $code in 0) bad=0;; 28) bad=$((bad+2));; *) bad=$((bad+1));; esac; done"
         )
         result = self.host.run(script)
-        replies = [_reply(part) for part in _parts(result.stdout)]
+        replies = list(replies_of(result.stdout))
         if not replies:
             raise CouldNotGrade(f"the probe could not send requests: {result.stderr.strip() or 'no output'}")
         lost = [r for r in replies if r.exit == TIMED_OUT]
@@ -192,12 +192,12 @@ class Probe:
         asked = list(dict.fromkeys(urls))
         parts = [
             f"(body=$(curl {_words(url, timeout, options)}); code=$?; "
-            f'printf "%s\\n{_MARK}%s\\n" "$body" $code > "$d/{n}") &'
+            f'printf "%s\\n{MARK}%s\\n" "$body" $code > "$d/{n}") &'
             for n, url in enumerate(asked)
         ]
         files = " ".join(f'"$d/{n}"' for n in range(len(asked)))
         result = self.host.run(f'd=$(mktemp -d); {" ".join(parts)} wait; cat {files}; rm -r "$d"')
-        replies = [_reply(part) for part in _parts(result.stdout)]
+        replies = list(replies_of(result.stdout))
         if len(replies) != len(asked):
             raise CouldNotGrade(f"requests could not be sent: {result.stderr.strip() or 'some have no outcome'}")
         return dict(zip(asked, replies, strict=True))
@@ -226,12 +226,17 @@ def _words(url: str, timeout: float, options: str) -> str:
     return f"-s {limits} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
 
 
+def replies_of(output: str) -> Replies:
+    """What a script printed: of each request the body, a line with the status, MARK and curl's exit code."""
+    return Replies(_reply(part) for part in _parts(output))
+
+
 def _parts(output: str) -> list[tuple[str, int]]:
     """(text, curl's exit code) of each request in the script's output."""
     parts, text = [], ""
     for line in output.splitlines(keepends=True):
-        if line.startswith(_MARK):
-            parts.append((text, int(line.removeprefix(_MARK))))
+        if line.startswith(MARK):
+            parts.append((text, int(line.removeprefix(MARK))))
             text = ""
         else:
             text += line

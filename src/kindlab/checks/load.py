@@ -1,0 +1,50 @@
+"""Requests without a pause while something changes: several clients in one Pod, each of which asks again as soon as it
+has its answer. A rollout, a new certificate or a lost node shows as requests that failed."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kindlab.checks.probe import MARK, Probe, Replies, replies_of
+from kindlab.checks.verdict import CouldNotGrade
+
+LONGEST = 180
+"""Seconds after which clients whose grader was killed stop by themselves."""
+
+
+class Load:
+    """The requests of a block; `replies` is there when it has ended."""
+
+    def __init__(self) -> None:
+        self.replies = Replies()
+
+
+@contextmanager
+def load(probe: Probe, url: str, *, clients: int, timeout: float = 5.0, options: str = "") -> Iterator[Load]:
+    """GETs from `clients` at once for as long as the block lasts, each on a connection of its own; `timeout` is an
+    answer's, in seconds. Requests that are under way when the block ends are not counted. Raises CouldNotGrade when
+    there was no reply at all."""
+    folder = f"/tmp/kindlab-load-{secrets.token_hex(4)}"
+    curl = f"curl -s -m {timeout:g} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
+    one = (
+        f'while [ -e {folder}/go ] && [ "$(date +%s)" -lt "$end" ]; do r=$({curl}); code=$?; '
+        f"printf '%s\\n{MARK}%s\\n' \"$r\" $code >> {folder}/$n; [ $code = 0 ] || sleep 0.05; done"
+    )
+    begin = (
+        f"mkdir {folder} && touch {folder}/go && end=$(($(date +%s) + {LONGEST})) && "
+        f"for n in $(seq {clients}); do ( {one} ) </dev/null >/dev/null 2>&1 & done"
+    )
+    found = Load()
+    begun = probe.host.run(begin)
+    if begun.rc != 0:
+        raise CouldNotGrade(f"the probe could not send requests: {begun.stderr.strip() or f'exit {begun.rc}'}")
+    try:
+        yield found
+    finally:
+        ended = probe.host.run(f"rm {folder}/go; cat {folder}/*; rm -rf {folder}")
+    found.replies = replies_of(ended.stdout)
+    if not found.replies:
+        raise CouldNotGrade(f"the probe's requests to {url} have no reply: {ended.stderr.strip() or 'no output'}")
