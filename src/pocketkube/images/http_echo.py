@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from pocketkube.images import golang
 from pocketkube.images.base import Image
 from pocketkube.images.golang import Flags, Server, answer, log
+from pocketkube.images.programs.agnhost.network import split
 from pocketkube.kubelet.process import Process, ProcessExit
-from pocketkube.network.addresses import host_port
+from pocketkube.network.addresses import host_port, is_address
 from pocketkube.network.http import Request, Response
+from pocketkube.network.sockets import Listener
 
 _GRACE = 5.0
 _USAGE = """Usage of /http-echo:
@@ -76,12 +78,11 @@ async def _serve(process: Process, flags: Flags, text: str, version: str) -> int
     interrupted = asyncio.Event()
     process.on_signal(signal.SIGINT, lambda number: interrupted.set())
     await log(process, f"[INFO] server is listening on {flags['listen']}")
-    host, _, port = flags["listen"].rpartition(":")
-    if not port.isdecimal():
-        await log(process, f"[ERR] server exited with: listen tcp: address {flags['listen']}: missing port in address")
-        return 1
     try:
-        listener = process.net.listen(int(port), host or "::")
+        listener = _listen(process, flags["listen"])
+    except ValueError as failure:
+        await log(process, f"[ERR] server exited with: listen tcp: {failure}")
+        return 1
     except OSError as failure:
         reason = "address already in use" if failure.errno == 98 else "cannot assign requested address"
         await log(process, f"[ERR] server exited with: listen tcp {flags['listen']}: bind: {reason}")
@@ -99,6 +100,16 @@ async def _serve(process: Process, flags: Flags, text: str, version: str) -> int
             process.finish(1)
         process.finish(2)
     return 2
+
+
+def _listen(process: Process, address: str) -> Listener:
+    """On `host:port`, `[host]:port` or `:port`. Raises ValueError with Go's text, OSError as the network does."""
+    host, port = split(address)
+    if not port.isdecimal():
+        raise ValueError(f"lookup tcp/{port}: unknown port")
+    if host and host != "localhost" and not is_address(host):
+        raise ValueError(f"lookup {host}: no such host")
+    return process.net.listen(int(port), host or "::")
 
 
 async def current(process: Process) -> int:

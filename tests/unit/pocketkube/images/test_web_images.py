@@ -28,6 +28,32 @@ async def test_http_echo(pod):
     assert (await running.ended()).status == 2
 
 
+@pytest.mark.parametrize("listen", ["[::]:9000", "0.0.0.0:9000", "localhost:9000", "127.0.0.1:9000"])
+async def test_http_echo_listens_where_it_is_told(pod, listen):
+    own = pod("docker.io/hashicorp/http-echo:1.0", "echo")
+    running = own.start("/http-echo", "-text=hello", "-listen", listen)
+    await running.says(f"[INFO] server is listening on {listen}")
+    assert (await own.get(9000, "/")).text == "hello\n"
+    running.process.signal(signal.SIGTERM)
+    await running.ended()
+
+
+@pytest.mark.parametrize(
+    ("listen", "why"),
+    [
+        ("8081", "listen tcp: address 8081: missing port in address"),
+        ("::1:80", "listen tcp: address ::1:80: too many colons in address"),
+        (":web", "listen tcp: lookup tcp/web: unknown port"),
+        ("nowhere:80", "listen tcp: lookup nowhere: no such host"),
+        ("10.9.9.9:80", "listen tcp 10.9.9.9:80: bind: cannot assign requested address"),
+    ],
+)
+async def test_http_echo_says_why_it_cannot_listen(pod, listen, why):
+    ended = await pod("docker.io/hashicorp/http-echo:1.0").run("/http-echo", "-text=a", "-listen", listen)
+    assert ended.status == 1
+    assert ended.err.endswith(f"[ERR] server exited with: {why}\n")
+
+
 async def test_http_echo_refuses_and_is_interrupted(pod):
     own = pod("docker.io/hashicorp/http-echo:0.2.3")
     assert tuple(await own.run("/http-echo")) == (127, "", "Missing -text option!\n")
