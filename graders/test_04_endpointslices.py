@@ -1,0 +1,262 @@
+"""Lab 04-endpointslices: who answers behind the Services, and who is left alone. Checks delete Pods, pause a member,
+ask the old machines themselves and compare."""
+
+from kindlab.checks import CheckFailed, CouldNotGrade, LiveLab, Pods, Replies, check, enough
+
+OUTSIDE = "04-endpointslices-outside"
+MACHINE_PORT = 18090
+PAUSED = "/tmp/paused"
+SERVICE = "kubernetes.io/service-name"
+CATCHING_UP = 5
+"""Batches of requests in which the nodes may take up a change of the slices."""
+
+
+def names(found) -> str:
+    return ", ".join(sorted(found)) or "nobody"
+
+
+def asked(lab: LiveLab, url: str, good, *, count: int) -> Replies:
+    """Requests in batches until one batch is `good`; the last batch."""
+    for _ in range(CATCHING_UP):
+        replies = lab.probe.get_many(url, count=count, timeout=1)
+        if good(replies):
+            break
+    return replies
+
+
+def some_of(lab: LiveLab, deployment: str, least: int, service: str) -> Pods:
+    """The ready Pods of a Deployment; the check fails when they are fewer."""
+    pods = lab.pods_of(deployment)
+    lab.expect(
+        len(pods) >= least,
+        expected=f"{least} ready Pods of Deployment {deployment}",
+        seen=f"{len(pods)}: {pods}",
+        about=f"svc/{service}",
+    )
+    return pods
+
+
+def machines(lab: LiveLab) -> frozenset[str]:
+    """The names by which the old machines answer when they are asked directly."""
+    pods = lab.beside(OUTSIDE).pods("app=old-machine").ready
+    found: set[str] = set()
+    for address in sorted(pods.addresses):
+        found |= lab.probe.get_many(f"http://{address}:{MACHINE_PORT}/hostname", count=1).bodies
+    if not found:
+        raise CouldNotGrade(f"no old machine answers by itself (kubectl get pods -n {OUTSIDE} -o wide)")
+    return frozenset(found)
+
+
+# -- task stock-outside
+
+
+@check("stock-outside", "an old machine, and nobody else, answers at http://stock")
+def test_old_machine_answers_for_stock(lab):
+    expected = machines(lab)
+    for _ in range(12):  # one of its endpoints may be the machine that does not answer: that is the next task
+        reply = lab.probe.get("http://stock/hostname", timeout=0.5)
+        if reply.exit == 0:
+            break
+    lab.expect(
+        reply.ok and reply.body.strip() in expected,
+        expected=f"a request to http://stock answered by an old machine ({names(expected)})",
+        seen=reply,
+        about="svc/stock",
+    )
+
+
+# -- task stock-repair
+
+
+@check("stock-repair", "every request to http://stock is answered by an old machine")
+def test_no_stock_request_is_lost(lab):
+    expected = machines(lab)
+    replies = lab.probe.get_many("http://stock/hostname", count=24, timeout=0.5)
+    lab.expect(
+        replies.ok and replies.bodies <= expected,
+        expected=f"every request to http://stock answered by an old machine ({names(expected)})",
+        seen=replies,
+        about="svc/stock",
+        then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE}=stock -o yaml",
+    )
+
+
+# -- task bank-by-name
+
+
+@check("bank-by-name", "the bank's own server answers at http://bank")
+def test_bank_answers(lab):
+    pods = lab.beside(OUTSIDE).pods_of("bank")
+    if not pods:
+        raise CouldNotGrade(f"the bank's server does not run (kubectl get pods -n {OUTSIDE})")
+    replies = lab.probe.get_many("http://bank/hostname", count=5, timeout=1)
+    lab.expect(
+        replies.ok and replies.bodies <= pods.names,
+        expected=f"every request to http://bank answered by the bank's server ({pods})",
+        seen=replies,
+        about="svc/bank",
+    )
+
+
+# -- task crowd-slices
+
+
+@check("crowd-slices", "requests to http://crowd reach Pods of two slices")
+def test_requests_reach_both_slices(lab):
+    lab.settled("crowd", timeout=180)
+    pods = some_of(lab, "crowd", 110, "crowd")
+    slices = [targets(s) for s in lab.list("EndpointSlice", f"{SERVICE}=crowd")]
+    replies = lab.probe.get_many("http://crowd/hostname", count=250)
+    reached = sum(1 for held in slices if held & replies.bodies)
+    lab.expect(
+        replies.ok and replies.bodies <= pods.names and reached >= 2,
+        expected="every request to http://crowd answered by a Pod of crowd, and Pods of two slices among them",
+        seen=f"{len(replies)} requests: {sum(r.ok for r in replies)} answered, by {len(replies.bodies)} names, "
+        f"which stand in {reached} of {len(slices)} slices",
+        about="svc/crowd",
+    )
+
+
+def targets(found) -> set[str]:
+    """The Pods that stand in a slice as ready."""
+    return {
+        endpoint["targetRef"]["name"]
+        for endpoint in found.get("endpoints") or ()
+        if endpoint.get("targetRef") and (endpoint.get("conditions") or {}).get("ready", True)
+    }
+
+
+# -- task members-peers
+
+
+@check("members-peers", "all members are ready, and the name members-peers stands for each of them")
+def test_members_get_ready(lab):
+    pods = some_of(lab, "members", 3, "members-peers")
+    found = lab.probe.addresses("members-peers")
+    lab.expect(
+        set(found) == pods.addresses,
+        expected=f"the name members-peers resolves to the members' own addresses, {names(pods.addresses)}",
+        seen=f"it resolves to {names(found)}",
+        about="svc/members-peers",
+    )
+
+
+@check("members-peers", "a member that is not ready is found by its peers, and gets no request of a client")
+def test_a_paused_member_is_known_to_peers_only(lab):
+    pods = some_of(lab, "members", 3, "members-peers")
+    victim = min(pods, key=lambda pod: pod["metadata"]["name"])
+    name, address = victim["metadata"]["name"], victim["status"]["podIP"]
+    host = lab.host(name)
+    if host.run("touch %s", PAUSED).rc != 0:
+        raise CouldNotGrade(f"{PAUSED} could not be made in Pod {name}")
+    try:
+        lab.expect(
+            lab.eventually("Pod", lambda found: name not in Pods(found).ready.names, timeout=10),
+            expected=f"Pod {name} is not ready while it has {PAUSED}",
+            seen="it stays ready",
+            then=f"look at the readiness probe: kubectl describe pod {name} -n {lab.namespace}",
+        )
+        others = pods.names - {name}
+        replies = asked(
+            lab, "http://members/hostname", lambda r: r.ok and r.bodies == others, count=enough(len(others))
+        )
+        lab.expect(
+            replies.ok and replies.bodies == others,
+            expected=f"every request to http://members answered by the members that are ready ({names(others)})",
+            seen=replies,
+            about="svc/members",
+            then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE}=members -o yaml",
+        )
+        found = lab.probe.addresses("members-peers")
+        lab.expect(
+            address in found,
+            expected=f"the name members-peers stands for the paused member too ({address})",
+            seen=f"it resolves to {names(found)}",
+            about="svc/members-peers",
+        )
+    finally:
+        host.run("rm -f %s", PAUSED)
+
+
+# -- task billing-both
+
+
+@check("billing-both", "requests to http://billing reach its Pods and an old machine, and nobody else")
+def test_billing_is_shared(lab):
+    share(lab, some_of(lab, "billing", 2, "billing"))
+
+
+@check("billing-both", "they are shared after a Pod of billing was replaced, too")
+def test_billing_is_shared_after_a_replacement(lab):
+    before = some_of(lab, "billing", 2, "billing")
+    victim = min(before.names)
+    labels = ",".join(
+        f"{k}={v}" for k, v in lab.require("Deployment", "billing")["spec"]["selector"]["matchLabels"].items()
+    )
+    lab.delete_pod(victim)
+
+    def replaced(found) -> bool:
+        live = {p["metadata"]["name"] for p in Pods(found).ready if not p["metadata"].get("deletionTimestamp")}
+        return victim not in live and len(live) >= len(before)
+
+    if not lab.eventually("Pod", replaced, labels=labels, timeout=60):
+        raise CheckFailed(f"a new Pod in place of {victim}", "it does not get ready", about="svc/billing")
+    share(lab, lab.pods(labels).ready)
+
+
+def share(lab: LiveLab, pods: Pods) -> None:
+    old = machines(lab)
+
+    def good(replies: Replies) -> bool:
+        return replies.ok and pods.names < replies.bodies <= pods.names | old
+
+    replies = asked(lab, "http://billing/hostname", good, count=enough(len(pods) + len(old)))
+    lab.expect(
+        good(replies),
+        expected=f"every request to http://billing answered, by each of {pods} and by an old machine ({names(old)})",
+        seen=replies,
+        about="svc/billing",
+        then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE}=billing --show-labels",
+    )
+
+
+# -- task checkout-leaves; last, because its Pods take their time to leave
+
+
+@check("checkout-leaves", "a deleted Pod of checkout still finishes a request that takes its time")
+def test_a_leaving_pod_still_answers(lab):
+    victim = min(some_of(lab, "checkout", 2, "checkout"), key=lambda pod: pod["metadata"]["name"])
+    name, url = victim["metadata"]["name"], f"http://{victim['status']['podIP']}:8080"
+    control = lab.probe.get(f"{url}/hostname")
+    lab.expect(control.ok, expected=f"Pod {name} answers at its port 8080", seen=control, about="svc/checkout")
+    lab.delete_pod(name)
+    reply = lab.probe.get(f"{url}/shell?shellCommand=sleep%201.5", timeout=3)
+    lab.expect(
+        reply.ok,
+        expected=f"Pod {name} answers for three seconds after it was deleted, also a request that takes its time",
+        seen=f"its request ended so: {reply}",
+        hop="Pod: its container ends before those who are still asking it have their answers",
+        then=f"kubectl get deployment checkout -n {lab.namespace} -o yaml",
+    )
+
+
+@check("checkout-leaves", "a Pod of checkout that is leaving gets no new request through the Service")
+def test_a_leaving_pod_gets_nothing_new(lab):
+    before = some_of(lab, "checkout", 2, "checkout")
+    victim = min(before.names)
+    lab.delete_pod(victim)
+    lab.eventually(
+        "EndpointSlice",
+        lambda found: not any(victim in targets(s) for s in found),
+        labels=f"{SERVICE}=checkout",
+        timeout=1,
+    )
+    url = "http://checkout/hostname"
+    replies = asked(lab, url, lambda r: r.ok and victim not in r.bodies, count=enough(len(before) + 1))
+    lab.expect(
+        replies.ok and victim not in replies.bodies,
+        expected=f"requests to http://checkout answered by others than Pod {victim}, which was deleted",
+        seen=replies,
+        about="svc/checkout",
+        then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE}=checkout -o yaml",
+    )
