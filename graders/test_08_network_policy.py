@@ -1,0 +1,255 @@
+"""Lab 08-network-policy: who reaches whom. Guests of the grader's own, with labels and namespaces of their own, send
+requests to the shop; some must be answered and some must time out. All of them are sent once, at the same time, for
+silence takes its time; what is not as it should be is asked again, as a network hears of a policy a little later."""
+
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from kindlab.checks import TIMED_OUT, CheckFailed, CouldNotGrade, Guest, ask_together, check
+
+PARTNER, RIVAL = "08-network-policy-partner", "08-network-policy-rival"
+SHOP = ("storefront", "orders", "reports", "queue", "notes", "checkout", "worker", "crawler")
+
+STRANGER = "a Pod without labels"
+CHECKOUT, WORKER, CRAWLER = (f"a Pod labelled app: {app}" for app in ("checkout", "worker", "crawler"))
+OUR_AUDITOR = "a Pod labelled app: auditor in this namespace"
+NEW = "a new Pod"
+GUEST = "a Pod of the partner"
+HIS_CHECKOUT, HIS_WORKER, AUDITOR, INTERN = (
+    f"a Pod labelled app: {app} of the partner" for app in ("checkout", "worker", "auditor", "intern")
+)
+COMPETITOR = "a Pod of the rival"
+HIS_AUDITOR = "a Pod labelled app: auditor of the rival"
+OUTSIDE = "a client on a node, which is no Pod"
+
+
+class Town:
+    """The guests, and what came of their requests. `passes` and `blocked` belong to the check of that name."""
+
+    def __init__(self, lab, clients, passes, blocked):
+        self.lab, self.clients = lab, clients
+        self.passes, self.blocked = passes, blocked
+        self.must_pass = {q for asked in passes.values() for q in asked}
+        self.waited = False
+        self.replies = {}
+        self.ask(self.must_pass | {q for asked in blocked.values() for q in asked})
+
+    def ask(self, questions):
+        found = ask_together((self.clients[who], url) for who, url in questions)
+        self.replies |= {(who, url): found[self.clients[who], url] for who, url in questions}
+
+    def wrong(self, questions):
+        return [q for q in questions if self.replies[q].exit != (0 if q in self.must_pass else TIMED_OUT)]
+
+    def expect(self, check):
+        """What passes is answered, what is blocked times out: not refused, for then nobody listened."""
+        questions = [*self.passes.get(check, ()), *self.blocked.get(check, ())]
+        if self.wrong(questions) and not self.waited:
+            self.lab.until(lambda: self.ask(self.wrong(self.replies)), lambda _: not self.wrong(questions))
+            self.waited = bool(self.wrong(questions))
+        wrong = self.wrong(questions)
+        if not wrong:
+            return
+        if any(q not in self.must_pass and self.replies[q].exit == 0 for q in wrong):
+            self.lab.need_policies()
+        who, url = wrong[0]
+        passes = wrong[0] in self.must_pass
+        more = f"; {len(wrong) - 1} more like this, such as {wrong[-1][0]}" if len(wrong) > 1 else ""
+        self.lab.expect(
+            False,
+            expected=f"{who} {'gets an answer from' if passes else 'asks in vain (a time-out) at'} {url}",
+            seen=f"{self.replies[who, url]}{more}",
+            then=(passes and self.follow(who, url)) or f"kubectl describe networkpolicies -n {self.lab.namespace}",
+        )
+
+    def follow(self, who, url):
+        """The command that shows which side refuses: asked by one of the lab's own Pods of that kind, if there is."""
+        place, app = {
+            CHECKOUT: (self.lab, "checkout"),
+            WORKER: (self.lab, "worker"),
+            AUDITOR: (self.lab.beside(PARTNER), "auditor"),
+        }.get(who, (self.lab, ""))
+        pods = sorted(place.pods(f"app={app}").names) if app else ()
+        return f"kindlab why {url.removesuffix('/hostname')} -n {place.namespace} --from {pods[0]}" if pods else ""
+
+
+def guests(lab):
+    own = lab.namespace
+    found = {
+        STRANGER: Guest(own),
+        CHECKOUT: Guest(own, {"app": "checkout"}),
+        WORKER: Guest(own, {"app": "worker"}),
+        CRAWLER: Guest(own, {"app": "crawler"}),
+        OUR_AUDITOR: Guest(own, {"app": "auditor"}),
+        NEW: Guest(own, serves=8080),
+        GUEST: Guest(PARTNER),
+        HIS_CHECKOUT: Guest(PARTNER, {"app": "checkout"}),
+        HIS_WORKER: Guest(PARTNER, {"app": "worker"}),
+        AUDITOR: Guest(PARTNER, {"app": "auditor"}),
+        INTERN: Guest(PARTNER, {"app": "intern"}),
+        COMPETITOR: Guest(RIVAL),
+        HIS_AUDITOR: Guest(RIVAL, {"app": "auditor"}),
+    }
+    node = another_node(lab)
+    return found | ({OUTSIDE: Guest(own, node=node, host_network=True)} if node else {})
+
+
+def another_node(lab):
+    """A node without the storefront: from its own node a Pod can always be reached. "" when there is none."""
+    taken = {p["spec"].get("nodeName") for p in lab.pods() if p["metadata"]["name"].startswith("storefront-")}
+    free = [n for n in lab.api.list("Node") if n["metadata"]["name"] not in taken]
+    free.sort(key=lambda n: "node-role.kubernetes.io/control-plane" in n["metadata"].get("labels", {}))
+    return free[0]["metadata"]["name"] if free else ""
+
+
+@pytest.fixture(scope="session")
+def town(lab):
+    for place, names in ((lab, SHOP), (lab.beside(PARTNER), ("lobby",))):
+        for name in names:
+            with suppress(CheckFailed):  # a Deployment that is gone is missed by the checks that need it
+                place.settled(name)
+    here = {name: f"http://{name}.{lab.namespace}/hostname" for name in SHOP}
+    admin = f"http://storefront.{lab.namespace}:9090/hostname"
+    lobby, relay = f"http://lobby.{PARTNER}/hostname", f"http://lobby.{PARTNER}:53/hostname"
+    lobbies = [f"http://{ip}:8080/hostname" for ip in lab.beside(PARTNER).pods("app=lobby").addresses]
+    with lab.visitors(guests(lab)) as clients:
+        new = f"http://{clients[NEW].object()['status']['podIP']}:8080/hostname"
+        anybody = [who for who in (STRANGER, GUEST, COMPETITOR, OUTSIDE) if who in clients]
+        yield Town(
+            lab,
+            clients,
+            passes={
+                "sending": [(STRANGER, lobby), (NEW, lobby)],
+                "storefront": [(who, here["storefront"]) for who in anybody],
+                "orders": [(CHECKOUT, here["orders"])],
+                "reports": [(AUDITOR, here["reports"])],
+                "worker": [(WORKER, "http://queue/hostname")],
+                "world": [(CRAWLER, api_server(lab))],
+            },
+            blocked={
+                "closed": [(who, url) for who in (STRANGER, CHECKOUT, GUEST) for url in (here["notes"], new)],
+                "admin": [(who, admin) for who in anybody],
+                "orders": [(who, here["orders"]) for who in (STRANGER, OUR_AUDITOR, HIS_CHECKOUT)],
+                "reports": [(who, here["reports"]) for who in (STRANGER, OUR_AUDITOR, INTERN, HIS_AUDITOR)],
+                "prison": [(WORKER, url) for url in (lobby, relay, here["storefront"])],
+                "queue": [(who, here["queue"]) for who in (STRANGER, CHECKOUT, HIS_WORKER)],
+                "pods": [(CRAWLER, url) for url in (here["storefront"], lobby, relay, *lobbies)],
+            },
+        )
+
+
+def api_server(lab):
+    """An address that is no Pod's and has a listener on every cluster. Any answer will do: it passed."""
+    slices = lab.api.list("EndpointSlice", "default", labels="kubernetes.io/service-name=kubernetes")
+    found = [(a, s["ports"][0]["port"]) for s in slices for e in s["endpoints"] for a in e["addresses"]]
+    ranges = [ip_network(c) for n in lab.api.list("Node") for c in n["spec"].get("podCIDRs") or ()]
+    outside = [(a, p) for a, p in found if not any(ip_address(a) in r for r in ranges)]
+    if not outside:
+        raise CouldNotGrade("this cluster's API server has no address outside the Pods' ranges")
+    address, port = outside[0]
+    return f"https://{address}:{port}/" if ":" not in address else f"https://[{address}]:{port}/"
+
+
+# -- task default-deny
+
+
+@check("default-deny", "Pods that nothing opens cannot be reached, from this namespace or another, also new ones")
+def test_namespace_is_closed(town):
+    town.expect("closed")
+
+
+@check("default-deny", "the closed Pods can still send and resolve names")
+def test_closed_pods_still_send(town):
+    town.expect("sending")
+
+
+# -- task storefront-open
+
+
+@check("storefront-open", "everybody reaches http://storefront: Pods of all namespaces, and a client that is no Pod")
+def test_everybody_reaches_the_storefront(town):
+    town.expect("storefront")
+
+
+@check("storefront-open", "nobody reaches port 9090 of the storefront")
+def test_nobody_reaches_the_admin_port(town):
+    town.expect("admin")
+
+
+# -- task orders-clients
+
+
+@check("orders-clients", "a new checkout reaches orders; other Pods, and a checkout of another namespace, do not")
+def test_only_checkout_reaches_orders(town):
+    town.expect("orders")
+
+
+# -- task reports-partner
+
+
+@check("reports-partner", "an auditor of the partner reaches reports; our auditors, its interns and the rival do not")
+def test_only_the_partners_auditors_reach_reports(town):
+    town.expect("reports")
+
+
+# -- task worker-egress
+
+
+@check("worker-egress", "the worker reaches http://queue by its name")
+def test_worker_reaches_the_queue(town):
+    town.expect("worker")
+
+
+@check("worker-egress", "the worker can ask the cluster's DNS over TCP too")
+def test_worker_resolves_over_tcp(town, lab):
+    script = r"dig +tcp +short +time=1 +tries=1 queue.$(sed -n 's/^search \([^ ]*\).*/\1/p' /etc/resolv.conf)"
+
+    def ask():
+        return town.clients[WORKER].host.run(script)
+
+    said = lab.until(ask, lambda r: r.rc == 0 and r.stdout.strip())
+    lab.expect(
+        said.rc == 0 and said.stdout.strip(),
+        expected="the name queue resolves from the worker over TCP, as it must when an answer is too long for UDP",
+        seen="no answer" if said.rc else "an empty answer",
+        hop="Client: no answer from the cluster's DNS over TCP",
+        then=f"kubectl exec -n {lab.namespace} deploy/worker -- dig +tcp +search queue",
+    )
+
+
+@check("worker-egress", "the worker reaches nobody else, whatever the port")
+def test_worker_reaches_nothing_else(town):
+    town.expect("prison")
+
+
+@check("worker-egress", "nobody but the worker reaches the queue")
+def test_queue_is_for_the_worker_alone(town):
+    town.expect("queue")
+
+
+# -- task crawler-outside
+
+
+@check("crawler-outside", "the crawler reaches an address outside the Pods' range")
+def test_crawler_reaches_the_outside(town):
+    town.expect("world")
+
+
+@check("crawler-outside", "the crawler resolves names")
+def test_crawler_resolves_names(town, lab):
+    def ask():
+        return town.clients[CRAWLER].addresses("storefront")
+
+    lab.expect(
+        lab.until(ask, bool),
+        expected="the name storefront resolves from the crawler",
+        seen="no answer from the cluster's DNS",
+        then=f"kubectl exec -n {lab.namespace} deploy/crawler -- getent hosts storefront",
+    )
+
+
+@check("crawler-outside", "the crawler reaches no Pods, neither here nor in another namespace")
+def test_crawler_reaches_no_pods(town):
+    town.expect("pods")
