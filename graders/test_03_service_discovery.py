@@ -1,0 +1,455 @@
+"""Lab 03-service-discovery: who finds whom, and by what. Checks look names up in the learner's Pods and in the probe,
+ask as the learner's programs do, take Pods out of the DNS and back, count who answers, delete a Pod."""
+
+import ipaddress
+
+from kindlab.checks import Client, CouldNotGrade, LiveLab, Pods, Probe, check, enough
+
+DEPOT = "03-service-discovery-depot"
+SERVICE_NAME = "kubernetes.io/service-name"
+CACHED = 35.0
+"""Seconds for which a DNS server, or a cache before it, may remember what was true."""
+DRAINING, CATCHING_UP = "/tmp/draining", "/tmp/catching-up"
+
+
+def words(found) -> str:
+    return ", ".join(sorted(found)) or "nothing"
+
+
+def some_pod(lab: LiveLab, deployment: str) -> Client:
+    """A client that is one of the ready Pods of a Deployment."""
+    pods = lab.pods_of(deployment)
+    lab.expect(
+        pods, expected=f"a ready Pod of Deployment {deployment}", seen="there is none", about=f"deployment/{deployment}"
+    )
+    return lab.client(sorted(pods.names)[0])
+
+
+# -- names
+
+
+def cluster_ips(lab: LiveLab, service: str) -> list[str]:
+    return lab.require("Service", service)["spec"].get("clusterIPs") or []
+
+
+def endpoints(lab: LiveLab, service: str) -> list:
+    return [e for s in lab.list("EndpointSlice", f"{SERVICE_NAME}={service}") for e in s.get("endpoints") or ()]
+
+
+def is_ready(endpoint) -> bool:
+    return (endpoint.get("conditions") or {}).get("ready", True)
+
+
+def published(lab: LiveLab, service: str) -> set[str]:
+    """What the DNS will say of a Service as soon as it has heard of its latest change."""
+    live = lab.get("Service", service)
+    if live is None:
+        return set()
+    if live["spec"].get("clusterIP") == "None":
+        return {address for e in endpoints(lab, service) if is_ready(e) for address in e["addresses"]}
+    return set(live["spec"].get("clusterIPs") or ())
+
+
+def look_up(client: Probe, name: str, wanted, *, coming: bool) -> set[str]:
+    """The addresses of a name. Those that are `coming` are waited for: a DNS server learns a little late."""
+    return set(client.addresses(name, until=wanted, timeout=CACHED if coming else 0))
+
+
+def domain(lab: LiveLab) -> str:
+    """The cluster's, out of the probe's own search path."""
+    path = lab.probe.host.run("cat /etc/resolv.conf").stdout.split()
+    found = [entry.removeprefix("svc.") for entry in path if entry.startswith("svc.")]
+    if not found:
+        raise CouldNotGrade("the search path of the probe names no cluster domain")
+    return found[0]
+
+
+def is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+# -- task desk-across-namespaces
+
+
+def prices_url(desk: Client) -> str:
+    return desk.host.run('echo "$PRICES_URL"').stdout.strip().rstrip("/")
+
+
+@check("desk-across-namespaces", "the prices the desk asks for come from the depot")
+def test_desk_asks_the_depot(lab):
+    desk = some_pod(lab, "desk")
+    depot = lab.beside(DEPOT).pods_of("prices")
+    if not depot:
+        raise CouldNotGrade(f"the depot has no ready Pods of Deployment prices (kubectl get pods -n {DEPOT})")
+    url = prices_url(desk)
+    lab.expect(url, expected="an address in the desk's variable PRICES_URL", seen="it is empty")
+    replies = desk.get_many(f"{url}/hostname", count=enough(len(depot)))
+    lab.expect(
+        replies.ok and replies.bodies == depot.names,
+        expected=f"the desk's requests to $PRICES_URL answered by the depot's Pods {depot}",
+        seen=f"PRICES_URL is {url}; {replies}",
+        hop="Name: a name leads to the namespace it says, and a short one to the client's own",
+        then=f"kubectl exec -n {lab.namespace} deploy/desk -- nslookup prices",
+    )
+
+
+@check("desk-across-namespaces", "the desk asks by a name, not by an address")
+def test_desk_asks_by_name(lab):
+    url = prices_url(some_pod(lab, "desk"))
+    rest = url.partition("://")[2] or url
+    host = rest.partition("/")[0]
+    lab.expect(
+        host and not is_ip(host) and not is_ip(host.rpartition(":")[0]),
+        expected="PRICES_URL in the desk's container names a Service",
+        seen=f"PRICES_URL is {url or 'empty'}",
+        hop="Client: the desk does not ask for a name, and an address lasts only until the Service is made anew",
+        then=f"kubectl get deployment desk -n {lab.namespace} -o yaml",
+    )
+
+
+@check("desk-across-namespaces", "whoever calls http://prices in this namespace still gets the practice prices")
+def test_practice_prices_stay(lab):
+    lab.expect_exactly("http://prices", lab.pods_of("prices-practice"))
+
+
+# -- task courier-search-path
+
+
+def expect_found(lab: LiveLab, name: str, wanted) -> None:
+    courier = some_pod(lab, "courier")
+    seen = set(courier.addresses(name))
+    lab.expect(
+        seen and seen == set(wanted),
+        expected=f"in the courier {name} resolves to {words(wanted)}",
+        seen=f"it resolves to {words(seen)}",
+        hop="Name: what is asked, and what is tried, stands in the Pod's /etc/resolv.conf",
+        then=f"kubectl exec -n {lab.namespace} deploy/courier -- cat /etc/resolv.conf",
+    )
+
+
+@check("courier-search-path", "the courier finds a Service of its own namespace by its short name")
+def test_courier_finds_a_short_name(lab):
+    expect_found(lab, "basket", lab.probe.addresses("basket"))
+
+
+@check("courier-search-path", "the courier finds a Service of the depot by its name and namespace")
+def test_courier_finds_a_name_with_namespace(lab):
+    expect_found(lab, f"prices.{DEPOT}", cluster_ips(lab.beside(DEPOT), "prices"))
+
+
+@check("courier-search-path", "the courier finds a Service of the depot by its full name")
+def test_courier_finds_a_full_name(lab):
+    expect_found(lab, f"prices.{DEPOT}.svc.{domain(lab)}", cluster_ips(lab.beside(DEPOT), "prices"))
+
+
+# -- task printer-variables
+
+
+def variables(lab: LiveLab) -> dict[str, str]:
+    """What the running printer's environment says of the label store."""
+    text = some_pod(lab, "printer").host.run("printenv").stdout
+    pairs = (line.split("=", 1) for line in text.splitlines() if line.startswith("LABEL_STORE_") and "=" in line)
+    return {name: value for name, value in pairs}
+
+
+def expect_variables(lab: LiveLab) -> tuple[str, str]:
+    found = variables(lab)
+    host, port = found.get("LABEL_STORE_SERVICE_HOST", ""), found.get("LABEL_STORE_SERVICE_PORT", "")
+    lab.expect(
+        host and port,
+        expected="LABEL_STORE_SERVICE_HOST and LABEL_STORE_SERVICE_PORT in the environment of the running printer",
+        seen=f"it has {words(found)}" if found else "it has no variable whose name begins with LABEL_STORE_",
+        hop="Client: variables are given for the Services that are there when a container starts, and never later",
+        then=f"kubectl get services,pods -n {lab.namespace} (compare their ages), then look at the Service's name",
+    )
+    return host, port
+
+
+@check("printer-variables", "the running printer has the variables of a Service that exists, as Kubernetes writes them")
+def test_printer_has_the_variables(lab):
+    host, port = expect_variables(lab)
+    services = [s for s in lab.list("Service") if host in (s["spec"].get("clusterIPs") or ())]
+    lab.expect(
+        services and variables(lab).get("LABEL_STORE_PORT") == f"tcp://{host}:{port}",
+        expected="the address of a Service that is there now, and the other variables Kubernetes gives with it",
+        seen=f"LABEL_STORE_SERVICE_HOST is {host}, LABEL_STORE_SERVICE_PORT is {port}; "
+        + ("no Service has that address" if not services else "the other variables of that Service are missing"),
+        hop="Client: what is written by hand, or comes from a Service that is gone, nobody keeps up to date",
+        then=f"kubectl exec -n {lab.namespace} deploy/printer -- printenv",
+    )
+
+
+@check("printer-variables", "the printer reaches the Pods of Deployment labels through these variables")
+def test_printer_reaches_the_labels(lab):
+    host, port = expect_variables(lab)
+    labels = lab.pods_of("labels")
+    replies = some_pod(lab, "printer").get_many(f"http://{host}:{port}/hostname", count=enough(len(labels)))
+    lab.expect(
+        replies.ok and labels and replies.bodies == labels.names,
+        expected=f"the printer's requests to http://{host}:{port} answered by the Pods of labels ({labels})",
+        seen=replies,
+        about=f"http://{host}:{port}",
+    )
+
+
+# -- task cache-headless
+
+
+@check("cache-headless", "the name cache stands for the addresses of all ready Pods of Deployment cache, and no others")
+def test_cache_is_every_ready_pod(lab):
+    pods = lab.pods_of("cache")
+    expect_cache(lab, pods)
+
+
+def expect_cache(lab: LiveLab, pods: Pods) -> None:
+    wanted = pods.addresses
+    seen = look_up(lab.probe, "cache", wanted, coming=published(lab, "cache") == wanted)
+    lab.expect(
+        wanted and seen == wanted,
+        expected=f"the name cache resolves to the addresses of its ready Pods, {words(wanted)}",
+        seen=f"it resolves to {words(seen)}",
+        about="svc/cache",
+        then=f"kubectl get service cache -n {lab.namespace}; kubectl get pods -o wide -n {lab.namespace}",
+    )
+
+
+def records(lab: LiveLab, port: str) -> set[tuple[int, str]]:
+    """(port, host) of the SRV records; asked for a while when the endpoints have a port of that name."""
+    slices = lab.list("EndpointSlice", f"{SERVICE_NAME}=cache")
+    coming = any(p.get("name") == port for s in slices for p in s.get("ports") or ())
+    left = round(CACHED * 2) if coming else 0
+    text = lab.probe.host.run(
+        f"left={left}; while :; do found=$(dig +search +short SRV _{port}._tcp.cache); "
+        '[ -z "$found" ] && [ $left -gt 0 ] || break; left=$((left-1)); sleep 0.5; done; echo "$found"'
+    ).stdout
+    parts = (line.split() for line in text.splitlines() if not line.startswith(";"))
+    return {(int(part[2]), part[3]) for part in parts if len(part) == 4 and part[2].isdigit()}
+
+
+@check("cache-headless", "SRV records of _store._tcp.cache tell where each ready Pod answers")
+def test_cache_tells_its_port(lab):
+    pods = lab.pods_of("cache")
+    found = records(lab, "store")
+    answers = {lab.probe.get(f"http://{host.rstrip('.')}:{port}/hostname") for port, host in sorted(found)[:9]}
+    lab.expect(
+        found and all(a.ok for a in answers) and {a.body.strip() for a in answers} == pods.names,
+        expected=f"one SRV record of _store._tcp.cache for each of {pods}, and an answer where it points",
+        seen=f"{words(f'{host} port {port}' for port, host in found)}: {words(map(str, answers))}"
+        if found
+        else "there is no such record",
+        about="svc/cache",
+        then=f"kubectl exec -n {lab.namespace} deploy/desk -- dig +search +short SRV _store._tcp.cache",
+    )
+
+
+@check("cache-headless", "a Pod of the cache that is not ready disappears from the name")
+def test_cache_leaves_out_who_is_not_ready(lab):
+    pods = lab.pods_of("cache")
+    expect_cache(lab, pods)
+    victim = sorted(pods.names)[0]
+    rest = Pods(p for p in pods if p["metadata"]["name"] != victim)
+    host = lab.host(victim)
+    touch(host, DRAINING, victim)
+    try:
+        gone = leaves(lab, "cache", victim)
+        seen = look_up(lab.probe, "cache", rest.addresses, coming=bool(gone))
+        lab.expect(
+            seen == rest.addresses,
+            expected=f"while Pod {victim} is not ready, cache resolves to {words(rest.addresses)}",
+            seen=f"it resolves to {words(seen)}",
+            about="svc/cache",
+            then=f"kubectl get service cache -n {lab.namespace} -o yaml",
+        )
+    finally:
+        host.run("rm -f %s", DRAINING)
+
+
+def leaves(lab: LiveLab, service: str, pod: str) -> bool:
+    """Whether the Pod stops being a ready endpoint of the Service."""
+    labels = f"{SERVICE_NAME}={service}"
+    return bool(
+        lab.eventually("EndpointSlice", lambda found: pod not in ready_targets(found), labels=labels, timeout=8)
+    )
+
+
+def touch(host, file: str, pod: str) -> None:
+    if host.run("touch %s", file).rc != 0:
+        raise CouldNotGrade(f"{file} could not be made in Pod {pod}")
+
+
+def ready_targets(slices) -> set[str]:
+    """The Pods that are ready endpoints."""
+    return {
+        e["targetRef"]["name"] for s in slices for e in s.get("endpoints") or () if e.get("targetRef") and is_ready(e)
+    }
+
+
+# -- task ledger-peers
+
+MEMBERS = frozenset({"ledger-0", "ledger-1", "ledger-2"})
+
+
+def members(lab: LiveLab) -> Pods:
+    return Pods(p for p in lab.pods() if p["metadata"]["name"] in MEMBERS)
+
+
+def ready_members(lab: LiveLab) -> Pods:
+    """The three Pods, ready; waited for where they can get so."""
+    hopeful = published(lab, "ledger") >= members(lab).addresses or len(members(lab).addresses) < len(MEMBERS)
+    lab.eventually("Pod", lambda found: Pods(found).ready.names >= MEMBERS, timeout=CACHED if hopeful else 2)
+    found = members(lab).ready
+    lab.expect(
+        found.names == MEMBERS,
+        expected=f"{', '.join(sorted(MEMBERS))} are ready: each has found the names of all",
+        seen=f"ready are: {found}" if found else "none of them is ready",
+        hop="Name: a Pod that is not ready is not in the DNS, and who waits for its name waits for ever",
+        then=f"kubectl describe pod ledger-0 -n {lab.namespace}; kubectl explain service.spec",
+    )
+    return found
+
+
+@check("ledger-peers", "ledger-0, ledger-1 and ledger-2 find each other and get ready")
+def test_ledger_gets_ready(lab):
+    ready_members(lab)
+
+
+@check("ledger-peers", "each Pod of the ledger has a name of its own, and the name ledger stands for all three")
+def test_ledger_has_names(lab):
+    pods = members(lab)
+    expect_names(lab, pods, "")
+
+
+def expect_names(lab: LiveLab, pods: Pods, when: str) -> None:
+    own = {p["metadata"]["name"]: {p["status"].get("podIP", "")} for p in pods}
+    wanted = {**{f"{name}.ledger": address for name, address in own.items()}, "ledger": set(pods.addresses)}
+    coming = published(lab, "ledger") == pods.addresses
+    seen = {name: look_up(lab.probe, name, addresses, coming=coming) for name, addresses in wanted.items()}
+    wrong = [name for name in sorted(wanted) if seen[name] != wanted[name]]
+    lab.expect(
+        pods.names == MEMBERS and not wrong,
+        expected=f"{'; '.join(f'{name} resolves to {words(wanted[name])}' for name in wrong) or 'three Pods'}{when}",
+        seen="; ".join(f"{name} resolves to {words(seen[name])}" for name in wrong) or f"the Pods are {pods}",
+        about="svc/ledger",
+        then=f"kubectl get service ledger -n {lab.namespace} -o yaml",
+    )
+
+
+@check("ledger-peers", "a Pod that is not ready keeps its name, and gets no requests at http://ledger-entry")
+def test_ledger_keeps_names_and_spares_clients(lab):
+    pods = ready_members(lab)
+    victim = "ledger-1"
+    host = lab.host(victim)
+    touch(host, CATCHING_UP, victim)
+    try:
+        gone = leaves(lab, "ledger-entry", victim)
+        expect_names(lab, pods, f", while {victim} is not ready")
+        others = pods.names - {victim}
+        replies = lab.probe.get_many("http://ledger-entry/hostname", count=enough(len(pods)))
+        lab.expect(
+            gone and replies.ok and replies.bodies <= others,
+            expected=f"while {victim} has {CATCHING_UP}, http://ledger-entry is answered by {words(others)}",
+            seen=replies if gone else f"{victim} is still a ready endpoint; {replies}",
+            about="http://ledger-entry",
+            then=f"look at the readiness probe and the two Services: kubectl describe pod {victim} -n {lab.namespace}",
+        )
+    finally:
+        host.run("rm -f %s", CATCHING_UP)
+
+
+# -- task rates-alias
+
+
+@check("rates-alias", "the name rates leads to the address of the depot's Service rates")
+def test_rates_is_an_alias(lab):
+    wanted = set(cluster_ips(lab.beside(DEPOT), "rates"))
+    service = lab.require("Service", "rates")
+    alias = service["spec"].get("externalName", "").rstrip(".") == f"rates.{DEPOT}.svc.{domain(lab)}"
+    seen = look_up(lab.probe, "rates", wanted, coming=alias and service["spec"].get("type") == "ExternalName")
+    lab.expect(
+        wanted and seen == wanted,
+        expected=f"rates resolves to {words(wanted)}, as rates.{DEPOT} does",
+        seen=f"it resolves to {words(seen)}",
+        hop="Name: an alias leads to a whole name, or nowhere",
+        then=f"kubectl exec -n {lab.namespace} deploy/desk -- dig +search +short rates",
+    )
+
+
+@check("rates-alias", "http://rates is answered by the depot's Pods")
+def test_rates_answers_from_the_depot(lab):
+    lab.expect_exactly("http://rates", lab.beside(DEPOT).pods_of("rates"))
+
+
+# -- task basket-affinity; its last check deletes a Pod
+
+BASKET = "http://basket/hostname"
+
+
+def expect_one_pod(lab: LiveLab, client: Probe, url: str, pods: Pods, count: int) -> str:
+    replies = client.get_many(url, count=count)
+    lab.expect(
+        replies.ok and len(replies.bodies) == 1 and replies.bodies <= pods.names,
+        expected=f"{count} requests of one client answered by one and the same Pod of basket",
+        seen=replies,
+        about="http://basket",
+        then=f"kubectl describe service basket -n {lab.namespace}",
+    )
+    return next(iter(replies.bodies))
+
+
+@check("basket-affinity", "a hundred requests of one client to http://basket are answered by the same Pod")
+def test_a_client_stays_with_its_pod(lab):
+    expect_one_pod(lab, lab.probe, BASKET, lab.pods_of("basket"), 100)
+
+
+@check("basket-affinity", "a client of another namespace stays with one Pod, too")
+def test_a_client_from_the_depot_stays_too(lab):
+    expect_one_pod(lab, lab.beside(DEPOT).probe, f"http://basket.{lab.namespace}/hostname", lab.pods_of("basket"), 30)
+
+
+@check("basket-affinity", "all three Pods of basket stand behind the name")
+def test_three_baskets_stand_behind_the_name(lab):
+    pods = lab.pods_of("basket")
+    labels = f"{SERVICE_NAME}=basket"
+    there = lab.eventually("EndpointSlice", lambda found: ready_targets(found) == pods.names, labels=labels, timeout=5)
+    behind = ready_targets(lab.list("EndpointSlice", labels))
+    lab.expect(
+        there and len(pods) == 3,
+        expected="three ready Pods of Deployment basket, each an endpoint of Service basket",
+        seen=f"the ready Pods are {pods}; endpoints are {words(behind)}",
+        about="svc/basket",
+    )
+
+
+@check("basket-affinity", "a client that was silent for 600 seconds may be sent elsewhere")
+def test_basket_forgets_after_ten_minutes(lab):
+    """Nobody waits ten minutes for a grade: the one field this lab reads."""
+    config = lab.require("Service", "basket")["spec"].get("sessionAffinityConfig") or {}
+    seconds = (config.get("clientIP") or {}).get("timeoutSeconds")
+    lab.expect(
+        seconds == 600,
+        expected="Service basket remembers a client for 600 seconds after its last request",
+        seen=f"it remembers a client for {seconds} seconds" if seconds else "it remembers no client",
+        about="svc/basket",
+        then="kubectl explain service.spec.sessionAffinityConfig --recursive",
+    )
+
+
+@check("basket-affinity", "when a client's Pod goes, the client is sent to another one and stays there")
+def test_a_client_whose_pod_goes_moves_once(lab):
+    pods = lab.pods_of("basket")
+    lost = expect_one_pod(lab, lab.probe, BASKET, pods, 5)
+    lab.delete_pod(lost)
+    leaves(lab, "basket", lost)
+    # a node's rules follow the slices within a second or two; the first request may come too early
+    first = lab.probe.get(BASKET, options="--retry 8 --retry-delay 1 --retry-connrefused")
+    replies = lab.probe.get_many(BASKET, count=30)
+    lab.expect(
+        first.ok and replies.ok and len(replies.bodies) == 1 and lost not in replies.bodies,
+        expected=f"after Pod {lost} was deleted, its client's requests are answered by one other Pod",
+        seen=replies,
+        about="http://basket",
+    )
