@@ -209,7 +209,7 @@ class Probe:
         wanted = shlex.quote("".join(f"{address} " for address in sorted(until)))
         script = (
             f"left={round(timeout / ASK_AGAIN)}; while :; do found=$(getent ahosts {shlex.quote(name)}); code=$?; "
-            f"now=$(echo \"$found\" | cut -d ' ' -f 1 | LC_ALL=C sort -u | tr '\\n' ' '); "
+            f"now=$(printf %s \"$found\" | cut -d ' ' -f 1 | LC_ALL=C sort -u | tr '\\n' ' '); "
             f'[ "$now" != {wanted} ] && [ $left -gt 0 ] || break; left=$((left-1)); sleep {ASK_AGAIN:g}; done; '
             f'echo "$found"; exit $code'
         )
