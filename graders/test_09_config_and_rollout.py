@@ -1,0 +1,478 @@
+"""Lab 09-config-and-rollout: what programs say after their configuration changed, and what clients notice of a rollout.
+
+The learner's ConfigMaps are never touched: a twin, a Pod of the grader's own made from a Deployment's template, reads
+copies of them, which are changed. A bad version is rolled out in a trial, a copy of Deployment search. Only Deployment
+checkout is restarted itself, as `kubectl rollout restart` does it.
+"""
+
+import copy
+import json
+import secrets
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from time import monotonic
+
+import pytest
+
+from kindlab.checks import CheckFailed, CouldNotGrade, check, enough, rolled_out
+
+AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
+OURS = {"app.kubernetes.io/managed-by": "kindlab"}
+REFERENCES = ("configMap", "configMapRef", "configMapKeyRef")
+CONTROL = "kindlab-control"
+STUCK = ("CreateContainerConfigError", "CreateContainerError", "ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff")
+STARTS, ROLLS, LOOK_AGAIN = 60.0, 60.0, 2.0
+JUDGED = 2.0
+"""Seconds after which a bad version that runs would have been taken for ready."""
+SALE = "Sale until Sunday"
+KEY, KEY_FILE = "green-4-heron", "/etc/till/key"
+FIRST = "reviews 1.0"
+
+
+def complete(lab, deployment):
+    """Whether a Deployment's rollout is complete, or gets so; False as soon as it is clear that it does not."""
+
+    def verdict(found):
+        live = next((d for d in found if d["metadata"]["name"] == deployment), None)
+        if live is None or rolled_out(live):
+            return "yes" if live else "gone"
+        status = live.get("status", {})
+        late = any(c.get("reason") == "ProgressDeadlineExceeded" for c in status.get("conditions") or ())
+        return "late" if late and status.get("observedGeneration") == live["metadata"]["generation"] else None
+
+    deadline = monotonic() + ROLLS
+    while (left := deadline - monotonic()) > 0:
+        found = lab.eventually("Deployment", verdict, timeout=min(LOOK_AGAIN, left))
+        if found or any(stuck(pod) for pod in lab.pods() if is_made_by(pod, deployment)):
+            return found == "yes"
+    return False
+
+
+def is_made_by(pod, deployment):
+    return any(o["name"].rpartition("-")[0] == deployment for o in pod["metadata"].get("ownerReferences") or ())
+
+
+def stuck(pod):
+    """The reason why a container waits that no waiting helps against; "" for none."""
+    states = [c.get("state") or {} for c in pod.get("status", {}).get("containerStatuses") or ()]
+    return next((s["waiting"]["reason"] for s in states if (s.get("waiting") or {}).get("reason") in STUCK), "")
+
+
+def ready_pods(lab, deployment):
+    """The ready Pods of a Deployment whose rollout is complete; else the check fails."""
+    lab.require("Deployment", deployment)
+    done = complete(lab, deployment)
+    pods = lab.pods_of(deployment)
+    lab.expect(
+        done and pods,
+        expected=f"a complete rollout of Deployment {deployment}, and ready Pods",
+        seen=f"its ready Pods are {pods}; the rollout does not get complete",
+        about=f"deployment/{deployment}",
+    )
+    return pods
+
+
+def answer(lab, name):
+    """What http://NAME says to everybody, one text for all requests."""
+    pods = ready_pods(lab, name)
+    replies = lab.probe.get_many(f"http://{name}/", count=enough(len(pods)))
+    lab.expect(
+        replies.ok and len(replies.bodies) == 1,
+        expected=f"every request to http://{name} answered with the same text",
+        seen=replies,
+        about=f"svc/{name}",
+    )
+    return next(iter(replies.bodies))
+
+
+def references(spec):
+    """The dicts of a Pod's spec that name a ConfigMap."""
+    if isinstance(spec, list):
+        for item in spec:
+            yield from references(item)
+    elif isinstance(spec, dict):
+        for key, value in spec.items():
+            if key in REFERENCES and isinstance(value, dict) and value.get("name"):
+                yield value
+            else:
+                yield from references(value)
+
+
+class Twin:
+    """A Pod made from a Deployment's template. `copies` are its ConfigMaps by their names; `port` is where Service
+    NAME would send requests."""
+
+    def __init__(self, lab, name):
+        self.lab, self.name = lab, name
+        self.pod = f"kindlab-twin-{secrets.token_hex(4)}"
+        self.template = copy.deepcopy(lab.require("Deployment", name)["spec"]["template"])
+        self.copies = {}
+        found = list(references(self.template["spec"]))
+        for number, original in enumerate(sorted({r["name"] for r in found})):
+            live = lab.get("ConfigMap", original)
+            if live is not None:
+                meta = {"name": f"{self.pod}-{number}", "labels": OURS}
+                self.copies[original] = {k: v for k, v in live.items() if k != "metadata"} | {"metadata": meta}
+        for reference in found:
+            if reference["name"] in self.copies:
+                reference["name"] = self.copies[reference["name"]]["metadata"]["name"]
+        self.port = self._port()
+
+    def _port(self):
+        target = self.lab.require("Service", self.name)["spec"]["ports"][0].get("targetPort")
+        ports = [p for c in self.template["spec"]["containers"] for p in c.get("ports") or ()]
+        return next((p["containerPort"] for p in ports if p.get("name") == target), target)
+
+    def source(self, text):
+        """(the copy, its key) that holds the text."""
+        for found in self.copies.values():
+            for key, value in (found.get("data") or {}).items():
+                if value.strip() == text:
+                    return found, key
+        names = ", ".join(self.copies) or "none"
+        raise CheckFailed(
+            f"{text!r}, which http://{self.name} says, is a value of a ConfigMap that Deployment {self.name} uses",
+            f"the ConfigMaps it uses: {names}",
+            then=f"kubectl get deployment {self.name} -n {self.lab.namespace} -o yaml",
+        )
+
+    def manifest(self, control):
+        spec = self.template["spec"] | {"terminationGracePeriodSeconds": 0, "activeDeadlineSeconds": 600}
+        mount = {"name": CONTROL, "mountPath": f"/{CONTROL}"}
+        beside = {"name": CONTROL, "image": AGNHOST, "args": ["pause"], "volumeMounts": [mount]}
+        spec["containers"] = [*spec["containers"], beside]
+        volume = {"name": CONTROL, "configMap": {"name": control["metadata"]["name"]}}
+        spec["volumes"] = [*(spec.get("volumes") or ()), volume]
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.pod, "labels": OURS}, "spec": spec}
+
+    def says(self, wanted, tries):
+        """What the twin answers, asked ten times a second until it is `wanted`; "" for no answer."""
+        script = (
+            f"n=0; while :; do r=$(curl -s -m 2 http://127.0.0.1:{self.port}/); n=$((n+1)); "
+            f'[ "$r" = "$1" ] || [ $n -ge {tries} ] && break; sleep 0.1; done; printf %s "$r"'
+        )
+        return self.run(script, wanted).strip()
+
+    def run(self, script, *words):
+        quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
+        return self.lab.host(self.pod, CONTROL).run(f"set -- {quoted}; {script}").stdout
+
+
+@contextmanager
+def running(twin, control):
+    """The twin on the cluster while the block lasts, with the learner's container running or stuck for a reason."""
+    api, space = twin.lab.api, twin.lab.namespace
+    try:
+        for found in twin.copies.values():
+            api.create(found, space)
+        api.create(twin.manifest(control), space)
+        state = twin.lab.eventually("Pod", lambda found: state_of(found, twin.pod), labels=LABEL, timeout=STARTS)
+        if state is None:
+            raise CouldNotGrade(f"a Pod made from the template of Deployment {twin.name} did not start")
+        if state != "runs":
+            raise CheckFailed(f"a Pod made from the template of Deployment {twin.name} starts", state)
+        yield
+    finally:
+        api.delete("Pod", twin.pod, space, grace=0)
+        for found in twin.copies.values():
+            api.delete("ConfigMap", found["metadata"]["name"], space)
+
+
+LABEL = ",".join(f"{k}={v}" for k, v in OURS.items())
+
+
+def state_of(pods, name):
+    """ "runs", the reason why a container is stuck, or None while the Pod is being started."""
+    pod = next((p for p in pods if p["metadata"]["name"] == name), {})
+    if stuck(pod):
+        return f"it is stuck: {stuck(pod)}"
+    states = [c.get("state") or {} for c in pod.get("status", {}).get("containerStatuses") or ()]
+    return "runs" if states and all("running" in s for s in states) else None
+
+
+def expect_said_by_a_config(lab, name):
+    """With another value in the ConfigMap, a new Pod says another text."""
+    said = answer(lab, name)
+    twin = Twin(lab, name)
+    found, key = twin.source(said)
+    other = f"kindlab {secrets.token_hex(4)}"
+    found["data"][key] = other
+    with running(twin, found):
+        seen = twin.says(other, 50)
+    lab.expect(
+        seen == other,
+        expected=f"a new Pod of {name} says what {key} of the ConfigMap holds, when that is {other!r}",
+        seen=f"it says {seen!r}",
+        then=f"kubectl get deployment {name} -n {lab.namespace} -o yaml",
+    )
+
+
+# -- task search-guard; the trial is begun here, and is ready when the other checks are done
+
+
+class Trial:
+    """A copy of Deployment search and of its Service, with labels of its own."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.name = f"kindlab-trial-{secrets.token_hex(4)}"
+        self.labels = {"kindlab-trial": self.name}
+        self.rolled = 0.0
+        live, service = lab.require("Deployment", "search"), lab.require("Service", "search")
+        spec = copy.deepcopy(live["spec"])
+        spec["selector"] = {"matchLabels": self.labels}
+        spec["template"]["metadata"] = {"labels": self.labels}
+        spec["paused"] = False
+        self.container = spec["template"]["spec"]["containers"][0]["name"]
+        ports = [{k: v for k, v in p.items() if k != "nodePort"} for p in service["spec"]["ports"]]
+        meta = {"name": self.name, "labels": OURS}
+        self.deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+        self.service = {
+            "apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"selector": self.labels, "ports": ports}
+        }  # fmt: skip
+
+    def begin(self):
+        for left in self.lab.list("Deployment", LABEL):  # by a grader that was killed
+            self.lab.api.delete("Deployment", left["metadata"]["name"], self.lab.namespace)
+        self.lab.api.create(self.service, self.lab.namespace)
+        self.lab.api.create(self.deployment, self.lab.namespace)
+
+    def end(self):
+        self.lab.api.delete("Deployment", self.name, self.lab.namespace)
+        self.lab.api.delete("Service", self.name, self.lab.namespace)
+
+    def roll_out_what_never_listens(self):
+        """agnhost's pause runs and listens nowhere."""
+        bad = {"name": self.container, "image": AGNHOST, "command": ["/agnhost", "pause"], "args": []}
+        change = {"spec": {"template": {"spec": {"containers": [bad]}}}}
+        strategic = "application/strategic-merge-patch+json"
+        self.lab.api.patch("Deployment", self.name, self.lab.namespace, change, how=strategic)
+        self.rolled = monotonic()
+
+    def follow_the_bad_version(self):
+        """Return when a Pod of it is taken for ready, or has had the time for that."""
+        labels = f"kindlab-trial={self.name}"
+        there = self.bad_pods(self.lab.list("Pod", labels))
+        if not there and self.lab.eventually("Pod", self.bad_pods, labels=labels, timeout=STARTS) is None:
+            raise CouldNotGrade("no Pod of a new version was started")
+        left = self.rolled + JUDGED - monotonic() if there else 1.0
+        self.lab.eventually("Pod", lambda found: any(self.bad_pods(found).values()), labels=labels, timeout=left)
+
+    def bad_pods(self, pods):
+        """Running Pods of the new version -> whether they are ready."""
+        return {
+            p["metadata"]["name"]: any(s.get("ready") for s in p["status"].get("containerStatuses") or ())
+            for p in pods
+            if "pause" in (p["spec"]["containers"][0].get("command") or ()) and p["status"].get("phase") == "Running"
+        }
+
+
+@pytest.fixture(scope="module")
+def trial(lab):
+    made = Trial(lab)
+    try:
+        made.begin()
+        yield made
+    finally:
+        made.end()
+
+
+@check("search-guard", "http://search answers, and its rollout is complete")
+def test_search_answers(lab, trial):
+    ready_pods(lab, "search")
+    lab.expect_answers("http://search/hostname")
+
+
+# -- task greeter-from-config
+
+
+@check(
+    "greeter-from-config", "what http://greeter says comes from a ConfigMap: with another value it says something else"
+)
+def test_greeter_says_what_the_config_holds(lab):
+    expect_said_by_a_config(lab, "greeter")
+
+
+# -- task banner-new-text
+
+
+@check("banner-new-text", f"all Pods of the banner say: {SALE}")
+def test_every_banner_says_the_new_text(lab):
+    said = answer(lab, "banner")
+    lab.expect(
+        said == SALE,
+        expected=f"http://banner says {SALE!r}",
+        seen=f"it says {said!r}",
+        then=f"kubectl get configmaps,pods -n {lab.namespace}   (which is older, the text or the Pods?)",
+    )
+
+
+@check("banner-new-text", "the banner's text still comes from a ConfigMap")
+def test_banner_text_comes_from_the_config(lab):
+    said = answer(lab, "banner")
+    lab.expect(said == SALE, expected=f"http://banner says {SALE!r}", seen=f"it says {said!r}")
+    expect_said_by_a_config(lab, "banner")
+
+
+# -- task menu-follows
+
+
+@check("menu-follows", "a page changed in the ConfigMap is served by Pods that were running before")
+def test_menu_follows_its_config(lab):
+    said = answer(lab, "menu")
+    twin = Twin(lab, "menu")
+    found, key = twin.source(said)
+    other = f"kindlab {secrets.token_hex(4)}"
+    name = found["metadata"]["name"]
+    with running(twin, found):
+        seen = twin.says(said, 50)
+        lab.expect(seen == said, expected=f"a new Pod of the menu says {said!r}", seen=f"it says {seen!r}")
+        if found.get("immutable"):
+            raise CheckFailed("a ConfigMap that can be changed", "it is immutable: nothing can be changed in it")
+        lab.api.patch("ConfigMap", name, lab.namespace, {"data": {key: other}})
+        wait_for_the_kubelet(twin, key, other)
+        seen = twin.says(other, 20)
+    lab.expect(
+        seen == other,
+        expected="a Pod of the menu serves the page as it is in the ConfigMap now, without a restart",
+        seen=f"the kubelet has brought the new value to the Pod, and it still serves {seen!r}",
+        then=f"kubectl get deployment menu -n {lab.namespace} -o yaml   (how does the page get into the container?)",
+    )
+
+
+def wait_for_the_kubelet(twin, key, value):
+    """Return when the control container sees the value: then every mount of the Pod that follows does so too. A
+    kubelet looks again about once a minute, and at once when an annotation of the Pod changes."""
+    script = (
+        f'n=0; until [ "$(cat /{CONTROL}/{key})" = "$1" ] || [ $n -ge 30 ]; do n=$((n+1)); sleep 0.1; done; echo $n'
+    )
+    for attempt in range(40):
+        kick = {"metadata": {"annotations": {"kindlab/look": str(attempt)}}}
+        twin.lab.api.patch("Pod", twin.pod, twin.lab.namespace, kick)
+        if twin.run(script, value).strip() != "30":
+            return
+    raise CouldNotGrade("the kubelet did not bring a changed ConfigMap into a running Pod within two minutes")
+
+
+# -- task till-secret
+
+
+@check("till-secret", f"the till finds the new key in {KEY_FILE}, to the letter")
+def test_till_finds_its_key(lab):
+    for pod in ready_pods(lab, "till"):
+        name = pod["metadata"]["name"]
+        result = lab.host(name).run(f"cat {KEY_FILE} && echo .")
+        seen = repr(result.stdout[:-2]) if result.rc == 0 else result.stderr.strip()
+        lab.expect(
+            result.rc == 0 and result.stdout == f"{KEY}.\n",
+            expected=f"{KEY_FILE} in Pod {name} holds {KEY!r} and not a character more",
+            seen=seen,
+            then=f"kubectl exec {name} -n {lab.namespace} -- ls -lR /etc/till",
+        )
+
+
+@check("till-secret", "only the owner of the key's file may read it")
+def test_key_is_for_its_owner_only(lab):
+    for pod in ready_pods(lab, "till"):
+        name = pod["metadata"]["name"]
+        result = lab.host(name).run(f"stat -L -c %a {KEY_FILE}")
+        mode = result.stdout.strip()
+        lab.expect(
+            result.rc == 0 and mode.isdigit() and int(mode, 8) & 0o077 == 0,
+            expected=f"no permissions for group and others on {KEY_FILE} in Pod {name}",
+            seen=f"its mode is {mode}" if mode else result.stderr.strip(),
+            then=f"kubectl exec {name} -n {lab.namespace} -- ls -lL /etc/till",
+        )
+
+
+@check("till-secret", "nothing but a Secret gives the key away, and no environment does")
+def test_key_is_in_a_secret_only(lab):
+    for kind in ("ConfigMap", "Deployment", "ReplicaSet", "Pod"):
+        known = [o["metadata"]["name"] for o in lab.list(kind) if KEY in json.dumps(o)]
+        lab.expect(
+            not known,
+            expected="the new key stands in a Secret and nowhere else",
+            seen=f"everybody who may read {kind}s finds it in {', '.join(known)}",
+            then=f"kubectl get {kind.lower()} {known[0] if known else ''} -n {lab.namespace} -o yaml",
+        )
+    holders = [s for s in lab.list("Secret") if s.get("data")]
+    lab.expect(holders, expected="a Secret that holds the key", seen="there is no Secret with anything in it")
+    for pod in ready_pods(lab, "till"):
+        env = lab.host(pod["metadata"]["name"]).run("env").stdout
+        lab.expect(
+            KEY not in env,
+            expected="the key is in a file, and not in the till's environment as well",
+            seen=f"it is in the environment of Pod {pod['metadata']['name']}",
+        )
+
+
+# -- task reviews-rollback
+
+
+@check("reviews-rollback", f"every request to http://reviews is answered by version 1.0: {FIRST}")
+def test_reviews_are_back_at_the_first_version(lab):
+    pods = ready_pods(lab, "reviews")
+    replies = lab.probe.get_many("http://reviews/", count=enough(len(pods)))
+    lab.expect(
+        replies.ok and replies.bodies == {FIRST},
+        expected=f"every request to http://reviews answered with {FIRST!r}",
+        seen=replies,
+        then=f"kubectl rollout history deployment/reviews -n {lab.namespace}",
+    )
+
+
+# -- task search-guard, its middle; what comes of it is looked at after the next check
+
+
+@check("search-guard", "a copy of search gets ready as search did, and then a version is rolled out that never listens")
+def test_search_gets_ready_again(lab, trial):
+    ready_pods(lab, "search")
+    if not complete(lab, trial.name):
+        raise CouldNotGrade("a copy of Deployment search did not get ready")
+    trial.roll_out_what_never_listens()
+
+
+# -- task checkout-no-lost-order: here a rollout of the learner's own Deployment is begun
+
+
+@check("checkout-no-lost-order", "no order gets lost while all Pods of the checkout are replaced")
+def test_no_order_is_lost_during_a_rollout(lab):
+    before = ready_pods(lab, "checkout")
+    stamp = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat(timespec="seconds")}
+    stamp["kindlab/restart"] = secrets.token_hex(4)  # two restarts within a second are two
+    change = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
+    with lab.load("http://checkout/shell?cmd=sleep+0.5", clients=10) as load:
+        lab.api.patch("Deployment", "checkout", lab.namespace, change)
+        done = complete(lab, "checkout")
+        # who ends disorderly late is seen, who takes minutes to drain is not waited for
+        lab.eventually("Pod", lambda found: not before.names & {p["metadata"]["name"] for p in found}, timeout=1)
+    lab.expect(
+        done,
+        expected="a restart of Deployment checkout gets complete",
+        seen="it does not",
+        about="deployment/checkout",
+    )
+    lost = [r for r in load.replies if not r.ok]
+    lab.expect(
+        not lost,
+        expected="every order that is sent while Deployment checkout is restarted is answered",
+        seen=f"{len(lost)} of {load.replies}",
+        then=f"kubectl get deployment checkout -n {lab.namespace} -o yaml   (strategy, readinessProbe, lifecycle)",
+    )
+
+
+# -- task search-guard, its end
+
+
+@check("search-guard", "a version of search that never listens gets no request: the old Pods go on answering")
+def test_a_bad_version_of_search_gets_no_request(lab, trial):
+    ready_pods(lab, "search")
+    trial.follow_the_bad_version()
+    replies = lab.probe.get_many(f"http://{trial.name}/hostname", count=40)
+    lab.expect(
+        replies.ok,
+        expected="while a version that never listens is rolled out, every request is answered by the old Pods "
+        "(tried with a copy of Deployment search)",
+        seen=replies,
+        then=f"kubectl get deployment search -n {lab.namespace} -o yaml   (how does Kubernetes know that it listens?)",
+    )
