@@ -10,7 +10,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-CATCH_UP = 5.0
+CATCH_UP = 4.0
 """Seconds after which a change has reached whoever acts on it."""
 PAUSE = 0.25
 """Seconds between two questions."""
