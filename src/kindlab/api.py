@@ -143,6 +143,11 @@ class Api:
         found = self.request("GET", self.path(kind, namespace), query=query)
         return found.get("items") or []
 
+    def live(self, obj: Obj, namespace: str | None = None) -> Obj | None:
+        """What is there under the kind and the name of `obj`; None when there is nothing."""
+        meta = obj["metadata"]
+        return self.get(_type_of(obj), meta["name"], meta.get("namespace") or namespace)
+
     def create(self, obj: Obj, namespace: str | None = None) -> Obj:
         space = obj.get("metadata", {}).get("namespace") or namespace
         return self.request("POST", self.path(_type_of(obj), space), obj)  # type: ignore[no-any-return]
@@ -155,7 +160,7 @@ class Api:
         meta = obj["metadata"]
         space = meta.get("namespace") or namespace
         path = self.path(_type_of(obj), space, meta["name"])
-        live = self.get(_type_of(obj), meta["name"], space)
+        live = self.live(obj, space)
         if live is None:
             return self.create(obj, space)
         fresh = {**obj, "metadata": {**meta, "resourceVersion": live["metadata"]["resourceVersion"]}}

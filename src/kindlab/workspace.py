@@ -68,7 +68,8 @@ def start(lab: Lab, api: Api) -> Started:
             api.create(applying.noted(obj, lab.slug), lab.slug)
             done.created.append(label)
         except ApiError as error:
-            if error.code != 409:
+            # a Service whose node port is fixed is refused for its number (422) before its name is looked at
+            if error.code != 409 and api.live(obj, lab.slug) is None:
                 raise
             done.already.append(label)
     done.lacking = missing(api, lab.needs)

@@ -294,6 +294,21 @@ def course(pocket: Status, api: Api, tmp_path: Path) -> Iterator[Course]:
     workspace.remove_namespace(api, "99-tiny")
 
 
+def test_start_again_keeps_a_service_whose_node_port_is_fixed(course: Course) -> None:
+    lab = course.folder / "labs" / "99-tiny"
+    ports = "[{port: 80, nodePort: 30021}]"
+    service = f"apiVersion: v1\nkind: Service\nmetadata: {{name: door}}\nspec: {{type: NodePort, ports: {ports}}}\n"
+    (lab / "start" / "door.yaml").write_text(service)
+    (lab / "lab.toml").write_text(LAB.replace("apply_at_start = []", 'apply_at_start = ["door.yaml"]'))
+    assert "created on the cluster: service/door" in course.kindlab("start", "99").stdout
+    again = course.kindlab("start", "99")  # the API server refuses the number before it looks at the name
+    assert again.returncode == 0, again.stderr
+    (lab / "start" / "door.yaml").write_text(service.replace("door", "another"))
+    refused = course.kindlab("start", "99")
+    assert refused.returncode != 0
+    assert "provided port is already allocated" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("body", "seen"),
     [
