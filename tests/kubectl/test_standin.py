@@ -1,6 +1,7 @@
 """The stand-in for kubectl on a cluster: what it prints and does, verb by verb, in kubectl's words."""
 
 import io
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -323,7 +324,8 @@ def test_what_belongs_to_no_namespace_is_warned_about_when_one_is_named(kubectl:
         (("get", "svc", "ghost"), "", 'Error from server (NotFound): services "ghost" not found'),
         (("get", "svc/a", "deploy"), "", "there is no need to specify a resource type as a separate argument"),
         (("get", "svc", "--nope"), "", "error: unknown flag: --nope"),
-        (("get", "svc", "-w", "-o", "yaml"), "", "watches tables only"),
+        (("get", "svc", "-w", "-o", "yaml"), "", "watches tables and custom columns only"),
+        (("get", "pods", "--raw", "/version"), "", "--raw may not be specified with other arguments"),
         (("get", "svc,pods", "-w"), "", "error: you may only specify a single resource type"),
         (("edit", "a"), "", 'cannot do "edit"'),
         (("scale", "deploy", "web"), "", 'error: required flag(s) "replicas" not set'),
@@ -340,6 +342,17 @@ def test_mistakes(kubectl: Kubectl, words: tuple[str, ...], stdin: str, says: st
     assert done.exit == 1
     assert says in done.err
     assert "Traceback" not in done.err
+
+
+def test_what_a_path_answers_is_printed_as_it_is(kubectl: Kubectl) -> None:
+    assert kubectl("apply", "-f", "-", stdin=SERVICE % (80, 80)).exit == 0
+    path = f"/api/v1/namespaces/{NAMESPACE}/services"
+    found = json.loads(kubectl("get", "--raw", f"{path}?fieldSelector=metadata.name=web").out)
+    assert [item["metadata"]["name"] for item in found["items"]] == ["web"]
+    since = found["metadata"]["resourceVersion"]
+    assert kubectl("label", "svc", "web", "seen=yes").exit == 0
+    (change,) = kubectl("get", "--raw", f"{path}?watch=1&timeoutSeconds=1&resourceVersion={since}").out.splitlines()
+    assert json.loads(change)["object"]["metadata"]["labels"] == {"seen": "yes"}
 
 
 def test_a_kind_of_ones_own(kubectl: Kubectl) -> None:

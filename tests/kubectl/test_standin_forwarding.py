@@ -316,3 +316,17 @@ def test_get_goes_on_with_the_changes(pocket: Status) -> None:
         api.patch("Service", "web", NAMESPACE, {"spec": {"type": "ClusterIP"}})
         assert beside.line().split()[:2] == ["web", "ClusterIP"]
         assert beside.end() == (130, "", "")
+
+
+@pytest.mark.usefixtures("world")
+def test_get_goes_on_with_custom_columns(pocket: Status) -> None:
+    api = pocket.api()
+    columns = "NAME:.metadata.name,AFFINITY:.spec.sessionAffinity,OPEN:.spec.publishNotReadyAddresses"
+    with running("get", "svc", "web", "-w", "-o", f"custom-columns={columns}") as beside:
+        assert beside.line().split() == ["NAME", "AFFINITY", "OPEN"]
+        assert beside.line().split() == ["web", "None", "<none>"]
+        api.patch("Service", "web", NAMESPACE, {"spec": {"publishNotReadyAddresses": True}})
+        assert beside.line().split() == ["web", "None", "true"]
+        api.patch("Service", "web", NAMESPACE, {"spec": {"publishNotReadyAddresses": None}})
+        assert beside.line().split() == ["web", "None", "<none>"]
+        assert beside.end()[0] == 130

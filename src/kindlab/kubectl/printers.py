@@ -100,6 +100,11 @@ def _cell(value: Any) -> str:
 
 def custom_columns(objects: Sequence[Obj], spec: str, *, headers: bool = True) -> str:
     """`NAME:.metadata.name,...`. Raises ValueError in kubectl's words."""
+    return table(custom_rows(objects, spec, headers=headers))
+
+
+def custom_rows(objects: Sequence[Obj], spec: str, *, headers: bool = True) -> list[list[str]]:
+    """The cells of `custom_columns`."""
     pairs = [part.split(":", 1) for part in spec.split(",")]
     for part in pairs:
         if len(part) != 2:
@@ -107,8 +112,12 @@ def custom_columns(objects: Sequence[Obj], spec: str, *, headers: bool = True) -
     rows = [[name for name, _ in pairs]] if headers else []
     for obj in objects:
         values = [evaluate(path, obj, missing_ok=True) for _, path in pairs]
-        rows.append([",".join(str(v) for v in found) if found else "<none>" for found in values])
-    return table(rows)
+        rows.append([",".join(map(_value, found)) if found else "<none>" for found in values])
+    return rows
+
+
+def _value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def as_json(value: Any) -> str:

@@ -1,5 +1,5 @@
 """`kubectl get`: the API server's own Tables, or the objects as YAML, JSON, names, paths. -w goes on with the
-changes, as tables only. Left out: go-template."""
+changes, as tables and custom columns only; --raw prints what a path answers. Left out: go-template."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kindlab.kubectl.session import GET_KUBECTL, Refused, Session, explain, labe
 from kindlab.kubectl.targets import Target
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+OBJECTS = "application/json"
 
 
 @options.command()
@@ -27,6 +28,7 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 @click.option("--no-headers", is_flag=True, help="Without the first line.")
 @click.option("--ignore-not-found", is_flag=True, help="What is not there is no error.")
 @click.option("-w", "--watch", is_flag=True, help="Then print every change, until Ctrl-C.")
+@click.option("--raw", default="", metavar="PATH", help="What this path of the API answers, as it is.")
 def COMMAND(
     session: Session,
     words: tuple[str, ...],
@@ -40,8 +42,13 @@ def COMMAND(
     no_headers: bool,
     ignore_not_found: bool,
     watch: bool,
+    raw: str,
 ) -> int:
     """Show objects: get TYPE [NAME...], get TYPE/NAME..."""
+    if raw:
+        if words or output or watch:
+            raise Refused("error: --raw may not be specified with other arguments, --output or --watch")
+        return watching.raw(session, raw)
     if not words:
         raise Refused(
             "You must specify the type of resource to get. For example: kubectl get pods\n"
@@ -57,10 +64,22 @@ def COMMAND(
     wanted = targets.parse(session, words)
     if everywhere and any(t.name for t in wanted):
         raise Refused("error: a resource cannot be retrieved by name across all namespaces")
-    if watch and kind not in ("", "wide"):
-        raise Refused(f"error: kindlab's stand-in for kubectl watches tables only, not -o {kind}. {GET_KUBECTL}")
+    if watch and kind not in ("", "wide", "custom-columns"):
+        raise Refused(
+            "error: kindlab's stand-in for kubectl watches tables and custom columns only, "
+            f"not -o {kind}. {GET_KUBECTL}"
+        )
+    if watch and kind == "custom-columns":
+        return _watch(session, wanted, watching.columns(argument, headers=not no_headers), labels, fields, OBJECTS)
     if watch:
-        return _watch(session, wanted, kind == "wide", not no_headers, show_labels, label_columns, labels, fields)
+        shown = {
+            "wide": kind == "wide",
+            "headers": not no_headers,
+            "namespaces": everywhere and all(t.served.namespaced for t in wanted),
+            "labels": show_labels,
+            "label_columns": [name for column in label_columns for name in column.split(",")],
+        }
+        return _watch(session, wanted, watching.tables(shown), labels, fields, TABLE)
     if kind in ("", "wide"):
         look = _Look(kind == "wide", not no_headers, show_labels, label_columns, sort_by, ignore_not_found)
         _tables(session, wanted, look, labels, fields)
@@ -69,16 +88,7 @@ def COMMAND(
     return 0
 
 
-def _watch(
-    session: Session,
-    wanted: list[Target],
-    wide: bool,
-    headers: bool,
-    show_labels: bool,
-    columns: tuple[str, ...],
-    labels: str,
-    fields: str,
-) -> int:
+def _watch(session: Session, wanted: list[Target], rows: watching.Rows, labels: str, fields: str, accept: str) -> int:
     if len(wanted) != 1:
         raise Refused("error: you may only specify a single resource type")
     (target,) = wanted
@@ -86,14 +96,7 @@ def _watch(
         session.get(target.served, target.name)  # NotFound is said as the server says it
         fields = f"metadata.name={target.name}"
     query = {k: v for k, v in (("labelSelector", labels), ("fieldSelector", fields)) if v}
-    look = {
-        "wide": wide,
-        "headers": headers,
-        "namespaces": session.everywhere and target.served.namespaced,
-        "labels": show_labels,
-        "label_columns": [name for column in columns for name in column.split(",")],
-    }
-    return watching.follow(session, session.url(target.served), query, TABLE, look)
+    return watching.follow(session, session.url(target.served), query, accept, rows)
 
 
 class _Look:
