@@ -1,4 +1,4 @@
-"""What the status of a Pod or Node comes down to: is it ready, is it over."""
+"""What the status of an object comes down to: is it ready, is it over, what does a condition say."""
 
 from __future__ import annotations
 
@@ -14,3 +14,9 @@ def is_ready(obj: Obj) -> bool:
 def is_over(pod: Obj) -> bool:
     """Whether a Pod has ended for good."""
     return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def condition(obj: Obj, kind: str) -> Obj:
+    """The condition of a type (`{"type", "status", "reason", "message", ...}`); empty when there is none."""
+    found = (obj.get("status") or {}).get("conditions") or ()
+    return next((c for c in found if c["type"] == kind), {})

@@ -158,7 +158,7 @@ def test_a_mistake_after_the_solution_costs_one_task_only(passed: Done, kindlab:
     assert done.returncode == 1
     assert "0 of 6 points" in done.stdout
     words = " ".join(done.stdout.split())
-    assert "expected every request to http://cart answered" in words
+    assert "expected every request to http://cart/hostname answered" in words
     assert "requests: connection refused" in words
     assert (
         "broken hop Selector: selector app=carrt matches no Pod; the nearest Pods carry app=cart,tier=backend" in words
