@@ -1,7 +1,7 @@
-"""Certificates that vouch for themselves, for practice: `kindlab certificate` and `%certificate`.
+"""Certificates of hosts: which names one is for, and new ones that vouch for themselves (`kindlab certificate`).
 
-What `openssl req -x509 -newkey ec ... -addext subjectAltName=DNS:HOST` makes, on machines without openssl too. Left
-out: authorities, requests for certificates, passwords.
+New ones are what `openssl req -x509 -newkey ec ... -addext subjectAltName=DNS:HOST` makes, on machines without
+openssl too. Left out: authorities, requests for certificates, passwords.
 """
 
 from __future__ import annotations
@@ -11,12 +11,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kindlab.errors import UsageProblem
 from kindlab.paths import write_atomically
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")
+
+
+def alternative_names(certificate: x509.Certificate) -> list[str]:
+    """The DNS names that browsers look at."""
+    from cryptography import x509
+
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return found.value.get_values_for_type(x509.DNSName)
+
+
+def names(certificate: x509.Certificate) -> list[str]:
+    """Its alternative names; without any its common name, as clients did before they stopped looking at it."""
+    from cryptography import x509
+
+    common = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return alternative_names(certificate) or [str(c.value) for c in common]
+
+
+def covers(pattern: str, host: str) -> bool:
+    """Whether a certificate's name stands for a host; `*` is exactly one label."""
+    pattern, host = pattern.lower(), host.lower()
+    if pattern.startswith("*.") and not host.startswith("*."):
+        return host.partition(".")[2] == pattern[2:]
+    return pattern == host
 
 
 @dataclass(frozen=True)

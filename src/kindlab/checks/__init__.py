@@ -6,6 +6,7 @@ def test_traffic_reaches_both_pods(lab):
     lab.expect(seen.bodies == lab.pods("app=web").names, expected="...", seen=seen, about="svc/web")
 """
 
+from kindlab.checks.certificates import Certificate
 from kindlab.checks.client import Client
 from kindlab.checks.door import Door
 from kindlab.checks.live import LiveLab, Pods, rolled_out
@@ -19,6 +20,7 @@ from kindlab.checks.volumes import Files, Filesystem, Place
 
 __all__ = [
     "TIMED_OUT",
+    "Certificate",
     "CheckFailed",
     "Client",
     "CouldNotGrade",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kindlab.api import Api, Obj
+from kindlab.checks.certificates import Certificate
 from kindlab.checks.probe import Probe, Replies
 from kindlab.conditions import is_ready
 
@@ -51,6 +54,19 @@ class Door:
         verify = f"--cacert {trust}" if trust else "-k"
         options = f"{verify} --connect-to {host}:{asked}:{self.address}:{port} {options}".rstrip()
         return client.get_many(url, count=count, options=options)
+
+    def shown(self, client: Probe, host: str, among: Iterable[Certificate]) -> Certificate | None:
+        """Which of the certificates satisfies a client that asks for the host and trusts nothing else: the controller
+        shows that one, it is for the host, and its time has come and is not over. None: no such one."""
+        candidates = list(among)
+        asked = f"--connect-to {host}:443:{self.address}:{self.https} https://{host}/"
+        tries = [
+            f"printf %s {shlex.quote(one.pem)} > $f; curl -s -o /dev/null -m 3 --cacert $f {asked}; echo $?"
+            for one in candidates
+        ]
+        result = client.host.run(f"f=$(mktemp); {'; '.join([*tries, 'rm $f'])}")
+        satisfied = (one for one, code in zip(candidates, result.stdout.split(), strict=False) if code == "0")
+        return next(satisfied, None)
 
 
 def door_of(api: Api, controller: str) -> Door | None:

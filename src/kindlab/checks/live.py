@@ -12,7 +12,8 @@ from typing import TypeVar
 from testinfra.host import Host
 
 from kindlab.api import Api, ApiError, Obj
-from kindlab.checks.client import Client
+from kindlab.checks.certificates import Certificate, certificates_of
+from kindlab.checks.client import OURS, Client
 from kindlab.checks.door import Door, door_of
 from kindlab.checks.enforcement import enforces_policies
 from kindlab.checks.host import pod_host
@@ -25,8 +26,6 @@ from kindlab.checks.volumes import Volumes
 from kindlab.conditions import is_ready
 
 T = TypeVar("T")
-OURS = "kindlab-"
-"""What the names of the grader's own Pods begin with: the probe, visitors, those that look into volumes."""
 PATIENCE = 2.0
 """Seconds without a completed rollout after which the Pods are asked whether waiting helps."""
 
@@ -142,6 +141,10 @@ class LiveLab:
     @cached_property
     def _enforces_policies(self) -> bool:
         return enforces_policies(self.api)
+
+    def certificates(self) -> builtins.list[Certificate]:
+        """Those that the namespace's Ingresses bring along."""
+        return certificates_of(self.api, self.namespace)
 
     def host(self, pod: str, container: str = "") -> Host:
         """A testinfra Host for a Pod's container."""

@@ -10,6 +10,7 @@ import binascii
 from datetime import UTC, datetime
 
 from kindlab.api import Api, Obj
+from kindlab.certificates import covers, names
 
 
 def trouble(api: Api, namespace: str, name: str, hosts: list[str]) -> str:
@@ -44,28 +45,6 @@ def trouble(api: Api, namespace: str, name: str, hosts: list[str]) -> str:
     if now < leaf.not_valid_before_utc:
         return f"the certificate of Secret {name} is valid from {leaf.not_valid_before_utc:%Y-%m-%d} only"
     return ""
-
-
-def names(certificate: object) -> list[str]:
-    """The DNS names of an x509.Certificate; its common name only when it has no alternative names, as clients did
-    before they stopped looking at it."""
-    from cryptography import x509
-
-    assert isinstance(certificate, x509.Certificate)
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        return found.value.get_values_for_type(x509.DNSName)
-    except x509.ExtensionNotFound:
-        common = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        return [str(c.value) for c in common]
-
-
-def covers(pattern: str, host: str) -> bool:
-    """Whether a certificate's name stands for a host; `*` is exactly one label."""
-    pattern, host = pattern.lower(), host.lower()
-    if pattern.startswith("*.") and not host.startswith("*."):
-        return host.partition(".")[2] == pattern[2:]
-    return pattern == host
 
 
 def _decoded(secret: Obj, key: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from kindlab.api import Api, Obj
+from kindlab.certificates import covers
 from kindlab.checks.client import Client
 from kindlab.checks.door import Door
 from kindlab.checks.probe import REFUSED, Replies, Reply
@@ -113,7 +114,7 @@ def _certificates(api: Api, ingress: Obj, chosen: list[Route], path: Trace) -> b
     meta = ingress["metadata"]
     for entry in ingress["spec"].get("tls") or ():
         secret, hosts = entry.get("secretName"), entry.get("hosts") or []
-        asked = [h for h in hosts if any(certificate.covers(h, r.host) or not r.host for r in chosen)]
+        asked = [h for h in hosts if any(covers(h, r.host) or not r.host for r in chosen)]
         if not secret or (hosts and not asked):
             continue
         wrong = certificate.trouble(api, meta["namespace"], secret, asked)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kindlab.api import Obj
-from kindlab.trace import certificate
+from kindlab.certificates import covers
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def match(every: list[Route], host: str, where: str) -> Route | None:
 def fits(route: Route, host: str, where: str) -> tuple[int, int, int] | None:
     if not route.path:
         return (-1, 0, 0)
-    if route.host and not certificate.covers(route.host, host):
+    if route.host and not covers(route.host, host):
         return None
     rank = 0 if not route.host else 1 if route.host.startswith("*.") else 2
     where = where.partition("?")[0]
