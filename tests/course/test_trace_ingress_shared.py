@@ -164,3 +164,11 @@ def test_a_name_in_a_namespace_that_is_not_there(live: LiveLab) -> None:
     assert "did you mean" not in evidence
     assert path.broken is not None
     assert path.broken.next == "kubectl get namespaces"
+
+
+def test_a_path_that_a_known_host_has_no_rule_for(live: LiveLab) -> None:
+    put(live, service(), deployment(), ingress(live, ("/app1", "web")))
+    found, evidence = broken(why(live, f"http://{host(live)}/app10"))
+    assert found == "Rule"
+    theirs = f"{host(live)}/app1 (Prefix) -> web:80"
+    assert evidence.endswith(f"a rule for {host(live)}/app10; of that host there are: {theirs}")

@@ -113,6 +113,9 @@ def _by_rule(api: Api, namespace: str, host: str, where: str, url: str, *, tls: 
         if near and near[0] != host
         else f"; hosts with rules: {', '.join(hosts) or 'none'}"
     )
+    theirs = [rules.described(r) for i in every for r in rules.routes(i) if r.host == host]
+    if theirs:  # the host is right, so it is the path
+        known = f"; of that host there are: {', '.join(theirs[:6])}"
     path = Trace(url, namespace)
     what = "no Ingress and no HTTPRoute has" if httproute.served(api) else "no Ingress has"
     labels = host.split(".")
