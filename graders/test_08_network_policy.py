@@ -64,6 +64,18 @@ class Town:
             then=(passes and self.follow(who, url)) or f"kubectl describe networkpolicies -n {self.lab.namespace}",
         )
 
+    def expect_name(self, who, name, how, whence):
+        """A name of this namespace resolves; asked by its full name, for each part of the search path takes time."""
+        script = f"dig {how} +short +time=1 +tries=1 {name}.$(sed -n 's/^search \\([^ ]*\\).*/\\1/p' /etc/resolv.conf)"
+        said = self.lab.until(lambda: self.clients[who].host.run(script), lambda r: r.rc == 0 and r.stdout.strip())
+        app = who.rpartition(" ")[2]
+        self.lab.expect(
+            said.rc == 0 and said.stdout.strip(),
+            expected=f"{who} resolves the name {name} {whence}",
+            seen="no answer" if said.rc else "an empty answer",
+            then=f"kubectl exec -n {self.lab.namespace} deploy/{app} -- dig {how} +search +time=1 +tries=1 {name}",
+        )
+
     def follow(self, who, url):
         """The command that shows which side refuses: asked by one of the lab's own Pods of that kind, if there is."""
         place, app = {
@@ -203,20 +215,8 @@ def test_worker_reaches_the_queue(town):
 
 
 @check("worker-egress", "the worker can ask the cluster's DNS over TCP too")
-def test_worker_resolves_over_tcp(town, lab):
-    script = r"dig +tcp +short +time=1 +tries=1 queue.$(sed -n 's/^search \([^ ]*\).*/\1/p' /etc/resolv.conf)"
-
-    def ask():
-        return town.clients[WORKER].host.run(script)
-
-    said = lab.until(ask, lambda r: r.rc == 0 and r.stdout.strip())
-    lab.expect(
-        said.rc == 0 and said.stdout.strip(),
-        expected="the name queue resolves from the worker over TCP, as it must when an answer is too long for UDP",
-        seen="no answer" if said.rc else "an empty answer",
-        hop="Client: no answer from the cluster's DNS over TCP",
-        then=f"kubectl exec -n {lab.namespace} deploy/worker -- dig +tcp +search queue",
-    )
+def test_worker_resolves_over_tcp(town):
+    town.expect_name(WORKER, "queue", "+tcp", "over TCP, as it must when an answer is too long for UDP")
 
 
 @check("worker-egress", "the worker reaches nobody else, whatever the port")
@@ -238,16 +238,8 @@ def test_crawler_reaches_the_outside(town):
 
 
 @check("crawler-outside", "the crawler resolves names")
-def test_crawler_resolves_names(town, lab):
-    def ask():
-        return town.clients[CRAWLER].addresses("storefront")
-
-    lab.expect(
-        lab.until(ask, bool),
-        expected="the name storefront resolves from the crawler",
-        seen="no answer from the cluster's DNS",
-        then=f"kubectl exec -n {lab.namespace} deploy/crawler -- getent hosts storefront",
-    )
+def test_crawler_resolves_names(town):
+    town.expect_name(CRAWLER, "storefront", "+notcp", "from the cluster's DNS")
 
 
 @check("crawler-outside", "the crawler reaches no Pods, neither here nor in another namespace")

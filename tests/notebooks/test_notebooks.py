@@ -18,6 +18,10 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("%why svc/cart", "selector app=carts matches no Pod", "Every hop is in order"),
         ("%kubectl delete pod", "exit code", "exit code"),
     ],
+    "08-network-policy": [
+        ("%kubectl exec deploy/worker -- curl -sS -m 3 http://queue", "Resolving timed out", "queue-"),
+        ("%why http://queue", "cannot ask for the name queue", "Every hop is in order"),
+    ],
 }
 """Lab -> (a line of a cell, what its answer says before the lab is solved, and after)."""
 
