@@ -43,15 +43,28 @@ TRIED = frozenset({"network-policy"})
 that must not (`lab.need_policies`); not at every grade."""
 
 
+PATIENCE = 5.0
+"""Seconds that a cluster which has just been started gets to have everything running."""
+
+
 def missing(api: Api, needs: Iterable[str]) -> list[str]:
-    """What the cluster lacks of these, in words for people."""
-    lacking = []
-    for need in needs:
-        has, called = NEEDS[need]
-        try:
-            there = has(api)
-        except (ApiError, CouldNotGrade):  # not served, or not answered
-            there = False
-        if not there:
-            lacking.append(called)
-    return lacking
+    """What the cluster lacks of these, in words for people; what may still be starting is waited for."""
+    lacking = _lacking(api, needs)
+    tried = [need for need in lacking if need in TRIED]
+    starting = [need for need in lacking if need not in TRIED]
+    for _ in api.follow("Pod", timeout=PATIENCE) if starting else ():
+        starting = _lacking(api, starting)
+        if not starting:
+            break
+    return [NEEDS[need][1] for need in (*starting, *tried)]
+
+
+def _lacking(api: Api, needs: Iterable[str]) -> list[str]:
+    return [need for need in needs if not _has(api, need)]
+
+
+def _has(api: Api, need: str) -> bool:
+    try:
+        return NEEDS[need][0](api)
+    except (ApiError, CouldNotGrade):  # not served, or not answered
+        return False
