@@ -243,7 +243,8 @@ def test_the_clerk_reads_over_localhost(lab):
 
 @check("comes-back", "after the Pods of the stall are deleted, two new ones answer on port 8080")
 def test_the_stall_comes_back(lab):
-    old = Pods(p for p in lab.pods(STALL) if is_owned(p))
+    there = lab.pods(STALL)
+    old = Pods(p for p in there if is_owned(p))
     lab.expect(
         old,
         expected="Pods with the label app=stall that somebody replaces when they go",
