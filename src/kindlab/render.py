@@ -1,9 +1,10 @@
 """Notebooks from lab texts: `notebooks/<slug>.ipynb` is `labs/<slug>/lab.md`, cell by cell. `python -m kindlab.render`
-writes them all; nobody edits a notebook by hand, and a test compares."""
+writes those of all labs that have a text, `python -m kindlab.render 03` that of one; nobody edits a notebook by hand, and a test compares."""
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
 import click
@@ -36,8 +37,11 @@ def is_fresh(lab: Lab) -> bool:
     return lab.notebook.is_file() and lab.notebook.read_text(encoding="utf-8") == notebook_text(lab)
 
 
-def main() -> None:
-    for lab in labs.all_labs():
+def main(*names: str) -> None:
+    chosen = [labs.find(name) for name in names] or [
+        lab for lab in labs.all_labs() if (lab.folder / "lab.md").is_file()
+    ]
+    for lab in chosen:
         paths.write_atomically(lab.notebook, notebook_text(lab))
         click.echo(f"rendered {_short(lab.notebook)}")
 
@@ -47,4 +51,4 @@ def _short(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,0 +1,302 @@
+"""Lab 10-autoscaling: what the autoscalers do. The grader makes a rush of its own on the storefront and on checkout,
+watches them grow, ends it, and watches the storefront shrink; of the others it looks at who answers."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from kindlab.checks import LiveLab, check
+from kindlab.conditions import condition
+from kindlab.quantities import amounts, number
+
+HPA = "HorizontalPodAutoscaler"
+ANSWER_IN, SHRUNK_IN = 180.0, 90.0
+"""Seconds: how long metrics may take to reach an autoscaler that looks as seldom as Kubernetes' own, and how long a
+storefront that is to be small again within a minute may take, with one such look on top."""
+BUSY = 0.15
+"""Cores that a Pod uses on average: three times what its autoscaler should bear."""
+ASK = "while [ ! -e /tmp/over ]; do curl -s -o /dev/null -m 10 http://{}/; done"
+
+
+@dataclass
+class Course:
+    """What an autoscaler did in the rush. `least`: its Pods when idle; `grown`: its most; `shrunk`: back at one."""
+
+    grown: int = 1
+    least: int = 1
+    shrunk: bool = False
+    seen: str = "there is no such autoscaler"
+
+
+@dataclass
+class Rush:
+    storefront: Course = field(default_factory=Course)
+    checkout: Course = field(default_factory=Course)
+
+
+@pytest.fixture(scope="session")
+def rush(lab: LiveLab) -> Rush:
+    """One rush for all checks that need it: it ends as soon as it is plain what each autoscaler makes of it."""
+    found = Rush()
+    courses = {name: getattr(found, name) for name in ("storefront", "checkout")}
+    if not any(lab.get(HPA, name) for name in courses):
+        return found
+    lab.settled("storefront"), lab.settled("checkout")
+    with load(lab, *courses):
+        lab.eventually(HPA, lambda live: all([answered(live, n, c) for n, c in courses.items()]), timeout=ANSWER_IN)
+    if found.storefront.grown > 1:
+        lab.eventually(HPA, lambda live: ended(live, found.storefront), timeout=SHRUNK_IN)
+    return found
+
+
+@contextmanager
+def load(lab: LiveLab, *services: str) -> Iterator[None]:
+    """Four visitors of each Service, who ask for one page after the other."""
+    with lab.visitor() as crowd:
+        each = " & ".join(f"({ASK.format(name)})" for name in services for _ in range(4))
+        asking = threading.Thread(target=crowd.host.run, args=(f"{each} & wait",), daemon=True)
+        asking.start()
+        try:
+            yield
+        finally:
+            crowd.host.run("touch /tmp/over")
+            asking.join(timeout=20)
+
+
+def answered(live, name: str, course: Course) -> bool:
+    """Whether it is plain what an autoscaler makes of the load: it grew, or it saw the load and let it be."""
+    hpa = next((one for one in live if one["metadata"]["name"] == name), None)
+    if hpa is None:
+        return True
+    status = hpa.get("status") or {}
+    course.seen, course.least = told(hpa), hpa["spec"].get("minReplicas", 1)
+    course.grown = max(course.grown, status.get("currentReplicas") or 0)
+    if course.grown > 2 or is_hopeless(hpa):
+        return True
+    return usage(status) > BUSY and status.get("desiredReplicas", 0) <= status.get("currentReplicas", 0)
+
+
+def ended(live, course: Course) -> bool:
+    """Whether the storefront is at its least again, or has said that it will wait for longer than a minute."""
+    hpa = next((one for one in live if one["metadata"]["name"] == "storefront"), None)
+    if hpa is None:
+        return True
+    course.seen = told(hpa)
+    course.shrunk = (hpa["status"].get("currentReplicas") or 0) <= 1
+    down = (hpa["spec"].get("behavior") or {}).get("scaleDown") or {}
+    waits = condition(hpa, "AbleToScale").get("reason") == "ScaleDownStabilized"
+    never = down.get("selectPolicy") == "Disabled"
+    return course.shrunk or never or (waits and down.get("stabilizationWindowSeconds", 300) > 60)
+
+
+def is_hopeless(hpa) -> bool:
+    """Nothing will come of waiting: no scale to set, scaling off, or a request that is missing."""
+    if condition(hpa, "AbleToScale").get("status") == "False":
+        return True
+    active = condition(hpa, "ScalingActive")
+    return active.get("status") == "False" and (
+        active.get("reason") == "ScalingDisabled" or "missing request" in active.get("message", "")
+    )
+
+
+def usage(status) -> float:
+    """Cores per Pod that the autoscaler has seen; 0 before it has."""
+    current = [m["resource"]["current"] for m in status.get("currentMetrics") or () if m.get("resource")]
+    return max((number(one.get("averageValue", "0")) for one in current), default=0.0)
+
+
+def told(hpa) -> str:
+    """An autoscaler's state in a clause."""
+    status = hpa.get("status") or {}
+    current = [m["resource"]["current"] for m in status.get("currentMetrics") or () if m.get("resource")]
+    percent = [f"{c['averageUtilization']}% of the request" for c in current if "averageUtilization" in c]
+    used = percent or [c["averageValue"] for c in current if "averageValue" in c] or ["<unknown>"]
+    why = [
+        f"{c['type']} is {c['status']}: {c['reason']}"
+        for c in status.get("conditions") or ()
+        if (c["type"], c["status"])
+        in {("AbleToScale", "False"), ("ScalingActive", "False"), ("ScalingLimited", "True")}
+        or c["reason"] == "ScaleDownStabilized"
+    ]
+    pods = status.get("currentReplicas") or 0
+    return "; ".join([f"{pods} Pod{'' if pods == 1 else 's'}, CPU per Pod {', '.join(used)}", *why])
+
+
+# -- the rush
+
+
+@check("storefront-grows", "under load the storefront grows beyond two Pods, up to five")
+def test_storefront_grows(lab, rush):
+    course = rush.storefront
+    lab.expect(
+        max(2, course.least) < course.grown <= 5,
+        expected="under load the autoscaler storefront grows beyond two Pods and stops at five",
+        seen=course.seen,
+        about="hpa/storefront",
+        then="kubectl describe hpa storefront",
+    )
+
+
+@check("storefront-grows", "its target is half of the CPU that a Pod requests")
+def test_storefront_target(lab):
+    """The one field that is read: no load that can be made anywhere tells 50% from 60%."""
+    hpa = lab.require(HPA, "storefront")
+    found = [half(lab, metric) for metric in hpa["spec"].get("metrics") or ()]
+    lab.expect(
+        any(found),
+        expected="the autoscaler storefront aims at half of the CPU that a Pod requests",
+        seen="its targets are " + ", ".join(aimed(metric) for metric in hpa["spec"].get("metrics") or ()),
+        hop="Metric: the target is another one",
+        then="kubectl describe hpa storefront",
+    )
+
+
+def aimed(metric) -> str:
+    """A metric with its target, in words."""
+    source = metric.get("resource") or metric.get("containerResource") or {}
+    target = source.get("target", {})
+    share = target.get("averageUtilization")
+    return f"{source.get('name', metric['type'])} {f'{share}%' if share else target.get('averageValue', '')}"
+
+
+def half(lab: LiveLab, metric) -> bool:
+    """Whether a metric's target is half of a storefront Pod's request, as a share or as an amount."""
+    source = metric.get("resource") or metric.get("containerResource") or {}
+    if source.get("name") != "cpu":
+        return False
+    asked = amounts(lab.require("Deployment", "storefront")["spec"]["template"]["spec"], "requests").get("cpu", "0")
+    target = source["target"]
+    return target.get("averageUtilization") == 50 or number(target.get("averageValue", "0")) * 2 == number(asked) > 0
+
+
+@check("storefront-shrinks", "when the load has ended the storefront is back at one Pod within a minute")
+def test_storefront_shrinks(lab, rush):
+    course = rush.storefront
+    visitors = len(lab.pods_of("visitors")) if lab.get("Deployment", "visitors") else 0
+    lab.expect(
+        course.grown > 2 and course.shrunk,
+        expected="the storefront grows under load, and is back at one Pod a minute after it has ended",
+        seen=course.seen + (f"; {visitors} Pods of visitors are still asking for pages" if visitors else ""),
+        about="" if course.shrunk else "hpa/storefront",
+        then="kubectl scale deployment visitors --replicas=0" if visitors else "kubectl describe hpa storefront",
+    )
+
+
+@check("checkout-grows", "under load checkout grows beyond two Pods")
+def test_checkout_grows(lab, rush):
+    course = rush.checkout
+    lab.expect(
+        course.grown > max(2, course.least),
+        expected="under load the autoscaler checkout grows beyond two Pods",
+        seen=course.seen,
+        about="hpa/checkout",
+        then="kubectl get hpa checkout",
+    )
+
+
+# -- the quiet ones
+
+
+@check("reports-requests", "the autoscaler reports knows how much of their request the Pods use")
+def test_reports_are_measured(lab):
+    lab.settled("reports")
+
+    def measured(live) -> bool:
+        hpa = next((one for one in live if one["metadata"]["name"] == "reports"), None)
+        return hpa is None or is_hopeless(hpa) or share(hpa) is not None
+
+    lab.require(HPA, "reports")
+    lab.eventually(HPA, measured, timeout=ANSWER_IN)
+    hpa = lab.require(HPA, "reports")
+    lab.expect(
+        share(hpa) is not None and condition(hpa, "ScalingActive").get("status") == "True",
+        expected="the autoscaler reports sees its Pods' CPU as a percentage of what they request",
+        seen=told(hpa),
+        about="hpa/reports",
+        then="kubectl describe hpa reports",
+    )
+
+
+def share(hpa) -> int | None:
+    """The percentage an autoscaler has worked out, of the Pod or of one container; None when it could not."""
+    for metric in (hpa.get("status") or {}).get("currentMetrics") or ():
+        for kind in ("resource", "containerResource"):
+            if "averageUtilization" in (metric.get(kind) or {}).get("current", {}):
+                return metric[kind]["current"]["averageUtilization"]
+    return None
+
+
+@check("reports-requests", "http://reports answers")
+def test_reports_answer(lab):
+    lab.expect_answers("http://reports/hostname")
+
+
+def expect_two_pods(lab: LiveLab, name: str) -> None:
+    """The autoscaler of that name keeps two Pods of the Deployment, and both answer."""
+    hpa = lab.require(HPA, name)
+    two = lab.eventually(
+        "Deployment",
+        lambda live: any(
+            (d.get("status") or {}).get("readyReplicas", 0) == 2 for d in live if d["metadata"]["name"] == name
+        ),
+        timeout=0 if is_hopeless(hpa) else 30,
+    )
+    hpa = lab.require(HPA, name)
+    lab.expect(
+        two and condition(hpa, "AbleToScale").get("status") == "True" and not is_hopeless(hpa),
+        expected=f"two Pods of Deployment {name}, because its autoscaler says so",
+        seen=told(hpa),
+        about=f"hpa/{name}",
+        then=f"kubectl describe hpa {name}",
+    )
+    lab.expect_exactly(f"http://{name}", lab.pods_of(name))
+
+
+@check("api-target", "two Pods of Deployment api answer, because its autoscaler says so")
+def test_two_pods_of_api_answer(lab):
+    expect_two_pods(lab, "api")
+
+
+@check("newsletter-awake", "two Pods of Deployment newsletter answer, because its autoscaler says so")
+def test_two_pods_of_newsletter_answer(lab):
+    expect_two_pods(lab, "newsletter")
+
+
+@check("api-target", "when somebody takes a Pod of api away by hand, the autoscaler brings it back")
+def test_api_is_scaled_back(lab):
+    expect_scaled_back(lab, "api")
+
+
+@check("newsletter-awake", "when somebody takes a Pod of newsletter away by hand, the autoscaler brings it back")
+def test_newsletter_is_scaled_back(lab):
+    expect_scaled_back(lab, "newsletter")
+
+
+def expect_scaled_back(lab: LiveLab, name: str) -> None:
+    """Scaled to one by hand, the Deployment has two again: nobody but an autoscaler at work does that."""
+    hpa = lab.require(HPA, name)
+    lab.expect(
+        not is_hopeless(hpa),
+        expected="an autoscaler that can scale",
+        seen=told(hpa),
+        then=f"kubectl describe hpa {name}",
+    )
+    before = lab.require("Deployment", name)["spec"].get("replicas", 1)
+    lab.api.patch("Deployment", name, lab.namespace, {"spec": {"replicas": 1}})
+    back = lab.eventually(
+        "Deployment",
+        lambda live: any(d["spec"].get("replicas", 1) == 2 for d in live if d["metadata"]["name"] == name),
+        timeout=45,
+    )
+    if not back:
+        lab.api.patch("Deployment", name, lab.namespace, {"spec": {"replicas": before}})
+    lab.expect(
+        back,
+        expected=f"Deployment {name}, scaled to one Pod by hand, is brought back to two by its autoscaler",
+        seen=told(lab.require(HPA, name)),
+        about=f"hpa/{name}",
+        then=f"kubectl describe hpa {name}",
+    )
