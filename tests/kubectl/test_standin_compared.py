@@ -302,6 +302,36 @@ describe pod plain --show-events=false
 describe pods --show-events=false
 describe pod pla --show-events=false
 """.strip().splitlines()
+CONFIG = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: full, labels: {c: d, a: b}, annotations: {note: "two\\nlines"}}
+data: {page.html: "<h1>one</h1>\\n<p>two</p>\\n", COLOUR: blue, tabs: "a\\tb", empty: ""}
+binaryData: {raw: /wAB}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: none}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: key, annotations: {e: f}}
+stringData: {password: swordfish}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: none, labels: {a: b}}
+type: shop.example.com/nothing
+"""
+CONFIG_WORDS = """
+describe cm full
+describe cm none
+describe cm full none
+describe secret key
+describe secret none
+describe secrets --show-events=true
+describe secret ke
+""".strip().splitlines()
 WIDGET = """
 apiVersion: shop.example.com/v1
 kind: Widget
@@ -660,6 +690,12 @@ def test_they_print_the_same_of_pods(kubectl: Kubectl, pocket: Status) -> None:
     kubectl.ok("wait", "--for=condition=Ready", "pod/plain")
     kubectl.ok("wait", "--for=condition=PodScheduled=False", "pod/rich")
     for line in POD_WORDS:
+        same(kubectl, pocket, line)
+
+
+def test_they_print_the_same_of_configuration(kubectl: Kubectl, pocket: Status) -> None:
+    kubectl.ok("apply", "-f", "-", stdin=CONFIG)
+    for line in CONFIG_WORDS:
         same(kubectl, pocket, line)
 
 

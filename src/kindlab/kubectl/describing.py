@@ -8,6 +8,7 @@ from typing import Any
 from kindlab.api import Obj
 from kindlab.kubectl import (
     describing_autoscalers,
+    describing_config,
     describing_fields,
     describing_jobs,
     describing_network,
@@ -21,17 +22,19 @@ from kindlab.kubectl import (
     printers,
 )
 
-BRIEF = {"ConfigMap", "Secret", "ServiceAccount", "Endpoints", "Event", "Deployment"}
+BRIEF = {"ServiceAccount", "Endpoints", "Event", "Deployment"}
 BRIEF |= {"StatefulSet", "DaemonSet", "IPAddress"}
 BRIEF |= {"ServiceCIDR"}
 """Kinds kubectl has more to say about. All others are described as it does."""
 
-_WITHOUT_EVENTS = ("NetworkPolicy", "ResourceQuota", "LimitRange", "Namespace")
+_WITHOUT_EVENTS = ("NetworkPolicy", "ResourceQuota", "LimitRange", "Namespace", "Secret")
 Rows = list[tuple[str, str]]
 
 _OF_FIELDS: dict[str, Callable[[Obj], Iterable[str]]] = {
     "IngressClass": describing_network.ingress_class,
     "Pod": describing_pods.pod,
+    "ConfigMap": describing_config.config_map,
+    "Secret": describing_config.secret,
     "Job": describing_jobs.job,
     "HorizontalPodAutoscaler": describing_autoscalers.autoscaler,
     "CronJob": describing_jobs.cron_job,

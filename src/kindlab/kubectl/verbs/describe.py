@@ -61,6 +61,7 @@ def _described(session: Session, target: Target, *, events: bool) -> str:
         return space.list(space.served(kind))
 
     text = describing.describe(obj, _asked(session), pods, inside)
+    events = events or obj["kind"] == "ConfigMap"  # kubectl shows theirs whatever was asked for
     return printers.tabbed(f"{text}\n{_events(session, obj) if events else ''}".split("\n"))
 
 
