@@ -1,5 +1,8 @@
-"""Notebooks from lab texts: `notebooks/<slug>.ipynb` is `labs/<slug>/lab.md`, cell by cell. `python -m kindlab.render`
-writes those of all labs that have a text, `python -m kindlab.render 03` that of one; nobody edits a notebook by hand, and a test compares."""
+"""Notebooks from lab texts: `notebooks/<slug>.ipynb` is `labs/<slug>/lab.md`, cell by cell.
+
+`python -m kindlab.render` writes those of all labs that have a text, `python -m kindlab.render 03` that of one. Nobody
+edits a notebook by hand, and a test compares.
+"""
 
 from __future__ import annotations
 
