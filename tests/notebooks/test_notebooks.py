@@ -23,9 +23,18 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("%why svc/cart", "selector app=carts matches no Pod", "Every hop is in order"),
         ("%kubectl delete pod", "exit code", "exit code"),
     ],
+    "05-exposing-services": [
+        ("{near}:{door}/clientip", "10.244.", "172.18.0.2"),
+        ("{near}:30043/hostname", "ledger-", "exit code 7"),
+    ],
     "08-network-policy": [
         ("%kubectl exec deploy/worker -- curl -sS -m 3 http://queue", "Resolving timed out", "queue-"),
         ("%why http://queue", "cannot ask for the name queue", "Every hop is in order"),
+    ],
+    "06-ingress": [
+        ("{visit} http://apps.06.localhost/app1 http://shop", "404 page not found", "(200 http://shop.06.localhost/)"),
+        ("answers.count", "0 answers from stable, 0 from the canary", " from the canary"),
+        ("%why http://apps.06.localhost/app2/help", "of that host there are", "Every hop is in order"),
     ],
 }
 """Lab -> (a line of a cell, what its answer says before the lab is solved, and after)."""
