@@ -9,7 +9,7 @@ OUTSIDE = "04-endpointslices-outside"
 MACHINE_PORT = 18090
 PAUSED = "/tmp/paused"
 SERVICE = "kubernetes.io/service-name"
-CATCHING_UP = 5.0
+CATCHING_UP = 3.0
 """Seconds the nodes may take to follow a change of the slices."""
 AT_ONCE = 12
 """Requests in one go."""
@@ -59,6 +59,7 @@ def machines(lab: LiveLab) -> frozenset[str]:
 
 @check("stock-outside", "an old machine, and nobody else, answers at http://stock")
 def test_old_machine_answers_for_stock(lab):
+    lab.require("Service", "stock")
     expected = machines(lab)
     # one of its endpoints may be the machine that does not answer: that is the next task
     replies = asked(lab, "http://stock/hostname", lambda r: r.bodies and r.bodies <= expected, count=3)
@@ -75,6 +76,7 @@ def test_old_machine_answers_for_stock(lab):
 
 @check("stock-repair", "every request to http://stock is answered by an old machine")
 def test_no_stock_request_is_lost(lab):
+    lab.require("Service", "stock")
     expected = machines(lab)
     replies = asked(lab, "http://stock/hostname", lambda r: r.ok and r.bodies <= expected, count=24)
     lab.expect(
