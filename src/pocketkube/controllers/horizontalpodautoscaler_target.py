@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pocketkube import objects
 from pocketkube.client import Client
-from pocketkube.errors import InternalError, NotFound
+from pocketkube.errors import Conflict, InternalError, NotFound
 from pocketkube.objects import Obj
 from pocketkube.resources import scaling
 from pocketkube.resources.autoscaler_spec.reference import MalformedVersion, group_version
@@ -23,17 +23,26 @@ class NoScale(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """`replicas`: how many are asked for, `status_replicas`: how many there are."""
+    """`replicas`: how many are asked for, `status_replicas`: how many there are. `uid`: of the object looked at."""
 
     kind: Resource
     at: objects.Key
+    uid: str
     replicas: int
     status_replicas: int
     selector: str
 
     def rescale(self, client: Client, replicas: int) -> None:
-        """Raises StatusError."""
-        client.patch(self.kind.resource_id(), self.at, lambda copy: scaling.set_replicas(self.kind, copy, replicas))
+        """Raises StatusError: Conflict when it has been scaled or made anew since it was looked at, while metrics were
+        asked for."""
+
+        def change(copy: Obj) -> None:
+            current = scaling.of(self.kind, copy)["spec"].get("replicas", 0)
+            if (objects.uid(copy), current) != (self.uid, self.replicas):
+                raise Conflict.of(self.kind.qualified, self.at[1])
+            scaling.set_replicas(self.kind, copy, replicas)
+
+        client.patch(self.kind.resource_id(), self.at, change)
 
 
 def find(client: Client, autoscaler: Obj) -> Target:
@@ -60,6 +69,7 @@ def find(client: Client, autoscaler: Obj) -> Target:
     return Target(
         kind,
         at,
+        objects.uid(found),
         scale["spec"].get("replicas", 0),
         scale["status"]["replicas"],
         scale["status"].get("selector", ""),

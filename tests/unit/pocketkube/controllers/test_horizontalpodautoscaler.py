@@ -3,6 +3,7 @@ metrics-02, pkg/controller/podautoscaler)."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -397,3 +398,27 @@ async def test_nobody_is_woken_without_autoscalers(world: World) -> None:
     await deployed(world)
     assert not controller._timers
     assert not controller._queue
+
+
+async def test_what_was_made_anew_while_metrics_were_asked_for_is_left_alone(world: World, metrics: Metrics) -> None:
+    """A namespace that is emptied and filled again at once: the old autoscaler's decision is not for the new Deployment."""
+    await deployed(world)
+    metrics.use["web"] = {"cpu": "500m"}
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(path: str) -> Obj:
+        answer = await metrics.ask(path)
+        asked.set()
+        await go_on.wait()
+        return answer
+
+    world.registry.ask = slow
+    autoscaler(world)
+    await asked.wait()
+    world.delete(KIND, "web")
+    world.delete("deployments", "web")
+    await world.until(lambda: not world.list("deployments"))
+    await deployed(world)
+    go_on.set()
+    await world.until(lambda: any(e["reason"] == "FailedRescale" for e in world.list("events")))
+    assert world.get("deployments", "web")["spec"]["replicas"] == 1
