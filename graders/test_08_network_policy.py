@@ -24,6 +24,9 @@ COMPETITOR = "a Pod of the rival"
 HIS_AUDITOR = "a Pod labelled app: auditor of the rival"
 OUTSIDE = "a client on a node, which is no Pod"
 
+HEARD = 2.0
+"""Seconds after which a network has heard of a policy and of a new Pod; the guests' first try took as long already."""
+
 
 class Town:
     """The guests, and what came of their requests. `passes` and `blocked` belong to the check of that name."""
@@ -40,6 +43,11 @@ class Town:
         found = ask_together((self.clients[who], url) for who, url in questions)
         self.replies |= {(who, url): found[self.clients[who], url] for who, url in questions}
 
+    def ask_again(self):
+        """What is wrong still, when all that was wrong has been asked once more, for whichever check it is."""
+        self.ask(self.wrong(self.replies))
+        return self.wrong(self.replies)
+
     def wrong(self, questions):
         return [q for q in questions if self.replies[q].exit != (0 if q in self.must_pass else TIMED_OUT)]
 
@@ -47,19 +55,19 @@ class Town:
         """What passes is answered, what is blocked times out: not refused, for then nobody listened."""
         questions = [*self.passes.get(check, ()), *self.blocked.get(check, ())]
         if self.wrong(questions) and not self.waited:
-            self.lab.until(lambda: self.ask(self.wrong(self.replies)), lambda _: not self.wrong(questions))
+            self.lab.until(self.ask_again, lambda _: not self.wrong(questions), timeout=HEARD)
             self.waited = bool(self.wrong(questions))
         wrong = self.wrong(questions)
         if not wrong:
             return
-        if any(q not in self.must_pass and self.replies[q].exit == 0 for q in wrong):
-            self.lab.need_policies()
+        if not any(reply.exit == TIMED_OUT for reply in self.replies.values()):
+            self.lab.need_policies()  # one silence shows that they are enforced
         who, url = wrong[0]
         passes = wrong[0] in self.must_pass
-        more = f"; {len(wrong) - 1} more like this, such as {wrong[-1][0]}" if len(wrong) > 1 else ""
+        more = f"; {len(wrong) - 1} more like this, such as {wrong[-1][0]} at {wrong[-1][1]}" if len(wrong) > 1 else ""
         self.lab.expect(
             False,
-            expected=f"{who} {'gets an answer from' if passes else 'asks in vain (a time-out) at'} {url}",
+            expected=f"{who} {'gets an answer from' if passes else 'gets no answer (a time-out) from'} {url}",
             seen=f"{self.replies[who, url]}{more}",
             then=(passes and self.follow(who, url)) or f"kubectl describe networkpolicies -n {self.lab.namespace}",
         )
@@ -67,7 +75,9 @@ class Town:
     def expect_name(self, who, name, how, whence):
         """A name of this namespace resolves; asked by its full name, for each part of the search path takes time."""
         script = f"dig {how} +short +time=1 +tries=1 {name}.$(sed -n 's/^search \\([^ ]*\\).*/\\1/p' /etc/resolv.conf)"
-        said = self.lab.until(lambda: self.clients[who].host.run(script), lambda r: r.rc == 0 and r.stdout.strip())
+        limit = 0 if self.waited else HEARD
+        host = self.clients[who].host
+        said = self.lab.until(lambda: host.run(script), lambda r: r.rc == 0 and r.stdout.strip(), timeout=limit)
         app = who.rpartition(" ")[2]
         self.lab.expect(
             said.rc == 0 and said.stdout.strip(),

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from kindlab import labs, workspace
 from kindlab.api import Api, Obj
 from kindlab.checks import TIMED_OUT, CouldNotGrade, Guest, LiveLab, ask_together
 from kindlab.checks import enforcement as enforcing
 from kindlab.checks import live as words
 from kindlab.checks.probe import REFUSED
 from kindlab.checks.visitor import PREFIX
+from kindlab.grading import runner
+from kindlab.grading.outcome import Outcome
 
 pytestmark = pytest.mark.xdist_group("pocket")
 
@@ -66,3 +69,18 @@ def test_a_network_that_enforces_none_is_told(api: Api, monkeypatch: pytest.Monk
     monkeypatch.setattr(words, "enforces_policies", lambda api: enforcing.enforces_policies(WithoutPolicies(api)))  # type: ignore[arg-type]
     with pytest.raises(CouldNotGrade, match="does not enforce NetworkPolicies"):
         LiveLab(api, "default").need_policies()
+
+
+def test_a_lab_of_policies_says_so_where_none_are_enforced(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "enforces_policies", lambda api: False)
+    lab = labs.find("08")
+    try:
+        workspace.remove_namespaces(api, lab)
+        workspace.make_namespaces(api, lab)
+        workspace.apply(api, lab.slug, [lab.folder / "start" / name for name in ("shop.yaml", "partner.yaml")])
+        report = runner.grade(lab, api, only="default-deny")
+    finally:
+        workspace.remove_namespaces(api, lab)
+    assert report.outcome is Outcome.COULD_NOT_GRADE
+    assert [c.outcome for t in report.tasks for c in t.checks] == [Outcome.COULD_NOT_GRADE, Outcome.PASSED]
+    assert "does not enforce NetworkPolicies" in report.tasks[0].checks[0].seen
