@@ -3,12 +3,14 @@ ask as the learner's programs do, take Pods out of the DNS and back, count who a
 
 import ipaddress
 
-from kindlab.checks import Client, CouldNotGrade, LiveLab, Pods, Probe, check, enough
+from kindlab.checks import Client, CouldNotGrade, LiveLab, Pods, Probe, check, enough, rolled_out
 
 DEPOT = "03-service-discovery-depot"
 SERVICE_NAME = "kubernetes.io/service-name"
 CACHED = 35.0
 """Seconds for which a DNS server, or a cache before it, may remember what was true."""
+LATE = 2.0
+"""Seconds after which a controller has written down what has changed."""
 DRAINING, CATCHING_UP = "/tmp/draining", "/tmp/catching-up"
 
 
@@ -32,27 +34,34 @@ def cluster_ips(lab: LiveLab, service: str) -> list[str]:
     return lab.require("Service", service)["spec"].get("clusterIPs") or []
 
 
-def endpoints(lab: LiveLab, service: str) -> list:
-    return [e for s in lab.list("EndpointSlice", f"{SERVICE_NAME}={service}") for e in s.get("endpoints") or ()]
-
-
 def is_ready(endpoint) -> bool:
     return (endpoint.get("conditions") or {}).get("ready", True)
 
 
-def published(lab: LiveLab, service: str) -> set[str]:
-    """What the DNS will say of a Service as soon as it has heard of its latest change."""
+def ready_addresses(slices) -> set[str]:
+    return {address for s in slices for e in s.get("endpoints") or () if is_ready(e) for address in e["addresses"]}
+
+
+def ready_targets(slices) -> set[str]:
+    """The Pods that are ready endpoints."""
+    return {
+        e["targetRef"]["name"] for s in slices for e in s.get("endpoints") or () if e.get("targetRef") and is_ready(e)
+    }
+
+
+def is_headless(lab: LiveLab, service: str) -> bool:
     live = lab.get("Service", service)
-    if live is None:
-        return set()
-    if live["spec"].get("clusterIP") == "None":
-        return {address for e in endpoints(lab, service) if is_ready(e) for address in e["addresses"]}
-    return set(live["spec"].get("clusterIPs") or ())
+    return live is not None and live["spec"].get("clusterIP") == "None"
 
 
-def look_up(client: Probe, name: str, wanted, *, coming: bool) -> set[str]:
-    """The addresses of a name. Those that are `coming` are waited for: a DNS server learns a little late."""
-    return set(client.addresses(name, until=wanted, timeout=CACHED if coming else 0))
+def patience(lab: LiveLab, service: str, wanted) -> float:
+    """Seconds to wait until the name of a headless Service leads to these addresses: some, when its slices have them,
+    for a DNS server learns a little late."""
+    labels = f"{SERVICE_NAME}={service}"
+    coming = is_headless(lab, service) and lab.eventually(
+        "EndpointSlice", lambda found: wanted <= ready_addresses(found), labels=labels, timeout=LATE
+    )
+    return CACHED if coming else 0
 
 
 def domain(lab: LiveLab) -> str:
@@ -201,13 +210,20 @@ def test_printer_reaches_the_labels(lab):
 
 @check("cache-headless", "the name cache stands for the addresses of all ready Pods of Deployment cache, and no others")
 def test_cache_is_every_ready_pod(lab):
-    pods = lab.pods_of("cache")
-    expect_cache(lab, pods)
+    expect_cache(lab, cache_pods(lab))
+
+
+def cache_pods(lab: LiveLab) -> Pods:
+    """The ready Pods; one that has just stopped draining is waited for."""
+    lab.eventually(
+        "Deployment", lambda found: any(rolled_out(d) for d in found if d["metadata"]["name"] == "cache"), timeout=LATE
+    )
+    return lab.pods_of("cache")
 
 
 def expect_cache(lab: LiveLab, pods: Pods) -> None:
     wanted = pods.addresses
-    seen = look_up(lab.probe, "cache", wanted, coming=published(lab, "cache") == wanted)
+    seen = set(lab.probe.addresses("cache", until=wanted, timeout=patience(lab, "cache", wanted)))
     lab.expect(
         wanted and seen == wanted,
         expected=f"the name cache resolves to the addresses of its ready Pods, {words(wanted)}",
@@ -220,7 +236,7 @@ def expect_cache(lab: LiveLab, pods: Pods) -> None:
 def records(lab: LiveLab, port: str) -> set[tuple[int, str]]:
     """(port, host) of the SRV records; asked for a while when the endpoints have a port of that name."""
     slices = lab.list("EndpointSlice", f"{SERVICE_NAME}=cache")
-    coming = any(p.get("name") == port for s in slices for p in s.get("ports") or ())
+    coming = any((p.get("name"), p.get("protocol")) == (port, "TCP") for s in slices for p in s.get("ports") or ())
     left = round(CACHED * 2) if coming else 0
     text = lab.probe.host.run(
         f"left={left}; while :; do found=$(dig +search +short SRV _{port}._tcp.cache); "
@@ -232,7 +248,7 @@ def records(lab: LiveLab, port: str) -> set[tuple[int, str]]:
 
 @check("cache-headless", "SRV records of _store._tcp.cache tell where each ready Pod answers")
 def test_cache_tells_its_port(lab):
-    pods = lab.pods_of("cache")
+    pods = cache_pods(lab)
     found = records(lab, "store")
     answers = {lab.probe.get(f"http://{host.rstrip('.')}:{port}/hostname") for port, host in sorted(found)[:9]}
     lab.expect(
@@ -248,7 +264,7 @@ def test_cache_tells_its_port(lab):
 
 @check("cache-headless", "a Pod of the cache that is not ready disappears from the name")
 def test_cache_leaves_out_who_is_not_ready(lab):
-    pods = lab.pods_of("cache")
+    pods = cache_pods(lab)
     expect_cache(lab, pods)
     victim = sorted(pods.names)[0]
     rest = Pods(p for p in pods if p["metadata"]["name"] != victim)
@@ -256,7 +272,7 @@ def test_cache_leaves_out_who_is_not_ready(lab):
     touch(host, DRAINING, victim)
     try:
         gone = leaves(lab, "cache", victim)
-        seen = look_up(lab.probe, "cache", rest.addresses, coming=bool(gone))
+        seen = set(lab.probe.addresses("cache", until=rest.addresses, timeout=CACHED if gone else 0))
         lab.expect(
             seen == rest.addresses,
             expected=f"while Pod {victim} is not ready, cache resolves to {words(rest.addresses)}",
@@ -281,15 +297,9 @@ def touch(host, file: str, pod: str) -> None:
         raise CouldNotGrade(f"{file} could not be made in Pod {pod}")
 
 
-def ready_targets(slices) -> set[str]:
-    """The Pods that are ready endpoints."""
-    return {
-        e["targetRef"]["name"] for s in slices for e in s.get("endpoints") or () if e.get("targetRef") and is_ready(e)
-    }
-
-
 # -- task ledger-peers
 
+LEDGER = f"{SERVICE_NAME}=ledger"
 MEMBERS = frozenset({"ledger-0", "ledger-1", "ledger-2"})
 
 
@@ -299,8 +309,12 @@ def members(lab: LiveLab) -> Pods:
 
 def ready_members(lab: LiveLab) -> Pods:
     """The three Pods, ready; waited for where they can get so."""
-    hopeful = published(lab, "ledger") >= members(lab).addresses or len(members(lab).addresses) < len(MEMBERS)
-    lab.eventually("Pod", lambda found: Pods(found).ready.names >= MEMBERS, timeout=CACHED if hopeful else 2)
+    for timeout in (LATE, CACHED):
+        if lab.eventually("Pod", lambda found: Pods(found).ready.names >= MEMBERS, timeout=timeout):
+            break
+        starting = any(pod["status"].get("phase") == "Pending" for pod in members(lab))
+        if not starting and not members(lab).addresses <= ready_addresses(lab.list("EndpointSlice", LEDGER)):
+            break  # nobody publishes them: they wait for ever
     found = members(lab).ready
     lab.expect(
         found.names == MEMBERS,
@@ -326,8 +340,8 @@ def test_ledger_has_names(lab):
 def expect_names(lab: LiveLab, pods: Pods, when: str) -> None:
     own = {p["metadata"]["name"]: {p["status"].get("podIP", "")} for p in pods}
     wanted = {**{f"{name}.ledger": address for name, address in own.items()}, "ledger": set(pods.addresses)}
-    coming = published(lab, "ledger") == pods.addresses
-    seen = {name: look_up(lab.probe, name, addresses, coming=coming) for name, addresses in wanted.items()}
+    late = patience(lab, "ledger", pods.addresses)
+    seen = {name: set(lab.probe.addresses(name, until=found, timeout=late)) for name, found in wanted.items()}
     wrong = [name for name in sorted(wanted) if seen[name] != wanted[name]]
     lab.expect(
         pods.names == MEMBERS and not wrong,
@@ -366,9 +380,10 @@ def test_ledger_keeps_names_and_spares_clients(lab):
 @check("rates-alias", "the name rates leads to the address of the depot's Service rates")
 def test_rates_is_an_alias(lab):
     wanted = set(cluster_ips(lab.beside(DEPOT), "rates"))
-    service = lab.require("Service", "rates")
-    alias = service["spec"].get("externalName", "").rstrip(".") == f"rates.{DEPOT}.svc.{domain(lab)}"
-    seen = look_up(lab.probe, "rates", wanted, coming=alias and service["spec"].get("type") == "ExternalName")
+    spec = lab.require("Service", "rates")["spec"]
+    alias = (spec.get("type"), spec.get("externalName", "").rstrip("."))
+    coming = alias == ("ExternalName", f"rates.{DEPOT}.svc.{domain(lab)}")
+    seen = set(lab.probe.addresses("rates", until=wanted, timeout=CACHED if coming else 0))
     lab.expect(
         wanted and seen == wanted,
         expected=f"rates resolves to {words(wanted)}, as rates.{DEPOT} does",
