@@ -22,14 +22,17 @@ def lines(api: Api, namespace: str) -> Iterator[str]:
         endpoints = [(s, e) for s in own for e in s.get("endpoints") or ()]
         for n, (slice_, endpoint) in enumerate(endpoints):
             yield f"  {'└─' if n == len(endpoints) - 1 else '├─'} {_endpoint(slice_, endpoint, pods)}"
-        if not endpoints:
+        if service["spec"].get("type") == "ExternalName":
+            yield "  └─ an alias in the DNS: it has no endpoints"
+        elif not endpoints:
             yield "  └─ no endpoints: nobody would answer"
 
 
 def _service(service: Obj) -> str:
     spec = service["spec"]
     ports = ", ".join(f"{p['port']}→{p.get('targetPort', p['port'])}" for p in spec.get("ports") or ())
-    return f"svc/{service['metadata']['name']}  {spec.get('clusterIP') or spec.get('externalName', '')}  {ports}"
+    at = spec.get("clusterIP") or spec.get("externalName", "")
+    return f"svc/{service['metadata']['name']}  {at}  {ports}".rstrip()
 
 
 def _endpoint(slice_: Obj, endpoint: Obj, pods: dict[str, Obj]) -> str:
