@@ -441,7 +441,7 @@ def test_no_order_is_lost_during_a_rollout(lab):
     stamp = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat(timespec="seconds")}
     stamp["kindlab/restart"] = secrets.token_hex(4)  # two restarts within a second are two
     change = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
-    with lab.load("http://checkout/shell?cmd=sleep+0.5", clients=10) as load:
+    with lab.load("http://checkout/shell?cmd=sleep+0.5", clients=10, over=0.5) as load:
         lab.api.patch("Deployment", "checkout", lab.namespace, change)
         done = complete(lab, "checkout")
         # who ends disorderly late is seen, who takes minutes to drain is not waited for

@@ -23,19 +23,21 @@ class Load:
 
 
 @contextmanager
-def load(probe: Probe, url: str, *, clients: int, timeout: float = 5.0, options: str = "") -> Iterator[Load]:
+def load(probe: Probe, url: str, *, clients: int, timeout: float = 5.0, over: float = 0.0) -> Iterator[Load]:
     """GETs from `clients` at once for as long as the block lasts, each on a connection of its own; `timeout` is an
-    answer's, in seconds. Requests that are under way when the block ends are not counted. Raises CouldNotGrade when
-    there was no reply at all."""
+    answer's, in seconds. The clients begin one after the other within `over` seconds: where an answer takes a while
+    they would keep step else, and nobody would ask in between. Requests that are under way when the block ends are not
+    counted. Raises CouldNotGrade when there was no reply at all."""
     folder = f"/tmp/kindlab-load-{secrets.token_hex(4)}"
-    curl = f"curl -s -m {timeout:g} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
+    curl = f"curl -s -m {timeout:g} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
     one = (
         f'while [ -e {folder}/go ] && [ "$(date +%s)" -lt "$end" ]; do r=$({curl}); code=$?; '
         f"printf '%s\\n{MARK}%s\\n' \"$r\" $code >> {folder}/$n; [ $code = 0 ] || sleep 0.05; done"
     )
     begin = (
         f"mkdir {folder} && touch {folder}/go && end=$(($(date +%s) + {LONGEST})) && "
-        f"for n in $(seq {clients}); do ( {one} ) </dev/null >/dev/null 2>&1 & done"
+        f"n=0; for late in {' '.join(f'{over * n / clients:.2f}' for n in range(clients))}; do n=$((n+1)); "
+        f"( sleep $late; {one} ) </dev/null >/dev/null 2>&1 & done"
     )
     found = Load()
     begun = probe.host.run(begin)
