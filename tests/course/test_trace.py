@@ -259,6 +259,18 @@ def test_a_service_without_selector_lives_off_slices_made_by_hand(live: LiveLab)
     assert path.hops[1].evidence == "there is none: endpoints come from EndpointSlices made by hand"
 
 
+def test_a_slice_made_by_hand_says_itself_which_port(live: LiveLab) -> None:
+    put(live, deployment("elsewhere"))
+    spec = {"ports": [{"name": "web", "port": 80, "targetPort": 8080}]}
+    put(live, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})
+    made = {"metadata": {"name": "by-hand", "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4"}
+    listens = {"ports": [{"name": "web", "port": 9}], "endpoints": [{"addresses": sorted(live.pods().addresses)[:1]}]}
+    put(live, {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", **made, **listens})
+    hop, evidence = broken(why(live))
+    assert hop == "Answer"
+    assert evidence.endswith("its EndpointSlices say which port, and nothing listens there")
+
+
 def test_a_slice_made_by_hand_whose_port_has_another_name(live: LiveLab) -> None:
     spec = {"ports": [{"name": "web", "port": 80, "targetPort": 8080}]}
     put(live, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})

@@ -141,6 +141,8 @@ def judge_answer(replies: Replies, service: Obj, port: Obj, host: str, path: Tra
         some = "some Pods do not listen" if len(broken) < len(replies) else "nothing listens"
         if service["spec"].get("clusterIP") == "None":
             why += f"; a headless Service's name leads to the Pods themselves, and {some} on {number}"
+        elif not service["spec"].get("selector"):
+            why += f"; its EndpointSlices say which port, and {some} there"
         else:
             why += f"; the Service sends them to targetPort {target}, and {some} there"
         then = (
