@@ -23,6 +23,12 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("%why svc/cart", "selector app=carts matches no Pod", "Every hop is in order"),
         ("%kubectl delete pod", "exit code", "exit code"),
     ],
+    "04-endpointslices": [
+        ("%kubectl get endpoints checkout", "Endpoints is deprecated", "Endpoints is deprecated"),
+        ("name: to-myself", "may not be in the loopback range", "may not be in the loopback range"),
+        ("http://bank/hostname", "exit code 7", "bank-"),
+        ("in_endpoints = size", "4,000 addresses left out", "4,000 addresses left out"),
+    ],
     "05-exposing-services": [
         ("{near}:{door}/clientip", "10.244.", "172.18.0.2"),
         ("{near}:30043/hostname", "ledger-", "exit code 7"),
