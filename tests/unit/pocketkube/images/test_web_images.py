@@ -121,6 +121,22 @@ async def test_nginx_conditions_and_ranges(nginx):
     assert (moved.status, moved.header("location")) == (301, "http://web/d/")
 
 
+async def test_nginx_redirects_to_the_port_where_it_listens_whatever_the_client_used(nginx):
+    await nginx.sh("mkdir /usr/share/nginx/html/d")
+    asked = await nginx.sh("curl -s -o /dev/null -w '%{redirect_url}' -H 'Host: Shop.localhost:8080' '127.0.0.1/d?a=b'")
+    assert asked.out == "http://shop.localhost/d/?a=b"
+
+
+@pytest.mark.parametrize(("setting", "to"), [("absolute_redirect", "/d/"), ("port_in_redirect", "http://web/d/")])
+async def test_nginx_redirects_are_set(nginx, setting, to):
+    await nginx.sh("mkdir -p /srv/d")
+    conf = f"server {{ listen 8080; root /srv; {setting} off; }}\n"
+    nginx.fs.write_bytes("/etc/nginx/conf.d/default.conf", conf.encode())
+    await nginx.run("nginx", "-s", "reload")
+    await nginx.running.says("reconfiguring")
+    assert (await nginx.get(8080, "/d")).header("location") == to
+
+
 CONF = b"""
 upstream back { server 127.0.0.1:9000; }
 server {
@@ -159,7 +175,7 @@ async def test_nginx_obeys_its_configuration(nginx):
     assert (told.text, told.header("x-where"), told.header("x-served-by")) == ("told", "here", "")
     assert (await nginx.get(8080, "/api/x")).text == "back /v1/x yes\n"
     moved = await nginx.get(8080, "/old")
-    assert (moved.status, moved.header("location")) == (301, "http://web/new")
+    assert (moved.status, moved.header("location")) == (301, "http://web:8080/new")
     assert (await nginx.get(8080, "/a.php")).status == 403
     assert (await nginx.get(8080, "/down/")).status == 502
     assert (await nginx.get(8080, "/app/route")).text == "home"

@@ -52,6 +52,8 @@ OBEYED = frozenset(
         "stub_status",
         "ssl_certificate",
         "ssl_certificate_key",
+        "absolute_redirect",
+        "port_in_redirect",
     ]
 )
 _WITHOUT_EFFECT = frozenset(
@@ -96,8 +98,6 @@ _WITHOUT_EFFECT = frozenset(
         "directio",
         "open_file_cache",
         "map_hash_bucket_size",
-        "absolute_redirect",
-        "port_in_redirect",
         "real_ip_header",
         "set_real_ip_from",
         "keepalive",

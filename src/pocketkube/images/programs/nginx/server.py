@@ -184,11 +184,8 @@ class Nginx:
             found = fs.stat(where)
             if found.kind == "directory":
                 if not path.endswith("/"):
-                    host = request.host or self.process.hostname
-                    name, _, port = host.partition(":")
-                    netloc = name if not port and self.port == 80 else f"{name}:{port or self.port}"
                     query = request.target.partition("?")[2]
-                    raise Page(301, location=f"{self.scheme}://{netloc}{quote(path)}/" + (f"?{query}" if query else ""))
+                    raise Page(301, location=f"{quote(path)}/" + (f"?{query}" if query else ""))
                 for name in location.settings.get("index", ["index.html"]):
                     if fs.is_file(posixpath.join(where, name)):
                         return await self.send(request, posixpath.join(where, name))
@@ -320,13 +317,19 @@ class Nginx:
             ).encode()
             headers.append(("Content-Type", "text/html"))
         headers.append(("Content-Length", str(len(body))))
-        if page.location:
-            where = page.location
+        if where := page.location:
             if where.startswith("/"):
-                host = request.host or self.process.hostname
-                where = f"{self.scheme}://{host}{where}"
+                where = self.absolute((page.at or server).settings, request, where)
             headers.append(("Location", where))
         return Response(page.status, headers, body, REASONS.get(page.status))
+
+    def absolute(self, settings: dict[str, list[str]], request: Request, path: str) -> str:
+        """Where a redirect to a path leads: to the host the client named, and the port where this server listens."""
+        if settings.get("absolute_redirect") == ["off"]:
+            return path
+        usual = self.port == (443 if self.scheme == "https" else 80) or settings.get("port_in_redirect") == ["off"]
+        host = re.sub(r":\d+$", "", request.host).lower() or self.process.hostname
+        return f"{self.scheme}://{host}{'' if usual else f':{self.port}'}{path}"
 
     def finish(self, request: Request, response: Response, location: Location, keep: bool) -> Response:
         """Server, Date and Connection, where nginx puts them; add_header's last."""
