@@ -401,7 +401,7 @@ async def test_nobody_is_woken_without_autoscalers(world: World) -> None:
 
 
 async def test_what_was_made_anew_while_metrics_were_asked_for_is_left_alone(world: World, metrics: Metrics) -> None:
-    """A namespace that is emptied and filled again at once: the old autoscaler's decision is not for the new Deployment."""
+    """As when a namespace is emptied and filled again at once: the old decision is not for the new Deployment."""
     await deployed(world)
     metrics.use["web"] = {"cpu": "500m"}
     asked, go_on = asyncio.Event(), asyncio.Event()
