@@ -54,7 +54,8 @@ class HorizontalPodAutoscalerController(Controller):
             float(zone.get("hpa_cpu_initialization_period", CPU_INITIALIZATION)),
             float(zone.get("hpa_initial_readiness_delay", INITIAL_READINESS)),
         )
-        self._histories: dict[Key, History] = {}
+        self._histories: dict[Key, tuple[str, History]] = {}
+        """By name, each with the uid of the autoscaler whose it is."""
         self._selected = Selected(client)
         self._warned: dict[Key, dict[str, float]] = {}
         """When each was last told what."""
@@ -97,7 +98,7 @@ class HorizontalPodAutoscalerController(Controller):
 
     async def _scale(self, autoscaler: Obj, target: Target, status: Status) -> None:
         """Set what the target should have, and note what there is to tell."""
-        history = self._histories.setdefault(objects.key(autoscaler), History())
+        history = self._history(autoscaler)
         history.start(target.replicas, self.clock.monotonic())
         spec = objects.spec(autoscaler)
         least, most = spec.get("minReplicas", 1), spec["maxReplicas"]
@@ -136,6 +137,15 @@ class HorizontalPodAutoscalerController(Controller):
             history.rescaled(target.replicas, wanted, spec.get("behavior"), self.clock.monotonic())
             status.rescaled()
         status.replicas(target.replicas, wanted, metrics)
+
+    def _history(self, autoscaler: Obj) -> History:
+        """Its own: one that is made anew under the name of another, before anybody noticed, does not inherit (upstream
+        goes by the name)."""
+        uid, history = self._histories.get(objects.key(autoscaler), ("", History()))
+        if uid != objects.uid(autoscaler):
+            history = History()
+            self._histories[objects.key(autoscaler)] = (objects.uid(autoscaler), history)
+        return history
 
     async def _asked_for(self, autoscaler: Obj, target: Target, status: Status) -> tuple[int, str, list[Obj]]:
         """(the most replicas a metric calls for, that metric, what is known of all). Raises _Failed."""

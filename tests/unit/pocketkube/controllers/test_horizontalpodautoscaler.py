@@ -422,3 +422,19 @@ async def test_what_was_made_anew_while_metrics_were_asked_for_is_left_alone(wor
     go_on.set()
     await world.until(lambda: any(e["reason"] == "FailedRescale" for e in world.list("events")))
     assert world.get("deployments", "web")["spec"]["replicas"] == 1
+
+
+async def test_one_made_anew_at_once_knows_nothing_of_what_its_namesake_recommended(
+    world: World, metrics: Metrics
+) -> None:
+    await deployed(world)
+    metrics.use["web"] = {"cpu": "500m"}
+    autoscaler(world, metrics=[resource()], behavior=None)
+    await world.until(lambda: world.get("deployments", "web")["spec"]["replicas"] == 5)
+    metrics.use["web"] = {"cpu": "1m"}
+    world.delete(KIND, "web")
+    world.patch("deployments", "web", lambda d: d["spec"].update(replicas=1))
+    made = autoscaler(world, metrics=[resource()], behavior=None)  # nobody has been told of the deletion yet
+    await world.until(lambda: (world.get(KIND, "web").get("status") or {}).get("currentMetrics"))
+    assert world.get(KIND, "web")["metadata"]["uid"] == made["metadata"]["uid"]
+    assert world.get("deployments", "web")["spec"]["replicas"] == 1
