@@ -37,7 +37,7 @@ def some_of(lab: LiveLab, deployment: str, least: int, service: str) -> Pods:
     lab.expect(
         len(pods) >= least,
         expected=f"{least} ready Pods of Deployment {deployment}",
-        seen=f"{len(pods)}: {pods}",
+        seen=f"{len(pods) or 'none'} of its Pods {'is' if len(pods) == 1 else 'are'} ready",
         about=f"svc/{service}",
     )
     return pods
@@ -45,13 +45,20 @@ def some_of(lab: LiveLab, deployment: str, least: int, service: str) -> Pods:
 
 def machines(lab: LiveLab) -> frozenset[str]:
     """The names by which the old machines answer when they are asked directly."""
-    pods = lab.beside(OUTSIDE).pods("app=old-machine").ready
+    outside = lab.beside(OUTSIDE)
+    outside.eventually("DaemonSet", lambda found: all(map(runs_everywhere, found)), timeout=60)
+    pods = outside.pods("app=old-machine").ready
     found: set[str] = set()
     for address in sorted(pods.addresses):
         found |= lab.probe.get_many(f"http://{address}:{MACHINE_PORT}/hostname", count=1).bodies
     if not found:
         raise CouldNotGrade(f"no old machine answers by itself (kubectl get pods -n {OUTSIDE} -o wide)")
     return frozenset(found)
+
+
+def runs_everywhere(daemons) -> bool:
+    status = daemons.get("status") or {}
+    return 0 < status.get("desiredNumberScheduled", 0) <= status.get("numberReady", 0)
 
 
 # -- task stock-outside
@@ -113,13 +120,19 @@ def test_requests_reach_both_slices(lab):
     lab.settled("crowd", timeout=180)
     pods = some_of(lab, "crowd", 110, "crowd")
     slices = [targets(s) for s in lab.list("EndpointSlice", f"{SERVICE}=crowd")]
-    replies = lab.probe.get_many("http://crowd/hostname", count=160)
-    reached = sum(1 for held in slices if held & replies.bodies)
+
+    def reached(replies: Replies) -> int:
+        return sum(1 for held in slices if held & replies.bodies)
+
+    def good(replies: Replies) -> bool:
+        return replies.ok and replies.bodies <= pods.names and reached(replies) >= 2
+
+    replies = asked(lab, "http://crowd/hostname", good, count=160)
     lab.expect(
-        replies.ok and replies.bodies <= pods.names and reached >= 2,
+        good(replies),
         expected="every request to http://crowd answered by a Pod of crowd, and Pods of two slices among them",
         seen=f"{len(replies)} requests: {sum(r.ok for r in replies)} answered, by {len(replies.bodies)} names, "
-        f"which stand in {reached} of {len(slices)} slices",
+        f"which stand in {reached(replies)} of {len(slices)} slices",
         about="svc/crowd",
     )
 
