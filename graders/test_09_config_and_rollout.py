@@ -129,20 +129,26 @@ class Twin:
             for key, value in (found.get("data") or {}).items():
                 if value.strip() == text:
                     return found, key
-        names = ", ".join(self.copies) or "none"
+        held = [
+            f"{v.strip()[:40]!r} in {name}" for name, c in self.copies.items() for v in (c.get("data") or {}).values()
+        ]
         raise CheckFailed(
             f"{text!r}, which http://{self.name} says, is a value of a ConfigMap that Deployment {self.name} uses",
-            f"the ConfigMaps it uses: {names}",
+            f"what the ConfigMaps hold that it uses: {', '.join(held[:6]) or 'nothing'}",
             then=f"kubectl get deployment {self.name} -n {self.lab.namespace} -o yaml",
         )
 
-    def manifest(self, control):
+    def manifest(self):
+        """The template with a container beside the learner's, which sees the copies whatever the learner mounts."""
         spec = self.template["spec"] | {"terminationGracePeriodSeconds": 0, "activeDeadlineSeconds": 600}
-        mount = {"name": CONTROL, "mountPath": f"/{CONTROL}"}
-        beside = {"name": CONTROL, "image": AGNHOST, "args": ["pause"], "volumeMounts": [mount]}
-        spec["containers"] = [*spec["containers"], beside]
-        volume = {"name": CONTROL, "configMap": {"name": control["metadata"]["name"]}}
-        spec["volumes"] = [*(spec.get("volumes") or ()), volume]
+        copies = [found["metadata"]["name"] for found in self.copies.values()]
+        mounts = [{"name": f"control-{n}", "mountPath": f"/{CONTROL}/{name}"} for n, name in enumerate(copies)]
+        spec["containers"] = [
+            *spec["containers"],
+            {"name": CONTROL, "image": AGNHOST, "args": ["pause"], "volumeMounts": mounts},
+        ]
+        volumes = [{"name": f"control-{n}", "configMap": {"name": name}} for n, name in enumerate(copies)]
+        spec["volumes"] = [*(spec.get("volumes") or ()), *volumes]
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.pod, "labels": OURS}, "spec": spec}
 
     def says(self, wanted, tries):
@@ -153,19 +159,27 @@ class Twin:
         )
         return self.run(script, wanted).strip()
 
+    def says_something(self):
+        """What the twin answers as soon as it answers."""
+        script = (
+            f"n=0; until r=$(curl -s -m 2 http://127.0.0.1:{self.port}/) || [ $n -ge 50 ]; do n=$((n+1)); sleep 0.1; "
+            'done; printf %s "$r"'
+        )
+        return self.run(script).strip()
+
     def run(self, script, *words):
         quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
         return self.lab.host(self.pod, CONTROL).run(f"set -- {quoted}; {script}").stdout
 
 
 @contextmanager
-def running(twin, control):
+def running(twin):
     """The twin on the cluster while the block lasts, with the learner's container running or stuck for a reason."""
     api, space = twin.lab.api, twin.lab.namespace
     try:
         for found in twin.copies.values():
             api.create(found, space)
-        api.create(twin.manifest(control), space)
+        api.create(twin.manifest(), space)
         state = twin.lab.eventually("Pod", lambda found: state_of(found, twin.pod), labels=LABEL, timeout=STARTS)
         if state is None:
             raise CouldNotGrade(f"a Pod made from the template of Deployment {twin.name} did not start")
@@ -197,7 +211,7 @@ def expect_said_by_a_config(lab, name):
     found, key = twin.source(said)
     other = f"kindlab {secrets.token_hex(4)}"
     found["data"][key] = other
-    with running(twin, found):
+    with running(twin):
         seen = twin.says(other, 50)
     lab.expect(
         seen == other,
@@ -319,18 +333,18 @@ def test_banner_text_comes_from_the_config(lab):
 
 @check("menu-follows", "a page changed in the ConfigMap is served by Pods that were running before")
 def test_menu_follows_its_config(lab):
-    said = answer(lab, "menu")
+    pods = ready_pods(lab, "menu")
+    replies = lab.probe.get_many("http://menu/", count=enough(len(pods)))
+    lab.expect(replies.ok, expected="every request to http://menu answered", seen=replies, about="svc/menu")
     twin = Twin(lab, "menu")
-    found, key = twin.source(said)
     other = f"kindlab {secrets.token_hex(4)}"
-    name = found["metadata"]["name"]
-    with running(twin, found):
-        seen = twin.says(said, 50)
-        lab.expect(seen == said, expected=f"a new Pod of the menu says {said!r}", seen=f"it says {seen!r}")
+    with running(twin):
+        found, key = twin.source(twin.says_something())
+        name = found["metadata"]["name"]
         if found.get("immutable"):
             raise CheckFailed("a ConfigMap that can be changed", "it is immutable: nothing can be changed in it")
         lab.api.patch("ConfigMap", name, lab.namespace, {"data": {key: other}})
-        wait_for_the_kubelet(twin, key, other)
+        wait_for_the_kubelet(twin, f"{name}/{key}", other)
         seen = twin.says(other, 20)
     lab.expect(
         seen == other,
@@ -340,11 +354,11 @@ def test_menu_follows_its_config(lab):
     )
 
 
-def wait_for_the_kubelet(twin, key, value):
+def wait_for_the_kubelet(twin, file, value):
     """Return when the control container sees the value: then every mount of the Pod that follows does so too. A
     kubelet looks again about once a minute, and at once when an annotation of the Pod changes."""
     script = (
-        f'n=0; until [ "$(cat /{CONTROL}/{key})" = "$1" ] || [ $n -ge 30 ]; do n=$((n+1)); sleep 0.1; done; echo $n'
+        f'n=0; until [ "$(cat /{CONTROL}/{file})" = "$1" ] || [ $n -ge 30 ]; do n=$((n+1)); sleep 0.1; done; echo $n'
     )
     for attempt in range(40):
         kick = {"metadata": {"annotations": {"kindlab/look": str(attempt)}}}
