@@ -330,6 +330,13 @@ def test_a_bug_of_the_grader_is_no_zero(course: Course, body: str, seen: str) ->
     assert "best" not in course.progress
 
 
+def test_a_grader_knows_which_tasks_are_graded(course: Course) -> None:
+    course.grader("    pass\n\n@check('other', 'all are')\ndef test_all(tasks):\n    assert tasks == {'good', 'other'}")
+    assert course.kindlab("check", "99").returncode == 0
+    course.grader("    pass\n\n@check('other', 'one is')\ndef test_one(tasks):\n    assert tasks == {'other'}")
+    assert course.kindlab("check", "99", "--task", "other").returncode == 0
+
+
 def test_the_terminal_says_that_it_costs_no_points(course: Course) -> None:
     course.grader("    return 1 / 0")
     done = course.kindlab("check", "99")

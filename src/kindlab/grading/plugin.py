@@ -44,6 +44,11 @@ class GradingPlugin:
     def lab(self) -> LiveLab:
         return LiveLab(self.api_object, self.namespace)
 
+    @pytest.fixture(scope="session")
+    def tasks(self, request: pytest.FixtureRequest) -> frozenset[str]:
+        """The ids of the tasks that are being graded: for what is prepared for several checks at once."""
+        return frozenset(_mark(item)[0] for item in request.session.items)
+
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{MARK}(task, sentence): the task this check belongs to")
 
