@@ -123,9 +123,13 @@ def guests(lab):
 def another_node(lab):
     """A node without the storefront: from its own node a Pod can always be reached. "" when there is none."""
     taken = {p["spec"].get("nodeName") for p in lab.pods() if p["metadata"]["name"].startswith("storefront-")}
-    free = [n for n in lab.api.list("Node") if n["metadata"]["name"] not in taken]
+    free = [n for n in lab.api.list("Node") if n["metadata"]["name"] not in taken and is_ready(n)]
     free.sort(key=lambda n: "node-role.kubernetes.io/control-plane" in n["metadata"].get("labels", {}))
     return free[0]["metadata"]["name"] if free else ""
+
+
+def is_ready(node):
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions") or ())
 
 
 @pytest.fixture(scope="session")
