@@ -23,6 +23,12 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("%why svc/cart", "selector app=carts matches no Pod", "Every hop is in order"),
         ("%kubectl delete pod", "exit code", "exit code"),
     ],
+    "03-service-discovery": [
+        ("exec deploy/courier -- curl", "Could not resolve host: basket", "basket-"),
+        ("touch /tmp/draining", "condition met", "10.244."),
+        ("%apply rates.yaml", "10.96.", "> Host: rates"),
+        ("%kubectl delete pod {mine}", "basket-", "20 basket-"),
+    ],
     "04-endpointslices": [
         ("%kubectl get endpoints checkout", "Endpoints is deprecated", "Endpoints is deprecated"),
         ("name: to-myself", "may not be in the loopback range", "may not be in the loopback range"),
@@ -32,6 +38,15 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
     "05-exposing-services": [
         ("{near}:{door}/clientip", "10.244.", "172.18.0.2"),
         ("{near}:30043/hostname", "ledger-", "exit code 7"),
+    ],
+    "07-ingress-tls": [
+        ("http://client2.localhost/", "client1-", "client2-"),
+        ("--cacert /tmp/client1.crt", "self-signed certificate", "client1-"),
+        ("https://client2.localhost/", "TRAEFIK DEFAULT CERT", "CN=client2.localhost"),
+        ("https://client3.localhost/", "TRAEFIK DEFAULT CERT", "CN=client3.localhost"),
+        ("http://client1.localhost/orders", "200 OK", "Location: https://client1.localhost/orders?id=7"),
+        ("https://portal.localhost/header", '"X-Forwarded-Proto":["https"]', '"X-Forwarded-Proto":["https"]'),
+        ("logs deploy/visitor --since", "HTTP 200, certificate CN=portal.localhost", "HTTP 200, certificate CN=portal"),
     ],
     "08-network-policy": [
         ("%kubectl exec deploy/worker -- curl -sS -m 3 http://queue", "Resolving timed out", "queue-"),
