@@ -52,6 +52,13 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("%kubectl exec deploy/worker -- curl -sS -m 3 http://queue", "Resolving timed out", "queue-"),
         ("%why http://queue", "cannot ask for the name queue", "Every hop is in order"),
     ],
+    "09-config-and-rollout": [
+        ("patch configmap prices-1", "field is immutable", "field is immutable"),
+        ("looked=again", "Today: soup", "Today: waffles"),
+        ("%kubectl describe secrets", "No resources found", "13 bytes"),
+        ("%kubectl get pods -l app=search", "successfully rolled out", "exceeded its progress deadline"),
+        ("for n in 1 2 3", " 000", "72 200"),
+    ],
     "06-ingress": [
         ("{visit} http://apps.06.localhost/app1 http://shop", "404 page not found", "(200 http://shop.06.localhost/)"),
         ("answers.count", "0 answers from stable, 0 from the canary", " from the canary"),
