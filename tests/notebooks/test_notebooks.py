@@ -61,7 +61,7 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "06-ingress": [
         ("{visit} http://apps.06.localhost/app1 http://shop", "404 page not found", "(200 http://shop.06.localhost/)"),
-        ("answers.count", "0 answers from stable, 0 from the canary", " from the canary"),
+        ("answers.count", "0 by stable, 0 by the canary", " by the canary"),
         ("%why http://apps.06.localhost/app2/help", "of that host there are", "Every hop is in order"),
     ],
 }
