@@ -41,6 +41,11 @@ class Door:
     def ready(self) -> bool:
         return bool(self.pod)
 
+    @property
+    def at(self) -> str:
+        """The address as URLs and curl's options have it."""
+        return f"[{self.address}]" if ":" in self.address else self.address
+
     def pod_object(self, api: Api) -> Obj | None:
         return api.get("Pod", self.pod, self.namespace)
 
@@ -52,14 +57,14 @@ class Door:
         port, asked = (self.https, 443) if tls else (self.http, 80)
         url = f"http{'s' if tls else ''}://{host}{path}"
         verify = f"--cacert {trust}" if trust else "-k"
-        options = f"{verify} --connect-to {host}:{asked}:{self.address}:{port} {options}".rstrip()
+        options = f"{verify} --connect-to {host}:{asked}:{self.at}:{port} {options}".rstrip()
         return client.get_many(url, count=count, options=options)
 
     def shown(self, client: Probe, host: str, among: Iterable[Certificate]) -> Certificate | None:
         """Which of the certificates satisfies a client that asks for the host and trusts nothing else: the controller
         shows that one, it is for the host, and its time has come and is not over. None: no such one."""
         candidates = list(among)
-        asked = f"--connect-to {host}:443:{self.address}:{self.https} https://{host}/"
+        asked = f"--connect-to {host}:443:{self.at}:{self.https} https://{host}/"
         tries = [
             f"printf %s {shlex.quote(one.pem)} > $f; curl -s -o /dev/null -m 3 --cacert $f {asked}; echo $?"
             for one in candidates

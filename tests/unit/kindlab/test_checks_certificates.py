@@ -2,6 +2,7 @@
 
 import base64
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from kindlab.certificates import covers, make, names
-from kindlab.checks.certificates import certificates_of
+from kindlab.checks.certificates import Certificate, certificates_of
 from kindlab.checks.door import Door
 
 DOOR = Door("traefik", "traefik", "10.96.0.9", 80, 443, "traefik-0", "traefik.io/ingress-controller")
@@ -70,6 +71,13 @@ def test_the_one_that_satisfies_a_client(tmp_path: Path, answer: str, which: int
     client: Any = Told(answer)
     assert DOOR.shown(client, "a", found) == (None if which is None else found[which])
     assert "-k" not in shlex.split(client.script)
+
+
+def test_an_address_of_ipv6_is_written_as_curl_reads_it() -> None:
+    door, client = replace(DOOR, address="fd00::9"), Told("60\n")
+    asked: Any = client
+    door.shown(asked, "a", [Certificate("lab", "one", "PEM", ("a",), "")])
+    assert "--connect-to a:443:[fd00::9]:443" in client.script
 
 
 def test_names_are_the_alternative_ones_or_else_the_common_one(tmp_path: Path) -> None:
