@@ -125,8 +125,8 @@ def cli() -> None:
     \b
     First steps:
       kindlab up               start a cluster (embedded, or kind when Docker is there)
-      kindlab start 02         begin lab 02-services
-      kindlab check 02         see what works, what does not, and why
+      kindlab start 01         begin lab 01-pod-networking
+      kindlab check 01         see what works, what does not, and why
     """
 
 

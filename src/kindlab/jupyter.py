@@ -19,7 +19,7 @@ def launch(status: Status, *, port: int, browser: bool) -> int:
     folder = paths.work()
     if not any(folder.glob("*/*.ipynb")):
         raise Problem(
-            "There is no notebook to open yet.", f"{folder} holds none.", "Begin a lab first: kindlab start 02"
+            "There is no notebook to open yet.", f"{folder} holds none.", "Begin a lab first: kindlab start 01"
         )
     environment = {**os.environ, "KINDLAB_COURSE": str(paths.course()), "KINDLAB_WORK": str(folder)}
     if status.kubeconfig:

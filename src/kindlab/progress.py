@@ -83,7 +83,7 @@ def latest() -> str:
     stamps = {slug: lab.get("last_check") or lab.get("started") or "" for slug, lab in load().items()}
     if not stamps:
         raise UsageProblem(
-            "Which lab?", "You have not started one yet.", "kindlab list shows them; kindlab start 02 begins one."
+            "Which lab?", "You have not started one yet.", "kindlab list shows them; kindlab start 01 begins one."
         )
     return max(stamps, key=lambda slug: stamps[slug])
 

@@ -52,7 +52,7 @@ def up(cluster: str, name: str, as_json: bool, **options: Any) -> None:
         click.echo(f"kindlab took {status.kind} because {why}.")
     if status.kubeconfig:
         click.echo(f"For kubectl: export KUBECONFIG={status.kubeconfig}")
-    click.echo("Next: kindlab start 02")
+    click.echo("Next: kindlab start 01")
 
 
 @click.command()

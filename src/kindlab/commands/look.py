@@ -124,6 +124,6 @@ def _space() -> str:
         raise UsageProblem(
             "Which namespace?",
             "You have not started a lab yet, whose namespace would be taken.",
-            "Begin one (kindlab start 02), or name a namespace: -n default",
+            "Begin one (kindlab start 01), or name a namespace: -n default",
         )
     return progress.latest()
