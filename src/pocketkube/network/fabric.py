@@ -161,6 +161,8 @@ class Fabric:
     def seen_as(self, sender: Sender, target: Host, *, via: str | None, masquerade: bool) -> str:
         """The source address that `target` sees. `via`: the node that translates when it is masqueraded."""
         reached = target.own(sender.address)
+        if masquerade and target.sender.is_node and target.sender.node == via:
+            masquerade = False  # that is done to what leaves a node, and this is delivered to a program of its own
         if reached == sender.address and not masquerade:
             return sender.address
         is_pod = target.sender.node is not None and not target.sender.is_node

@@ -120,6 +120,24 @@ def test_node_ports_answer_on_every_node_and_hide_the_client(duo: Place, nodes: 
     assert seen != internal_ip(nodes[1])  # the node that was asked speaks to the Pod, with its address in the pod range
 
 
+def test_a_node_port_shows_the_client_to_a_program_in_the_network_of_the_node_asked(
+    duo: Place, nodes: list[Obj]
+) -> None:
+    listen = ("netexec", "--http-port=18094", "--udp-port=-1")
+    name = nodes[0]["metadata"]["name"]
+    near = pod("near", *listen, labels={"app": "web"}, nodeName=name, hostNetwork=True)
+    duo.start(service("web", port(80, 18094), type="NodePort"), near)
+    duo.endpoints("web", pods=["near"])
+    number = node_port(duo, "web")
+    here, there = (f"http://{at(internal_ip(node), number)}/clientip" for node in nodes)
+    until_answer(duo, "host1", here)
+    assert client_ip(get(duo, "host1", here)) == internal_ip(
+        nodes[1]
+    )  # nothing leaves the node: nothing is masqueraded
+    until_answer(duo, "host0", there)
+    assert client_ip(get(duo, "host0", there)) == internal_ip(nodes[1])  # here it does: node 1 speaks for the client
+
+
 def test_external_policy_local_keeps_the_client_and_drops_where_there_is_no_endpoint(
     duo: Place, nodes: list[Obj]
 ) -> None:

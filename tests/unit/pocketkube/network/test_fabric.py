@@ -187,6 +187,27 @@ async def test_the_source_address_a_server_sees(
     assert (await listener.accept()).remote[0] == seen
 
 
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ("172.18.0.3", "172.18.0.3"),
+        ("172.18.0.4", "172.18.0.4"),
+        ("10.244.1.2", "172.18.0.3"),  # hidden by its own node on the way out of the pod network
+        ("10.244.2.2", "10.244.2.2"),
+    ],
+)
+async def test_what_stays_on_the_node_that_translates_is_not_masqueraded(
+    fabric: Fabric, proxy: OneService, a: PodNetwork, b: PodNetwork, source: str, seen: str
+) -> None:
+    """Masquerading happens on the way out; what the node delivers to a program of its own never goes out."""
+    worker, worker2 = fabric.node("worker"), fabric.node("worker2")
+    listener = worker2.listen(8080)
+    proxy.target = Route("172.18.0.4", 8080, masquerade=True, via="worker2")
+    networks = {n.address: n for n in (a, b, worker, worker2)}
+    await networks[source].connect("10.96.0.1", 80)
+    assert (await listener.accept()).remote[0] == seen
+
+
 async def test_a_node_reaches_its_pods_from_the_bridge(fabric: Fabric, b: PodNetwork) -> None:
     listener = b.listen(8080)
     await fabric.node("worker2").connect("10.244.2.2", 8080)
