@@ -57,7 +57,7 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("looked=again", "Today: soup", "Today: waffles"),
         ("%kubectl describe secrets", "No resources found", "13 bytes"),
         ("%kubectl get pods -l app=search", "successfully rolled out", "exceeded its progress deadline"),
-        ("for n in 1 2 3", " 000", "72 200"),
+        ("for n in 1 2 3", " 000", "96 200"),
     ],
     "06-ingress": [
         ("{visit} http://apps.06.localhost/app1 http://shop", "404 page not found", "(200 http://shop.06.localhost/)"),
