@@ -22,8 +22,8 @@ REFERENCES = ("configMap", "configMapRef", "configMapKeyRef")
 CONTROL = "kindlab-control"
 STUCK = ("CreateContainerConfigError", "CreateContainerError", "ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff")
 STARTS, ROLLS, LOOK_AGAIN = 60.0, 60.0, 2.0
-JUDGED = 2.0
-"""Seconds after which a bad version that runs would have been taken for ready."""
+JUDGED = 15.0
+"""Seconds within which a probe speaks about a bad version."""
 SALE = "Sale until Sunday"
 KEY, KEY_FILE = "green-4-heron", "/etc/till/key"
 FIRST = "reviews 1.0"
@@ -231,7 +231,6 @@ class Trial:
         self.lab = lab
         self.name = f"kindlab-trial-{secrets.token_hex(4)}"
         self.labels = {"kindlab-trial": self.name}
-        self.rolled = 0.0
         live, service = lab.require("Deployment", "search"), lab.require("Service", "search")
         spec = copy.deepcopy(live["spec"])
         spec["selector"] = {"matchLabels": self.labels}
@@ -261,16 +260,18 @@ class Trial:
         change = {"spec": {"template": {"spec": {"containers": [bad]}}}}
         strategic = "application/strategic-merge-patch+json"
         self.lab.api.patch("Deployment", self.name, self.lab.namespace, change, how=strategic)
-        self.rolled = monotonic()
 
     def follow_the_bad_version(self):
-        """Return when a Pod of it is taken for ready, or has had the time for that."""
+        """Return when a Pod of it is taken for ready, or a probe has found that it is not."""
         labels = f"kindlab-trial={self.name}"
-        there = self.bad_pods(self.lab.list("Pod", labels))
-        if not there and self.lab.eventually("Pod", self.bad_pods, labels=labels, timeout=STARTS) is None:
+        if self.lab.eventually("Pod", self.bad_pods, labels=labels, timeout=STARTS) is None:
             raise CouldNotGrade("no Pod of a new version was started")
-        left = self.rolled + JUDGED - monotonic() if there else 1.0
-        self.lab.eventually("Pod", lambda found: any(self.bad_pods(found).values()), labels=labels, timeout=left)
+        self.lab.until(lambda: self._judged(labels), bool, timeout=JUDGED)
+
+    def _judged(self, labels):
+        pods = self.bad_pods(self.lab.list("Pod", labels))
+        events = [e for e in self.lab.list("Event") if e.get("reason") == "Unhealthy"]
+        return any(pods.values()) or any(e["involvedObject"].get("name") in pods for e in events)
 
     def bad_pods(self, pods):
         """Running Pods of the new version -> whether they are ready."""
@@ -455,7 +456,7 @@ def test_no_order_is_lost_during_a_rollout(lab):
     stamp = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat(timespec="seconds")}
     stamp["kindlab/restart"] = secrets.token_hex(4)  # two restarts within a second are two
     change = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
-    with lab.load("http://checkout/shell?cmd=sleep+0.5", clients=10, over=0.5) as load:
+    with lab.load("http://checkout/shell?cmd=sleep+0.5", clients=10, timeout=10, over=0.5) as load:
         lab.api.patch("Deployment", "checkout", lab.namespace, change)
         done = complete(lab, "checkout")
         # who ends disorderly late is seen, who takes minutes to drain is not waited for
