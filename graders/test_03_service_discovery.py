@@ -304,7 +304,6 @@ def touch(host, file: str, pod: str) -> None:
 
 # -- task ledger-peers
 
-LEDGER = f"{SERVICE_NAME}=ledger"
 MEMBERS = frozenset({"ledger-0", "ledger-1", "ledger-2"})
 
 
@@ -312,14 +311,24 @@ def members(lab: LiveLab) -> Pods:
     return Pods(p for p in lab.pods() if p["metadata"]["name"] in MEMBERS)
 
 
+def can_get_ready(lab: LiveLab) -> bool:
+    """Whether waiting helps: the members are published before they are ready, or they are being started or replaced."""
+    service, owner = lab.get("Service", "ledger"), lab.get("StatefulSet", "ledger")
+    published = service is not None and service["spec"].get("publishNotReadyAddresses", False)
+    starting = any(pod["status"].get("phase") == "Pending" for pod in members(lab))
+    return published or starting or (owner is not None and is_rolling(owner))
+
+
+def is_rolling(stateful_set) -> bool:
+    status = stateful_set.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= stateful_set["metadata"].get("generation", 0)
+    return not seen or status.get("currentRevision") != status.get("updateRevision")
+
+
 def ready_members(lab: LiveLab) -> Pods:
     """The three Pods, ready; waited for where they can get so."""
-    for timeout in (LATE, CACHED):
-        if lab.eventually("Pod", lambda found: Pods(found).ready.names >= MEMBERS, timeout=timeout):
-            break
-        starting = any(pod["status"].get("phase") == "Pending" for pod in members(lab))
-        if not starting and not members(lab).addresses <= ready_addresses(lab.list("EndpointSlice", LEDGER)):
-            break  # nobody publishes them: they wait for ever
+    timeout = CACHED if can_get_ready(lab) else LATE
+    lab.eventually("Pod", lambda found: Pods(found).ready.names >= MEMBERS, timeout=timeout)
     found = members(lab).ready
     lab.expect(
         found.names == MEMBERS,
