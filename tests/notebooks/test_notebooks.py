@@ -16,8 +16,8 @@ from kindlab.labs import Lab
 SAYS: dict[str, list[tuple[str, str, str]]] = {
     "01-pod-networking": [
         ("%why deployment/bakery", "address already in use", "Every hop is in order"),
-        ("http://{ledger}:9000", "exit code 7", "sold today: 12"),
-        ("%kubectl logs deploy/tearoom -c waiter --tail=2", "Could not resolve host: kettle", "tea is ready"),
+        ("http://{ledger}:9000", "exit code", "sold today: 12"),
+        ("%kubectl logs deploy/tearoom -c waiter --tail=2", "curl: (", "tea is ready"),
     ],
     "02-services": [
         ("%why svc/cart", "selector app=carts matches no Pod", "Every hop is in order"),
