@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ class Commands(click.Group):
 
 def main() -> None:
     """The entry point: runs the command, prints what went wrong as what / why / next, and exits."""
+    # a polite kill is a Ctrl-C: what the command has begun, clusters of its own above all, is put away
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _begin_log(os.environ.get("KINDLAB_LOG", "critical"))
         code = cli.main(standalone_mode=False)
