@@ -49,6 +49,14 @@ def ready_targets(slices) -> set[str]:
     }
 
 
+def behind(lab: LiveLab, service: str, deployment: str) -> Pods:
+    """The ready Pods of a Deployment, once they are endpoints of the Service that they should stand behind."""
+    pods = lab.pods_of(deployment)
+    labels = f"{SERVICE_NAME}={service}"
+    lab.eventually("EndpointSlice", lambda found: pods.names <= ready_targets(found), labels=labels, timeout=LATE)
+    return pods
+
+
 def is_headless(lab: LiveLab, service: str) -> bool:
     live = lab.get("Service", service)
     return live is not None and live["spec"].get("clusterIP") == "None"
@@ -91,7 +99,7 @@ def prices_url(desk: Client) -> str:
 @check("desk-across-namespaces", "the prices the desk asks for come from the depot")
 def test_desk_asks_the_depot(lab):
     desk = some_pod(lab, "desk")
-    depot = lab.beside(DEPOT).pods_of("prices")
+    depot = behind(lab.beside(DEPOT), "prices", "prices")
     if not depot:
         raise CouldNotGrade(f"the depot has no ready Pods of Deployment prices (kubectl get pods -n {DEPOT})")
     url = prices_url(desk)
@@ -125,7 +133,7 @@ def test_desk_asks_by_name(lab):
 
 @check("desk-across-namespaces", "whoever calls http://prices in this namespace still gets the practice prices")
 def test_practice_prices_stay(lab):
-    lab.expect_exactly("http://prices", lab.pods_of("prices-practice"))
+    lab.expect_exactly("http://prices", behind(lab, "prices", "prices-practice"))
 
 
 # -- task courier-search-path
@@ -200,7 +208,8 @@ def test_printer_has_the_variables(lab):
 @check("printer-variables", "the printer reaches the Pods of Deployment labels through these variables")
 def test_printer_reaches_the_labels(lab):
     host, port = expect_variables(lab)
-    labels = lab.pods_of("labels")
+    at = [s for s in lab.list("Service") if host in (s["spec"].get("clusterIPs") or ())]
+    labels = behind(lab, at[0]["metadata"]["name"], "labels") if at else lab.pods_of("labels")
     replies = some_pod(lab, "printer").get_many(f"http://{host}:{port}/hostname", count=enough(len(labels)))
     lab.expect(
         replies.ok and labels and replies.bodies == labels.names,
@@ -409,7 +418,7 @@ def test_rates_is_an_alias(lab):
 
 @check("rates-alias", "http://rates is answered by the depot's Pods")
 def test_rates_answers_from_the_depot(lab):
-    lab.expect_exactly("http://rates", lab.beside(DEPOT).pods_of("rates"))
+    lab.expect_exactly("http://rates", behind(lab.beside(DEPOT), "rates", "rates"))
 
 
 # -- task basket-affinity; its last check deletes a Pod
@@ -431,7 +440,7 @@ def expect_one_pod(lab: LiveLab, client: Probe, url: str, pods: Pods, count: int
 
 @check("basket-affinity", "a hundred requests of one client to http://basket are answered by the same Pod")
 def test_a_client_stays_with_its_pod(lab):
-    expect_one_pod(lab, lab.probe, BASKET, lab.pods_of("basket"), 100)
+    expect_one_pod(lab, lab.probe, BASKET, behind(lab, "basket", "basket"), 100)
 
 
 @check("basket-affinity", "a client of another namespace stays with one Pod, too")
@@ -469,7 +478,7 @@ def test_basket_forgets_after_ten_minutes(lab):
 
 @check("basket-affinity", "when a client's Pod goes, the client is sent to another one and stays there")
 def test_a_client_whose_pod_goes_moves_once(lab):
-    pods = lab.pods_of("basket")
+    pods = behind(lab, "basket", "basket")
     lost = expect_one_pod(lab, lab.probe, BASKET, pods, 5)
     lab.delete_pod(lost)
     leaves(lab, "basket", lost)
