@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,7 +25,7 @@ def list_(as_json: bool) -> None:
     from kindlab import labs, progress
 
     done = progress.load()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "slug": lab.slug,
             "title": lab.title,
@@ -45,7 +45,16 @@ def list_(as_json: bool) -> None:
     for row in rows:
         points = f"{row['points']}/{row['max_points']} points" if row["started"] else "not started"
         click.echo(f"{row['slug']:<24} {row['minutes']:>3} min  {points:<14} {row['title']}")
-        click.echo(f"{'':<24}          KCNA: {', '.join(row['kcna'])}")
+        click.echo(f"{'':<24}          KCNA: {_by_domain(row['kcna'])}")
+
+
+def _by_domain(tags: list[str]) -> str:
+    """`domain: competency` tags with each domain once: `Container Orchestration (Networking, Storage)`."""
+    domains: dict[str, list[str]] = {}
+    for tag in tags:
+        domain, _, competency = tag.partition(": ")
+        domains.setdefault(domain, []).append(competency)
+    return ", ".join(f"{domain} ({', '.join(found)})" if any(found) else domain for domain, found in domains.items())
 
 
 @click.command()
