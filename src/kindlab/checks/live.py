@@ -19,7 +19,7 @@ from kindlab.checks.enforcement import enforces_policies
 from kindlab.checks.host import pod_host
 from kindlab.checks.load import Load, load
 from kindlab.checks.patience import Patience
-from kindlab.checks.probe import Probe, enough
+from kindlab.checks.probe import Probe, Replies, enough
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.visitor import Guest, visitor, visitors
 from kindlab.checks.volumes import Volumes
@@ -160,19 +160,25 @@ class LiveLab:
             raise CheckFailed(expected, str(seen), about=about, hop=hop, then=then)
 
     def expect_answers(self, url: str, *, count: int = 10, client: Probe | None = None) -> None:
-        """Fail unless every request is answered."""
+        """Fail unless every request is answered; a node may learn of a new endpoint a moment late."""
         __tracebackhide__ = True
-        replies = (client or self.probe).get_many(url, count=count)
+        asker = client or self.probe
+        replies = self.until(lambda: asker.get_many(url, count=count), lambda found: found.ok)
         self.expect(replies.ok, expected=f"every request to {url} answered", seen=replies, about=url)
 
     def expect_exactly(self, url: str, pods: Pods, *, client: Probe | None = None) -> None:
         """Fail unless every request to a Service that serves /hostname is answered, by each of these Pods and by no
-        other."""
+        other; a Pod may be ready a moment before it is an endpoint."""
         __tracebackhide__ = True
         self.expect(pods, expected=f"ready Pods behind {url}", seen="there are none", about=url)
-        replies = (client or self.probe).get_many(f"{url}/hostname", count=enough(len(pods)))
+        asker = client or self.probe
+
+        def exact(found: Replies) -> bool:
+            return found.ok and found.bodies == pods.names
+
+        replies = self.until(lambda: asker.get_many(f"{url}/hostname", count=enough(len(pods))), exact)
         self.expect(
-            replies.ok and replies.bodies == pods.names,
+            exact(replies),
             expected=f"every request to {url} answered, by exactly {pods}",
             seen=replies,
             about=url,
