@@ -147,11 +147,18 @@ def join(parts: Iterable[Markup | str]) -> Markup:
     return Markup("").join(escape(part) for part in parts)
 
 
+_KINDS = (
+    r"(?:pods?|services?|svc|endpointslices?|deployments?|replicasets?|daemonsets?|statefulsets?|nodes?|events|"
+    r"namespaces?|hpa|ingress(?:es)?|ingressclass(?:es)?|httproutes?|gateways?|configmaps?|secrets?|"
+    r"networkpolic(?:y|ies)|pvc?|jobs?|cronjobs?|quota|limitrange)"
+)
+_END = r"(?= -| \(|,(?!\w)|[`;:)]|$)"
 _KUBECTL = (
-    r"kubectl (?:get|describe|apply|scale|logs|exec|expose|label|rollout|delete|edit|port-forward)"
-    r"(?: (?:[a-z]+/)?[\w.-]+(?=[\s`,;:.()]|$)(?= -|[`,;)]|$)"  # one bare word counts when the command ends there or
-    r"| (?:pods?|services?|svc|endpointslices?|deployments?|nodes?|events|namespaces?)(?: [\w.-]+(?= -|[`,;)]|$))?)?"
-    r"(?: -[^\s`,;)]*(?: [^-\s`,;)(][^\s`,;)]*(?= -|[`,;)]|$))?)*"  # options follow, each with a value or without
+    r"kubectl (?:get|describe|apply|scale|logs|exec|expose|label|rollout(?: (?:history|undo|restart|status))?"
+    r"|delete|edit|port-forward|explain)"
+    rf"(?: (?:[a-z]+/)?[\w.-]+(?=[\s`,;:.()]|$){_END}"  # one bare word counts when the command ends there or
+    rf"| {_KINDS}(?:,{_KINDS})*\b(?: [\w.-]+{_END})?)?"
+    rf"(?: -[^\s`,;)]*(?: [^-\s`,;)(][^\s`,;)]*{_END})?)*"  # options follow, each with a value or without
 )
 _KINDLAB = (
     r"kindlab (?:up|status|start|check|hint|why|url|solve|reset)"
