@@ -1,4 +1,6 @@
-"""The questions of a lab, `labs/<slug>/quiz.toml`: each has one right option, and says of every option why.
+"""The questions of a lab, `labs/<slug>/quiz.toml`, and those that belong to no lab, `labs/quiz.toml`.
+
+Each has one right option, and says of every option why.
 
 [[questions]]
 id = "port-or-target-port"
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kindlab import labs
+from kindlab import labs, paths
 from kindlab.errors import Problem
 from kindlab.labs import Lab
 
@@ -30,6 +32,10 @@ DOMAINS = {
     "Cloud Native Architecture": 12,
 }
 """KCNA domain -> its weight in percent, as the curriculum of November 2025 has them."""
+
+
+COURSE = "course"
+"""Stands where a lab's slug stands, for the questions that belong to no lab."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,20 @@ def questions(lab: Lab) -> list[Question]:
     return _read(lab.slug, lab.quiz)
 
 
+def course_questions() -> list[Question]:
+    """Those that belong to no lab; none when the course has no such file. Raises Problem as `questions` does."""
+    file = paths.course() / "labs" / "quiz.toml"
+    return _read(COURSE, file) if file.is_file() else []
+
+
 def all_questions() -> list[Question]:
-    """Those of every lab, in the order of the course."""
-    return [question for lab in labs.all_labs() for question in questions(lab)]
+    """Those of every lab, in the order of the course, then those of no lab."""
+    return [question for lab in labs.all_labs() for question in questions(lab)] + course_questions()
+
+
+def asked_for(name: str) -> list[Question]:
+    """Those of the lab of that name or number, or of no lab for `course`. Raises UsageProblem when there is none."""
+    return course_questions() if name.strip().lower() == COURSE else questions(labs.find(name))
 
 
 def shuffled(question: Question) -> list[Option]:

@@ -76,13 +76,19 @@ def due(questions: Iterable[Question], now: datetime | None = None) -> list[Ques
 
 
 def drawn(questions: Sequence[Question], count: int, chance: random.Random) -> list[Question]:
-    """An exam: at most `count` questions in random order, each KCNA domain with its share. Where a domain has too few,
-    the whole exam is shorter rather than out of proportion; a domain without any is left out."""
+    """An exam: at most `count` questions in random order, each KCNA domain with its share; what is left after rounding
+    down goes to the largest fractions. Where a domain has too few, the whole exam is shorter rather than out of
+    proportion; a domain without any is left out."""
     by_domain = {d: [q for q in questions if q.domain == d] for d in DOMAINS}
     there = {d: weight for d, weight in DOMAINS.items() if by_domain[d]}
     total = sum(there.values())
     size = min([count, *(len(by_domain[d]) * total / weight for d, weight in there.items())])
-    chosen = [q for d, weight in there.items() for q in chance.sample(by_domain[d], int(size * weight / total + 1e-9))]
+    shares = {d: size * weight / total for d, weight in there.items()}
+    counts = {d: int(share + 1e-9) for d, share in shares.items()}
+    left = int(size + 1e-9) - sum(counts.values())
+    for domain in sorted(shares, key=lambda d: counts[d] - shares[d])[:left]:
+        counts[domain] += 1
+    chosen = [q for d, number in counts.items() for q in chance.sample(by_domain[d], number)]
     chance.shuffle(chosen)
     return chosen
 

@@ -27,14 +27,15 @@ PASS_MARK = 75
 @click.option("--list", "listing", is_flag=True, help="List the questions with their answers; ask none.")
 @json_option
 def quiz(lab: str | None, count: int, listing: bool, as_json: bool) -> None:
-    """Answer KCNA questions of LAB, or of all labs: those you missed come first.
+    """Answer KCNA questions: of LAB, of all labs, or with `course` for LAB those that belong to no lab.
 
-    Each answer is explained. What you knew comes back after a day, three days, a week, three weeks.
+    Those you missed come first. Each answer is explained. What you knew comes back after a day, three days, a week,
+    three weeks.
     """
-    from kindlab import labs, recall
     from kindlab import quiz as asking
+    from kindlab import recall
 
-    found = asking.questions(labs.find(lab)) if lab else asking.all_questions()
+    found = asking.asked_for(lab) if lab else asking.all_questions()
     if listing or as_json:
         _list(found, as_json=as_json)
         return

@@ -1,11 +1,13 @@
 """Quizzes: what an author may get wrong is said, and the order of options gives nothing away."""
 
+import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from kindlab import labs, quiz
-from kindlab.errors import Problem
+from kindlab import labs, quiz, recall
+from kindlab.errors import Problem, UsageProblem
 
 GOOD = """
 [[questions]]
@@ -18,6 +20,16 @@ options = [
   { text = "neither", why = "no" },
 ]
 """
+
+COMPETENCIES = {
+    *(f"Kubernetes Fundamentals: {c}" for c in ("Core Concepts", "Administration", "Scheduling", "Containerization")),
+    *(f"Container Orchestration: {c}" for c in ("Networking", "Security", "Troubleshooting", "Storage")),
+    *(f"Cloud Native Application Delivery: {c}" for c in ("Application Delivery", "Debugging")),
+    "Cloud Native Architecture: Observability",
+    "Cloud Native Architecture: Ecosystem and Principles",
+    "Cloud Native Architecture: Community and Collaboration",
+}
+"""Of the curriculum of November 2025."""
 
 
 def read(folder: Path, text: str) -> list[quiz.Question]:
@@ -57,8 +69,42 @@ def test_two_questions_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_order_is_the_same_each_time_and_the_place_of_the_right_one_is_not_told() -> None:
-    every = [q for lab in labs.all_labs() for q in quiz.questions(lab)]
+    every = quiz.all_questions()
     assert every
     places = [next(i for i, o in enumerate(quiz.shuffled(q)) if o.right) for q in every]
     assert places == [next(i for i, o in enumerate(quiz.shuffled(q)) if o.right) for q in every]
     assert len(set(places)) > 1
+
+
+def test_the_course_has_questions_that_belong_to_no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "labs").mkdir()
+    monkeypatch.setenv("KINDLAB_COURSE", str(tmp_path))
+    assert quiz.asked_for("course") == quiz.all_questions() == []
+    (tmp_path / "labs" / "quiz.toml").write_text(GOOD, encoding="utf-8")
+    assert [q.key for q in quiz.all_questions()] == ["course/one"]
+    assert quiz.asked_for("Course") == quiz.all_questions()
+    with pytest.raises(UsageProblem, match="no lab 'coarse'"):
+        quiz.asked_for("coarse")
+    (tmp_path / "labs" / "quiz.toml").write_text("[[questions]]", encoding="utf-8")
+    with pytest.raises(Problem, match="is not a quiz"):
+        quiz.all_questions()
+
+
+def test_the_course_has_enough_of_every_domain_for_a_whole_exam() -> None:
+    chosen = recall.drawn(quiz.all_questions(), 60, random.Random(1))
+    assert Counter(q.domain for q in chosen) == dict(zip(quiz.DOMAINS, (26, 17, 10, 7), strict=True))
+
+
+def test_every_question_is_of_a_competency_of_the_curriculum() -> None:
+    assert {q.kcna for q in quiz.all_questions()} <= COMPETENCIES
+
+
+def test_the_right_option_is_not_told_by_its_length() -> None:
+    """Neither in one question, nor by choosing the longest every time."""
+    longest = 0
+    for question in quiz.all_questions():
+        right = next(len(o.text) for o in question.options if o.right)
+        others = max(len(o.text) for o in question.options if not o.right)
+        assert right <= 1.4 * others + 8, question.key
+        longest += right > others
+    assert longest <= 0.33 * len(quiz.all_questions())
