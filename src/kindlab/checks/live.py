@@ -14,6 +14,7 @@ from testinfra.host import Host
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.certificates import Certificate, certificates_of
 from kindlab.checks.client import OURS, Client
+from kindlab.checks.coming import is_coming_up
 from kindlab.checks.door import Door, door_of
 from kindlab.checks.enforcement import enforces_policies
 from kindlab.checks.host import pod_host
@@ -234,16 +235,6 @@ class LiveLab:
 def _selector(workload: Obj) -> str:
     """Its matchLabels, as a query; expressions are left out."""
     return ",".join(f"{k}={v}" for k, v in (workload["spec"]["selector"].get("matchLabels") or {}).items())
-
-
-def is_coming_up(pod: Obj) -> bool:
-    """Not running yet, and nothing has gone wrong so far."""
-    if pod["status"].get("phase") != "Pending":
-        return False
-    if any(c["type"] == "PodScheduled" and c["status"] == "False" for c in pod["status"].get("conditions") or ()):
-        return False
-    waiting = [(c.get("state") or {}).get("waiting") or {} for c in pod["status"].get("containerStatuses") or ()]
-    return all(w.get("reason") in (None, "ContainerCreating", "PodInitializing") for w in waiting)
 
 
 def rolled_out(deployment: Obj) -> bool:

@@ -1,0 +1,46 @@
+"""Whether a Pod that is not ready may still get ready by itself, or whether it is plain that it will not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from kindlab.api import Obj
+from kindlab.conditions import condition, is_ready
+
+SLACK = 2.0
+"""Seconds on top of a probe's own, for the kubelet to tell what it found."""
+
+
+def is_coming_up(pod: Obj, now: datetime | None = None) -> bool:
+    """Waiting helps: it is still being scheduled, pulled or started without an error so far, or its probes have not
+    had the time for their first answer."""
+    if pod["status"].get("phase") == "Running":
+        return not is_ready(pod) and _is_first_asked(pod, now or datetime.now(UTC))
+    if pod["status"].get("phase") != "Pending" or condition(pod, "PodScheduled").get("status") == "False":
+        return False
+    waiting = [(c.get("state") or {}).get("waiting") or {} for c in pod["status"].get("containerStatuses") or ()]
+    return all(w.get("reason") in (None, "ContainerCreating", "PodInitializing") for w in waiting)
+
+
+def _is_first_asked(pod: Obj, now: datetime) -> bool:
+    """Whether some container runs that has not been restarted, and whose probes may still be at their first round."""
+    specs = {c["name"]: c for c in pod["spec"]["containers"]}
+    for status in pod["status"].get("containerStatuses") or ():
+        started = ((status.get("state") or {}).get("running") or {}).get("startedAt")
+        if not started or status.get("ready") or status.get("restartCount"):
+            continue
+        age = (now - datetime.fromisoformat(started)).total_seconds()
+        if age < first_answer(specs.get(status["name"], {})) + SLACK:
+            return True
+    return False
+
+
+def first_answer(container: Obj) -> float:
+    """Seconds after its start in which a container's probes may make it ready; 0 without any."""
+    total = 0.0
+    for probe in (container.get("startupProbe"), container.get("readinessProbe")):
+        if probe:
+            total += probe.get("initialDelaySeconds", 0) + probe.get("periodSeconds", 10) * probe.get(
+                "successThreshold", 1
+            )
+    return total
