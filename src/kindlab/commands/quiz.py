@@ -72,7 +72,8 @@ def exam(count: int, minutes: float, seed: int | None) -> None:
     if not chosen:
         raise Problem("There are no questions here yet.", "", "kindlab list shows the labs.")
     shares = Counter(question.domain for question in chosen)
-    click.echo(f"{len(chosen)} questions, {minutes:g} minutes: " + ", ".join(f"{n} {d}" for d, n in shares.items()))
+    parts = ", ".join(f"{shares[domain]} {domain}" for domain in asking.DOMAINS if domain in shares)
+    click.echo(f"{len(chosen)} questions, {minutes:g} minutes: {parts}")
     without = [domain for domain in asking.DOMAINS if domain not in shares]
     if without:
         click.echo(f"The course has too few questions on {' and '.join(without)}.")
@@ -125,15 +126,16 @@ def _explain(question: Question, answer: int) -> None:
 def _result(chosen: list[Question], answers: list[tuple[Question, int]]) -> None:
     """The score, by domain, and what was missed. What was not answered counts as wrong."""
     from kindlab import recall
-    from kindlab.quiz import shuffled
+    from kindlab.quiz import DOMAINS, shuffled
 
     known = {question.key for question, answer in answers if shuffled(question)[answer].right}
     for question, _ in answers:
         recall.answered(question, question.key in known)
     score = 100 * len(known) // len(chosen)
     click.echo(f"\n{len(known)} of {len(chosen)} right: {score}% (a pass mark of {PASS_MARK}% is commonly quoted)")
-    for domain, total in Counter(question.domain for question in chosen).items():
-        click.echo(f"  {domain}: {sum(q.key in known for q in chosen if q.domain == domain)} of {total}")
+    for domain in DOMAINS:
+        if total := sum(q.domain == domain for q in chosen):
+            click.echo(f"  {domain}: {sum(q.key in known for q in chosen if q.domain == domain)} of {total}")
     for question, answer in answers:
         if question.key not in known:
             click.secho(f"\n{question.text}", bold=True)
