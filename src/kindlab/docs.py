@@ -54,6 +54,7 @@ first hop that is not ok, or null).
 `kindlab lint --json`: `problems[]`, `states`, `wrong`, `caught`.
 
 `kindlab quiz --list --json`: `{"questions": [{"lab", "id", "kcna", "text", "options": [{"text", "right", "why"}]}]}`.
+`lab` is `course` where the question belongs to no lab.
 
 `kindlab verify --json`: `cluster`, `agrees`, `rows[]` with `lab`, `answers`, `right`, `verdicts`, `same`, `seconds`,
 `differences[]` with `lab`, `state`, `check`, `there`, `pocket`, `seen`, and `problems[]`.
