@@ -3,9 +3,11 @@ replace Pods, take a Pod's stock away, and look at who answers."""
 
 import ipaddress
 
-from kindlab.checks import CouldNotGrade, LiveLab, check, enough
+from kindlab.checks import CouldNotGrade, LiveLab, Pods, check, enough
 
 STOCK = "/tmp/stock-loaded"
+FOLLOWS = 2.0
+"""Seconds after which every node does what the EndpointSlices say."""
 
 
 def names(found: frozenset[str]) -> str:
@@ -97,7 +99,11 @@ def test_inventory_pod_without_stock_gets_no_request(lab):
         gone = lab.eventually(
             "EndpointSlice", lambda found: victim not in ready_targets(found), labels=SLICES, timeout=10
         )
-        replies = lab.probe.get_many("http://inventory/hostname", count=enough(len(pods)), timeout=2)
+        replies = lab.until(
+            lambda: lab.probe.get_many("http://inventory/hostname", count=enough(len(pods)), timeout=2),
+            lambda replies: victim not in replies.bodies,
+            timeout=FOLLOWS if gone else 0,
+        )
         lab.expect(
             gone and victim not in replies.bodies,
             expected=f"Pod {victim}, whose {STOCK} was removed, is taken out of the Service",
@@ -134,7 +140,10 @@ def ready_targets(slices) -> set[str]:
 @check("catalog-scale", "four Pods of the catalog answer at http://catalog")
 def test_four_catalog_pods_answer(lab):
     pods = lab.pods_of("catalog")
-    replies = lab.probe.get_many("http://catalog/hostname", count=enough(len(pods)))
+    replies = lab.until(
+        lambda: lab.probe.get_many("http://catalog/hostname", count=enough(len(pods))),
+        lambda replies: len(replies.bodies & pods.names) == 4,
+    )
     seen = replies.bodies & pods.names
     lab.expect(
         len(seen) == 4,
@@ -172,7 +181,7 @@ def test_storefront_asks_by_name(lab):
 
 @check("storefront-by-name", "the storefront reaches the catalog")
 def test_storefront_reaches_the_catalog(lab):
-    code, text = ask_catalog(lab)
+    code, text = lab.until(lambda: ask_catalog(lab), lambda answer: answer[0] == 0)
     lab.expect(
         code == 0 and text in lab.pods_of("catalog").names,
         expected="the storefront's request to $CATALOG_URL is answered by a Pod of the catalog",
@@ -186,9 +195,14 @@ def test_storefront_survives_replaced_pods(lab):
     old = lab.pods_of("catalog")
     for name in sorted(old.names):
         lab.delete_pod(name)
-    lab.eventually("Pod", lambda found: not (old.names & ready_names(found)), timeout=60)
+    # the Deployment's own numbers are a moment behind: the Pods themselves say when they are replaced
+    owned = lab.require("Deployment", "catalog")["spec"]["selector"].get("matchLabels") or {}
+    labels = ",".join(f"{key}={value}" for key, value in owned.items())
+    lab.eventually("Pod", lambda found: len(ready_names(found) - old.names) >= len(old), labels=labels, timeout=60)
     new = lab.pods_of("catalog")
-    code, text = ask_catalog(lab)
+    code, text = lab.until(
+        lambda: ask_catalog(lab), lambda answer: answer[0] == 0 and answer[1] in new.names, timeout=FOLLOWS
+    )
     lab.expect(
         code == 0 and text in new.names,
         expected=f"after all Pods of the catalog were replaced, one of the new ones answers the storefront ({new})",
@@ -197,8 +211,8 @@ def test_storefront_survives_replaced_pods(lab):
     )
 
 
-def ready_names(pods) -> set[str]:
-    return {p["metadata"]["name"] for p in pods if not p["metadata"].get("deletionTimestamp")}
+def ready_names(pods) -> frozenset[str]:
+    return Pods(p for p in pods if not p["metadata"].get("deletionTimestamp")).ready.names
 
 
 def is_ip(host: str) -> bool:
