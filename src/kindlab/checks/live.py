@@ -27,6 +27,8 @@ from kindlab.checks.volumes import Volumes
 from kindlab.conditions import is_ready
 
 T = TypeVar("T")
+PROGRAMMED = 1.5
+"""Seconds after which every node sends connections to a new endpoint."""
 PATIENCE = 2.0
 """Seconds without a completed rollout after which the Pods are asked whether waiting helps."""
 
@@ -164,7 +166,9 @@ class LiveLab:
         """Fail unless every request is answered; a node may learn of a new endpoint a moment late."""
         __tracebackhide__ = True
         asker = client or self.probe
-        replies = self.until(lambda: asker.get_many(url, count=count), lambda found: found.ok)
+        replies = self._patience.until(
+            lambda: asker.get_many(url, count=count), lambda found: found.ok, within=PROGRAMMED
+        )
         self.expect(replies.ok, expected=f"every request to {url} answered", seen=replies, about=url)
 
     def expect_exactly(self, url: str, pods: Pods, *, client: Probe | None = None) -> None:
@@ -177,7 +181,9 @@ class LiveLab:
         def exact(found: Replies) -> bool:
             return found.ok and found.bodies == pods.names
 
-        replies = self.until(lambda: asker.get_many(f"{url}/hostname", count=enough(len(pods))), exact)
+        replies = self._patience.until(
+            lambda: asker.get_many(f"{url}/hostname", count=enough(len(pods))), exact, within=PROGRAMMED
+        )
         self.expect(
             exact(replies),
             expected=f"every request to {url} answered, by exactly {pods}",

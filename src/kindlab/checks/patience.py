@@ -17,23 +17,29 @@ PAUSE = 0.25
 
 
 class Patience:
-    """Runs out CATCH_UP seconds after the first question."""
+    """Runs out some seconds after the first question."""
 
     def __init__(self) -> None:
-        self._deadline: float | None = None
+        self._began: float | None = None
 
     def renew(self) -> None:
         """Something has just changed: the next question is the first again."""
-        self._deadline = None
+        self._began = None
 
-    def until(self, ask: Callable[[], T], holds: Callable[[T], object], timeout: float | None = None) -> T:
+    def until(
+        self,
+        ask: Callable[[], T],
+        holds: Callable[[T], object],
+        timeout: float | None = None,
+        within: float = CATCH_UP,
+    ) -> T:
         """The first answer that `holds`, or else the last before the deadline; there is always one. `timeout`: seconds
-        of this question's own, after a change that the check made itself."""
+        of this question's own, after a change that the check made itself. `within`: seconds after the grade's first
+        question by which whoever is asked knows of everything."""
         now = time.monotonic()
-        if timeout is not None:
-            deadline = now + timeout
-        else:
-            deadline = self._deadline = self._deadline or now + CATCH_UP
+        if timeout is None:
+            self._began = self._began or now
+        deadline = now + timeout if timeout is not None else (self._began or now) + within
         while True:
             answer = ask()
             left = deadline - time.monotonic()
