@@ -10,7 +10,7 @@ SERVICE_NAME = "kubernetes.io/service-name"
 CACHED = 35.0
 """Seconds for which a DNS server, or a cache before it, may remember what was true."""
 LATE = 2.0
-"""Seconds after which a controller has written down what has changed."""
+"""Seconds after which a controller has written down what has changed, and the nodes have followed."""
 DRAINING, CATCHING_UP = "/tmp/draining", "/tmp/catching-up"
 
 
@@ -104,7 +104,10 @@ def test_desk_asks_the_depot(lab):
         raise CouldNotGrade(f"the depot has no ready Pods of Deployment prices (kubectl get pods -n {DEPOT})")
     url = prices_url(desk)
     lab.expect(url, expected="an address in the desk's variable PRICES_URL", seen="it is empty")
-    replies = desk.get_many(f"{url}/hostname", count=enough(len(depot)))
+    replies = lab.until(
+        lambda: desk.get_many(f"{url}/hostname", count=enough(len(depot))),
+        lambda found: found.ok and found.bodies == depot.names,
+    )
     lab.expect(
         replies.ok and replies.bodies == depot.names,
         expected=f"the desk's requests to $PRICES_URL answered by the depot's Pods {depot}",
@@ -210,7 +213,11 @@ def test_printer_reaches_the_labels(lab):
     host, port = expect_variables(lab)
     at = [s for s in lab.list("Service") if host in (s["spec"].get("clusterIPs") or ())]
     labels = behind(lab, at[0]["metadata"]["name"], "labels") if at else lab.pods_of("labels")
-    replies = some_pod(lab, "printer").get_many(f"http://{host}:{port}/hostname", count=enough(len(labels)))
+    printer = some_pod(lab, "printer")
+    replies = lab.until(
+        lambda: printer.get_many(f"http://{host}:{port}/hostname", count=enough(len(labels))),
+        lambda found: found.ok and found.bodies == labels.names,
+    )
     lab.expect(
         replies.ok and labels and replies.bodies == labels.names,
         expected=f"the printer's requests to http://{host}:{port} answered by the Pods of labels ({labels})",
@@ -385,7 +392,11 @@ def test_ledger_keeps_names_and_spares_clients(lab):
         gone = leaves(lab, "ledger-entry", victim)
         expect_names(lab, pods, f", while {victim} is not ready")
         others = pods.names - {victim}
-        replies = lab.probe.get_many("http://ledger-entry/hostname", count=enough(len(pods)))
+        replies = lab.until(
+            lambda: lab.probe.get_many("http://ledger-entry/hostname", count=enough(len(pods))),
+            lambda found: found.ok and found.bodies <= others,
+            timeout=LATE if gone else 0,
+        )
         lab.expect(
             gone and replies.ok and replies.bodies <= others,
             expected=f"while {victim} has {CATCHING_UP}, http://ledger-entry is answered by {words(others)}",
@@ -427,9 +438,12 @@ BASKET = "http://basket/hostname"
 
 
 def expect_one_pod(lab: LiveLab, client: Probe, url: str, pods: Pods, count: int) -> str:
-    replies = client.get_many(url, count=count)
+    def right(found) -> bool:
+        return found.ok and len(found.bodies) == 1 and found.bodies <= pods.names
+
+    replies = lab.until(lambda: client.get_many(url, count=count), right)
     lab.expect(
-        replies.ok and len(replies.bodies) == 1 and replies.bodies <= pods.names,
+        right(replies),
         expected=f"{count} requests of one client answered by one and the same Pod of basket",
         seen=replies,
         about="http://basket",
@@ -479,7 +493,7 @@ def test_basket_forgets_after_ten_minutes(lab):
 @check("basket-affinity", "when a client's Pod goes, the client is sent to another one and stays there")
 def test_a_client_whose_pod_goes_moves_once(lab):
     pods = behind(lab, "basket", "basket")
-    lost = expect_one_pod(lab, lab.probe, BASKET, pods, 5)
+    lost = expect_one_pod(lab, lab.probe, BASKET, pods, 30)
     lab.delete_pod(lost)
     leaves(lab, "basket", lost)
     # a node's rules follow the slices within a second or two; the first request may come too early
