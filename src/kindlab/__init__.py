@@ -7,6 +7,9 @@ __version__ = "0.1.0"
 
 def load_ipython_extension(shell: Any) -> None:
     """`%load_ext kindlab` in a notebook."""
-    from kindlab import notebook
+    from IPython.display import display
+
+    from kindlab import notebook, shown
 
     notebook.register(shell)
+    display(shown.pictures())  # type: ignore[no-untyped-call]

@@ -33,6 +33,15 @@ class Shown:
         return self.text
 
 
+def pictures() -> Shown:
+    """How the notebook's own text pictures and manifests look: JupyterLab folds their long lines, and a folded picture
+    is none. Here they are a little smaller, and what is still too wide for the window scrolls."""
+    style = "white-space:pre;overflow-x:auto;line-height:1.3;font-size:calc(var(--jp-code-font-size, 13px) - 1px)"
+    text = ".jp-Notebook .jp-MarkdownOutput.jp-RenderedHTMLCommon pre"
+    rules = Markup("{0}, {0} code {{{1}}}").format(text, style)
+    return Shown(Markup("<style>{}</style>").format(rules), "")
+
+
 def report(found: Report, lab: Lab, *, whole: bool) -> Shown:
     """A grading; when the whole lab is done, its debrief too."""
     fragment, plain = html.fragment(found), text.render(found)

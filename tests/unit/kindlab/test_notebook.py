@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import kindlab
 from kindlab import labs, notebook, paths, shown
 from kindlab.errors import Problem
 from kindlab.kubectl import Completed
@@ -51,6 +52,16 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
     monkeypatch.setenv("KINDLAB_COURSE", str(Path(__file__).resolve().parents[3]))
     monkeypatch.chdir(tmp_path)
     return Book(monkeypatch)
+
+
+def test_pictures_are_never_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown_: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", lambda answer, **_: shown_.append(answer))
+    kindlab.load_ipython_extension(Shell())
+    bundle = shown_[0]._repr_mimebundle_()
+    assert bundle["text/html"].startswith("<style>")
+    assert "pre code {white-space:pre;overflow-x:auto;" in bundle["text/html"]
+    assert bundle["text/plain"] == ""
 
 
 def test_every_magic_is_there(book: Book) -> None:
