@@ -19,6 +19,8 @@ Obj = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 TIMEOUT = 30.0
+CONFLICTS = 10
+"""How often an object is put in place anew because a controller has written its status in between."""
 
 
 class ApiError(Exception):
@@ -160,17 +162,20 @@ class Api:
         meta = obj["metadata"]
         space = meta.get("namespace") or namespace
         path = self.path(_type_of(obj), space, meta["name"])
-        live = self.live(obj, space)
-        if live is None:
-            return self.create(obj, space)
-        fresh = {**obj, "metadata": {**meta, "resourceVersion": live["metadata"]["resourceVersion"]}}
-        try:
-            return self.request("PUT", path, fresh)  # type: ignore[no-any-return]
-        except ApiError as error:
-            if error.code not in (409, 422):
-                raise
-            self.delete(_type_of(obj), meta["name"], space, wait=True)
-            return self.create(obj, space)
+        for _ in range(CONFLICTS):
+            live = self.live(obj, space)
+            if live is None:
+                return self.create(obj, space)
+            fresh = {**obj, "metadata": {**meta, "resourceVersion": live["metadata"]["resourceVersion"]}}
+            try:
+                return self.request("PUT", path, fresh)  # type: ignore[no-any-return]
+            except ApiError as error:
+                if error.code not in (409, 422):
+                    raise
+                if error.code == 422:
+                    break
+        self.delete(_type_of(obj), meta["name"], space, wait=True)
+        return self.create(obj, space)
 
     def patch(self, kind: str, name: str, namespace: str | None, change: Any, *, how: str = MERGE_PATCH) -> Obj:
         return self.request("PATCH", self.path(kind, namespace, name), change, content_type=how)  # type: ignore[no-any-return]

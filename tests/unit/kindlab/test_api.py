@@ -1,0 +1,65 @@
+"""How an object is put in place of the one that is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kindlab.api import CONFLICTS, Api, ApiError, Obj
+
+WANTED: Obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 2}}
+
+
+class OneObject(Api):
+    """A cluster with a Deployment whose status is written `busy` times between a look at it and the answer to it."""
+
+    def __init__(self, busy: int = 0, refuses: int = 0) -> None:
+        self.busy, self.refuses = busy, refuses
+        self.there: Obj | None = {**WANTED, "metadata": {"name": "web", "uid": "first", "resourceVersion": "1"}}
+
+    def path(self, kind: str, namespace: str | None = None, name: str = "") -> str:
+        return f"/{name}"
+
+    def live(self, obj: Obj, namespace: str | None = None) -> Obj | None:
+        return self.there
+
+    def request(self, method: str, path: str, body: Any = None, **_: Any) -> Any:
+        assert method == "PUT"
+        assert self.there is not None
+        if self.refuses:
+            raise ApiError(self.refuses, "Invalid", "field is immutable")
+        if self.busy:
+            self.busy -= 1
+            raise ApiError(409, "Conflict", "the object has been modified")
+        self.there = {**body, "metadata": {**body["metadata"], "uid": self.there["metadata"]["uid"]}}
+        return self.there
+
+    def create(self, obj: Obj, namespace: str | None = None) -> Obj:
+        self.there = {**obj, "metadata": {**obj["metadata"], "uid": "second"}}
+        return self.there
+
+    def delete(
+        self, kind: str, name: str, namespace: str | None = None, *, wait: bool = False, grace: int | None = None
+    ) -> None:
+        self.there = None
+
+
+def test_what_a_controller_has_just_written_to_is_put_in_place_all_the_same() -> None:
+    assert OneObject(busy=3).replace(WANTED)["metadata"]["uid"] == "first"
+
+
+@pytest.mark.parametrize("api", [OneObject(refuses=422), OneObject(busy=CONFLICTS)])
+def test_what_may_not_change_is_made_anew(api: OneObject) -> None:
+    assert api.replace(WANTED)["metadata"]["uid"] == "second"
+
+
+def test_what_is_not_there_is_created() -> None:
+    api = OneObject()
+    api.there = None
+    assert api.replace(WANTED)["metadata"]["uid"] == "second"
+
+
+def test_other_refusals_are_told() -> None:
+    with pytest.raises(ApiError, match="immutable"):
+        OneObject(refuses=403).replace(WANTED)
