@@ -33,7 +33,7 @@ def _metrics(api: Api) -> bool:
 NEEDS: dict[str, tuple[Callable[[Api], bool], str]] = {
     "ingress": (_ingress, "an ingress controller (cluster-config/traefik-values.yaml installs Traefik)"),
     "gateway": (_gateway, "the Gateway API and a controller for it (cluster-config/gateway-api, traefik-values.yaml)"),
-    "metrics": (_metrics, "metrics-server, which answers for metrics.k8s.io"),
+    "metrics": (_metrics, "metrics-server (kubectl apply -k cluster-config/metrics-server installs it)"),
     "network-policy": (enforces_policies, "a network plugin that enforces NetworkPolicies (kindnet does, flannel not)"),
 }
 """Word of lab.toml -> whether a cluster has it, and what to call it."""
