@@ -22,8 +22,8 @@ REFERENCES = ("configMap", "configMapRef", "configMapKeyRef")
 CONTROL = "kindlab-control"
 STUCK = ("CreateContainerConfigError", "CreateContainerError", "ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff")
 STARTS, ROLLS, LOOK_AGAIN = 60.0, 60.0, 2.0
-JUDGED = 15.0
-"""Seconds within which a probe speaks about a bad version."""
+JUDGED, FOLLOWS = 15.0, 2.0
+"""Seconds within which a probe speaks about a bad version, and after which the nodes do what the slices say."""
 SALE = "Sale until Sunday"
 KEY, KEY_FILE = "green-4-heron", "/etc/till/key"
 FIRST = "reviews 1.0"
@@ -75,7 +75,11 @@ def ready_pods(lab, deployment):
 def answer(lab, name):
     """What http://NAME says to everybody, one text for all requests."""
     pods = ready_pods(lab, name)
-    replies = lab.probe.get_many(f"http://{name}/", count=enough(len(pods)))
+    replies = lab.until(
+        lambda: lab.probe.get_many(f"http://{name}/", count=enough(len(pods))),
+        lambda found: found.ok and len(found.bodies) == 1,
+        timeout=FOLLOWS,
+    )
     lab.expect(
         replies.ok and len(replies.bodies) == 1,
         expected=f"every request to http://{name} answered with the same text",
@@ -262,11 +266,14 @@ class Trial:
         self.lab.api.patch("Deployment", self.name, self.lab.namespace, change, how=strategic)
 
     def follow_the_bad_version(self):
-        """Return when a Pod of it is taken for ready, or a probe has found that it is not."""
+        """Return when a Pod of it is taken for ready, or a probe has found that it is not: whether it may get requests,
+        now or as soon as the nodes have heard of it."""
         labels = f"kindlab-trial={self.name}"
         if self.lab.eventually("Pod", self.bad_pods, labels=labels, timeout=STARTS) is None:
             raise CouldNotGrade("no Pod of a new version was started")
         self.lab.until(lambda: self._judged(labels), bool, timeout=JUDGED)
+        taken = any(self.bad_pods(self.lab.list("Pod", labels)).values())
+        return taken or bool(self.service["spec"].get("publishNotReadyAddresses"))
 
     def _judged(self, labels):
         pods = self.bad_pods(self.lab.list("Pod", labels))
@@ -335,7 +342,9 @@ def test_banner_text_comes_from_the_config(lab):
 @check("menu-follows", "a page changed in the ConfigMap is served by Pods that were running before")
 def test_menu_follows_its_config(lab):
     pods = ready_pods(lab, "menu")
-    replies = lab.probe.get_many("http://menu/", count=enough(len(pods)))
+    replies = lab.until(
+        lambda: lab.probe.get_many("http://menu/", count=enough(len(pods))), lambda found: found.ok, timeout=FOLLOWS
+    )
     lab.expect(replies.ok, expected="every request to http://menu answered", seen=replies, about="svc/menu")
     twin = Twin(lab, "menu")
     other = f"kindlab {secrets.token_hex(4)}"
@@ -427,7 +436,11 @@ def test_key_is_in_a_secret_only(lab):
 @check("reviews-rollback", f"every request to http://reviews is answered by version 1.0: {FIRST}")
 def test_reviews_are_back_at_the_first_version(lab):
     pods = ready_pods(lab, "reviews")
-    replies = lab.probe.get_many("http://reviews/", count=enough(len(pods)))
+    replies = lab.until(
+        lambda: lab.probe.get_many("http://reviews/", count=enough(len(pods))),
+        lambda found: found.ok and found.bodies == {FIRST},
+        timeout=FOLLOWS,
+    )
     lab.expect(
         replies.ok and replies.bodies == {FIRST},
         expected=f"every request to http://reviews answered with {FIRST!r}",
@@ -482,8 +495,12 @@ def test_no_order_is_lost_during_a_rollout(lab):
 @check("search-guard", "a version of search that never listens gets no request: the old Pods go on answering")
 def test_a_bad_version_of_search_gets_no_request(lab, trial):
     ready_pods(lab, "search")
-    trial.follow_the_bad_version()
-    replies = lab.probe.get_many(f"http://{trial.name}/hostname", count=40)
+    late = trial.follow_the_bad_version()
+    replies = lab.until(
+        lambda: lab.probe.get_many(f"http://{trial.name}/hostname", count=40),
+        lambda found: not found.ok,
+        timeout=FOLLOWS if late else 0,
+    )
     lab.expect(
         replies.ok,
         expected="while a version that never listens is rolled out, every request is answered by the old Pods "
