@@ -113,6 +113,10 @@ def test_a_problem_takes_the_place_of_a_hint() -> None:
         ("forward a port to it: kindlab kubectl port-forward -n shop svc/web 8000:80", []),
         ("choose another port: kindlab up --http-port 8081", []),
         ("to try it: kindlab url ingress/plain -n shop", ["%url ingress/plain -n shop"]),
+        (
+            "kindlab why http://queue -n 08-network-policy --from web-1",
+            ["%why http://queue -n 08-network-policy --from web-1"],
+        ),
         ("nothing to run, though kubectl is named", []),
     ],
 )
