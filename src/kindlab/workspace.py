@@ -7,6 +7,7 @@ What is put on the cluster carries the note of `kubectl apply`, so that a learne
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,9 @@ _LARGEST = 200_000
 """Values of a file, aliases written out."""
 
 NAMESPACE_TIMEOUT = 30.0
+POD_TIMEOUT = 60.0
 NODE_ADDRESS = "${NODE_ADDRESS}"
+POD_ADDRESS = re.compile(r"\$\{POD_ADDRESS (\S+) (\S+)\}")
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
@@ -156,7 +159,9 @@ def apply(api: Api, namespace: str, files: Iterable[Path]) -> list[str]:
 
 def filled(text: str, api: Api) -> str:
     """An answer's text with what no file can know: `${NODE_ADDRESS}` is a node's IPv4 address, a worker's if there is
-    one. Raises Problem when no node has such an address."""
+    one; `${POD_ADDRESS NAMESPACE LABELS}` is that of a Pod, waited for. Raises Problem when nobody has such an
+    address."""
+    text = POD_ADDRESS.sub(lambda match: _pod_address(api, match[1], match[2]), text)
     if NODE_ADDRESS not in text:
         return text
     nodes = sorted(api.list("Node"), key=lambda node: CONTROL_PLANE in (node["metadata"].get("labels") or {}))
@@ -168,6 +173,18 @@ def filled(text: str, api: Api) -> str:
         "No node of this cluster has an IPv4 address.",
         f"Their addresses: {', '.join(found) or 'none'}.",
         "This answer needs one.",
+    )
+
+
+def _pod_address(api: Api, namespace: str, labels: str) -> str:
+    for pods in api.follow("Pod", namespace, labels=labels, timeout=POD_TIMEOUT):
+        for pod in pods.values():
+            if address := (pod.get("status") or {}).get("podIP"):
+                return str(address)
+    raise Problem(
+        f"No Pod with {labels} in namespace {namespace} got an address within {POD_TIMEOUT:.0f} s.",
+        "This answer needs one.",
+        f"kubectl get pods -n {namespace} shows what is there.",
     )
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -70,3 +71,21 @@ def test_an_answer_may_ask_for_the_address_of_a_node() -> None:
     assert filled("nothing to fill in") == "nothing to fill in"
     with pytest.raises(Problem, match="No node of this cluster has an IPv4 address"):
         filled("${NODE_ADDRESS}", ({}, ["fd00::3"]))
+
+
+class Comers:
+    """An API with one Pod that has no address at first."""
+
+    def follow(self, kind: str, namespace: str, *, labels: str, timeout: float) -> Iterator[dict[str, Any]]:
+        assert (kind, namespace) == ("Pod", "beside")
+        yield {}
+        if labels == "app=bank":
+            yield {"bank": {"metadata": {"name": "bank"}}}
+            yield {"bank": {"metadata": {"name": "bank"}, "status": {"podIP": "10.244.1.7"}}}
+
+
+def test_an_answer_may_ask_for_the_address_of_a_pod() -> None:
+    api = cast(Any, Comers())
+    assert workspace.filled("[${POD_ADDRESS beside app=bank}]", api) == "[10.244.1.7]"
+    with pytest.raises(Problem, match="No Pod with app=none in namespace beside got an address"):
+        workspace.filled("${POD_ADDRESS beside app=none}", api)
