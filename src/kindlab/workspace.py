@@ -28,6 +28,7 @@ _LARGEST = 200_000
 """Values of a file, aliases written out."""
 
 NAMESPACE_TIMEOUT = 30.0
+REMOVAL_TIMEOUT = 180.0
 POD_TIMEOUT = 60.0
 NODE_ADDRESS = "${NODE_ADDRESS}"
 POD_ADDRESS = re.compile(r"\$\{POD_ADDRESS (\S+) (\S+)\}")
@@ -133,12 +134,15 @@ def make_namespace(api: Api, name: str, labels: Mapping[str, str] | None = None)
 
 
 def remove_namespace(api: Api, name: str) -> None:
-    """Delete the namespace with everything in it and wait until it is gone; Pods get no grace."""
-    if api.get("Namespace", name) is None:
+    """Delete the namespace with everything in it and wait until it is gone; Pods get no grace. The namespace goes
+    first: in one that is on its way out nobody makes another Pod in place of one that was deleted."""
+    live = api.get("Namespace", name)
+    if live is None:
         return
+    api.delete("Namespace", name)
     for pod in api.list("Pod", name):
         api.delete("Pod", pod["metadata"]["name"], name, grace=0)
-    api.delete("Namespace", name, wait=True)
+    api.wait_gone("Namespace", name, None, uid=live["metadata"]["uid"], timeout=REMOVAL_TIMEOUT)
 
 
 def apply(api: Api, namespace: str, files: Iterable[Path]) -> list[str]:
