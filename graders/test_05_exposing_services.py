@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from kindlab.checks import CheckFailed, CouldNotGrade, LiveLab, Pods, check, enough
+from kindlab.checks import CheckFailed, CouldNotGrade, LiveLab, Pods, Replies, check, enough
 
 KIOSK, LEDGER, HOST_PORT = 30042, 30043, 8085
 """Numbers that the tasks and the start files fix."""
@@ -110,6 +110,16 @@ def everywhere(daemonset) -> bool:
     )
 
 
+def answered_by(lab: LiveLab, client, url: str, names, *, count: int, all_of: bool = False) -> Replies:
+    """Requests that these Pods answer (each of them, if `all_of`), or the last ones when that does not come: a node
+    learns of a new endpoint a moment after it is ready."""
+
+    def right(found: Replies) -> bool:
+        return found.ok and (found.bodies == names if all_of else found.bodies <= names)
+
+    return lab.until(lambda: client.get_many(url, count=count), right)
+
+
 def on(pods: Pods, node: Node) -> Pods:
     return Pods(p for p in pods if p["spec"].get("nodeName") == node.name)
 
@@ -123,7 +133,8 @@ def test_kiosk_answers_at_every_node(lab, nodes, outside):
     lab.expect(pods, expected="ready Pods of Deployment kiosk", seen="there are none")
     for node in nodes:
         client = outside(node)
-        replies = client.get_many(node.url(KIOSK, "/hostname"), count=max(2, enough(len(pods))))
+        count = max(2, enough(len(pods)))
+        replies = answered_by(lab, client, node.url(KIOSK, "/hostname"), pods.names, count=count, all_of=True)
         lab.expect(
             replies.ok and replies.bodies == pods.names,
             expected=f"each request from outside to {node.url(KIOSK)} (node {node.name}) answered by {pods}",
@@ -266,7 +277,7 @@ def test_turnstile_answers_at_every_worker(lab, nodes, outside):
         own = set(there.names)
         if any(p["spec"].get("hostNetwork") for p in there):
             own.add(node.name)  # what such a Pod calls itself
-        replies = outside(node).get_many(node.url(number, "/hostname"), count=enough(len(pods)))
+        replies = answered_by(lab, outside(node), node.url(number, "/hostname"), own, count=enough(len(pods)))
         lab.expect(
             own and replies.ok and replies.bodies <= own,
             expected=f"requests from outside to {node.url(number)} answered by a turnstile on that node ({node.name})",
@@ -291,7 +302,7 @@ def test_recorder_of_the_own_node_answers(lab, nodes):
         own = on(pods, node)
         lab.expect(own, expected=f"a ready recorder on node {node.name}", seen="there is none", about="svc/recorder")
         with lab.visitor(node=node.name) as client:
-            replies = client.get_many("http://recorder/hostname", count=enough(len(pods)))
+            replies = answered_by(lab, client, "http://recorder/hostname", own.names, count=enough(len(pods)))
         lab.expect(
             replies.ok and replies.bodies <= own.names,
             expected=f"a Pod on node {node.name} reaches {own}, the recorder there, with every request",
@@ -348,9 +359,10 @@ def test_cloakroom_has_three_pods(lab, cloakroom):
 def test_cloakroom_answers_at_a_node_port(lab, nodes, outside, cloakroom):
     number, pods = node_port(lab, "cloakroom"), cloakroom
     for node, count in ((nodes[0], 3), (nodes[-1], enough(len(pods)))):
-        replies = outside(node).get_many(node.url(number, "/hostname"), count=count)
+        url, whole = node.url(number, "/hostname"), count != 3
+        replies = answered_by(lab, outside(node), url, pods.names, count=count, all_of=whole)
         lab.expect(
-            replies.ok and replies.bodies <= pods.names and (count == 3 or replies.bodies == pods.names),
+            replies.ok and (replies.bodies == pods.names if whole else replies.bodies <= pods.names),
             expected=f"each request from outside to {node.url(number)} answered, by exactly {pods}",
             seen=replies,
             about="svc/cloakroom",
