@@ -1,6 +1,7 @@
 """Lab 04-endpointslices: who answers behind the Services, and who is left alone. Checks delete Pods, pause a member,
 ask the old machines themselves and compare."""
 
+from secrets import token_hex
 from time import monotonic
 
 from kindlab.checks import CheckFailed, CouldNotGrade, LiveLab, Pods, Replies, check, enough
@@ -8,6 +9,7 @@ from kindlab.checks import CheckFailed, CouldNotGrade, LiveLab, Pods, Replies, c
 OUTSIDE = "04-endpointslices-outside"
 MACHINE_PORT = 18090
 PAUSED = "/tmp/paused"
+MARK = "/tmp/kindlab-mark"
 SERVICE = "kubernetes.io/service-name"
 CATCHING_UP = 3.0
 """Seconds the nodes may take to follow a change of the slices."""
@@ -28,6 +30,12 @@ def asked(lab: LiveLab, url: str, good, *, count: int, at_once: int = 8) -> Repl
             replies = Replies(replies + more)
         if good(replies) or (tries > 1 and monotonic() > deadline):
             return replies
+
+
+def some_answer(lab: LiveLab, url: str) -> Replies:
+    """Requests at the same time: where half of the endpoints are silent, some are answered all the same."""
+    mark = "&" if "?" in url else "?"
+    return Replies(lab.probe.get_each(f"{url}{mark}n={n}" for n in range(8)).values())
 
 
 def some_of(lab: LiveLab, deployment: str, least: int, service: str) -> Pods:
@@ -55,6 +63,23 @@ def machines(lab: LiveLab) -> frozenset[str]:
     return frozenset(found)
 
 
+def expect_their_program(lab: LiveLab, url: str) -> None:
+    """Fail when another program on the machines' nodes answers in their names: what is written into a file of the old
+    machines' own containers is read through the Service."""
+    outside, token = lab.beside(OUTSIDE), token_hex(8)
+    for pod in outside.pods("app=old-machine").ready:
+        outside.host(pod["metadata"]["name"]).run("echo %s > %s", token, MARK)
+
+    replies = some_answer(lab, f"{url}/shell?shellCommand=cat%20{MARK}")
+    lab.expect(
+        replies.bodies and all(token in body for body in replies.bodies),
+        expected=f"requests to {url} answered by the program that runs on an old machine already, at {MACHINE_PORT}",
+        seen="another program on the same node answers" if replies.bodies else replies,
+        about=f"svc/{url.rpartition('/')[2]}",
+        then=f"kubectl get pods -n {OUTSIDE} -o wide; kubectl get pods -n {lab.namespace} -o wide",
+    )
+
+
 def runs_everywhere(daemons) -> bool:
     status = daemons.get("status") or {}
     return 0 < status.get("desiredNumberScheduled", 0) <= status.get("numberReady", 0)
@@ -68,13 +93,18 @@ def test_old_machine_answers_for_stock(lab):
     lab.require("Service", "stock")
     expected = machines(lab)
     # one of its endpoints may be the machine that does not answer: that is the next task
-    replies = asked(lab, "http://stock/hostname", lambda r: r.bodies and r.bodies <= expected, count=3)
+    replies = lab.until(
+        lambda: some_answer(lab, "http://stock/hostname"),
+        lambda r: r.bodies and r.bodies <= expected,
+        timeout=CATCHING_UP,
+    )
     lab.expect(
         replies.bodies and replies.bodies <= expected,
         expected=f"requests to http://stock answered by an old machine ({names(expected)})",
         seen=replies,
         about="svc/stock",
     )
+    expect_their_program(lab, "http://stock")
 
 
 # -- task stock-repair
@@ -92,20 +122,32 @@ def test_no_stock_request_is_lost(lab):
         about="svc/stock",
         then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE}=stock -o yaml",
     )
+    expect_their_program(lab, "http://stock")
 
 
 # -- task bank-by-name
 
 
-@check("bank-by-name", "the bank's own server answers at http://bank")
+@check("bank-by-name", "the bank's own server answers at http://bank, also when it has moved to another address")
 def test_bank_answers(lab):
-    pods = lab.beside(OUTSIDE).pods_of("bank")
-    if not pods:
+    bank = lab.beside(OUTSIDE)
+    before = bank.pods_of("bank")
+    if not before:
         raise CouldNotGrade(f"the bank's server does not run (kubectl get pods -n {OUTSIDE})")
+    expect_the_bank(lab, before, "")
+    for name in sorted(before.names):
+        bank.delete_pod(name)
+    moved = bank.eventually("Pod", lambda found: Pods(found).ready.names - before.names, labels="app=bank", timeout=60)
+    if not moved:
+        raise CouldNotGrade(f"the bank's server does not come back (kubectl get pods -n {OUTSIDE})")
+    expect_the_bank(lab, bank.pods_of("bank"), " after its Pod was replaced")
+
+
+def expect_the_bank(lab: LiveLab, pods: Pods, when: str) -> None:
     replies = asked(lab, "http://bank/hostname", lambda r: r.ok and r.bodies <= pods.names, count=5)
     lab.expect(
         replies.ok and replies.bodies <= pods.names,
-        expected=f"every request to http://bank answered by the bank's server ({pods})",
+        expected=f"every request to http://bank answered by the bank's server ({pods}){when}",
         seen=replies,
         about="svc/bank",
     )
@@ -170,7 +212,7 @@ def test_a_paused_member_is_known_to_peers_only(lab):
         raise CouldNotGrade(f"{PAUSED} could not be made in Pod {name}")
     try:
         lab.expect(
-            lab.eventually("Pod", lambda found: name not in Pods(found).ready.names, timeout=6),
+            lab.eventually("Pod", lambda found: name not in Pods(found).ready.names, timeout=6 + notices_after(victim)),
             expected=f"Pod {name} is not ready while it has {PAUSED}",
             seen="it stays ready",
             then=f"look at the readiness probe: kubectl describe pod {name} -n {lab.namespace}",
@@ -195,6 +237,12 @@ def test_a_paused_member_is_known_to_peers_only(lab):
         )
     finally:
         host.run("rm -f %s", PAUSED)
+
+
+def notices_after(pod) -> int:
+    """Seconds that the readiness probes of a Pod may take to notice a change, by their own numbers."""
+    probes = [c["readinessProbe"] for c in pod["spec"]["containers"] if c.get("readinessProbe")]
+    return max((min(p["periodSeconds"] * p["failureThreshold"], 60) for p in probes), default=0)
 
 
 # -- task billing-both
@@ -249,7 +297,7 @@ def test_a_leaving_pod_still_answers(lab):
     control = lab.probe.get(f"{url}/hostname")
     lab.expect(control.ok, expected=f"Pod {name} answers at its port 8080", seen=control, about="svc/checkout")
     lab.delete_pod(name)
-    reply = lab.probe.get(f"{url}/shell?shellCommand=sleep%202.6", timeout=3)
+    reply = lab.probe.get(f"{url}/shell?shellCommand=sleep%202.4", timeout=3)
     lab.expect(
         reply.ok,
         expected=f"Pod {name} answers for three seconds after it was deleted, also a request that takes its time",
