@@ -13,12 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import yaml
 
 from kindlab import labs, paths
 from kindlab.api import Api, ApiError, Obj
+from kindlab.checks.coming import is_coming_up
 from kindlab.errors import Problem
 from kindlab.kubectl import applying
 from kindlab.labs import Lab
@@ -29,6 +31,7 @@ _LARGEST = 200_000
 
 NAMESPACE_TIMEOUT = 30.0
 REMOVAL_TIMEOUT = 180.0
+FIRST_PULL, NOTICED = 120.0, 5.0
 POD_TIMEOUT = 60.0
 NODE_ADDRESS = "${NODE_ADDRESS}"
 POD_ADDRESS = re.compile(r"\$\{POD_ADDRESS (\S+) (\S+)\}")
@@ -76,8 +79,28 @@ def start(lab: Lab, api: Api) -> Started:
             if error.code != 409 and api.live(obj, lab.slug) is None:
                 raise
             done.already.append(label)
+    if done.created:
+        _wait_for_first_pods(api, [lab.slug, *(neighbour.name for neighbour in lab.namespaces)])
     done.lacking = missing(api, lab.needs)
     return done
+
+
+def _wait_for_first_pods(api: Api, namespaces: Iterable[str]) -> None:
+    """Return when what has just been created runs, or cannot: the learner's next command may ask it. On a new cluster
+    the images are pulled first."""
+    deadline = monotonic() + FIRST_PULL
+    for name in namespaces:
+        for found in api.follow("Deployment", name, timeout=NOTICED):
+            if all(map(_has_its_pods, found.values())):
+                break
+        for pods in api.follow("Pod", name, timeout=max(0.0, deadline - monotonic())):
+            if not any(pod["status"].get("phase") == "Pending" and is_coming_up(pod) for pod in pods.values()):
+                break
+
+
+def _has_its_pods(deployment: Obj) -> bool:
+    """Whether its Pods are there, running or not."""
+    return bool((deployment.get("status") or {}).get("replicas", 0) >= deployment["spec"].get("replicas", 1))
 
 
 def solve(lab: Lab, api: Api) -> list[str]:
