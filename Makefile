@@ -37,8 +37,8 @@ notebooks: $(INSTALLED)  ## Render notebooks/ from labs/*/lab.md
 docs: $(INSTALLED)  ## Write the generated parts of docs/
 	$(BIN)/python -m kindlab.docs
 
-verify: $(INSTALLED)  ## Every answer of every lab on a real cluster (CLUSTER=kind or current), compared with pocket
-	$(BIN)/kindlab verify --cluster $(or $(CLUSTER),current) --out docs/parity.md
+verify: $(INSTALLED)  ## Every answer of the labs (LABS="02 03": these) on a real cluster (CLUSTER=kind or current), beside pocket
+	$(BIN)/kindlab verify $(LABS) --cluster $(or $(CLUSTER),current) --out docs/parity.md
 
 lock: $(INSTALLED)  ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev --no-emit-index-url \
