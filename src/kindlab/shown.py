@@ -173,7 +173,7 @@ def terminal(done: Completed) -> Shown:
         plain.append(done.out.rstrip("\n"))
     if done.err:
         edge = f"border-left:4px solid {html.RED if done.exit else html.AMBER};padding-left:8px"
-        parts.append(Markup('<div style="{}">{}</div>').format(edge, html.pre(done.err.rstrip("\n"))))
+        parts.append(Markup('<div style="{}">{}</div>').format(edge, html.pre(done.err.rstrip("\n"), wrap=True)))
         plain.append(done.err.rstrip("\n"))
     if done.exit and "exit code" not in done.err:
         parts.append(Markup('<div style="opacity:.75;font-size:.9em">exit code {}</div>').format(done.exit))

@@ -141,6 +141,13 @@ def test_mistakes_are_told_and_not_raised(book: Book, name: str, line: str, says
     assert says in book.run(name, line)
 
 
+def test_a_long_message_wraps_and_a_table_does_not() -> None:
+    fragment = shown.terminal(Completed(1, "NAME  READY\n", "error: it is invalid\n")).html
+    table, message = str(fragment).split("NAME  READY")
+    assert "white-space:pre;" in table and "pre-wrap" not in table
+    assert "white-space:pre-wrap;" in message
+
+
 def test_a_file_that_was_not_changed_is_not_applied(book: Book) -> None:
     lab = labs.find("02")
     book.run("lab", "02")

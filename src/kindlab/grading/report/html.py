@@ -121,13 +121,13 @@ def code(text: str) -> Markup:
     return Markup('<code style="{}">{}</code>').format(style, text)
 
 
-def pre(text: str, *, colour: str = "inherit") -> Markup:
-    """Text whose columns must stay columns: it scrolls and never wraps. What is too long to be seen as a whole gets
-    a frame, so that one sees that it scrolls."""
+def pre(text: str, *, colour: str = "inherit", wrap: bool = False) -> Markup:
+    """Text whose columns must stay columns: it scrolls and never wraps, unless it is a message that has none. What is
+    too long to be seen as a whole gets a frame, so that one sees that it scrolls."""
     frame = f"border:1px solid {LINE};border-radius:3px;padding:2px 6px" if text.count("\n") > 26 else "padding:2px 0"
     style = (
-        f"{MONO};white-space:pre;overflow:auto;max-height:36em;margin:0;background:transparent;"
-        f"color:{colour};line-height:1.35;{frame}"
+        f"{MONO};white-space:{'pre-wrap' if wrap else 'pre'};overflow:auto;max-height:36em;margin:0;"
+        f"background:transparent;color:{colour};line-height:1.35;{frame}"
     )
     return Markup('<pre style="{}">{}</pre>').format(style, text)
 
