@@ -256,7 +256,7 @@ def test_the_stall_comes_back(lab):
     lab.expect(
         old,
         expected="Pods with the label app=stall that somebody replaces when they go",
-        seen=f"nobody is in charge of {lab.pods('app=stall')}, so nothing was deleted",
+        seen=f"nobody is in charge of {there}, so nothing was deleted" if there else "there is no such Pod",
         then=f"kubectl describe pods -l app=stall -n {lab.namespace}",
     )
     for name in sorted(old.names):
