@@ -144,7 +144,8 @@ def test_mistakes_are_told_and_not_raised(book: Book, name: str, line: str, says
 def test_a_long_message_wraps_and_a_table_does_not() -> None:
     fragment = shown.terminal(Completed(1, "NAME  READY\n", "error: it is invalid\n")).html
     table, message = str(fragment).split("NAME  READY")
-    assert "white-space:pre;" in table and "pre-wrap" not in table
+    assert "white-space:pre;" in table
+    assert "pre-wrap" not in table
     assert "white-space:pre-wrap;" in message
 
 
