@@ -169,7 +169,7 @@ def test_portal_has_a_new_key(lab):
         expected=f"https://{PORTAL} shows a valid certificate with a key of its own, not the one that got around",
         seen=f"{shown} belongs to the old key" if shown else "no valid certificate of this lab is shown",
         about="" if shown else about(lab, PORTAL),
-        then=f"kubectl describe ingress -n {lab.namespace} says which Secret is shown: is it the one you changed?",
+        then=f"kubectl describe ingress -n {lab.namespace} (which Secret is shown? is it the one you changed?)",
     )
 
 
