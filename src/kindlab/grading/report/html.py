@@ -125,8 +125,9 @@ def pre(text: str, *, colour: str = "inherit", wrap: bool = False) -> Markup:
     """Text whose columns must stay columns: it scrolls and never wraps, unless it is a message that has none. What is
     too long to be seen as a whole gets a frame, so that one sees that it scrolls."""
     frame = f"border:1px solid {LINE};border-radius:3px;padding:2px 6px" if text.count("\n") > 26 else "padding:2px 0"
+    lines = "pre-wrap;word-break:normal;overflow-wrap:anywhere" if wrap else "pre"  # JupyterLab breaks words otherwise
     style = (
-        f"{MONO};white-space:{'pre-wrap' if wrap else 'pre'};overflow:auto;max-height:36em;margin:0;"
+        f"{MONO};white-space:{lines};overflow:auto;max-height:36em;margin:0;"
         f"background:transparent;color:{colour};line-height:1.35;{frame}"
     )
     return Markup('<pre style="{}">{}</pre>').format(style, text)
