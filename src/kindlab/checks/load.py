@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from kindlab.checks.probe import MARK, Probe, Replies, replies_of
 from kindlab.checks.verdict import CouldNotGrade
 
+TRIES = 100
+"""Tenths of a second that the last client gets to begin."""
 LONGEST = 180
 """Seconds after which clients whose grader was killed stop by themselves."""
 
@@ -26,8 +28,8 @@ class Load:
 def load(probe: Probe, url: str, *, clients: int, timeout: float = 5.0, over: float = 0.0) -> Iterator[Load]:
     """GETs from `clients` at once for as long as the block lasts, each on a connection of its own; `timeout` is an
     answer's, in seconds. The clients begin one after the other within `over` seconds: where an answer takes a while
-    they would keep step else, and nobody would ask in between. Requests that are under way when the block ends are not
-    counted. Raises CouldNotGrade when there was no reply at all."""
+    they would keep step else, and nobody would ask in between. When the block begins so have they. Requests that are
+    under way when it ends are not counted. Raises CouldNotGrade when there was no reply at all."""
     folder = f"/tmp/kindlab-load-{secrets.token_hex(4)}"
     curl = f"curl -s -m {timeout:g} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
     one = (
@@ -37,7 +39,9 @@ def load(probe: Probe, url: str, *, clients: int, timeout: float = 5.0, over: fl
     begin = (
         f"mkdir {folder} && touch {folder}/go && end=$(($(date +%s) + {LONGEST})) && "
         f"n=0; for late in {' '.join(f'{over * n / clients:.2f}' for n in range(clients))}; do n=$((n+1)); "
-        f"( sleep $late; {one} ) </dev/null >/dev/null 2>&1 & done"
+        f"( sleep $late; : > {folder}/begun-$n; {one} ) </dev/null >/dev/null 2>&1 & done; "
+        f"tries=0; until [ -e {folder}/begun-{clients} ] || [ $tries -ge {TRIES} ]; do "
+        "tries=$((tries+1)); sleep 0.1; done"
     )
     found = Load()
     begun = probe.host.run(begin)
