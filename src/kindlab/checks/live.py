@@ -210,6 +210,7 @@ class LiveLab:
         """The Deployment once its rollout is complete, or as soon as it is clear that it will not be: then it is
         returned as it is, and checks look at its Pods. Waits at most `timeout` seconds."""
         deadline = monotonic() + timeout
+        between = 1  # a look may fall between two steps of a rollout, when every Pod that is there is ready
         while True:
             live = self.require("Deployment", deployment)
             left = deadline - monotonic()
@@ -221,12 +222,14 @@ class LiveLab:
                 lambda found: any(rolled_out(d) for d in found if d["metadata"]["name"] == deployment),
                 timeout=min(PATIENCE, left),
             )
-            if not done and not self._coming_up(live):
+            if done:
+                continue
+            pods = self.pods(_selector(live))
+            if any(map(is_coming_up, pods)):
+                continue
+            if not between or pods.ready != pods:
                 return self.require("Deployment", deployment)
-
-    def _coming_up(self, deployment: Obj) -> bool:
-        """Whether waiting helps: some Pod is still being scheduled, pulled or started, without an error so far."""
-        return any(is_coming_up(pod) for pod in self.pods(_selector(deployment)))
+            between -= 1
 
     def delete_pod(self, name: str) -> float:
         """Delete a Pod as `kubectl delete pod` does; returns when (monotonic seconds), for later comparison."""

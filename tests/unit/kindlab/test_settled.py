@@ -1,0 +1,54 @@
+"""When a grade stops waiting for a rollout: a look at the Pods may fall between two of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from kindlab.api import Obj
+from kindlab.checks.live import LiveLab
+
+READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+BROKEN = {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}
+
+
+class Rollout:
+    """An API whose Deployment of two is complete after so many windows, with one Pod until then."""
+
+    def __init__(self, complete_after: int, pod: Obj) -> None:
+        self.left, self.pod = complete_after, pod
+        self.windows = 0
+
+    def get(self, kind: str, name: str, namespace: str) -> Obj:
+        made = 2 if self.left <= 0 else 1
+        status = {"observedGeneration": 1, "replicas": made, "updatedReplicas": made, "availableReplicas": made}
+        spec = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}}
+        return {"metadata": {"name": "web", "generation": 1}, "spec": spec, "status": status}
+
+    def follow(self, kind: str, namespace: str, *, labels: str, timeout: float) -> Iterator[dict[str, Obj]]:
+        self.windows += 1
+        self.left -= 1
+        yield {"web": self.get(kind, "web", namespace)}
+
+    def list(self, kind: str, namespace: str, *, labels: str) -> list[Obj]:
+        return [{"metadata": {"name": "web-1"}, "spec": {"containers": []}, "status": self.pod}]
+
+
+def settled(api: Rollout) -> Any:
+    return LiveLab(cast(Any, api), "lab").settled("web")["status"]["availableReplicas"]
+
+
+def test_a_rollout_whose_next_pod_is_not_made_yet_is_waited_for() -> None:
+    assert settled(Rollout(2, READY)) == 2
+
+
+def test_but_not_for_ever() -> None:
+    api = Rollout(100, READY)
+    assert settled(api) == 1
+    assert api.windows == 2
+
+
+def test_one_with_a_broken_pod_is_not() -> None:
+    api = Rollout(2, BROKEN)
+    assert settled(api) == 1
+    assert api.windows == 1
