@@ -13,7 +13,8 @@ def test_requests_under_way_are_lost_with_their_server(live: LiveLab) -> None:
     with live.visitors({"client": Guest(live.namespace), "server": Guest(live.namespace, serves=8080)}) as found:
         client, server = found["client"], found["server"]
         url = f"http://{server.object()['status']['podIP']}:8080"
-        with live.load(f"{url}/shell?cmd=sleep+0.2", clients=3, client=client) as load:
+        with live.load(f"{url}/shell?cmd=sleep+0.2", clients=3, over=0.3, client=client) as load:
+            assert client.host.run("ls /tmp/kindlab-load-*/begun-3").rc == 0  # the last of them has begun, too
             live.until(lambda: client.host.run("cat /tmp/kindlab-load-*/1").stdout, bool, timeout=30)
         assert load.replies.ok
         with live.load(f"{url}/shell?cmd=sleep+9", clients=3, timeout=30, client=client) as load:
