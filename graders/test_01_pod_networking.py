@@ -134,15 +134,30 @@ def caller_address(text: str) -> str:
 
 
 CUP = "/tmp/cup"
-REFILL = f"rm -f {CUP}; i=0; while [ $i -lt 50 ] && [ ! -s {CUP} ]; do i=$((i+1)); sleep 0.1; done; cat {CUP}"
-"""Empty the cup, wait for what the waiter, who asks every second, puts into it."""
+REFILL = (
+    f"cat {CUP}; echo ---; rm -f {CUP}; i=0; "
+    f"while [ $i -lt 50 ] && [ ! -s {CUP} ]; do i=$((i+1)); sleep 0.1; done; cat {CUP}"
+)
+"""What is in the cup; then empty it, and wait for what the waiter, who asks every second, puts into it."""
+
+
+def two_cups(lab: LiveLab, pod: str) -> tuple[str, str]:
+    """Two answers, one after the other; "" where none came. Each request has a port of its own, but chance may give
+    two the same."""
+    was = now = ""
+    for _ in range(3):
+        first, _, last = lab.host(pod, "waiter").run(REFILL).stdout.partition("---")
+        was, now = (first or now).strip(), last.strip()
+        if not now or (was and was != now):
+            break
+    return was, now
 
 
 @check("localhost", "the waiter gets the kettle's answers, and the kettle sees it come from localhost")
 def test_the_waiter_reaches_its_kettle_over_localhost(lab):
     for pod in ready_pods(lab, "tearoom"):
         need(lab, pod, "waiter")
-        got = lab.host(name_of(pod), "waiter").run(REFILL).stdout.strip()
+        was, got = two_cups(lab, name_of(pod))
         logs = f"kubectl logs {name_of(pod)} -c waiter -n {lab.namespace}"
         lab.expect(
             got,
@@ -156,6 +171,13 @@ def test_the_waiter_reaches_its_kettle_over_localhost(lab):
             expected="the kettle is asked over localhost, so it sees the caller at a loopback address",
             seen=f"it was asked from {got[:60]}",
             hop="Client: the request leaves the Pod's localhost",
+            then=logs,
+        )
+        lab.expect(
+            was != got,
+            expected="a new request every second, each from a port of its own",
+            seen=f"the cup always says {got[:60]}",
+            hop="Client: what is in the cup does not come from the kettle",
             then=logs,
         )
 
