@@ -199,13 +199,19 @@ def test_printer_has_the_variables(lab):
     host, port = expect_variables(lab)
     services = [s for s in lab.list("Service") if host in (s["spec"].get("clusterIPs") or ())]
     lab.expect(
-        services and variables(lab).get("LABEL_STORE_PORT") == f"tcp://{host}:{port}",
+        services and given(host, port).items() <= variables(lab).items(),
         expected="the address of a Service that is there now, and the other variables Kubernetes gives with it",
         seen=f"LABEL_STORE_SERVICE_HOST is {host}, LABEL_STORE_SERVICE_PORT is {port}; "
         + ("no Service has that address" if not services else "the other variables of that Service are missing"),
         hop="Client: what is written by hand, or comes from a Service that is gone, nobody keeps up to date",
         then=f"kubectl exec -n {lab.namespace} deploy/printer -- printenv",
     )
+
+
+def given(host: str, port: str) -> dict[str, str]:
+    """What the kubelet writes beside the two."""
+    url, one = f"tcp://{host}:{port}", f"LABEL_STORE_PORT_{port}_TCP"
+    return {"LABEL_STORE_PORT": url, one: url, f"{one}_PROTO": "tcp", f"{one}_PORT": port, f"{one}_ADDR": host}
 
 
 @check("printer-variables", "the printer reaches the Pods of Deployment labels through these variables")
@@ -423,6 +429,14 @@ def test_rates_is_an_alias(lab):
         expected=f"rates resolves to {words(wanted)}, as rates.{DEPOT} does",
         seen=f"it resolves to {words(seen)}",
         hop="Name: an alias leads to a whole name, or nowhere",
+        then=f"kubectl exec -n {lab.namespace} deploy/desk -- dig +search +short rates",
+    )
+    answer = [line for line in lab.probe.host.run("dig +search +short rates").stdout.split() if line[0] != ";"]
+    lab.expect(
+        not all(map(is_ip, answer)),
+        expected="rates is an alias: asked for it, the DNS names another name first",
+        seen=f"it answers with {words(answer)} only",
+        hop="Name: an address that is written down lasts only until the depot makes its Service anew",
         then=f"kubectl exec -n {lab.namespace} deploy/desk -- dig +search +short rates",
     )
 
