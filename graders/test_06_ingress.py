@@ -118,9 +118,18 @@ def test_the_handbook_opens(lab):
     expect_page(lab, "/handbook/", "Welcome aboard")
 
 
-@check("passed-on", "its other page too")
+@check("passed-on", "its other page too, and a page that it has not got is not there")
 def test_the_rules_can_be_read(lab):
     expect_page(lab, "/handbook/rules.html", "Nobody deploys on a Friday")
+    path = f"/handbook/nothing-{secrets.token_hex(4)}.html"
+    replies = ask(lab, APPS, path, lambda found: not found.ok)
+    lab.expect(
+        not replies.ok,
+        expected=f"http://{APPS}{path}, of which the handbook knows nothing, is not found (404)",
+        seen=replies,
+        hop="Pod: nginx answers with one page whatever it is asked for",
+        then=f"kubectl logs deployment/handbook -n {lab.namespace} --tail=3",
+    )
 
 
 # -- task hosts
