@@ -143,8 +143,8 @@ def autoscaler(lab: LiveLab, deployment: str):
 
 def is_hopeless(lab: LiveLab, hpa) -> bool:
     """Nothing will come of waiting: no scale to set, scaling off, a request that is missing, or a second autoscaler
-    for the same target. An autoscaler looks
-    every 15 seconds, so what it says may be older than the learner's mend: what it speaks of is looked at, too."""
+    for the same target. An autoscaler looks every 15 seconds, so what it says may be older than the learner's mend:
+    what it speaks of is looked at, too."""
     ref = hpa["spec"]["scaleTargetRef"]
     known = (ref["kind"], ref.get("apiVersion")) == ("Deployment", "apps/v1")
     target = lab.get("Deployment", ref["name"]) if known else None
@@ -157,13 +157,14 @@ def is_hopeless(lab: LiveLab, hpa) -> bool:
         return False
     if active.get("reason") == "ScalingDisabled":
         return target is None or target["spec"].get("replicas", 1) == 0
-    return "missing request" in active.get("message", "") and (target is None or lacks_request(lab, ref["name"]))
+    missing = active.get("message", "").partition("missing request for ")[2].split()
+    return bool(missing) and (target is None or lacks_request(lab, ref["name"], missing[0]))
 
 
-def lacks_request(lab: LiveLab, deployment: str) -> bool:
-    """Whether some container of the Deployment's Pods still says nothing of CPU."""
+def lacks_request(lab: LiveLab, deployment: str, resource: str) -> bool:
+    """Whether some container of the Deployment's Pods still says nothing of it (cpu, memory)."""
     containers = [c for pod in lab.pods_of(deployment) for c in pod["spec"]["containers"]]
-    return any("cpu" not in (c.get("resources") or {}).get("requests", {}) for c in containers)
+    return any(resource not in (c.get("resources") or {}).get("requests", {}) for c in containers)
 
 
 def usage(status) -> float:
