@@ -30,10 +30,17 @@ def _metrics(api: Api) -> bool:
     return True
 
 
+def _snapshots(api: Api) -> bool:
+    """A VolumeSnapshotClass and a StorageClass of the same driver."""
+    drivers = {found["driver"] for found in api.list("VolumeSnapshotClass.snapshot.storage.k8s.io")}
+    return any(found["provisioner"] in drivers for found in api.list("StorageClass"))
+
+
 NEEDS: dict[str, tuple[Callable[[Api], bool], str]] = {
     "ingress": (_ingress, "an ingress controller (cluster-config/traefik-values.yaml installs Traefik)"),
     "gateway": (_gateway, "the Gateway API and a controller for it (cluster-config/gateway-api, traefik-values.yaml)"),
     "metrics": (_metrics, "metrics-server (kubectl apply -k cluster-config/metrics-server installs it)"),
+    "snapshots": (_snapshots, "a class of volumes that can be snapshotted (cluster-config/csi-hostpath)"),
     "network-policy": (enforces_policies, "a network plugin that enforces NetworkPolicies (kindnet does, flannel not)"),
 }
 """Word of lab.toml -> whether a cluster has it, and what to call it."""

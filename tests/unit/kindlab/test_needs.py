@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from kindlab import labs, needs
-from kindlab.api import Api
+from kindlab.api import Api, ApiError
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.grading import runner
 
@@ -39,3 +39,28 @@ def test_a_grade_begins_without_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "It lacks everything" in runner.grade(lab, cast(Api, Cluster())).problem
     assert asked == ["metrics"]
     assert set(needs.NEEDS) >= needs.TRIED
+
+
+class Listing:
+    """An API that has only these objects; other kinds are not served."""
+
+    def __init__(self, **objects: list[dict[str, Any]]) -> None:
+        self.objects = objects
+
+    def list(self, kind: str) -> list[dict[str, Any]]:
+        if kind.partition(".")[0] not in self.objects:
+            raise ApiError(404, "NotFound", f"no kind {kind}")
+        return self.objects[kind.partition(".")[0]]
+
+
+def has(need: str, **objects: list[dict[str, Any]]) -> bool:
+    return needs._has(cast(Api, Listing(**objects)), need)
+
+
+def test_snapshots_need_two_classes_of_one_driver() -> None:
+    local, hostpath = {"provisioner": "rancher.io/local-path"}, {"provisioner": "hostpath.csi.k8s.io"}
+    snapclass = {"driver": "hostpath.csi.k8s.io"}
+    assert has("snapshots", StorageClass=[local, hostpath], VolumeSnapshotClass=[snapclass])
+    assert not has("snapshots", StorageClass=[local], VolumeSnapshotClass=[snapclass])
+    assert not has("snapshots", StorageClass=[local, hostpath], VolumeSnapshotClass=[])
+    assert not has("snapshots", StorageClass=[local, hostpath])  # the kind is not there
