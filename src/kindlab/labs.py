@@ -12,6 +12,17 @@ from kindlab.errors import Problem, UsageProblem
 
 FORMAT = 1
 START_SUFFIXES = (".yaml", ".yml", ".json")
+CLUSTER_KINDS = {
+    "ClusterRoleBinding": "ClusterRoleBinding.rbac.authorization.k8s.io",
+    "ClusterRole": "ClusterRole.rbac.authorization.k8s.io",
+    "VolumeSnapshotContent": "VolumeSnapshotContent.snapshot.storage.k8s.io",
+    "PersistentVolume": "PersistentVolume",
+    "VolumeSnapshotClass": "VolumeSnapshotClass.snapshot.storage.k8s.io",
+    "VolumeAttributesClass": "VolumeAttributesClass.storage.k8s.io",
+    "StorageClass": "StorageClass.storage.k8s.io",
+    "PriorityClass": "PriorityClass.scheduling.k8s.io",
+}
+"""Kinds without a namespace that a lab may use -> how the API is asked for them, in the order of their removal."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,8 @@ class Lab:
     namespaces: tuple[Neighbour, ...] = ()
     debrief: str = ""
     read: tuple[str, ...] = ()
+    cluster_kinds: tuple[str, ...] = ()
+    """The kinds without a namespace that the lab makes objects of; their names begin with `prefix`."""
     apply_at_start: tuple[str, ...] = ()
     """Names of start files that are applied when the lab starts; the others are the learner's to complete."""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -56,6 +69,16 @@ class Lab:
     @property
     def number(self) -> str:
         return self.slug.partition("-")[0]
+
+    @property
+    def prefix(self) -> str:
+        """How the names of the lab's objects begin that lie in no namespace (clusterwide.py)."""
+        return f"lab{self.number}-"
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """The names of the lab's namespaces, its own first."""
+        return (self.slug, *(neighbour.name for neighbour in self.namespaces))
 
     @property
     def max_points(self) -> int:
@@ -149,6 +172,7 @@ _KNOWN = {
     "tasks",
     "needs",
     "namespaces",
+    "cluster_kinds",
     "debrief",
     "read",
     "apply_at_start",
@@ -164,6 +188,9 @@ def _lab(folder: Path, data: dict[str, Any]) -> Lab:
     )
     if len({t.id for t in tasks}) != len(tasks):
         raise ValueError("two tasks have the same id")
+    unknown = sorted(set(data.get("cluster_kinds", ())) - CLUSTER_KINDS.keys())
+    if unknown:
+        raise ValueError(f"cluster_kinds names {', '.join(unknown)}: the kinds are {', '.join(sorted(CLUSTER_KINDS))}")
     return Lab(
         slug=folder.name,
         folder=folder,
@@ -174,6 +201,7 @@ def _lab(folder: Path, data: dict[str, Any]) -> Lab:
         tasks=tasks,
         needs=tuple(data.get("needs", ())),
         namespaces=tuple(_neighbour(folder.name, n) for n in data.get("namespaces", ())),
+        cluster_kinds=tuple(data.get("cluster_kinds", ())),
         debrief=data.get("debrief", ""),
         read=tuple(data.get("read", ())),
         apply_at_start=tuple(data.get("apply_at_start", ())),

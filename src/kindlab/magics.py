@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kindlab import certificates, labs, progress, shown, workspace
+from kindlab import certificates, clusterwide, labs, progress, shown, workspace
 from kindlab import quiz as asking
 from kindlab import topology as picture
 from kindlab.api import ApiError
@@ -209,6 +209,7 @@ def apply(session: Session, words: Sequence[str], cell: str | None) -> Shown:
             "It is empty, or holds only comments.",
             "Write the object, save (Ctrl+S), and run this cell again.",
         )
+    clusterwide.refuse_foreign(found, [obj for _, obj in objects])
     if cell is not None and words:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / Path(words[0]).name).write_text(cell, encoding="utf-8")

@@ -44,12 +44,12 @@ def states(lab: Lab) -> Iterator[State]:
 
 
 def bring_about(state: State, api: Api) -> None:
-    """Make the lab's namespaces anew with this answer in them. Raises Problem, ApiError."""
+    """Make the lab's namespaces anew with this answer in them, and what lies in none. Raises Problem, ApiError."""
     lab = labs.find(state.lab)
     workspace.remove_namespaces(api, lab)
     workspace.make_namespaces(api, lab)
-    workspace.apply(api, lab.slug, [lab.folder / "start" / name for name in lab.apply_at_start])
-    workspace.apply(api, lab.slug, [Path(name) for name in state.files])
+    workspace.apply(api, lab.slug, [lab.folder / "start" / name for name in lab.apply_at_start], lab)
+    workspace.apply(api, lab.slug, [Path(name) for name in state.files], lab)
 
 
 def folders(lab: Lab, kind: str) -> list[Path]:

@@ -67,7 +67,7 @@ class Verified:
 
 def taken(chosen: list[Lab], api: Api) -> list[str]:
     """The labs' namespaces that are on the cluster already, perhaps with somebody's work in them."""
-    names = (name for lab in chosen for name in (lab.slug, *(neighbour.name for neighbour in lab.namespaces)))
+    names = (name for lab in chosen for name in lab.spaces)
     return [name for name in names if api.get("Namespace", name) is not None]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from kindlab import labs, paths
+from kindlab import clusterwide, labs, paths
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.coming import is_coming_up
 from kindlab.errors import Problem
@@ -69,7 +69,9 @@ def start(lab: Lab, api: Api) -> Started:
             shutil.copyfile(source, target)
             done.copied.append(source.name)
     make_namespaces(api, lab)
-    for obj in read(lab.folder / "start" / name for name in lab.apply_at_start):
+    first = read(lab.folder / "start" / name for name in lab.apply_at_start)
+    clusterwide.refuse_foreign(lab, first)
+    for obj in first:
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
             api.create(applying.noted(obj, lab.slug), lab.slug)
@@ -80,7 +82,7 @@ def start(lab: Lab, api: Api) -> Started:
                 raise
             done.already.append(label)
     if done.created:
-        _wait_for_first_pods(api, [lab.slug, *(neighbour.name for neighbour in lab.namespaces)])
+        _wait_for_first_pods(api, lab.spaces)
     done.lacking = missing(api, lab.needs)
     return done
 
@@ -106,11 +108,12 @@ def _has_its_pods(deployment: Obj) -> bool:
 def solve(lab: Lab, api: Api) -> list[str]:
     """Put the reference solution's objects in place; the learner's files stay as they are. Returns what was applied."""
     make_namespaces(api, lab)
-    return apply(api, lab.slug, labs.manifests(lab.solution_folder))
+    return apply(api, lab.slug, labs.manifests(lab.solution_folder), lab)
 
 
 def reset(lab: Lab, api: Api) -> tuple[Started, Path | None]:
-    """Back to the start: the namespace is made anew and the files too; returns also where the old files went."""
+    """Back to the start: the namespace is made anew and the files too, what of the lab lies in no namespace is removed;
+    returns also where the old files went."""
     remove_namespaces(api, lab)
     aside = None
     if folder(lab).is_dir() and any(folder(lab).iterdir()):
@@ -133,9 +136,10 @@ def make_namespaces(api: Api, lab: Lab) -> None:
 
 
 def remove_namespaces(api: Api, lab: Lab) -> None:
-    """The lab's namespace and its neighbours, gone when this returns."""
-    for name in (lab.slug, *(neighbour.name for neighbour in lab.namespaces)):
+    """The lab's namespace and its neighbours, then what of the lab lies in no namespace: gone when this returns."""
+    for name in lab.spaces:
         remove_namespace(api, name)
+    clusterwide.remove(api, lab)
 
 
 def make_namespace(api: Api, name: str, labels: Mapping[str, str] | None = None) -> None:
@@ -168,11 +172,14 @@ def remove_namespace(api: Api, name: str) -> None:
     api.wait_gone("Namespace", name, None, uid=live["metadata"]["uid"], timeout=REMOVAL_TIMEOUT)
 
 
-def apply(api: Api, namespace: str, files: Iterable[Path]) -> list[str]:
-    """Put every object of the files in place, in order; returns `kind/name` of each. Raises Problem that names the
-    file and the object."""
+def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = None) -> list[str]:
+    """Put every object of the files in place, in order; returns `kind/name` of each. `lab`: whose names the objects
+    without a namespace must have. Raises Problem that names the file and the object."""
     applied = []
-    for obj in [obj for file in files for obj in parse(filled(text_of(file), api), file.name)]:
+    objects = [obj for file in files for obj in parse(filled(text_of(file), api), file.name)]
+    if lab is not None:
+        clusterwide.refuse_foreign(lab, objects)
+    for obj in objects:
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
             api.replace(applying.noted(obj, namespace), namespace)

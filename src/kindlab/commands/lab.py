@@ -146,7 +146,8 @@ def reset(lab: str, yes: bool, cluster: str | None) -> None:
 
     found = labs.find(lab)
     if not yes and sys.stdin.isatty():
-        click.confirm(f"Delete everything in namespace {found.slug} and begin again?", abort=True)
+        beside = f" and your {', '.join(found.cluster_kinds)} named {found.prefix}..." if found.cluster_kinds else ""
+        click.confirm(f"Delete everything in namespace {found.slug}{beside} and begin again?", abort=True)
     with terminal.steps() as step:
         step(f"resetting {found.slug}")
         done, aside = workspace.reset(found, base.ready(cluster).api())

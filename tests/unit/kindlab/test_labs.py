@@ -55,6 +55,7 @@ def test_a_lab_says_where_its_pieces_lie(course: Path) -> None:
     assert lab.grader == course / "graders" / "test_02_services.py"
     assert lab.solution_folder == course / "solutions" / "02-services"
     assert [t.behavioural for t in lab.tasks] == [True, False]
+    assert (lab.prefix, lab.spaces) == ("lab02-", ("02-services",))
 
 
 def test_a_task_is_found_by_id_or_number(course: Path) -> None:
@@ -72,6 +73,7 @@ def test_a_task_is_found_by_id_or_number(course: Path) -> None:
         (('id = "two"', 'id = "one"'), "two tasks have the same id"),
         (("points = 3", 'points = "many"'), "many"),
         (("[[tasks]]", "[[tasks"), "cannot be read"),
+        (("minutes", 'cluster_kinds = ["PersistentVolume", "Node"]\nminutes'), "cluster_kinds names Node"),
     ],
 )
 def test_a_broken_lab_toml_names_the_file_and_the_fault(course: Path, change: tuple[str, str], says: str) -> None:
