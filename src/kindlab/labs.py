@@ -34,6 +34,8 @@ class Task:
     points: int
     hints: tuple[str, ...]
     behavioural: bool = True
+    partial: bool = False
+    """Each check that passes counts its share of the points; else they are all or nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Lab:
     read: tuple[str, ...] = ()
     cluster_kinds: tuple[str, ...] = ()
     """The kinds without a namespace that the lab makes objects of; their names begin with `prefix`."""
+    capstone: bool = False
+    """The exam of the course: longer than a lab, with more tasks."""
     apply_at_start: tuple[str, ...] = ()
     """Names of start files that are applied when the lab starts; the others are the learner's to complete."""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -176,6 +180,7 @@ _KNOWN = {
     "debrief",
     "read",
     "apply_at_start",
+    "capstone",
 }
 
 
@@ -183,7 +188,14 @@ def _lab(folder: Path, data: dict[str, Any]) -> Lab:
     if data["format"] != FORMAT:
         raise ValueError(f"format {data['format']} is not {FORMAT}")
     tasks = tuple(
-        Task(t["id"], t["title"], int(t["points"]), tuple(t["hints"]), bool(t.get("behavioural", True)))
+        Task(
+            t["id"],
+            t["title"],
+            int(t["points"]),
+            tuple(t["hints"]),
+            bool(t.get("behavioural", True)),
+            bool(t.get("partial", False)),
+        )
         for t in data["tasks"]
     )
     if len({t.id for t in tasks}) != len(tasks):
@@ -205,6 +217,7 @@ def _lab(folder: Path, data: dict[str, Any]) -> Lab:
         debrief=data.get("debrief", ""),
         read=tuple(data.get("read", ())),
         apply_at_start=tuple(data.get("apply_at_start", ())),
+        capstone=bool(data.get("capstone", False)),
         extra={k: v for k, v in data.items() if k not in _KNOWN},
     )
 

@@ -20,8 +20,10 @@ from kindlab.needs import NEEDS
 from kindlab.states import State, expectation, folders, states
 
 LEAST_WRONG, LEAST_ALTERNATIVES, LEAST_BEHAVIOURAL, LEAST_QUESTIONS = 12, 3, 0.9, 5
-LONGEST = 35
-"""Minutes a lab may take."""
+TASKS, LONGEST = (4, 8), 35
+"""How many tasks a lab may have, and minutes it may take."""
+CAPSTONE_TASKS, CAPSTONE_LONGEST = (10, 12), 90
+"""The same for the exam at the end of the course (`capstone = true`)."""
 
 
 @dataclass
@@ -68,10 +70,12 @@ def static_problems(lab: Lab) -> Iterator[str]:
     ):
         if not path.exists():
             yield f"{what} is missing: write {_short(lab, path)}"
-    if not 4 <= len(lab.tasks) <= 8:
-        yield f"a lab has 4 to 8 tasks, this one has {len(lab.tasks)}"
-    if lab.minutes > LONGEST:
-        yield f"it takes {lab.minutes} minutes: {LONGEST} at most"
+    kind, (least, most) = ("the capstone", CAPSTONE_TASKS) if lab.capstone else ("a lab", TASKS)
+    if not least <= len(lab.tasks) <= most:
+        yield f"{kind} has {least} to {most} tasks, this one has {len(lab.tasks)}"
+    longest = CAPSTONE_LONGEST if lab.capstone else LONGEST
+    if lab.minutes > longest:
+        yield f"it takes {lab.minutes} minutes: {longest} at most"
     unknown = sorted(set(lab.needs) - set(NEEDS))
     if unknown:
         yield f"needs names {', '.join(unknown)}: the words are {', '.join(NEEDS)}"
@@ -186,7 +190,7 @@ def judge(state: State, report: Report) -> str:
     if unsure:
         return f"could not be graded: {'; '.join(f'{c.name}: {c.seen}' for c in unsure)}"
     if state.fails is None:
-        scored = [t.id for t in report.tasks if t.outcome is Outcome.PASSED]
+        scored = [t.id for t in report.tasks if t.outcome is Outcome.PASSED or t.points]
         return f"scores on {', '.join(scored)}: a lab starts at 0" if scored else ""
     failed = {c.name for c in checks if c.outcome is Outcome.FAILED}
     missed, unjust = sorted(state.fails - failed), sorted(failed - state.fails - state.may)

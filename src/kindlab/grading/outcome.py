@@ -33,7 +33,8 @@ class CheckResult:
 
 @dataclass
 class TaskResult:
-    """A task's points are all or nothing: every check of it passed, or 0."""
+    """A task's points are all or nothing, every check of it passed or 0; in a `partial` task of lab.toml each check
+    that passed counts its share."""
 
     id: str
     title: str

@@ -127,6 +127,9 @@ def _run(lab: Lab, plugin: GradingPlugin) -> str:
 def _task(task: Task, checks: list[CheckResult]) -> TaskResult:
     outcome = overall([c.outcome for c in checks])
     points = task.points if outcome is Outcome.PASSED else 0
+    if task.partial and checks:
+        passed = sum(c.outcome is Outcome.PASSED for c in checks)
+        points = task.points * passed // len(checks)  # whole points, rounded down
     return TaskResult(task.id, task.title, points, task.points, outcome, checks)
 
 

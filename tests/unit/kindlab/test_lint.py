@@ -1,5 +1,7 @@
 """The judge of `kindlab lint`, and what its static half finds."""
 
+from dataclasses import replace
+
 import pytest
 
 from kindlab import labs, lint
@@ -41,6 +43,23 @@ def state(*fails: str) -> State:
 )
 def test_judge(tried: State, graded: Report, says: str) -> None:
     assert lint.judge(tried, graded) == says
+
+
+def test_a_start_that_scores_a_share_of_a_task_is_no_start() -> None:
+    task = TaskResult("one", "", 3, 6, F, [CheckResult("test_a", "one", "", P), CheckResult("test_b", "one", "", F)])
+    said = lint.judge(State("lab", "start", (), None), Report("lab", F, 3, 6, [task]))
+    assert said == "scores on one: a lab starts at 0"
+
+
+@pytest.mark.parametrize(
+    ("capstone", "tasks", "minutes"), [(False, "4 to 8", "35 at most"), (True, "10 to 12", "90 a")]
+)
+def test_the_capstone_is_longer_than_a_lab(capstone: bool, tasks: str, minutes: str) -> None:
+    lab = replace(labs.find("02"), capstone=capstone, minutes=91)
+    lab = replace(lab, tasks=(*lab.tasks, *(replace(lab.tasks[0], id=f"more-{n}") for n in range(9))))
+    said = " ".join(lint.static_problems(lab))
+    assert f"has {tasks} tasks, this one has {len(lab.tasks)}" in said
+    assert f"it takes 91 minutes: {minutes}" in said
 
 
 def test_every_lab_of_the_course_is_in_order_statically() -> None:

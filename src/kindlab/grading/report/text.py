@@ -43,10 +43,18 @@ def _evidence(task: TaskResult) -> Iterator[tuple[str, str]]:
         ("seen", failure.seen),
         ("broken hop", failure.broken_hop),
         ("next", failure.next),
+        ("so far", _shares(task)),
     )
     for label, text in labels:
         if text:
             yield from _wrapped(label, text)
+
+
+def _shares(task: TaskResult) -> str:
+    """How many checks counted, where each counts its share; "" where it is all or nothing, or nothing counted."""
+    passed = sum(c.outcome is Outcome.PASSED for c in task.checks)
+    scored = task.points and task.outcome is not Outcome.PASSED
+    return f"{passed} of {len(task.checks)} checks passed, and each counts its share" if scored else ""
 
 
 def _wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
