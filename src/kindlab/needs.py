@@ -36,11 +36,18 @@ def _snapshots(api: Api) -> bool:
     return any(found["provisioner"] in drivers for found in api.list("StorageClass"))
 
 
+def _expansion(api: Api) -> bool:
+    """A StorageClass of a CSI driver whose volumes may grow."""
+    drivers = {found["metadata"]["name"] for found in api.list("CSIDriver")}
+    return any(c.get("allowVolumeExpansion") and c["provisioner"] in drivers for c in api.list("StorageClass"))
+
+
 NEEDS: dict[str, tuple[Callable[[Api], bool], str]] = {
     "ingress": (_ingress, "an ingress controller (cluster-config/traefik-values.yaml installs Traefik)"),
     "gateway": (_gateway, "the Gateway API and a controller for it (cluster-config/gateway-api, traefik-values.yaml)"),
     "metrics": (_metrics, "metrics-server (kubectl apply -k cluster-config/metrics-server installs it)"),
     "snapshots": (_snapshots, "a class of volumes that can be snapshotted (cluster-config/csi-hostpath)"),
+    "expansion": (_expansion, "a class whose volumes may grow (cluster-config/csi-hostpath)"),
     "network-policy": (enforces_policies, "a network plugin that enforces NetworkPolicies (kindnet does, flannel not)"),
 }
 """Word of lab.toml -> whether a cluster has it, and what to call it."""

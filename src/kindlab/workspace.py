@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from kindlab import clusterwide, labs, paths
+from kindlab import claims, clusterwide, labs, paths
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.coming import is_coming_up
 from kindlab.errors import Problem
@@ -182,7 +182,8 @@ def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = Non
     for obj in objects:
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
-            api.replace(applying.noted(obj, namespace), namespace)
+            put = claims.replace if obj["kind"] == claims.KIND else Api.replace
+            put(api, applying.noted(obj, namespace), namespace)
         except ApiError as error:
             raise Problem(
                 f"{label} was refused by the cluster.", error.message, "Correct the file and apply it again."

@@ -64,3 +64,11 @@ def test_snapshots_need_two_classes_of_one_driver() -> None:
     assert not has("snapshots", StorageClass=[local], VolumeSnapshotClass=[snapclass])
     assert not has("snapshots", StorageClass=[local, hostpath], VolumeSnapshotClass=[])
     assert not has("snapshots", StorageClass=[local, hostpath])  # the kind is not there
+
+
+def test_expansion_needs_a_class_that_allows_it_and_its_driver() -> None:
+    growing = {"provisioner": "hostpath.csi.k8s.io", "allowVolumeExpansion": True}
+    driver = {"metadata": {"name": "hostpath.csi.k8s.io"}}
+    assert has("expansion", StorageClass=[growing], CSIDriver=[driver])
+    assert not has("expansion", StorageClass=[{**growing, "allowVolumeExpansion": False}], CSIDriver=[driver])
+    assert not has("expansion", StorageClass=[growing], CSIDriver=[])  # it was removed, and its class was left behind

@@ -1,0 +1,64 @@
+"""How a PersistentVolumeClaim is put in place of one that is there.
+
+What the cluster has filled in stays: the volume, and the class where neither the old nor the new manifest names one.
+So a claim that only grows, or is applied a second time, keeps its bytes. One that may not change is made anew, and the
+Pods that use it go first, for they hold it.
+"""
+
+from __future__ import annotations
+
+import json
+
+from kindlab.api import CONFLICTS, Api, ApiError, Obj
+from kindlab.kubectl.applying import LAST_APPLIED
+
+KIND = "PersistentVolumeClaim"
+
+
+def replace(api: Api, claim: Obj, namespace: str) -> Obj:
+    """Create the claim, or put it in place of the one that is there. Raises ApiError."""
+    meta = claim["metadata"]
+    name, space = meta["name"], meta.get("namespace") or namespace
+    for _ in range(CONFLICTS):
+        live = api.get(KIND, name, space)
+        if live is None:
+            return api.create(claim, space)
+        if live["metadata"].get("deletionTimestamp"):
+            break
+        fresh = {
+            **claim,
+            "metadata": {**meta, "resourceVersion": live["metadata"]["resourceVersion"]},
+            "spec": {**_filled_in(live, claim), **claim["spec"]},
+        }
+        try:
+            return api.request("PUT", api.path(KIND, space, name), fresh)  # type: ignore[no-any-return]
+        except ApiError as error:
+            if error.code not in (409, 422):
+                raise
+            if error.code == 422:
+                break
+    _remove(api, name, space)
+    return api.create(claim, space)
+
+
+def _filled_in(live: Obj, claim: Obj) -> Obj:
+    note = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    asked = json.loads(note)["spec"] if note else live["spec"]
+    kept = ["volumeName"] if "volumeName" in live["spec"] else []
+    if "storageClassName" in live["spec"] and "storageClassName" not in asked:
+        kept.append("storageClassName")
+    return {field: live["spec"][field] for field in kept if field not in claim["spec"]}
+
+
+def _remove(api: Api, name: str, space: str) -> None:
+    """Delete the claim and every Pod that names it; gone when this returns. The claim first: no Pod is scheduled to
+    one that is on its way out."""
+    live = api.get(KIND, name, space)
+    if live is None:
+        return
+    api.delete(KIND, name, space)
+    for pod in api.list("Pod", space):
+        volumes = pod["spec"].get("volumes") or ()
+        if any((v.get("persistentVolumeClaim") or {}).get("claimName") == name for v in volumes):
+            api.delete("Pod", pod["metadata"]["name"], space)
+    api.wait_gone(KIND, name, space, uid=live["metadata"]["uid"])
