@@ -42,12 +42,27 @@ def _expansion(api: Api) -> bool:
     return any(c.get("allowVolumeExpansion") and c["provisioner"] in drivers for c in api.list("StorageClass"))
 
 
+FILLED = 40
+"""A node that takes so many volumes is not filled in a lab."""
+
+
+def _volume_limits(api: Api) -> bool:
+    """A StorageClass whose driver tells in a CSINode how many volumes the node takes, few enough to fill it."""
+    drivers = {found["provisioner"] for found in api.list("StorageClass")}
+    return any(
+        driver["name"] in drivers and 0 < (driver.get("allocatable") or {}).get("count", 0) < FILLED
+        for node in api.list("CSINode")
+        for driver in node["spec"].get("drivers") or ()
+    )
+
+
 NEEDS: dict[str, tuple[Callable[[Api], bool], str]] = {
     "ingress": (_ingress, "an ingress controller (cluster-config/traefik-values.yaml installs Traefik)"),
     "gateway": (_gateway, "the Gateway API and a controller for it (cluster-config/gateway-api, traefik-values.yaml)"),
     "metrics": (_metrics, "metrics-server (kubectl apply -k cluster-config/metrics-server installs it)"),
     "snapshots": (_snapshots, "a class of volumes that can be snapshotted (cluster-config/csi-hostpath)"),
     "expansion": (_expansion, "a class whose volumes may grow (cluster-config/csi-hostpath)"),
+    "volume-limits": (_volume_limits, "a class whose nodes take a limited number of volumes (cluster-config/csi-hostpath)"),
     "network-policy": (enforces_policies, "a network plugin that enforces NetworkPolicies (kindnet does, flannel not)"),
 }
 """Word of lab.toml -> whether a cluster has it, and what to call it."""

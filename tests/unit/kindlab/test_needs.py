@@ -72,3 +72,16 @@ def test_expansion_needs_a_class_that_allows_it_and_its_driver() -> None:
     assert has("expansion", StorageClass=[growing], CSIDriver=[driver])
     assert not has("expansion", StorageClass=[{**growing, "allowVolumeExpansion": False}], CSIDriver=[driver])
     assert not has("expansion", StorageClass=[growing], CSIDriver=[])  # it was removed, and its class was left behind
+
+
+def test_volume_limits_need_a_class_whose_driver_says_how_many_a_node_takes_and_few_enough_to_fill_it() -> None:
+    classes = [{"provisioner": "hostpath.csi.k8s.io"}]
+
+    def node(**said: Any) -> dict[str, Any]:
+        return {"spec": {"drivers": [{"name": "hostpath.csi.k8s.io", **said}]}}
+
+    without_drivers = {"spec": {"drivers": None}}
+    assert has("volume-limits", StorageClass=classes, CSINode=[without_drivers, node(allocatable={"count": 16})])
+    assert not has("volume-limits", StorageClass=classes, CSINode=[without_drivers, node()])
+    assert not has("volume-limits", StorageClass=classes, CSINode=[node(allocatable={"count": 128})])
+    assert not has("volume-limits", StorageClass=[], CSINode=[node(allocatable={"count": 16})])
