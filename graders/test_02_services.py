@@ -1,9 +1,8 @@
 """Lab 02-services: what the Services of the shop do. Checks send requests from a probe Pod and from the storefront,
 replace Pods, take a Pod's stock away, and look at who answers."""
 
-import ipaddress
-
-from kindlab.checks import CouldNotGrade, LiveLab, Pods, check, enough
+from kindlab.checks import SERVICE_LABEL, CouldNotGrade, LiveLab, Pods, check, enough, ready_targets
+from kindlab.hosts import is_address
 
 STOCK = "/tmp/stock-loaded"
 FOLLOWS = 2.0
@@ -131,17 +130,7 @@ def notices_after(pod) -> int:
     return min(max(slowest, default=0), 60)
 
 
-SLICES = "kubernetes.io/service-name=inventory"
-
-
-def ready_targets(slices) -> set[str]:
-    """The Pods that are ready endpoints."""
-    return {
-        endpoint["targetRef"]["name"]
-        for s in slices
-        for endpoint in s.get("endpoints") or ()
-        if endpoint.get("targetRef") and (endpoint.get("conditions") or {}).get("ready", True)
-    }
+SLICES = f"{SERVICE_LABEL}=inventory"
 
 
 # -- task catalog-scale
@@ -184,7 +173,7 @@ def test_storefront_asks_by_name(lab):
     host = place.rpartition(":")[0] or place
     fixed = storefront.run("grep -w -F -e %s /etc/hosts", host).stdout.strip() if host else ""
     lab.expect(
-        host and not is_ip(host) and not fixed,
+        host and not is_address(host) and not fixed,
         expected="CATALOG_URL in the storefront's container names the Service",
         seen=f"CATALOG_URL is {url or 'empty'}" + (f", and its /etc/hosts says: {fixed}" if fixed else ""),
         hop="Client: the storefront does not ask for a name, so no Service can stand between it and the Pods",
@@ -226,11 +215,3 @@ def test_storefront_survives_replaced_pods(lab):
 
 def ready_names(pods) -> frozenset[str]:
     return Pods(p for p in pods if not p["metadata"].get("deletionTimestamp")).ready.names
-
-
-def is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True

@@ -1,12 +1,22 @@
 """Lab 03-service-discovery: who finds whom, and by what. Checks look names up in the learner's Pods and in the probe,
 ask as the learner's programs do, take Pods out of the DNS and back, count who answers, delete a Pod."""
 
-import ipaddress
-
-from kindlab.checks import Client, CouldNotGrade, LiveLab, Pods, Probe, check, enough, rolled_out
+from kindlab.checks import (
+    SERVICE_LABEL,
+    Client,
+    CouldNotGrade,
+    LiveLab,
+    Pods,
+    Probe,
+    check,
+    enough,
+    ready_targets,
+    rolled_out,
+)
+from kindlab.endpoints import gets_requests
+from kindlab.hosts import is_address
 
 DEPOT = "03-service-discovery-depot"
-SERVICE_NAME = "kubernetes.io/service-name"
 CACHED = 35.0
 """Seconds for which a DNS server, or a cache before it, may remember what was true."""
 LATE = 2.0
@@ -34,25 +44,14 @@ def cluster_ips(lab: LiveLab, service: str) -> list[str]:
     return lab.require("Service", service)["spec"].get("clusterIPs") or []
 
 
-def is_ready(endpoint) -> bool:
-    return (endpoint.get("conditions") or {}).get("ready", True)
-
-
 def ready_addresses(slices) -> set[str]:
-    return {address for s in slices for e in s.get("endpoints") or () if is_ready(e) for address in e["addresses"]}
-
-
-def ready_targets(slices) -> set[str]:
-    """The Pods that are ready endpoints."""
-    return {
-        e["targetRef"]["name"] for s in slices for e in s.get("endpoints") or () if e.get("targetRef") and is_ready(e)
-    }
+    return {address for s in slices for e in s.get("endpoints") or () if gets_requests(e) for address in e["addresses"]}
 
 
 def behind(lab: LiveLab, service: str, deployment: str) -> Pods:
     """The ready Pods of a Deployment, once they are endpoints of the Service that they should stand behind."""
     pods = lab.pods_of(deployment)
-    labels = f"{SERVICE_NAME}={service}"
+    labels = f"{SERVICE_LABEL}={service}"
     lab.eventually("EndpointSlice", lambda found: pods.names <= ready_targets(found), labels=labels, timeout=LATE)
     return pods
 
@@ -65,7 +64,7 @@ def is_headless(lab: LiveLab, service: str) -> bool:
 def patience(lab: LiveLab, service: str, wanted) -> float:
     """Seconds to wait until the name of a headless Service leads to these addresses: some, when its slices have them,
     for a DNS server learns a little late."""
-    labels = f"{SERVICE_NAME}={service}"
+    labels = f"{SERVICE_LABEL}={service}"
     coming = is_headless(lab, service) and lab.eventually(
         "EndpointSlice", lambda found: wanted <= ready_addresses(found), labels=labels, timeout=LATE
     )
@@ -79,14 +78,6 @@ def domain(lab: LiveLab) -> str:
     if not found:
         raise CouldNotGrade("the search path of the probe names no cluster domain")
     return found[0]
-
-
-def is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 # -- task desk-across-namespaces
@@ -126,7 +117,7 @@ def test_desk_asks_by_name(lab):
     name = host.partition(":")[0]
     fixed = desk.host.run("grep -w -F -e %s /etc/hosts", name).stdout.strip() if name else ""
     lab.expect(
-        host and not is_ip(host) and not is_ip(host.rpartition(":")[0]) and not fixed,
+        host and not is_address(host) and not is_address(host.rpartition(":")[0]) and not fixed,
         expected="PRICES_URL in the desk's container names a Service",
         seen=f"PRICES_URL is {url or 'empty'}" + (f", and its /etc/hosts says: {fixed}" if fixed else ""),
         hop="Client: the desk does not ask for a name, and an address lasts only until the Service is made anew",
@@ -262,7 +253,7 @@ def expect_cache(lab: LiveLab, pods: Pods) -> None:
 
 def records(lab: LiveLab, port: str) -> set[tuple[int, str]]:
     """(port, host) of the SRV records; asked for a while when the endpoints have a port of that name."""
-    slices = lab.list("EndpointSlice", f"{SERVICE_NAME}=cache")
+    slices = lab.list("EndpointSlice", f"{SERVICE_LABEL}=cache")
     coming = any((p.get("name"), p.get("protocol")) == (port, "TCP") for s in slices for p in s.get("ports") or ())
     left = round(CACHED * 2) if coming else 0
     text = lab.probe.host.run(
@@ -313,7 +304,7 @@ def test_cache_leaves_out_who_is_not_ready(lab):
 
 def leaves(lab: LiveLab, service: str, pod: str) -> bool:
     """Whether the Pod stops being a ready endpoint of the Service."""
-    labels = f"{SERVICE_NAME}={service}"
+    labels = f"{SERVICE_LABEL}={service}"
     return bool(
         lab.eventually("EndpointSlice", lambda found: pod not in ready_targets(found), labels=labels, timeout=8)
     )
@@ -433,7 +424,7 @@ def test_rates_is_an_alias(lab):
     )
     answer = [line for line in lab.probe.host.run("dig +search +short rates").stdout.split() if line[0] != ";"]
     lab.expect(
-        not all(map(is_ip, answer)),
+        not all(map(is_address, answer)),
         expected="rates is an alias: asked for it, the DNS names another name first",
         seen=f"it answers with {words(answer)} only",
         hop="Name: an address that is written down lasts only until the depot makes its Service anew",
@@ -479,7 +470,7 @@ def test_a_client_from_the_depot_stays_too(lab):
 @check("basket-affinity", "all three Pods of basket stand behind the name")
 def test_three_baskets_stand_behind_the_name(lab):
     pods = lab.pods_of("basket")
-    labels = f"{SERVICE_NAME}=basket"
+    labels = f"{SERVICE_LABEL}=basket"
     there = lab.eventually("EndpointSlice", lambda found: ready_targets(found) == pods.names, labels=labels, timeout=5)
     behind = ready_targets(lab.list("EndpointSlice", labels))
     lab.expect(

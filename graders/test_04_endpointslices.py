@@ -4,13 +4,22 @@ ask the old machines themselves and compare."""
 from secrets import token_hex
 from time import monotonic
 
-from kindlab.checks import CheckFailed, CouldNotGrade, LiveLab, Pods, Replies, check, enough
+from kindlab.checks import (
+    SERVICE_LABEL,
+    CheckFailed,
+    CouldNotGrade,
+    LiveLab,
+    Pods,
+    Replies,
+    check,
+    enough,
+    ready_targets,
+)
 
 OUTSIDE = "04-endpointslices-outside"
 MACHINE_PORT = 18090
 PAUSED = "/tmp/paused"
 MARK = "/tmp/kindlab-mark"
-SERVICE = "kubernetes.io/service-name"
 CATCHING_UP = 3.0
 """Seconds the nodes may take to follow a change of the slices."""
 
@@ -120,7 +129,7 @@ def test_no_stock_request_is_lost(lab):
         expected=f"every request to http://stock answered by an old machine ({names(expected)})",
         seen=replies,
         about="svc/stock",
-        then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE}=stock -o yaml",
+        then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE_LABEL}=stock -o yaml",
     )
     expect_their_program(lab, "http://stock")
 
@@ -160,7 +169,7 @@ def expect_the_bank(lab: LiveLab, pods: Pods, when: str) -> None:
 def test_requests_reach_both_slices(lab):
     lab.settled("crowd", timeout=180)
     pods = some_of(lab, "crowd", 110, "crowd")
-    slices = [targets(s) for s in lab.list("EndpointSlice", f"{SERVICE}=crowd")]
+    slices = [ready_targets([s]) for s in lab.list("EndpointSlice", f"{SERVICE_LABEL}=crowd")]
 
     def reached(replies: Replies) -> int:
         return sum(1 for held in slices if held & replies.bodies)
@@ -176,15 +185,6 @@ def test_requests_reach_both_slices(lab):
         f"which stand in {reached(replies)} of {len(slices)} slices",
         about="svc/crowd",
     )
-
-
-def targets(found) -> set[str]:
-    """The Pods that stand in a slice as ready."""
-    return {
-        endpoint["targetRef"]["name"]
-        for endpoint in found.get("endpoints") or ()
-        if endpoint.get("targetRef") and (endpoint.get("conditions") or {}).get("ready", True)
-    }
 
 
 # -- task members-peers
@@ -226,7 +226,7 @@ def test_a_paused_member_is_known_to_peers_only(lab):
             expected=f"every request to http://members answered by the members that are ready ({names(others)})",
             seen=replies,
             about="svc/members",
-            then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE}=members -o yaml",
+            then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE_LABEL}=members -o yaml",
         )
         found = lab.probe.addresses("members-peers")
         lab.expect(
@@ -283,7 +283,7 @@ def share(lab: LiveLab, pods: Pods) -> None:
         expected=f"every request to http://billing answered, by each of {pods} and by an old machine ({names(old)})",
         seen=replies,
         about="svc/billing",
-        then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE}=billing --show-labels",
+        then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE_LABEL}=billing --show-labels",
     )
 
 
@@ -314,8 +314,8 @@ def test_a_leaving_pod_gets_nothing_new(lab):
     lab.delete_pod(victim)
     lab.eventually(
         "EndpointSlice",
-        lambda found: not any(victim in targets(s) for s in found),
-        labels=f"{SERVICE}=checkout",
+        lambda found: victim not in ready_targets(found),
+        labels=f"{SERVICE_LABEL}=checkout",
         timeout=1,
     )
     url = "http://checkout/hostname"
@@ -325,5 +325,5 @@ def test_a_leaving_pod_gets_nothing_new(lab):
         expected=f"requests to http://checkout answered by others than Pod {victim}, which was deleted",
         seen=replies,
         about="svc/checkout",
-        then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE}=checkout -o yaml",
+        then=f"kubectl get endpointslices -n {lab.namespace} -l {SERVICE_LABEL}=checkout -o yaml",
     )

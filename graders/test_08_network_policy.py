@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from kindlab.checks import TIMED_OUT, CheckFailed, CouldNotGrade, Guest, ask_together, check
+from kindlab.checks import SERVICE_LABEL, TIMED_OUT, CheckFailed, CouldNotGrade, Guest, ask_together, check
 
 PARTNER, RIVAL = "08-network-policy-partner", "08-network-policy-rival"
 SHOP = ("storefront", "orders", "reports", "queue", "notes", "checkout", "worker", "crawler")
@@ -172,7 +172,7 @@ def town(lab, tasks):
 def api_server(lab):
     """An address that is no Pod's and has a listener on every cluster; any answer will do, for it passed. None where it
     lies among the Pods."""
-    slices = lab.api.list("EndpointSlice", "default", labels="kubernetes.io/service-name=kubernetes")
+    slices = lab.api.list("EndpointSlice", "default", labels=f"{SERVICE_LABEL}=kubernetes")
     found = [(a, s["ports"][0]["port"]) for s in slices for e in s["endpoints"] for a in e["addresses"]]
     ranges = [ip_network(c) for n in lab.api.list("Node") for c in n["spec"].get("podCIDRs") or ()]
     outside = [(a, p) for a, p in found if ":" not in a and not any(ip_address(a) in r for r in ranges)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kindlab.api import Api, Obj
 from kindlab.checks.probe import NAME as PROBE
 from kindlab.conditions import is_ready
-from kindlab.trace.answer import SERVICE_LABEL
+from kindlab.endpoints import SERVICE_LABEL, gets_requests
 
 
 def lines(api: Api, namespace: str) -> Iterator[str]:
@@ -39,7 +39,7 @@ def _endpoint(slice_: Obj, endpoint: Obj, pods: dict[str, Obj]) -> str:
     port = next((p.get("port") for p in slice_.get("ports") or ()), "?")
     name = (endpoint.get("targetRef") or {}).get("name", "")
     pod = pods.get(name)
-    state = "ready" if (endpoint.get("conditions") or {}).get("ready", True) else "not ready"
+    state = "ready" if gets_requests(endpoint) else "not ready"
     if pod is not None and state == "ready" and not is_ready(pod):
         state = "published though not ready"
     return f"{endpoint['addresses'][0]}:{port}  {state:<9}  {name or 'no Pod'}  on {endpoint.get('nodeName', '?')}"

@@ -17,8 +17,10 @@ from kindlab.checks.together import ask_together
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.visitor import Guest
 from kindlab.checks.volumes import Files, Filesystem, Place
+from kindlab.endpoints import SERVICE_LABEL, ready_targets
 
 __all__ = [
+    "SERVICE_LABEL",
     "TIMED_OUT",
     "Certificate",
     "CheckFailed",
@@ -38,5 +40,6 @@ __all__ = [
     "ask_together",
     "check",
     "enough",
+    "ready_targets",
     "rolled_out",
 ]

@@ -9,8 +9,6 @@ from typing import Any
 from kindlab.api import Obj
 from kindlab.kubectl.describing_fields import labels, notes
 
-SERVICE_LABEL = "kubernetes.io/service-name"
-
 Asked = Callable[[str], tuple[Obj | None, list[Obj]]]
 """By a Service's name: the Service, if there is one, and its EndpointSlices."""
 

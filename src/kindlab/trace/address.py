@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from kindlab.api import Api, Obj
 from kindlab.checks.client import Client
 from kindlab.errors import UsageProblem
+from kindlab.hosts import is_address
 from kindlab.trace import annotated, httproute, ingress, ingressclass, rules, service
 from kindlab.trace.hops import Trace
 
@@ -33,20 +33,12 @@ def trace(api: Api, namespace: str, url: str, client: Client | None = None) -> T
         raise UsageProblem(f"{url} names no host.", "", "For example: kindlab why http://web:80/")
     client = client or Client(api, namespace)
     where = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if host in HERE or _is_address(host):
+    if host in HERE or is_address(host):
         return _by_address(api, namespace, host, port, where, client, url)
     labels = host.rstrip(".").split(".")
     if _in_cluster(api, namespace, labels):
         return service.trace(api, labels[1] if len(labels) > 1 else namespace, labels[0], client, port=port)
     return _by_rule(api, namespace, host, where, url, tls=parts.scheme == "https")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _in_cluster(api: Api, namespace: str, labels: list[str]) -> bool:

@@ -14,12 +14,12 @@ from kindlab.checks.client import Client
 from kindlab.checks.probe import NAME as PROBE
 from kindlab.checks.probe import TIMED_OUT, Replies
 from kindlab.checks.verdict import CouldNotGrade
+from kindlab.endpoints import SERVICE_LABEL
 from kindlab.trace.hops import Trace
 from kindlab.trace.policy import Policies, Refusal
 
 REQUESTS = 24
 """Enough to meet an endpoint that does not answer: by chance one of two is missed once in 16 million."""
-SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from kindlab.api import Api, Obj
 from kindlab.checks.client import Client
 from kindlab.checks.probe import NAME as PROBE
 from kindlab.conditions import is_over, is_ready
+from kindlab.endpoints import SERVICE_LABEL, gets_requests
 from kindlab.trace import workload
-from kindlab.trace.answer import SERVICE_LABEL, Endpoint, ask
+from kindlab.trace.answer import Endpoint, ask
 from kindlab.trace.hops import Trace
 
 
@@ -144,7 +145,7 @@ def _endpoints(api: Api, namespace: str, service: Obj, port: Obj, path: Trace) -
         for p in (s.get("ports") or () if port else [{}])
         if not port or (p.get("name", "") == port.get("name", "") and p.get("port"))
         for e in s.get("endpoints") or ()
-        if (e.get("conditions") or {}).get("ready", True)
+        if gets_requests(e)
         for address in e["addresses"]
         if s.get("addressType") != "FQDN"
     ]

@@ -11,6 +11,7 @@ from dataclasses import replace
 import click
 
 from kindlab.api import ApiError, Obj
+from kindlab.endpoints import SERVICE_LABEL
 from kindlab.kubectl import ages, describing, describing_network, options, printers, targets
 from kindlab.kubectl.session import Session
 from kindlab.kubectl.targets import Target
@@ -80,7 +81,7 @@ def _matching(session: Session, target: Target) -> tuple[list[Target], list[Targ
 
 def _asked(session: Session) -> describing_network.Asked:
     def ask(name: str) -> tuple[Obj | None, list[Obj]]:
-        slices = session.list(session.served("endpointslices"), f"{describing_network.SERVICE_LABEL}={name}")
+        slices = session.list(session.served("endpointslices"), f"{SERVICE_LABEL}={name}")
         return session.api.get("v1/Service", name, session.namespace), slices
 
     return ask
