@@ -62,7 +62,7 @@ NEEDS: dict[str, tuple[Callable[[Api], bool], str]] = {
     "metrics": (_metrics, "metrics-server (kubectl apply -k cluster-config/metrics-server installs it)"),
     "snapshots": (_snapshots, "a class of volumes that can be snapshotted (cluster-config/csi-hostpath)"),
     "expansion": (_expansion, "a class whose volumes may grow (cluster-config/csi-hostpath)"),
-    "volume-limits": (_volume_limits, "a class whose nodes take a limited number of volumes (cluster-config/csi-hostpath)"),
+    "volume-limits": (_volume_limits, "a class whose driver limits its nodes to so many volumes (cluster-config)"),
     "network-policy": (enforces_policies, "a network plugin that enforces NetworkPolicies (kindnet does, flannel not)"),
 }
 """Word of lab.toml -> whether a cluster has it, and what to call it."""
