@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kindlab import labs, quiz, render, trials
+from kindlab import labs, quiz, render, steps, trials
 from kindlab.errors import Problem
 from kindlab.grading.outcome import Outcome, Report
 from kindlab.labs import Lab
@@ -145,8 +145,21 @@ def _file_problems(lab: Lab) -> Iterator[str]:
         for file in labs.manifests(folder):
             if file.name not in solution:
                 yield f"{_short(lab, file)} replaces no file of the solution"
+    for folder in (lab.solution_folder, *alternatives, *wrong):
+        there = solution if folder in wrong else {f.name for f in labs.manifests(folder)}
+        yield from _step_problems(lab, folder, there)
     if (lab.folder / "lab.md").exists() and not render.is_fresh(lab):
         yield f"notebooks/{lab.slug}.ipynb is not what lab.md says: run make notebooks"
+
+
+def _step_problems(lab: Lab, folder: Path, there: set[str]) -> Iterator[str]:
+    try:
+        named = set(steps.files(steps.of(folder)))
+    except Problem as problem:
+        yield str(problem).replace("\n", " ")
+        return
+    for name in sorted(named - there):
+        yield f"{_short(lab, folder / steps.FILE)} applies {name}, which is not there"
 
 
 def _hint_problems(lab: Lab) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kindlab import labs, workspace
+from kindlab import labs, steps, workspace
 from kindlab.api import Api
 from kindlab.errors import Problem
 from kindlab.labs import Lab
@@ -27,20 +27,23 @@ class State:
     files: tuple[str, ...]
     fails: frozenset[str] | None
     may: frozenset[str] = frozenset()
+    order: tuple[str, ...] = ()
+    """The steps in which the files are applied (steps.py)."""
 
 
 def states(lab: Lab) -> Iterator[State]:
     """Every answer to try on a lab."""
-    solution = labs.manifests(lab.solution_folder)
+    solution, order = labs.manifests(lab.solution_folder), steps.of(lab.solution_folder)
     yield State(lab.slug, "start", (), None)
     yield State(lab.slug, "start files applied as they are", _names(lab.start_files), None)
-    yield State(lab.slug, "solution", _names(solution), frozenset())
+    yield State(lab.slug, "solution", _names(solution), frozenset(), order=order)
     for folder in folders(lab, "alternatives"):
-        yield State(lab.slug, f"alternatives/{folder.name}", _names(labs.manifests(folder)), frozenset())
+        files = _names(labs.manifests(folder))
+        yield State(lab.slug, f"alternatives/{folder.name}", files, frozenset(), order=steps.of(folder))
     for folder in folders(lab, "wrong"):
         over = {f.name: f for f in labs.manifests(folder)}
         files = _names([over.get(f.name, f) for f in solution])
-        yield State(lab.slug, f"wrong/{folder.name}", files, *expectation(folder))
+        yield State(lab.slug, f"wrong/{folder.name}", files, *expectation(folder), steps.of(folder) or order)
 
 
 def bring_about(state: State, api: Api) -> None:
@@ -49,7 +52,7 @@ def bring_about(state: State, api: Api) -> None:
     workspace.remove_namespaces(api, lab)
     workspace.make_namespaces(api, lab)
     workspace.apply(api, lab.slug, [lab.folder / "start" / name for name in lab.apply_at_start], lab)
-    workspace.apply(api, lab.slug, [Path(name) for name in state.files], lab)
+    workspace.apply_in_order(api, lab, [Path(name) for name in state.files], state.order)
 
 
 def folders(lab: Lab, kind: str) -> list[Path]:

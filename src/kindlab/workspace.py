@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from kindlab import claims, clusterwide, labs, paths
+from kindlab import claims, clusterwide, labs, paths, steps
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.coming import is_coming_up
 from kindlab.errors import Problem
@@ -108,7 +108,7 @@ def _has_its_pods(deployment: Obj) -> bool:
 def solve(lab: Lab, api: Api) -> list[str]:
     """Put the reference solution's objects in place; the learner's files stay as they are. Returns what was applied."""
     make_namespaces(api, lab)
-    return apply(api, lab.slug, labs.manifests(lab.solution_folder), lab)
+    return apply_in_order(api, lab, labs.manifests(lab.solution_folder), steps.of(lab.solution_folder))
 
 
 def reset(lab: Lab, api: Api) -> tuple[Started, Path | None]:
@@ -190,6 +190,14 @@ def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = Non
             ) from error
         applied.append(label)
     return applied
+
+
+def apply_in_order(api: Api, lab: Lab, files: Iterable[Path], order: Sequence[str]) -> list[str]:
+    """Put an answer's files in place step by step (steps.py), without steps one after the other. Raises Problem."""
+    named = {file.name: file for file in files}
+    first = [file for name, file in named.items() if name not in steps.files(order)]
+    applied = apply(api, lab.slug, first, lab)
+    return applied + steps.run(api, lab.slug, order, lambda name: apply(api, lab.slug, [named[name]], lab))
 
 
 def filled(text: str, api: Api) -> str:

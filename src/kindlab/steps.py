@@ -1,0 +1,120 @@
+"""The order of an answer whose moments count: `steps.toml` beside its files.
+
+    steps = ["scale Deployment/shop 0", "apply snapshot.yaml", "wait VolumeSnapshot/monday", "scale Deployment/shop 1"]
+
+The words: `apply FILE`; `wait KIND/NAME` until it is done (a snapshot is ready to use, a Job is complete, a claim is
+Bound); `scale Deployment/NAME NUMBER`, which returns when exactly so many Pods are there and ready. Files that no step
+names are applied first. An answer without steps.toml is applied file by file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from kindlab.api import Api, Obj
+from kindlab.conditions import is_ready
+from kindlab.errors import Problem
+
+FILE = "steps.toml"
+PATIENCE = 60.0
+"""Seconds for each step."""
+
+
+def _is_usable(snapshot: Obj) -> bool:
+    return bool((snapshot.get("status") or {}).get("readyToUse"))
+
+
+def _is_complete(job: Obj) -> bool:
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Complete" and c["status"] == "True" for c in conditions)
+
+
+def _is_bound(claim: Obj) -> bool:
+    return (claim.get("status") or {}).get("phase") == "Bound"
+
+
+DONE: dict[str, tuple[str, Callable[[Obj], bool]]] = {
+    "VolumeSnapshot": ("VolumeSnapshot.snapshot.storage.k8s.io", _is_usable),
+    "Job": ("Job", _is_complete),
+    "PersistentVolumeClaim": ("PersistentVolumeClaim", _is_bound),
+}
+"""Kind -> how the API is asked for it, and whether it is done."""
+
+
+def of(folder: Path) -> tuple[str, ...]:
+    """The steps of an answer, none without a steps.toml. Raises Problem for one that cannot be used."""
+    file = folder / FILE
+    if not file.is_file():
+        return ()
+    try:
+        steps = tuple(tomllib.loads(file.read_text(encoding="utf-8"))["steps"])
+        for step in steps:
+            _check(step)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Problem(
+            f"{folder.name}/{FILE} is not usable.",
+            f"{type(error).__name__}: {error}.",
+            'It needs: steps = [...], each "apply FILE", "wait KIND/NAME" or "scale Deployment/NAME NUMBER".',
+        ) from error
+    return steps
+
+
+def files(steps: Iterable[str]) -> list[str]:
+    """The names of the files that steps apply."""
+    return [step.split()[1] for step in steps if step.startswith("apply ")]
+
+
+def _check(step: str) -> None:
+    """Raises ValueError for what is no step."""
+    match step.split():
+        case ["apply", _]:
+            return
+        case ["wait", what] if what.partition("/")[0] in DONE and what.partition("/")[2]:
+            return
+        case ["scale", what, number] if what.startswith("Deployment/") and number.isdigit():
+            return
+    raise ValueError(f"no step: {step}")
+
+
+def run(api: Api, namespace: str, steps: Sequence[str], apply: Callable[[str], list[str]]) -> list[str]:
+    """Do the steps in order; `apply` is given the name of a file. Returns what was applied. Raises Problem for a step
+    that is not done in time, ApiError."""
+    applied = []
+    for step in steps:
+        match step.split():
+            case ["apply", name]:
+                applied += apply(name)
+            case ["wait", what]:
+                kind, _, name = what.partition("/")
+                _wait(api, namespace, kind, name)
+            case ["scale", what, number]:
+                _scale(api, namespace, what.partition("/")[2], int(number))
+    return applied
+
+
+def _wait(api: Api, namespace: str, kind: str, name: str) -> None:
+    served, is_done = DONE[kind]
+    live: Obj = {}
+    for found in api.follow(served, namespace, fields=f"metadata.name={name}", timeout=PATIENCE):
+        live = next(iter(found.values()), {})
+        if live and is_done(live):
+            return
+    raise _late(f"wait {kind}/{name}", f"Its status is {live.get('status')}." if live else "There is none.")
+
+
+def _scale(api: Api, namespace: str, name: str, number: int) -> None:
+    deployment = api.patch("Deployment", name, namespace, {"spec": {"replicas": number}})
+    labels = ",".join(f"{k}={v}" for k, v in (deployment["spec"]["selector"].get("matchLabels") or {}).items())
+    there: list[Obj] = []
+    for pods in api.follow("Pod", namespace, labels=labels, timeout=PATIENCE):
+        there = list(pods.values())
+        staying = [pod for pod in there if not pod["metadata"].get("deletionTimestamp")]
+        if len(there) == number == len(staying) and all(map(is_ready, there)):
+            return
+    raise _late(f"scale Deployment/{name} {number}", f"There are {len(there)} Pods.")
+
+
+def _late(step: str, seen: str) -> Problem:
+    return Problem(f"{step}: not done within {PATIENCE:.0f} s.", seen, "Look at the steps before it.")
