@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,8 +32,12 @@ NAMESPACE_TIMEOUT = 30.0
 REMOVAL_TIMEOUT = 180.0
 FIRST_PULL, NOTICED = 120.0, 5.0
 POD_TIMEOUT = 60.0
-NODE_ADDRESS = "${NODE_ADDRESS}"
+NODE_ADDRESS, NODE_NAME = "${NODE_ADDRESS}", "${NODE_NAME}"
+HOSTNAME = "kubernetes.io/hostname"
+PUT = {claims.KIND: claims.replace, claims.VOLUME: claims.replace_volume}
+"""How objects of these kinds are put in place of what is there."""
 POD_ADDRESS = re.compile(r"\$\{POD_ADDRESS (\S+) (\S+)\}")
+VOLUME_LIMIT = re.compile(r"\$\{VOLUME_LIMIT (\S+)\}")
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
@@ -66,10 +69,11 @@ def start(lab: Lab, api: Api) -> Started:
         if target.exists():
             done.kept.append(source.name)
         else:
-            shutil.copyfile(source, target)
+            paths.write_atomically(target, given(source, api))
             done.copied.append(source.name)
     make_namespaces(api, lab)
-    first = read(lab.folder / "start" / name for name in lab.apply_at_start)
+    files = [lab.folder / "start" / name for name in lab.apply_at_start]
+    first = [obj for file in files for obj in parse(given(file, api), file.name)]
     clusterwide.refuse_foreign(lab, first)
     for obj in first:
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
@@ -103,6 +107,11 @@ def _wait_for_first_pods(api: Api, namespaces: Iterable[str]) -> None:
 def _has_its_pods(deployment: Obj) -> bool:
     """Whether its Pods are there, running or not."""
     return bool((deployment.get("status") or {}).get("replicas", 0) >= deployment["spec"].get("replicas", 1))
+
+
+def given(file: Path, api: Api) -> str:
+    """A file of the lab's as a learner gets it on this cluster. The notebook goes as it is."""
+    return text_of(file) if file.suffix == ".ipynb" else filled(text_of(file), api)
 
 
 def solve(lab: Lab, api: Api) -> list[str]:
@@ -182,8 +191,7 @@ def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = Non
     for obj in objects:
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
-            put = claims.replace if obj["kind"] == claims.KIND else Api.replace
-            put(api, applying.noted(obj, namespace), namespace)
+            PUT.get(obj["kind"], Api.replace)(api, applying.noted(obj, namespace), namespace)
         except ApiError as error:
             raise Problem(
                 f"{label} was refused by the cluster.", error.message, "Correct the file and apply it again."
@@ -202,12 +210,17 @@ def apply_in_order(api: Api, lab: Lab, files: Iterable[Path], order: Sequence[st
 
 def filled(text: str, api: Api) -> str:
     """An answer's text with what no file can know: `${NODE_ADDRESS}` is a node's IPv4 address, a worker's if there is
-    one; `${POD_ADDRESS NAMESPACE LABELS}` is that of a Pod, waited for. Raises Problem when nobody has such an
-    address."""
+    one; `${POD_ADDRESS NAMESPACE LABELS}` is that of a Pod, waited for; `${VOLUME_LIMIT DRIVER}` is how many volumes of
+    a CSI driver a node takes. Raises Problem when there is none."""
     text = POD_ADDRESS.sub(lambda match: _pod_address(api, match[1], match[2]), text)
-    if NODE_ADDRESS not in text:
+    text = VOLUME_LIMIT.sub(lambda match: _volume_limit(api, match[1]), text)
+    if NODE_ADDRESS not in text and NODE_NAME not in text:
         return text
     nodes = sorted(api.list("Node"), key=lambda node: CONTROL_PLANE in (node["metadata"].get("labels") or {}))
+    first = nodes[0]["metadata"]
+    text = text.replace(NODE_NAME, (first.get("labels") or {}).get(HOSTNAME) or first["name"])
+    if NODE_ADDRESS not in text:
+        return text
     found = [a["address"] for node in nodes for a in node["status"].get("addresses", ()) if a["type"] == "InternalIP"]
     for address in found:
         if ":" not in address:
@@ -228,6 +241,18 @@ def _pod_address(api: Api, namespace: str, labels: str) -> str:
         f"No Pod with {labels} in namespace {namespace} got an address within {POD_TIMEOUT:.0f} s.",
         "This answer needs one.",
         f"kubectl get pods -n {namespace} shows what is there.",
+    )
+
+
+def _volume_limit(api: Api, driver: str) -> str:
+    drivers = [found for node in api.list("CSINode") for found in node["spec"].get("drivers") or ()]
+    for found in drivers:
+        if found["name"] == driver and (count := (found.get("allocatable") or {}).get("count")) is not None:
+            return str(count)
+    raise Problem(
+        f"No node of this cluster says how many volumes of {driver} it takes.",
+        f"The drivers on its nodes: {', '.join(sorted({found['name'] for found in drivers})) or 'none'}.",
+        "This answer needs such a limit.",
     )
 
 

@@ -116,3 +116,16 @@ def test_a_lab_has_begun_when_its_pods_run_or_cannot() -> None:
     api = Starting()
     workspace._wait_for_first_pods(cast(Any, api), ["01-lab"])
     assert api.shown == ["Deployment 0", "Deployment 1", "Deployment 2", "Pod 0", "Pod 1", "Pod 2"]
+
+
+def test_the_limit_of_a_nodes_volumes_is_filled_in() -> None:
+    class Nodes:
+        def list(self, kind: str) -> list[dict[str, Any]]:
+            assert kind == "CSINode"
+            driver = {"name": "disks.example", "allocatable": {"count": 25}}
+            return [{"spec": {"drivers": drivers}} for drivers in (None, [{"name": "files.example"}, driver])]
+
+    api = cast(Any, Nodes())
+    assert workspace.filled('limit: "${VOLUME_LIMIT disks.example}"', api) == 'limit: "25"'
+    with pytest.raises(Problem, match=r"files\.example it takes"):
+        workspace.filled("${VOLUME_LIMIT files.example}", api)
