@@ -4,6 +4,7 @@ for silence takes its time; what is not as it should be is asked again: a networ
 
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,7 +16,8 @@ SHOP = ("storefront", "orders", "reports", "queue", "notes", "checkout", "worker
 STRANGER = "a Pod without labels"
 CHECKOUT, WORKER, CRAWLER = (f"a Pod labelled app: {app}" for app in ("checkout", "worker", "crawler"))
 OUR_AUDITOR = "a Pod labelled app: auditor in this namespace"
-NEW = "a-new-pod"
+NEW, NEXT_QUEUE, NEWCOMER = "a-new-pod", "the-next-pod-of-the-queue", "a-new-pod-of-the-partner"
+"""Guests that listen; in a URL these words stand for their addresses, which no policy of yesterday can know."""
 GUEST = "a Pod of the partner"
 HIS_CHECKOUT, HIS_WORKER, AUDITOR, INTERN = (
     f"a Pod labelled app: {app} of the partner" for app in ("checkout", "worker", "auditor", "intern")
@@ -36,15 +38,23 @@ class Town:
         self.lab, self.clients = lab, clients
         self.passes, self.blocked = passes, blocked
         self.must_pass = {q for asked in passes.values() for q in asked}
-        self.new = f"{clients[NEW].object()['status']['podIP']}:8080" if NEW in clients else ""
+        self.places = {
+            who: f"{clients[who].object()['status']['podIP']}:8080"
+            for who in (NEW, NEXT_QUEUE, NEWCOMER)
+            if who in clients
+        }
         self.waited = False
         self.replies = {}
         self.ask(self.must_pass | {q for asked in blocked.values() for q in asked})
 
     def ask(self, questions):
-        asked = {(who, url): (self.clients[who], url.replace(NEW, self.new)) for who, url in questions}
+        asked = {(who, url): (self.clients[who], self.address(url)) for who, url in questions}
         found = ask_together(asked.values())
         self.replies |= {question: found[sent] for question, sent in asked.items()}
+
+    def address(self, url):
+        host = urlsplit(url).netloc
+        return url.replace(host, self.places.get(host, host))
 
     def ask_again(self):
         """What is wrong still, when all that was wrong has been asked once more, for whichever check it is."""
@@ -96,6 +106,8 @@ class Town:
             WORKER: (self.lab, "worker"),
             AUDITOR: (self.lab.beside(PARTNER), "auditor"),
         }.get(who, (self.lab, ""))
+        if urlsplit(url).netloc in self.places:
+            return ""  # gone by the time somebody asks
         pods = sorted(place.pods(f"app={app}").names) if app else ()
         return f"kindlab why {url.removesuffix('/hostname')} -n {place.namespace} --from {pods[0]}" if pods else ""
 
@@ -109,6 +121,8 @@ def guests(lab):
         CRAWLER: Guest(own, {"app": "crawler"}),
         OUR_AUDITOR: Guest(own, {"app": "auditor"}),
         NEW: Guest(own, serves=8080),
+        NEXT_QUEUE: Guest(own, labels_of(lab, "queue"), serves=8080),
+        NEWCOMER: Guest(PARTNER, serves=8080),
         GUEST: Guest(PARTNER),
         HIS_CHECKOUT: Guest(PARTNER, {"app": "checkout"}),
         HIS_WORKER: Guest(PARTNER, {"app": "worker"}),
@@ -118,6 +132,12 @@ def guests(lab):
         HIS_AUDITOR: Guest(RIVAL, {"app": "auditor"}),
         OUTSIDE: Guest(own, node=another_node(lab), host_network=True),
     }
+
+
+def labels_of(lab, app):
+    """The labels that the next Pod of a Deployment will have, whatever a learner has added to them."""
+    deployment = lab.api.get("Deployment", app, lab.namespace) or {}
+    return deployment.get("spec", {}).get("template", {}).get("metadata", {}).get("labels") or {}
 
 
 def another_node(lab):
@@ -149,7 +169,7 @@ def town(lab, tasks):
         "storefront-open": [(who, here["storefront"]) for who in anybody],
         "orders-clients": [(CHECKOUT, here["orders"])],
         "reports-partner": [(AUDITOR, here["reports"])],
-        "worker-egress queue": [(WORKER, "http://queue/hostname")],
+        "worker-egress queue": [(WORKER, "http://queue/hostname"), (WORKER, f"http://{NEXT_QUEUE}/hostname")],
         "crawler-outside world": [(CRAWLER, url) for url in api_server(lab)],
     }
     blocked = {
@@ -159,12 +179,15 @@ def town(lab, tasks):
         "reports-partner": [(who, here["reports"]) for who in (STRANGER, OUR_AUDITOR, INTERN, HIS_AUDITOR)],
         "worker-egress prison": [(WORKER, url) for url in (lobby, relay, here["storefront"])],
         "worker-egress others": [(who, here["queue"]) for who in (STRANGER, CHECKOUT, HIS_WORKER)],
-        "crawler-outside pods": [(CRAWLER, url) for url in (here["storefront"], lobby, relay, *lobbies)],
+        "crawler-outside pods": [
+            (CRAWLER, url) for url in (here["storefront"], lobby, relay, *lobbies, f"http://{NEWCOMER}/hostname")
+        ],
     }
     passes, blocked = (
         {name: asked for name, asked in table.items() if name.split()[0] in tasks} for table in (passes, blocked)
     )
-    invited = {who for table in (passes, blocked) for asked in table.values() for who, _ in asked}
+    asked = {q for table in (passes, blocked) for questions in table.values() for q in questions}
+    invited = {name for who, url in asked for name in (who, urlsplit(url).netloc)}
     with lab.visitors({who: guest for who, guest in guests(lab).items() if who in invited}) as clients:
         yield Town(lab, clients, passes, blocked)
 
