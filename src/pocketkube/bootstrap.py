@@ -1,7 +1,8 @@
 """What a fresh cluster holds before anybody touches it: namespaces, priority classes, the `kubernetes` Service, DNS.
 
 Models what kube-apiserver's bootstrap controllers and kubeadm's add-ons make. Objects that exist are left alone,
-so an add-on somebody changed stays changed over a restart. Left out: RBAC roles, the kube-proxy DaemonSet.
+so an add-on somebody changed stays changed over a restart. Roles: see bootstrap_policy. Left out: the kube-proxy
+DaemonSet.
 """
 
 import asyncio

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pocketkube import images, objects
+from pocketkube import bootstrap_policy, images, objects
 from pocketkube.addressing import Addressing, of_cluster
 from pocketkube.apiserver.pki import Pki
 from pocketkube.apiserver.server import ApiServer
@@ -184,6 +184,7 @@ class Cluster:
         admin = Client(registry, "pocketkube")
         nodes = list(config.nodes(addressing))
         bootstrap(admin, zone, nodes[0].addresses[0])
+        bootstrap_policy.install(admin)
 
         proxy, policy = Proxy(Client(registry, "kube-proxy")), PolicyEngine(Client(registry, "kindnet"))
         fabric = self.fabric = Fabric(clock, proxy=proxy, policy=policy, pod_cidr=addressing.pod_cidr)

@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from pocketkube.apiserver.aggregation.servers import Servers
+from pocketkube.apiserver.policy import Policy
 from pocketkube.apiserver.request import Target
 from pocketkube.apiserver.streams.runtime import Dialer, PodRuntime
 from pocketkube.apiserver.tokens import Tokens
@@ -30,6 +31,7 @@ class Api:
         dialer: Dialer | None = None,
         *,
         servers: Servers,
+        policy: Policy,
     ) -> None:
         self.registry = registry
         self.tokens = tokens
@@ -37,6 +39,8 @@ class Api:
         self.dialer = dialer
         self.servers = servers
         """Other servers, which answer for groups of their own."""
+        self.policy = policy
+        """Who may do what."""
         self.port = port
         self.clock = registry.clock
         self.kinds: dict[tuple[str, str], dict[str, Resource]] = {}

@@ -1,4 +1,4 @@
-"""Who is asking: the admin token, service account tokens, client certificates, impersonation; else nobody.
+"""Who is asking: the admin token, service account tokens, client certificates; else nobody.
 
 Models apiserver/pkg/authentication. As with --anonymous-auth=false, who cannot say who it is gets 401, everywhere: this
 server runs beside a learner's browser. With `anonymous` (Kubernetes' default) who brings no credentials is
@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from pocketkube.apiserver.tokens import Tokens
-from pocketkube.errors import Forbidden, Unauthorized
+from pocketkube.errors import Unauthorized
 
 MASTERS, AUTHENTICATED, UNAUTHENTICATED = "system:masters", "system:authenticated", "system:unauthenticated"
 
@@ -46,6 +46,12 @@ def service_account(namespace: str, name: str, uid: str = "", extra: dict[str, l
     return User(f"system:serviceaccount:{namespace}:{name}", groups, uid, extra or {})
 
 
+def account_of(name: str) -> tuple[str, str] | None:
+    """(namespace, name) of the service account that a user name names."""
+    parts = name.split(":")
+    return (parts[2], parts[3]) if len(parts) == 4 and parts[:2] == ["system", "serviceaccount"] else None
+
+
 class Authenticator:
     def __init__(self, admin_token: str, tokens: Tokens, *, anonymous: bool = False) -> None:
         self._admin = f"Bearer {admin_token}"
@@ -53,14 +59,8 @@ class Authenticator:
         self._anonymous = anonymous
 
     def user(self, request: web.BaseRequest) -> User:
-        """Raises Unauthorized; Forbidden when somebody but an admin impersonates."""
-        headers = request.headers
-        user = self._own(request, headers.get("Authorization"))
-        if "Impersonate-User" in headers:
-            return impersonated(user, headers)
-        return user
-
-    def _own(self, request: web.BaseRequest, authorization: str | None) -> User:
+        """Who sent it, whomever it acts as (impersonation.py). Raises Unauthorized."""
+        authorization = request.headers.get("Authorization")
         if authorization is not None:
             if hmac.compare_digest(authorization.encode(errors="surrogateescape"), self._admin.encode()):
                 return ADMIN
@@ -90,27 +90,3 @@ def _certified(certificate: dict[str, Any]) -> User | None:
     if not common:
         return None
     return User(common[0], (*names.get("organizationName", ()), AUTHENTICATED))
-
-
-def impersonated(user: User, headers: Any) -> User:
-    """Models filters/impersonation: only system:masters may, as no other user has been given the right."""
-    name = headers["Impersonate-User"]
-    if MASTERS not in user.groups:
-        prefix, resource, shown, scope = "", "users", name, "at the cluster scope"
-        if name.startswith("system:serviceaccount:") and name.count(":") == 3:
-            _, _, namespace, shown = name.split(":")
-            resource, scope = "serviceaccounts", f'in the namespace "{namespace}"'
-        why = f'User "{user.name}" cannot impersonate resource "{resource}" in API group "{prefix}" {scope}'
-        raise Forbidden.of(resource, shown, why)
-    groups = tuple(headers.getall("Impersonate-Group", ()))
-    if name.startswith("system:serviceaccount:") and name.count(":") == 3 and not groups:
-        _, _, namespace, account = name.split(":")
-        return service_account(namespace, account)
-    extra: dict[str, list[str]] = {}
-    for key, value in headers.items():
-        if key.lower().startswith("impersonate-extra-"):
-            extra.setdefault(key[len("impersonate-extra-") :].lower(), []).append(value)
-    every = UNAUTHENTICATED if name == ANONYMOUS.name else AUTHENTICATED
-    if every not in groups:
-        groups = (*groups, every)
-    return User(name, groups, headers.get("Impersonate-Uid", ""), extra)

@@ -1,60 +1,72 @@
-"""What a user may do: admins everything, users discovery and questions about themselves, strangers version and health.
+"""Who may do what a request asks for, and the words of a refusal.
 
-Models the outcome of RBAC with its bootstrap policy (system:masters, system:discovery, system:basic-user,
-system:public-info-viewer) and the texts of responsewriters.ForbiddenStatusError. Left out: Roles and bindings.
+Models filters/authorization.go and responsewriters.ForbiddenStatusError: what a request asks for is read off its path,
+the rules are policy.py's.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
-from pocketkube.apiserver.authentication import AUTHENTICATED, MASTERS, UNAUTHENTICATED, User
-from pocketkube.errors import Forbidden
-
-_PUBLIC = ("/healthz", "/livez", "/readyz", "/version", "/version/")
-_DISCOVERY = ("/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version")
-_DISCOVERY_BELOW = ("/api/", "/apis/", "/openapi/")
-_BASIC = {
-    ("authorization.k8s.io", "selfsubjectaccessreviews"),
-    ("authorization.k8s.io", "selfsubjectrulesreviews"),
-    ("authentication.k8s.io", "selfsubjectreviews"),
-}
+from pocketkube import selectors
+from pocketkube.apiserver.authentication import User
+from pocketkube.apiserver.policy import Policy
+from pocketkube.apiserver.request import Request, Target
+from pocketkube.errors import BadRequest, Forbidden
+from pocketkube.rbac import Attributes
+from pocketkube.resources import formats
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """What is asked for: a resource, or (with `path`) a path that is none."""
-
-    verb: str
-    group: str = ""
-    resource: str = ""
-    subresource: str = ""
-    namespace: str = ""
-    name: str = ""
-    path: str = ""
+def attributes(request: Request) -> Attributes:
+    """What a request asks for; its target, where it has one, is known already."""
+    target = request.target
+    if target is None:
+        return Attributes(request.verb, path=request.path)
+    name = target.name or _selected_name(request)
+    return Attributes(request.verb, target.group, target.resource, target.subresource, target.namespace, name)
 
 
-def allowed(user: User, wanted: Attributes) -> bool:
-    if MASTERS in user.groups:
-        return True
-    if AUTHENTICATED not in user.groups:
-        return UNAUTHENTICATED in user.groups and wanted.verb == "get" and wanted.path in _PUBLIC
-    if wanted.path:
-        path = wanted.path.rstrip("/") or "/"
-        return wanted.verb == "get" and (path in _DISCOVERY or path.startswith(_DISCOVERY_BELOW))
-    return wanted.verb == "create" and (wanted.group, wanted.resource) in _BASIC
+def of_target(verb: str, target: Target) -> Attributes:
+    """Another verb on the same object."""
+    return Attributes(verb, target.group, target.resource, target.subresource, target.namespace, target.name)
 
 
-def check(user: User, wanted: Attributes) -> None:
+def check(policy: Policy, user: User, wanted: Attributes) -> None:
     """Raises Forbidden with upstream's text."""
-    if allowed(user, wanted):
-        return
-    who = json.dumps(user.name)
+    decision = policy.decide(user, wanted)
+    if not decision.allowed:
+        raise refusal(user, wanted, decision.reason)
+
+
+def refusal(user: User, wanted: Attributes, reason: str = "") -> Forbidden:
+    why = _safe(_refused(user, wanted)) + (f": {reason}" if reason else "")
     if wanted.path:
-        raise Forbidden(f'forbidden: User {who} cannot {wanted.verb} path "{wanted.path}"', details={})
+        return Forbidden(f"forbidden: {why}", details={})
+    qualified = f"{wanted.resource}.{wanted.group}" if wanted.group else wanted.resource
+    return Forbidden.of(qualified, wanted.name, why)
+
+
+def _refused(user: User, wanted: Attributes) -> str:
+    who = json.dumps(user.name, ensure_ascii=False)
+    if wanted.path:
+        return f'User {who} cannot {wanted.verb} path "{wanted.path}"'
     resource = f"{wanted.resource}/{wanted.subresource}" if wanted.subresource else wanted.resource
     scope = f'in the namespace "{wanted.namespace}"' if wanted.namespace else "at the cluster scope"
-    why = f'User {who} cannot {wanted.verb} resource "{resource}" in API group "{wanted.group}" {scope}'
-    qualified = f"{wanted.resource}.{wanted.group}" if wanted.group else wanted.resource
-    raise Forbidden.of(qualified, wanted.name, why)
+    return f'User {who} cannot {wanted.verb} resource "{resource}" in API group "{wanted.group}" {scope}'
+
+
+def _safe(text: str) -> str:
+    """Nothing that a browser could take for HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _selected_name(request: Request) -> str:
+    """The one object that a list or a watch selects by its name: who may only have that one may list it so."""
+    text = request.query.text("fieldSelector") if request.method in ("GET", "HEAD") else ""
+    if not text:
+        return ""
+    try:
+        name = selectors.parse_fields(text).exact("metadata.name") or ""
+    except BadRequest:
+        return ""
+    return "" if formats.path_segment(name) else name

@@ -12,7 +12,7 @@ import orjson
 from aiohttp import web
 
 from pocketkube import fields, objects, patch, schema, strategic
-from pocketkube.apiserver import body, options
+from pocketkube.apiserver import body, escalation, options
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.verbs import match_name, match_namespace, one, storage_namespace
@@ -32,17 +32,19 @@ _NOT_FOR_CUSTOM = (
 async def handle(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
     change, wanted = await read_change(request, kind.api_version, kind.kind, kind if kind.custom else None)
 
+    where = storage_namespace(kind, target), target.name
+
     def apply(current: Obj) -> Obj:
         patched = change(current)
         meta = objects.meta(patched)
         match_namespace(kind, target, meta)
         match_name(target, meta)
+        escalation.check(api, request, kind, target, patched, api.registry.find(kind.resource_id(), *where))
         return kind.internal(patched)
 
     stored = api.registry.patch(
         kind.resource_id(),
-        storage_namespace(kind, target),
-        target.name,
+        *where,
         apply,
         subresource=target.subresource,
         dry_run=wanted.dry_run,

@@ -5,22 +5,23 @@ Models pkg/registry/{authentication,authorization} and core/pod's binding REST.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from aiohttp import web
 
-from pocketkube import objects
+from pocketkube import fields, objects
 from pocketkube.apiserver import body, discovery, options, subresources
 from pocketkube.apiserver.api import Api
-from pocketkube.apiserver.authentication import MASTERS, User, service_account
-from pocketkube.apiserver.authorization import Attributes, allowed
+from pocketkube.apiserver.authentication import User, service_account
 from pocketkube.apiserver.info import NOT_ALLOWED
+from pocketkube.apiserver.policy import aggregate
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.respond import answer
 from pocketkube.apiserver.tokens import ISSUER
-from pocketkube.errors import BadRequest, MethodNotAllowed, NotFound
+from pocketkube.errors import BadRequest, Cause, Invalid, MethodNotAllowed, NotFound
 from pocketkube.objects import Obj
+from pocketkube.rbac import Attributes, Rule
 
 _NO_RESOURCE: Final = "the server could not find the requested resource"
 
@@ -53,28 +54,69 @@ async def _whoami(api: Api, request: Request, target: Target, obj: Obj) -> web.R
 
 
 async def _self_access(api: Api, request: Request, target: Target, obj: Obj) -> web.Response:
-    return _reviewed(request, obj, _decision(request.user, obj.get("spec") or {}))
+    spec = obj.get("spec") or {}
+    _refuse(target, "SelfSubjectAccessReview", [*_spec_causes(spec), *_meta_causes(obj)])
+    return _reviewed(request, obj, _decision(api, request.user, spec))
 
 
 async def _access(api: Api, request: Request, target: Target, obj: Obj) -> web.Response:
     spec = obj.get("spec") or {}
+    causes = [*_spec_causes(spec)]
     if not spec.get("user") and not spec.get("groups"):
-        raise BadRequest("at least one of user or group must be specified")
-    name, groups = spec.get("user", ""), tuple(spec.get("groups") or ())
-    if name.startswith("system:serviceaccount:") and name.count(":") == 3 and not groups:
-        _, _, namespace, account = name.split(":")
-        return _reviewed(request, obj, _decision(service_account(namespace, account), spec))
-    return _reviewed(request, obj, _decision(User(name, groups), spec))
+        causes.append(fields.invalid("spec.user", "", "at least one of user or group must be specified"))
+    if target.namespace:
+        _fill_namespace(obj, target.namespace)
+        causes += [*_meta_causes(obj, "namespace"), *_local_causes(spec, target.namespace)]
+        _refuse(target, "LocalSubjectAccessReview", causes)
+    else:
+        _refuse(target, "SubjectAccessReview", [*causes, *_meta_causes(obj)])
+    user = User(spec.get("user", ""), tuple(spec.get("groups") or ()))
+    return _reviewed(request, obj, _decision(api, user, spec))
 
 
-def _decision(user: User, spec: dict[str, Any]) -> Obj:
+def _fill_namespace(obj: Obj, namespace: str) -> None:
+    given = objects.meta(obj).setdefault("namespace", namespace)
+    if given != namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def _spec_causes(spec: dict[str, Any]) -> Iterator[Cause]:
     about, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if (about is None) == (path is None):
-        raise BadRequest("exactly one of nonResourceAttributes or resourceAttributes must be specified")
+    if about is not None and path is not None:
+        shown = {"Path": path.get("path", ""), "Verb": path.get("verb", "")}
+        why = "cannot be specified in combination with resourceAttributes"
+        yield fields.invalid("spec.nonResourceAttributes", shown, why)
+    if about is None and path is None:
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        yield fields.invalid("spec.resourceAttributes", None, why)
+
+
+def _local_causes(spec: dict[str, Any], namespace: str) -> Iterator[Cause]:
+    about, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if about is not None and about.get("namespace", "") != namespace:
+        why = "must match metadata.namespace"
+        yield fields.invalid("spec.resourceAttributes.namespace", about.get("namespace", ""), why)
+    if path is not None:
+        shown = {"Path": path.get("path", ""), "Verb": path.get("verb", "")}
+        yield fields.invalid("spec.nonResourceAttributes", shown, "disallowed on this kind of request")
+
+
+def _meta_causes(obj: Obj, but: str = "") -> Iterator[Cause]:
+    meta = objects.meta(obj)
+    if any(value for name, value in meta.items() if name not in (but, "managedFields")):
+        yield fields.invalid("metadata", meta, f"must be empty except for {but}" if but else "must be empty")
+
+
+def _refuse(target: Target, kind: str, causes: list[Cause]) -> None:
+    if causes:
+        raise Invalid.of(f"{kind}.{target.group}", "", causes)
+
+
+def _decision(api: Api, user: User, spec: dict[str, Any]) -> Obj:
+    path, about = spec.get("nonResourceAttributes"), spec.get("resourceAttributes") or {}
     if path is not None:
         wanted = Attributes(path.get("verb", ""), path=path.get("path", "") or "/")
     else:
-        about = about or {}
         wanted = Attributes(
             about.get("verb", ""),
             about.get("group", ""),
@@ -83,42 +125,33 @@ def _decision(user: User, spec: dict[str, Any]) -> Obj:
             about.get("namespace", ""),
             about.get("name", ""),
         )
-    return {"allowed": allowed(user, wanted)}
+    decision = api.policy.decide(user, wanted)
+    return {"allowed": decision.allowed} | ({"reason": decision.reason} if decision.reason else {})
 
 
 async def _rules(api: Api, request: Request, target: Target, obj: Obj) -> web.Response:
-    """What the bootstrap policy gives: everything to system:masters, questions and discovery to the rest."""
-    basic = [
-        {
-            "verbs": ["create"],
-            "apiGroups": ["authorization.k8s.io"],
-            "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
-        },
-        {"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]},
-    ]
-    paths: list[Obj] = [
-        {"verbs": ["get"], "nonResourceURLs": ["/healthz", "/livez", "/readyz", "/version", "/version/"]},
-        {
-            "verbs": ["get"],
-            "nonResourceURLs": [
-                "/api",
-                "/api/*",
-                "/apis",
-                "/apis/*",
-                "/healthz",
-                "/livez",
-                "/openapi",
-                "/openapi/*",
-                "/readyz",
-                "/version",
-                "/version/",
-            ],
-        },
-    ]
-    if MASTERS in request.user.groups:
-        basic.insert(0, {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]})
-        paths.insert(0, {"verbs": ["*"], "nonResourceURLs": ["*"]})
-    return _reviewed(request, obj, {"resourceRules": basic, "nonResourceRules": paths, "incomplete": False})
+    """What roles give to who asks; the answer does not repeat the question."""
+    namespace = (obj.get("spec") or {}).get("namespace", "")
+    if not namespace:
+        raise BadRequest("no namespace on request")
+    found, errors = api.policy.rules(request.user, namespace)
+    status: Obj = {
+        "resourceRules": [_of(rule, _OF_RESOURCES) for rule in found if rule.get("resources")],
+        "nonResourceRules": [_of(rule, _OF_PATHS) for rule in found if rule.get("nonResourceURLs")],
+        "incomplete": False,
+    }
+    if errors:
+        status["evaluationError"] = aggregate(errors)
+    answered = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": {}, "spec": {}}
+    return _reviewed(request, answered, status)
+
+
+_OF_RESOURCES: Final = ("verbs", "apiGroups", "resources", "resourceNames")
+_OF_PATHS: Final = ("verbs", "nonResourceURLs")
+
+
+def _of(rule: Rule, names: tuple[str, ...]) -> Obj:
+    return {name: rule[name] for name in names if rule.get(name)}
 
 
 async def _token(api: Api, request: Request, target: Target, obj: Obj) -> web.Response:

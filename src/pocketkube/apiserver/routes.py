@@ -14,6 +14,7 @@ from aiohttp import web
 from pocketkube.apiserver import (
     authorization,
     discovery,
+    impersonation,
     info,
     openapi,
     patching,
@@ -24,7 +25,6 @@ from pocketkube.apiserver import (
 )
 from pocketkube.apiserver.aggregation import serving
 from pocketkube.apiserver.api import Api
-from pocketkube.apiserver.authorization import Attributes
 from pocketkube.apiserver.negotiation import DISCOVERY
 from pocketkube.apiserver.request import Request, Target, parse_target
 from pocketkube.apiserver.respond import JSON, answer, encode, not_found_page, raw
@@ -40,42 +40,41 @@ async def dispatch(api: Api, request: Request) -> web.StreamResponse:
     path = request.path
     parts = path.strip("/").split("/")
     if parts[0] == "api":
-        if len(parts) == 1:
-            return _discover(api, request, core=True)
-        group, version, rest = "", parts[1], parts[2:]
+        group, version, rest = "", "".join(parts[1:2]), parts[2:]
     elif parts[0] == "apis":
-        if len(parts) == 1:
-            return _discover(api, request, core=False)
-        group, rest = parts[1], parts[3:]
-        if len(parts) == 2:
-            return _group(api, request, group)
-        version = parts[2]
+        group, version, rest = "".join(parts[1:2]), "".join(parts[2:3]), parts[3:]
     else:
-        authorization.check(request.user, Attributes(verb=request.verb, path=path))
+        _authorize(api, request)
         if parts[0] == "openapi":
             return openapi.serve(api, request, parts[1:])
         return info.serve(api, request, path.rstrip("/"))
+    if rest:
+        request.target = target = parse_target(group, version, rest)
+        _authorize(api, request)
+        other = api.servers.find(group, version)
+        return await (_resource(api, request, target) if other is None else serving.serve(api, request, other))
+    _authorize(api, request)
+    if len(parts) == 1:
+        return _discover(api, request, core=parts[0] == "api")
+    if not version:
+        return _group(api, request, group)
     other = api.servers.find(group, version)
-    if not rest:
-        if other is not None:
-            authorization.check(request.user, Attributes(verb=request.verb, path=path))
-            return await serving.serve(api, request, other)
-        return _resource_list(api, request, group, version)
-    request.target = target = parse_target(group, version, rest)
-    authorization.check(
-        request.user,
-        Attributes(request.verb, group, target.resource, target.subresource, target.namespace, target.name),
-    )
     if other is not None:
         return await serving.serve(api, request, other)
-    return await _resource(api, request, target)
+    return _resource_list(api, request, group, version)
+
+
+def _authorize(api: Api, request: Request) -> None:
+    """Find out whom the request acts as and whether that user may do it. Raises Forbidden."""
+    wanted = authorization.attributes(request)
+    request.user = impersonation.impersonated(api.policy, request.user, request.http.headers, wanted)
+    authorization.check(api.policy, request.user, wanted)
 
 
 # -- discovery
 
 
 def _discover(api: Api, request: Request, *, core: bool) -> web.Response:
-    authorization.check(request.user, Attributes(verb=request.verb, path=request.path))
     _get_only(request)
     wanted = request.wanted
     if wanted.form not in DISCOVERY:
@@ -92,7 +91,6 @@ def _discover(api: Api, request: Request, *, core: bool) -> web.Response:
 
 
 def _group(api: Api, request: Request, group: str) -> web.Response:
-    authorization.check(request.user, Attributes(verb=request.verb, path=request.path))
     found = discovery.group(api, group)
     if found is None:
         return not_found_page()
@@ -101,7 +99,6 @@ def _group(api: Api, request: Request, group: str) -> web.Response:
 
 
 def _resource_list(api: Api, request: Request, group: str, version: str) -> web.Response:
-    authorization.check(request.user, Attributes(verb=request.verb, path=request.path))
     found = discovery.resource_list(api, group, version)
     if found is None:
         if group and discovery.group(api, group) is None:

@@ -18,6 +18,7 @@ from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.authentication import ANONYMOUS, Authenticator
 from pocketkube.apiserver.body import LIMIT
 from pocketkube.apiserver.pki import Pki
+from pocketkube.apiserver.policy import Policy
 from pocketkube.apiserver.request import Query, Request, split_path
 from pocketkube.apiserver.streams.runtime import Dialer, PodRuntime
 from pocketkube.apiserver.tokens import Tokens
@@ -55,6 +56,7 @@ class ApiServer:
         self._dialer = dialer
         self.servers = Servers(registry, dialer, pki.front_proxy)
         """Other servers, which answer for groups of their own (APIServices)."""
+        self.policy = Policy(registry)
         self._authenticator = Authenticator(pki.token, self.tokens, anonymous=anonymous)
         self._api: Api | None = None
         self._runner: web.ServerRunner | None = None
@@ -64,7 +66,15 @@ class ApiServer:
         listener = socket.create_server((self._host, self.port), backlog=512)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
-        self._api = Api(self._registry, self.tokens, self._runtime, self.port, self._dialer, servers=self.servers)
+        self._api = Api(
+            self._registry,
+            self.tokens,
+            self._runtime,
+            self.port,
+            self._dialer,
+            servers=self.servers,
+            policy=self.policy,
+        )
         server = web.Server(
             self._handle,
             request_factory=_make_request,
@@ -90,6 +100,7 @@ class ApiServer:
         self._api.stopping = True
         self._api.stop_following()
         self.servers.stop_following()
+        self.policy.stop_following()
         for task in tuple(self._api.streams):
             task.cancel()
         transports = [connection.transport for connection in runner.server.connections] if runner.server else []

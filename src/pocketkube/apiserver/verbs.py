@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from pocketkube import objects
-from pocketkube.apiserver import body, lists, options, table
+from pocketkube.apiserver import authorization, body, escalation, lists, options, table
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.respond import answer
@@ -93,6 +93,7 @@ async def create(api: Api, request: Request, kind: Resource, target: Target) -> 
     match_namespace(kind, target, meta)
     if meta.get("resourceVersion") not in (None, "", "0"):
         raise Unknown("resourceVersion should not be set on objects to be created")
+    escalation.check(api, request, kind, target, obj, None)
     created = api.registry.create(kind.resource_id(), kind.internal(obj), dry_run=wanted.dry_run, warn=request.warn)
     return one(request, 201, kind, created)
 
@@ -122,7 +123,12 @@ async def update(api: Api, request: Request, kind: Resource, target: Target) -> 
     meta = objects.meta(obj)
     match_namespace(kind, target, meta)
     match_name(target, meta)
-    existed = api.registry.find(kind.resource_id(), storage_namespace(kind, target), target.name) is not None
+    old = api.registry.find(kind.resource_id(), storage_namespace(kind, target), target.name)
+    existed = old is not None
+    if existed or kind.create_on_update:
+        escalation.check(api, request, kind, target, obj, old)
+        if not existed:
+            authorization.check(api.policy, request.user, authorization.of_target("create", target))
     stored = api.registry.update(
         kind.resource_id(),
         kind.internal(obj),

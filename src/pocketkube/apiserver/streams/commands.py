@@ -77,7 +77,7 @@ def exit_status(argv: list[str], code: int) -> dict[str, Any]:
 
 def _locate(api: Api, request: Request, target: Target) -> str:
     """The container meant. Refusals come before the upgrade, so that clients see a Status."""
-    require_create(request, target)
+    require_create(api, request, target)
     query = request.query
     pod = find_pod(api, target)
     if not any(query.flag(name) for name in ("stdin", "stdout", "stderr")):

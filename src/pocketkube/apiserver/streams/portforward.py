@@ -35,7 +35,7 @@ DRAIN: Final = 10.0
 
 
 async def handle(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:
-    require_create(request, target)
+    require_create(api, request, target)
     pod = find_pod(api, target)
     if not objects.spec(pod).get("nodeName"):
         raise BadRequest(f"pod {target.name} does not have a host assigned")

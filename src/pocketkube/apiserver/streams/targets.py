@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pocketkube import objects
 from pocketkube.apiserver import authorization
 from pocketkube.apiserver.api import Api
-from pocketkube.apiserver.authorization import Attributes
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.streams.runtime import PodRuntime
 from pocketkube.errors import BadRequest, ServiceUnavailable
@@ -40,11 +39,10 @@ def _names(pod: Obj) -> Iterator[str]:
             yield container["name"]
 
 
-def require_create(request: Request, target: Target) -> None:
+def require_create(api: Api, request: Request, target: Target) -> None:
     """Who may only get pods/exec and the like may not begin a session: a WebSocket handshake is a GET. Raises
     Forbidden."""
-    wanted = Attributes("create", target.group, target.resource, target.subresource, target.namespace, target.name)
-    authorization.check(request.user, wanted)
+    authorization.check(api.policy, request.user, authorization.of_target("create", target))
 
 
 def find_pod(api: Api, target: Target) -> Obj:

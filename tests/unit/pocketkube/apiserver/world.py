@@ -14,8 +14,10 @@ from typing import Any
 
 import aiohttp
 
+from pocketkube import bootstrap_policy
 from pocketkube.apiserver.pki import Pki
 from pocketkube.apiserver.server import ApiServer
+from pocketkube.client import Client
 from pocketkube.clock import Clock
 from pocketkube.errors import BadRequest, NotFound
 from pocketkube.network.stream import Stream
@@ -26,6 +28,8 @@ from pocketkube.store import Store
 NAMESPACE = "test"
 CONFIGMAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+PUBLIC = ("cluster-admin", "system:discovery", "system:basic-user", "system:public-info-viewer")
+"""The roles and bindings there are: what everybody and what an admin may."""
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
 
@@ -221,6 +225,7 @@ async def serving(folder: Path, *, anonymous: bool = False) -> AsyncIterator[Wor
     for name in ("default", NAMESPACE):
         world.registry.create("namespaces", {"metadata": {"name": name}})
         world.registry.create("serviceaccounts", {"metadata": {"name": "default", "namespace": name}})
+    bootstrap_policy.install(Client(world.registry, "test"), PUBLIC)
     port = await world.server.start()
     world.pki.write_kubeconfig(world.kubeconfig, name="pocket", server=f"https://127.0.0.1:{port}", namespace=NAMESPACE)
     world.http = world.session()

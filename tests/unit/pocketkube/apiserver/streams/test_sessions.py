@@ -10,7 +10,7 @@ import pytest
 from tests.unit.pocketkube.apiserver.streams.spdy_client import SpdyClient, upgraded
 from tests.unit.pocketkube.apiserver.world import PODS, World
 
-from pocketkube.apiserver import authorization
+from pocketkube.apiserver.policy import Decision, Policy
 
 V4 = "v4.channel.k8s.io"
 SUCCESS = {"metadata": {}, "status": "Success"}
@@ -122,7 +122,7 @@ async def test_a_client_that_names_no_protocol_is_refused(pod: World) -> None:
 @pytest.mark.parametrize("way", ["exec?command=echo&stdout=1", "attach?stdout=1", "portforward?ports=80"])
 async def test_a_handshake_needs_the_right_to_create(pod: World, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A WebSocket handshake is a GET: who may read a subresource may not yet begin a session."""
-    monkeypatch.setattr(authorization, "allowed", lambda user, wanted: wanted.verb == "get")
+    monkeypatch.setattr(Policy, "decide", lambda policy, user, wanted: Decision(wanted.verb == "get"))
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13"}
     code, body = await pod.get(f"{PODS}/p/{way}", Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==", **headers)
     assert code == 403
