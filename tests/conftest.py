@@ -47,6 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--once", action="store_true", help="no second chance for any test: to find those that need one")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Workers of `-n auto`: twice the processors, for most of what tests of a cluster do is wait."""
+    return min(2 * (os.cpu_count() or 1), 8)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--once"):
         return
