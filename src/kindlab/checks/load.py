@@ -25,13 +25,16 @@ class Load:
 
 
 @contextmanager
-def load(probe: Probe, url: str, *, clients: int, timeout: float = 5.0, over: float = 0.0) -> Iterator[Load]:
+def load(
+    probe: Probe, url: str, *, clients: int, timeout: float = 5.0, over: float = 0.0, options: str = ""
+) -> Iterator[Load]:
     """GETs from `clients` at once for as long as the block lasts, each on a connection of its own; `timeout` is an
-    answer's, in seconds. The clients begin one after the other within `over` seconds: where an answer takes a while
-    they would keep step else, and nobody would ask in between. When the block begins so have they. Requests that are
-    under way when it ends are not counted. Raises CouldNotGrade when there was no reply at all."""
+    answer's, in seconds, `options` are further curl options. The clients begin one after the other within `over`
+    seconds: where an answer takes a while they would keep step else, and nobody would ask in between. When the block
+    begins so have they. Requests that are under way when it ends are not counted. Raises CouldNotGrade when there was
+    no reply at all."""
     folder = f"/tmp/kindlab-load-{secrets.token_hex(4)}"
-    curl = f"curl -s -m {timeout:g} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
+    curl = f"curl -s -m {timeout:g} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
     one = (
         f'while [ -e {folder}/go ] && [ "$(date +%s)" -lt "$end" ]; do r=$({curl}); code=$?; '
         f"printf '%s\\n{MARK}%s\\n' \"$r\" $code >> {folder}/$n; [ $code = 0 ] || sleep 0.05; done"
