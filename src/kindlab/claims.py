@@ -1,8 +1,8 @@
-"""How a PersistentVolumeClaim is put in place of one that is there.
+"""How a PersistentVolumeClaim, or a PersistentVolume, is put in place of one that is there.
 
 What the cluster has filled in stays: the volume, and the class where neither the old nor the new manifest names one.
 So a claim that only grows, or is applied a second time, keeps its bytes. One that may not change is made anew, and the
-Pods that use it go first, for they hold it.
+Pods that use it go first, for they hold it. A volume stays bound to the claim that has it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 
 from kindlab.api import CONFLICTS, Api, ApiError, Obj
-from kindlab.kubectl.applying import LAST_APPLIED
+from kindlab.kubectl.applying import LAST_APPLIED, noted
 
-KIND = "PersistentVolumeClaim"
+KIND, VOLUME = "PersistentVolumeClaim", "PersistentVolume"
 
 
 def replace(api: Api, claim: Obj, namespace: str) -> Obj:
@@ -62,3 +62,43 @@ def _remove(api: Api, name: str, space: str) -> None:
         if any((v.get("persistentVolumeClaim") or {}).get("claimName") == name for v in volumes):
             api.delete("Pod", pod["metadata"]["name"], space)
     api.wait_gone(KIND, name, space, uid=live["metadata"]["uid"])
+
+
+def replace_volume(api: Api, volume: Obj, namespace: str) -> Obj:
+    """Create the PersistentVolume, or put it in place of the one that is there; one that may not change is made anew,
+    and so is the claim that is bound to it. Raises ApiError."""
+    name = volume["metadata"]["name"]
+    claim = None
+    for _ in range(CONFLICTS):
+        live = api.get(VOLUME, name)
+        claim = _bound(api, live) if live else None
+        if live is None or claim is None:
+            return api.replace(volume)
+        fresh = {
+            **volume,
+            "metadata": {**volume["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]},
+            "spec": {"claimRef": live["spec"]["claimRef"], **volume["spec"]},
+        }
+        try:
+            return api.request("PUT", api.path(VOLUME, None, name), fresh)  # type: ignore[no-any-return]
+        except ApiError as error:
+            if error.code not in (409, 422):
+                raise
+            if error.code == 422:
+                break
+    assert claim is not None
+    space = claim["metadata"]["namespace"]
+    _remove(api, claim["metadata"]["name"], space)
+    api.delete(VOLUME, name, wait=True)
+    made = api.create(volume)
+    note = (claim["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    if note:
+        api.create(noted(json.loads(note), space), space)
+    return made
+
+
+def _bound(api: Api, volume: Obj) -> Obj | None:
+    """The claim that has the volume."""
+    ref = volume["spec"].get("claimRef") or {}
+    claim = api.get(KIND, ref["name"], ref["namespace"]) if ref.get("uid") else None
+    return claim if claim and claim["metadata"]["uid"] == ref["uid"] else None

@@ -192,7 +192,7 @@ def apply(session: Session, words: Sequence[str], cell: str | None) -> Shown:
         raise UsageProblem("A cell is one file.", f"It cannot be saved as {' and '.join(words)}.", "%%apply FILE")
     if cell is None:
         sources = [_file(folder, name) for name in words]
-        same = [f.name for f in sources if _unchanged(found, f)]
+        same = [f.name for f in sources if _unchanged(found, f, session)]
         if same:
             return shown.note(
                 f"{', '.join(same)} is still as the lab gave it: nothing was applied.\n"
@@ -234,7 +234,12 @@ def _file(folder: Path, name: str) -> Path:
     raise UsageProblem(f"There is no file {name} in {folder}.", f"Your files are: {names}.")
 
 
-def _unchanged(lab: Lab, path: Path) -> bool:
-    """Whether the file is byte for byte what the lab started with: then the learner has not saved anything yet."""
-    given = lab.folder / "start" / path.name
-    return path.parent == workspace.folder(lab) and given.is_file() and given.read_bytes() == path.read_bytes()
+def _unchanged(lab: Lab, path: Path, session: Session) -> bool:
+    """Whether the file is what the lab started with: then the learner has not saved anything yet."""
+    source = lab.folder / "start" / path.name
+    if path.parent != workspace.folder(lab) or not source.is_file():
+        return False
+    # the cluster is asked only where the file has been filled in, or changed
+    return source.read_bytes() == path.read_bytes() or (
+        b"${" in source.read_bytes() and workspace.given(source, session.api()) == workspace.text_of(path)
+    )

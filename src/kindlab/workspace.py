@@ -78,7 +78,7 @@ def start(lab: Lab, api: Api) -> Started:
     for obj in first:
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
-            api.create(applying.noted(obj, lab.slug), lab.slug)
+            api.create(_noted(api, obj, lab.slug), lab.slug)
             done.created.append(label)
         except ApiError as error:
             # a Service whose node port is fixed is refused for its number (422) before its name is looked at
@@ -191,7 +191,7 @@ def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = Non
     for obj in objects:
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
-            PUT.get(obj["kind"], Api.replace)(api, applying.noted(obj, namespace), namespace)
+            PUT.get(obj["kind"], Api.replace)(api, _noted(api, obj, namespace), namespace)
         except ApiError as error:
             raise Problem(
                 f"{label} was refused by the cluster.", error.message, "Correct the file and apply it again."
@@ -208,10 +208,16 @@ def apply_in_order(api: Api, lab: Lab, files: Iterable[Path], order: Sequence[st
     return applied + steps.run(api, lab.slug, order, lambda name: apply(api, lab.slug, [named[name]], lab))
 
 
+def _noted(api: Api, obj: Obj, namespace: str) -> Obj:
+    """The object with kubectl's note; one of a kind without a namespace gets none."""
+    return applying.noted(obj, namespace if api.namespaced(f"{obj['apiVersion']}/{obj['kind']}") else None)
+
+
 def filled(text: str, api: Api) -> str:
-    """An answer's text with what no file can know: `${NODE_ADDRESS}` is a node's IPv4 address, a worker's if there is
-    one; `${POD_ADDRESS NAMESPACE LABELS}` is that of a Pod, waited for; `${VOLUME_LIMIT DRIVER}` is how many volumes of
-    a CSI driver a node takes. Raises Problem when there is none."""
+    """A file's text with what no file can know: `${NODE_ADDRESS}` is a node's IPv4 address, a worker's if there is
+    one, and `${NODE_NAME}` its label kubernetes.io/hostname; `${POD_ADDRESS NAMESPACE LABELS}` is that of a Pod, which
+    is waited for; `${VOLUME_LIMIT DRIVER}` is how many volumes of a CSI driver a node takes. Raises Problem when there
+    is none."""
     text = POD_ADDRESS.sub(lambda match: _pod_address(api, match[1], match[2]), text)
     text = VOLUME_LIMIT.sub(lambda match: _volume_limit(api, match[1]), text)
     if NODE_ADDRESS not in text and NODE_NAME not in text:

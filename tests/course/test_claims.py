@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from kindlab import workspace
@@ -66,3 +68,54 @@ def test_a_claim_of_another_class_is_made_anew_though_a_pod_uses_it(live: LiveLa
     after = live.volumes.bound("books")  # by the Pod that the Deployment makes in place of the first
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
     assert live.eventually("Pod", lambda pods: [p for p in pods if p["status"].get("phase") == "Running"])
+
+
+def volume(name: str, path: str, **spec: Any) -> dict[str, Any]:
+    by_hand = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": name,
+        "hostPath": {"path": path, "type": "DirectoryOrCreate"},
+        **spec,
+    }
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": by_hand}
+
+
+@pytest.fixture
+def by_hand(live: LiveLab) -> Iterator[str]:
+    """The name of a volume, which is removed in the end."""
+    name = live.namespace
+    yield name
+    live.api.delete("PersistentVolumeClaim", "books", live.namespace)
+    live.api.delete("PersistentVolume", name)
+
+
+def test_a_volume_that_is_put_in_place_again_stays_bound(live: LiveLab, by_hand: str, tmp_path: Path) -> None:
+    put(live, tmp_path, volume(by_hand, "/var/course"), claim(storageClassName=by_hand))
+    before = live.volumes.bound("books")
+    put(live, tmp_path, volume(by_hand, "/var/course", persistentVolumeReclaimPolicy="Delete"))
+    after = live.api.get("PersistentVolume", by_hand)
+    assert after is not None
+    assert after["spec"]["persistentVolumeReclaimPolicy"] == "Delete"
+    assert after["spec"]["claimRef"]["uid"] == before["metadata"]["uid"]
+    assert "namespace" not in after["metadata"]
+
+
+def test_a_volume_that_may_not_change_is_made_anew_with_its_claim(live: LiveLab, by_hand: str, tmp_path: Path) -> None:
+    put(live, tmp_path, volume(by_hand, "/var/course"), claim(storageClassName=by_hand), reader())
+    live.volumes.bound("books")
+    live.settled("reader")
+    put(live, tmp_path, volume(by_hand, "/var/other"))
+    after = live.volumes.bound("books")
+    assert after["spec"]["volumeName"] == by_hand
+    made = live.api.get("PersistentVolume", by_hand)
+    assert made is not None
+    assert made["spec"]["hostPath"]["path"] == "/var/other"
+
+
+def test_a_volume_that_was_left_is_free_again(live: LiveLab, by_hand: str, tmp_path: Path) -> None:
+    put(live, tmp_path, volume(by_hand, "/var/course"), claim(storageClassName=by_hand))
+    live.volumes.bound("books")
+    live.api.delete("PersistentVolumeClaim", "books", live.namespace, wait=True)
+    put(live, tmp_path, volume(by_hand, "/var/course"), claim(storageClassName=by_hand))
+    assert live.volumes.bound("books")["spec"]["volumeName"] == by_hand

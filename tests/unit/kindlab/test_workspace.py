@@ -47,7 +47,7 @@ class Nodes:
         assert kind == "Node"
         return [
             {
-                "metadata": {"labels": labels},
+                "metadata": {"name": "n", "labels": labels},
                 "status": {
                     "addresses": [
                         {"type": "Hostname", "address": "a"},
@@ -69,6 +69,9 @@ def test_an_answer_may_ask_for_the_address_of_a_node() -> None:
     assert filled("a ${NODE_ADDRESS}; b ${NODE_ADDRESS}", master, worker) == "a 172.18.0.3; b 172.18.0.3"
     assert filled("a ${NODE_ADDRESS}", master) == "a 172.18.0.2"
     assert filled("nothing to fill in") == "nothing to fill in"
+    named = ({workspace.HOSTNAME: "worker-1"}, ["172.18.0.3"])
+    assert filled("on ${NODE_NAME} at ${NODE_ADDRESS}", master, named) == "on worker-1 at 172.18.0.3"
+    assert filled("on ${NODE_NAME}", master) == "on n"
     with pytest.raises(Problem, match="No node of this cluster has an IPv4 address"):
         filled("${NODE_ADDRESS}", ({}, ["fd00::3"]))
 
