@@ -14,7 +14,7 @@ from pocketkube.kubelet import subpath
 from pocketkube.kubelet.cgroup import limits_of
 from pocketkube.kubelet.container import Config
 from pocketkube.kubelet.environment import ConfigError, arguments, expand
-from pocketkube.kubelet.filesystem import FileSystem, MemoryTree, root_of
+from pocketkube.kubelet.filesystem import DIRECTORY, FileSystem, MemoryTree, root_of
 from pocketkube.kubelet.volumes.base import Volume
 from pocketkube.objects import Obj
 
@@ -100,7 +100,7 @@ def files(
     now: Callable[[], float],
 ) -> FileSystem:
     """The container's root with everything mounted. `kubelet_files` holds hosts, hostname, resolv.conf.
-    Raises ConfigError."""
+    What cannot be mounted there is noted in `config.refused`. Raises ConfigError."""
     fs = root_of(config.image, now=now)
     own = kubelet_files.root.data
     mounted = {mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts") or ()}
@@ -118,6 +118,9 @@ def files(
             read_only = bool(mount.get("readOnly")) or volume.read_only
             options = ",".join(filter(None, ("relatime", volume.mount_options)))
             target = _target(mount["mountPath"], config.workdir)
+            if fs.exists(target) and fs.is_dir(target) != (volume.tree.kind(node) == DIRECTORY):
+                config.refused = config.refused or _refusal(mount["name"], target)
+                continue
             fs.mount(target, volume.tree, node, read_only=read_only, options=options)
         except OSError as error:
             raise ConfigError(f'failed to mount volume "{mount["name"]}": {error}') from None
@@ -127,6 +130,11 @@ def files(
     if security({}, container, "readOnlyRootFilesystem"):
         fs.make_read_only("/")
     return fs
+
+
+def _refusal(volume: str, target: str) -> str:
+    """runc's words for a folder over a file, or the other way round; its source is the volume's name here."""
+    return f'error during container init: error mounting "{volume}" to rootfs at "{target}": not a directory: unknown'
 
 
 def _target(path: str, workdir: str) -> str:

@@ -67,6 +67,8 @@ class Config:
     services: Mapping[str, Any] = field(default_factory=dict)
     sysctls: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    refused: str = ""
+    """What the runtime says of a mount that it cannot make."""
 
 
 class Container:
@@ -166,12 +168,15 @@ class Container:
         elif self.stdin is not None:
             fds[0] = self.stdin
         try:
+            if config.refused:
+                raise NotADirectoryError
             self.init = self._spawn(config.argv, fds, init=True)
         except OSError as error:
+            cause = config.refused or _cause(config.argv[0], error, init=True)
             self.exit_code, self.reason = START_FAILED, "StartError"
             self.message = (
                 "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
-                f"runc create failed: unable to start container process: {_cause(config.argv[0], error, init=True)}"
+                f"runc create failed: unable to start container process: {cause}"
             )
             # containerd has no start time to tell for a container that never ran
             self.started_at = "1970-01-01T00:00:00Z"

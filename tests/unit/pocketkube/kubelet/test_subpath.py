@@ -88,3 +88,19 @@ async def test_a_read_only_volume_gets_no_new_folders(node: Any) -> None:
     await node.until(lambda: node.container("p").get("state", {}).get("waiting", {}).get("message"))
     why = 'failed to create subPath directory for volumeMount "v" of container "c"'
     assert node.container("p")["state"]["waiting"]["message"] == why
+
+
+async def test_a_folder_is_not_mounted_over_a_file_nor_a_file_over_a_folder(node: Any) -> None:
+    folder = {"name": "v", "mountPath": "/etc/passwd"}
+    file = {"name": "v", "mountPath": "/etc", "subPath": "f"}
+    disk = node.kubelet.state_dir / "disk/srv"
+    disk.mkdir(parents=True)
+    (disk / "f").write_text("x")
+    for name, mount in (("folder", folder), ("file", file)):
+        source = {"name": "v", "hostPath": {"path": "/srv"}}
+        node.create(name, {"volumeMounts": [mount]}, volumes=[source], restartPolicy="Never")
+        await node.until(lambda name=name: objects.status(node.pod(name)).get("phase") == "Failed")
+        ended = node.container(name)["state"]["terminated"]
+        assert (ended["exitCode"], ended["reason"]) == (128, "StartError")
+        assert f'to rootfs at "{mount["mountPath"]}": ' in ended["message"]
+        assert ended["message"].endswith(": not a directory: unknown")
