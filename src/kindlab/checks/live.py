@@ -21,6 +21,7 @@ from kindlab.checks.host import pod_host
 from kindlab.checks.load import Load, load
 from kindlab.checks.patience import Patience
 from kindlab.checks.probe import Probe, Replies, enough
+from kindlab.checks.snapshots import Snapshots
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.visitor import Guest, visitor, visitors
 from kindlab.checks.volumes import Volumes
@@ -67,6 +68,10 @@ class LiveLab:
     @cached_property
     def volumes(self) -> Volumes:
         return Volumes(self.api, self.namespace)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.api, self.namespace)
 
     def get(self, kind: str, name: str) -> Obj | None:
         """One object of the lab's namespace, or None."""
