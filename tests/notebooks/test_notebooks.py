@@ -59,10 +59,38 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("%kubectl get pods -l app=search", "successfully rolled out", "exceeded its progress deadline"),
         ("for n in 1 2 3", " 000", "96 200"),
     ],
+    "13-storage-classes": [
+        ("get pvc note orders", "standard", "Bound"),
+        ("csi-hostpath-sc", "spec is immutable after creation", "spec is immutable after creation"),
+        ("pvc/reserve --timeout=10s", "timed out", "condition met"),
+        ("%why pvc/scans", "didn't match PersistentVolume's node affinity", "Every hop is in order"),
+        ("patch storageclass lab13-archive", "reclaimPolicy: Invalid value", "patched (no change)"),
+        ("delete pvc draft paper", 'persistentvolumeclaim "paper" deleted', "Released"),
+        ("2Gi", "storageclass that provisions the pvc must support resize", "patched (no change)"),
+        ("500Mi", "field can not be less than status.capacity", "field can not be less than status.capacity"),
+        ("%why pvc/labels", "disks.example.com", "Every hop is in order"),
+        ("--for pvc/stamps", "no node was specified", "ProvisioningSucceeded"),
+    ],
+    "11-volumes": [
+        ("%kubectl logs deploy/desk", "the desk opens with 0 orders", "the desk opens with 1 orders"),
+        ("http://press/sheet", "404 Not Found", "set by press-"),
+        ("touch /www/scribble", "sheet", "Read-only file system"),
+        ("name: two-in-one", "must be unique", "must be unique"),
+        ("9000000", "9000000", "No space left on device"),
+        ("reason=Evicted", "No resources found", 'exceeds the limit "32Mi"'),
+        ("http://window/prices", "4 for us", "404 Not Found"),
+        ("df -h /ticket", "exit code", "tmpfs"),
+    ],
     "06-ingress": [
         ("{visit} http://apps.06.localhost/app1 http://shop", "404 page not found", "(200 http://shop.06.localhost/)"),
         ("answers.count", "0 by stable, 0 by the canary", " by the canary"),
         ("%why http://apps.06.localhost/app2/help", "of that host there are", "Every hop is in order"),
+    ],
+    "15-volume-limits": [
+        ("attached = kubectl", "9 volumes are attached", "16 volumes are attached"),
+        ("status.conditions[*].message", "(no output)", "1 node(s) exceed max volume count"),
+        ("exec deploy/depot -- ls -l /depots /together", "together", "No such file"),
+        ("%why deployment/archive", "Every hop is in order", "Every hop is in order"),
     ],
 }
 """Lab -> (a line of a cell, what its answer says before the lab is solved, and after)."""
