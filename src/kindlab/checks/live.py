@@ -126,11 +126,19 @@ class LiveLab:
         return visitors(self.api, guests)
 
     def load(
-        self, url: str, *, clients: int = 8, timeout: float = 5.0, over: float = 0.0, client: Probe | None = None
+        self,
+        url: str,
+        *,
+        clients: int = 8,
+        timeout: float = 5.0,
+        over: float = 0.0,
+        client: Probe | None = None,
+        options: str = "",
     ) -> AbstractContextManager[Load]:
         """Requests without a pause while the block lasts: `with lab.load("http://web") as load: ...`, then
-        `load.replies`. The clients begin within `over` seconds, which is how long an answer takes."""
-        return load(client or self.probe, url, clients=clients, timeout=timeout, over=over)
+        `load.replies`. The clients begin within `over` seconds, which is how long an answer takes;
+        `options` are curl's."""
+        return load(client or self.probe, url, clients=clients, timeout=timeout, over=over, options=options)
 
     def door(self, ingress_class: str) -> Door:
         """Where the controller of an IngressClass listens inside the cluster. Raises CouldNotGrade without one."""
