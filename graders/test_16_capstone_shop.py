@@ -38,7 +38,7 @@ DATA, TOKEN = "/data", "kindlab-token"
 CANARY_REQUESTS, CANARY_MOST = 120, 52
 """Of so many requests, each sent to the canary by chance with a probability of a quarter, more reach it once in a
 million times."""
-STARTS, EVICTED, GONE, GROWS, SAVED = 60.0, 20.0, 2.5, 120.0, 60.0
+STARTS, EVICTED, GONE, GROWS = 60.0, 20.0, 2.5, 120.0
 AGAIN = 0.5
 """Seconds between two tries of an eviction that a budget forbids for now."""
 
@@ -595,46 +595,6 @@ class Backups:
         mine = [s for s in new if s["spec"]["source"].get("persistentVolumeClaimName") == self.claim]
         return ended, mine, token
 
-    def restored(self, snapshot):
-        """The token in a claim made of the snapshot; None when there is none in it."""
-        made = self._ready(snapshot["metadata"]["name"])
-        source = self.lab.require("PersistentVolumeClaim", self.claim)
-        name = f"kindlab-restored-{secrets.token_hex(3)}"
-        spec = {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": source["spec"].get("storageClassName"),
-            "resources": source["spec"]["resources"],
-            "dataSource": {
-                "apiGroup": "snapshot.storage.k8s.io",
-                "kind": "VolumeSnapshot",
-                "name": made["metadata"]["name"],
-            },
-        }
-        self.made.append(("PersistentVolumeClaim", name))
-        meta = {"name": name, "labels": OURS}
-        self.lab.api.create(
-            {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": spec}, self.lab.namespace
-        )
-        with self.lab.volumes.claim(name, read_only=True, timeout=SAVED) as place:
-            return place.read(TOKEN)
-
-    def _ready(self, name):
-        """The snapshot when it is ready; the check fails when it is not, or has said that it cannot be."""
-
-        def said(live):
-            mine = [s for s in live if s["metadata"]["name"] == name]
-            status = (mine[0].get("status") or {}) if mine else {}
-            return mine and (status.get("readyToUse") or status.get("error")) and mine[0]
-
-        found = self.lab.eventually(SNAPSHOT, said, timeout=SAVED)
-        self.lab.expect(
-            found and found["status"].get("readyToUse"),
-            expected="the snapshot that the backup makes gets ready to use",
-            seen=found["status"]["error"].get("message", "an error") if found else "it does not",
-            about=f"vs/{name}",
-        )
-        return found
-
     def end(self):
         for kind, name in reversed(self.made):
             with suppress(ApiError):
@@ -688,7 +648,8 @@ def test_backup_holds_the_data(shop, backups):
         then=f"kubectl create job try --from=cronjob/{backups.cron['metadata']['name']} -n {shop.lab.namespace}, and "
         "then kubectl logs job/try",
     )
-    has = backups.restored(snapshots[0])
+    with shop.lab.snapshots.restored(snapshots[0]["metadata"]["name"]) as place:
+        has = place.read(TOKEN)
     shop.lab.expect(
         has == token,
         expected="a claim restored from the snapshot has the file that database-0 had stored before",

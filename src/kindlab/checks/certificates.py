@@ -1,4 +1,4 @@
-"""The certificates that the Ingresses of a namespace bring along. Only tls.crt of a Secret is ever looked at, which
+"""The certificates that the Ingresses and Gateways of a namespace bring along. Only tls.crt of a Secret is ever looked at, which
 everybody may see; the key beside it never."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import binascii
 import hashlib
 from dataclasses import dataclass
 
-from kindlab.api import Api
+from kindlab.api import Api, ApiError
 from kindlab.certificates import alternative_names, covers
 
 
@@ -33,7 +33,8 @@ class Certificate:
 
 
 def certificates_of(api: Api, namespace: str) -> list[Certificate]:
-    """Of the Secrets that Ingresses of the namespace name; what cannot be read as a certificate is left out."""
+    """Of the Secrets that Ingresses and Gateways of the namespace name; what cannot be read as a certificate is left
+    out."""
     named = {
         entry["secretName"]
         for ingress in api.list("Ingress", namespace)
@@ -41,13 +42,24 @@ def certificates_of(api: Api, namespace: str) -> list[Certificate]:
         if entry.get("secretName")
     }
     found = []
-    for name in sorted(named):
+    for name in sorted(named | _of_gateways(api, namespace)):
         data = (api.get("Secret", name, namespace) or {}).get("data") or {}
         try:
             found.append(Certificate(namespace, name, *_read(base64.b64decode(data["tls.crt"]))))
         except (KeyError, ValueError, binascii.Error):
             continue
     return found
+
+
+def _of_gateways(api: Api, namespace: str) -> set[str]:
+    """The Secrets of the namespace that its Gateways' listeners name; none on a cluster without the Gateway API."""
+    try:
+        gateways = api.list("Gateway.gateway.networking.k8s.io", namespace)
+    except ApiError:
+        return set()
+    listeners = [listener for gateway in gateways for listener in gateway["spec"].get("listeners") or ()]
+    references = [ref for one in listeners for ref in (one.get("tls") or {}).get("certificateRefs") or ()]
+    return {ref["name"] for ref in references if ref.get("namespace", namespace) == namespace}
 
 
 def _read(chain: bytes) -> tuple[str, tuple[str, ...], str]:

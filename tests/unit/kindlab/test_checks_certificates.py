@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from kindlab.api import ApiError
 from kindlab.certificates import covers, make, names
 from kindlab.checks.certificates import Certificate, certificates_of
 from kindlab.checks.door import Door
@@ -17,13 +18,19 @@ DOOR = Door("traefik", "traefik", "10.96.0.9", 80, 443, "traefik-0", "traefik.io
 
 
 class Cluster:
-    """As much of the API as is asked: Secrets by name, and one Ingress that names Secrets."""
+    """As much of the API as is asked: Secrets by name, one Ingress that names Secrets, and Gateways that do; without
+    any, a cluster that does not know them."""
 
-    def __init__(self, named: list[str], **secrets: dict[str, bytes]) -> None:
+    def __init__(self, named: list[str], gateways: tuple[Any, ...] = (), **secrets: dict[str, bytes]) -> None:
+        self.gateways = gateways
         self.ingress = {"spec": {"tls": [{"secretName": name} for name in named] + [{"hosts": ["no.secret"]}]}}
         self.secrets = secrets
 
     def list(self, kind: str, namespace: str) -> list[Any]:
+        if kind.startswith("Gateway"):
+            if not self.gateways:
+                raise ApiError(404, "NotFound", "")
+            return list(self.gateways)
         return [self.ingress, {"spec": {}}]
 
     def get(self, kind: str, name: str, namespace: str) -> Any:
@@ -49,6 +56,14 @@ def test_those_that_ingresses_name_and_that_can_be_read(tmp_path: Path) -> None:
     assert (good.secret, good.names, good.covers("b.example")) == ("good", ("a.example", "b.example"), True)
     assert not good.covers("c.example")
     assert chain.key != good.key
+
+
+def test_those_that_gateways_name(tmp_path: Path) -> None:
+    references = [{"name": "here"}, {"name": "there", "namespace": "another"}]
+    gateway = {"spec": {"listeners": [{"tls": {"certificateRefs": references}}, {"protocol": "HTTP"}]}}
+    both = {"tls.crt": pem(tmp_path, "a.example")}
+    api: Any = Cluster([], (gateway, {"spec": {}}), here=both, there=both)
+    assert [one.secret for one in certificates_of(api, "lab")] == ["here"]
 
 
 class Told:
