@@ -1,5 +1,5 @@
-"""The certificates that the Ingresses and Gateways of a namespace bring along. Only tls.crt of a Secret is ever looked at, which
-everybody may see; the key beside it never."""
+"""The certificates that the Ingresses and Gateways of a namespace bring along. Only tls.crt of a Secret is ever looked
+at, which everybody may see; the key beside it never."""
 
 from __future__ import annotations
 
