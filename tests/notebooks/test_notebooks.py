@@ -62,7 +62,7 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
     "13-storage-classes": [
         ("get pvc note orders", "standard", "Bound"),
         ("csi-hostpath-sc", "spec is immutable after creation", "spec is immutable after creation"),
-        ("pvc/reserve --timeout=10s", "timed out", "condition met"),
+        ("pvc/reserve --timeout=5s", "timed out", "condition met"),
         ("%why pvc/scans", "didn't match PersistentVolume's node affinity", "Every hop is in order"),
         ("patch storageclass lab13-archive", "reclaimPolicy: Invalid value", "patched (no change)"),
         ("delete pvc draft paper", 'persistentvolumeclaim "paper" deleted', "Released"),
@@ -90,7 +90,17 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("attached = kubectl", "9 volumes are attached", "16 volumes are attached"),
         ("status.conditions[*].message", "(no output)", "1 node(s) exceed max volume count"),
         ("exec deploy/depot -- ls -l /depots /together", "together", "No such file"),
-        ("%why deployment/archive", "Every hop is in order", "Every hop is in order"),
+        ("%kubectl apply -f archive.yaml", "created", "Every hop is in order"),
+    ],
+    "14-snapshots-and-clones": [
+        ("%kubectl delete volumesnapshot one two", "deleted", "two"),
+        ("%kubectl describe volumesnapshot noon", "cannot get claim from snapshot", "lab14-keep"),
+        ("head -n 5 /data/ledger.txt", "BROKEN: sale 1", "all finished"),
+        ("%why pvc/ledger-restored", "it is Pending", "Every hop is in order"),
+        ("4 free pianos", "exit code", "nonsense.txt"),
+        ("%kubectl describe pvc prices-north", "requested 16777216 but source is 67108864", "Status:        Bound"),
+        ("%kubectl describe pvc prices-south", "but new PVC requested Block", "Status:        Bound"),
+        ("%kubectl describe pvc prices-tax", '"prices" not found', '"prices" not found'),
     ],
 }
 """Lab -> (a line of a cell, what its answer says before the lab is solved, and after)."""
