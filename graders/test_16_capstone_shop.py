@@ -415,7 +415,7 @@ class Rush:
 
         def wants_more(live):
             found = [h for h in live if target_of(h) == ("Deployment", "storefront")]
-            if not found or not self.running:
+            if not found or not self.running or not by_cpu(found[0]):
                 return "no"
             status = found[0].get("status") or {}
             if (status.get("desiredReplicas") or 0) > max(found[0]["spec"].get("minReplicas", 1), 1):
@@ -425,6 +425,11 @@ class Rush:
             return "no" if over and len(found) == 1 else None
 
         return self.lab.eventually(HPA, wants_more, timeout=GROWS) == "yes"
+
+
+def by_cpu(hpa):
+    sources = [m.get("resource") or m.get("containerResource") or {} for m in hpa["spec"].get("metrics") or ()]
+    return any(source.get("name") == "cpu" for source in sources)
 
 
 def target_of(hpa):
