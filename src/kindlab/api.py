@@ -304,7 +304,7 @@ class Api:
                 )
                 kind = resource["kind"].lower()
                 names = [kind, resource["name"], *resource.get("shortNames", ())]
-                names += [f"{kind}.{group}", f"{resource['name']}.{group}"] if group else []
+                names += [f"{name}.{group}" for name in names] if group else []
                 if group:
                     kinds |= {f"{name}.{version}.{group}": entry for name in (kind, resource["name"])}
                 for spelling in names if prefix in preferred else ():

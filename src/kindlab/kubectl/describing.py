@@ -7,6 +7,7 @@ from typing import Any
 
 from kindlab.api import Obj
 from kindlab.kubectl import (
+    describing_access,
     describing_autoscalers,
     describing_config,
     describing_fields,
@@ -27,7 +28,8 @@ BRIEF |= {"StatefulSet", "DaemonSet", "IPAddress"}
 BRIEF |= {"ServiceCIDR"}
 """Kinds kubectl has more to say about. All others are described as it does."""
 
-_WITHOUT_EVENTS = ("NetworkPolicy", "ResourceQuota", "LimitRange", "Namespace", "Secret")
+_WITHOUT_EVENTS: tuple[str, ...] = ("NetworkPolicy", "ResourceQuota", "LimitRange", "Namespace", "Secret")
+_WITHOUT_EVENTS += ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 Rows = list[tuple[str, str]]
 
 _OF_FIELDS: dict[str, Callable[[Obj], Iterable[str]]] = {
@@ -45,6 +47,10 @@ _OF_FIELDS: dict[str, Callable[[Obj], Iterable[str]]] = {
     "VolumeAttributesClass": describing_storage.attributes_class,
     "CSINode": describing_storage.csi_node,
     "PriorityClass": describing_scheduling.priority_class,
+    "Role": describing_access.role,
+    "ClusterRole": describing_access.role,
+    "RoleBinding": describing_access.binding,
+    "ClusterRoleBinding": describing_access.binding,
 }
 """Kinds whose own fields are all there is to tell."""
 

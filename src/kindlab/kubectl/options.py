@@ -11,6 +11,7 @@ import click
 
 from kindlab.api import Obj, Served
 from kindlab.kubectl import printers
+from kindlab.kubectl.acting import acting
 from kindlab.kubectl.session import Refused, Session, label
 
 Command = Callable[..., Any]
@@ -22,9 +23,15 @@ def command(**attributes: Any) -> Callable[[Command], click.Command]:
     def decorate(function: Command) -> click.Command:
         @click.command(context_settings={"help_option_names": ["-h", "--help"]}, **attributes)
         @click.option("-n", "--namespace", callback=value, help="The namespace to look in.")
+        @click.option("--as", "as_user", default="", callback=value, help="The user to act as.")
+        @click.option("--as-group", "as_groups", multiple=True, callback=value, help="A group of that user's.")
         @functools.wraps(function)
-        def run(namespace: str | None, **options: Any) -> Any:
-            session: Session = click.get_current_context().obj
+        def run(namespace: str | None, as_user: str, as_groups: tuple[str, ...], **options: Any) -> Any:
+            context = click.get_current_context()
+            session: Session = context.obj
+            if as_user or as_groups:
+                verb = str(context.info_name).rpartition(" ")[2]
+                session.api = acting(session.api, verb, as_user, as_groups)
             if namespace:
                 session.namespace, session.named = namespace, True
             return function(session, **options)

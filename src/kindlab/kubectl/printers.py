@@ -14,6 +14,8 @@ from kindlab.kubectl.jsonpath import evaluate
 
 MIN_WIDTH, PADDING = 6, 3
 TEXT = "tag:yaml.org,2002:str"
+_TEXTS = (TEXT, "tag:yaml.org,2002:yaml")
+"""What is no number, date or the like: the second are `*`, `&` and `!`, which YAML itself keeps."""
 FORMATS = "custom-columns,json,jsonpath,name,wide,yaml"
 
 
@@ -136,9 +138,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     style: str | None = None
     if "\n" in value:
         style = "|" if not any(line != line.rstrip() for line in value.split("\n")) else '"'
-    elif (
-        value in ("y", "Y", "n", "N") or dumper.resolve(yaml.ScalarNode, value, (True, False)) != TEXT  # type: ignore[no-untyped-call]
-    ):
+    elif value in ("y", "Y", "n", "N") or dumper.resolve(yaml.ScalarNode, value, (True, False)) not in _TEXTS:  # type: ignore[no-untyped-call]
         style = '"'
     return dumper.represent_scalar(TEXT, value, style=style)
 

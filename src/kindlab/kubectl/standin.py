@@ -50,7 +50,7 @@ def _verb(words: list[str]) -> tuple[str, list[str]]:
     before: list[str] = []
     while words and words[0].startswith("-") and words[0] not in ("-h", "--help"):
         before.append(words.pop(0))
-        if before[-1] in ("-n", "--namespace") and words:
+        if before[-1] in ("-n", "--namespace", "--as", "--as-group") and words:
             before.append(words.pop(0))
     return (words[0] if words else "help"), [*before, *words[1:]]
 

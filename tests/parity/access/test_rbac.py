@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from secrets import token_hex
 
 import pytest
@@ -42,6 +42,18 @@ def bound(here: Place, to: str, name: str, kind: str = "Role") -> Obj:
     }
 
 
+_OPEN: list[Api] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """What `by_token` opens ends with its test."""
+    yield
+    for api in _OPEN:
+        api.client.rest_client.pool_manager.clear()
+    _OPEN.clear()
+
+
 def by_token(here: Place, name: str) -> Api:
     """The API as the service account sees it."""
     import kubernetes
@@ -54,6 +66,7 @@ def by_token(here: Place, name: str) -> Api:
     configuration.api_key = {"authorization": f"Bearer {token}"}
     found = copy.copy(here.api)
     found.client = kubernetes.client.ApiClient(configuration)
+    _OPEN.append(found)
     return found
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from kindlab.api import ApiError, Obj
-from kindlab.kubectl import generating, generating_jobs, options
+from kindlab.kubectl import generating, generating_jobs, generating_roles, options
 from kindlab.kubectl.session import GET_KUBECTL, Refused, Session, explain
 from kindlab.kubectl.verbs.apply import known, objects
 
 SHORT = {"ns": "namespace", "cm": "configmap", "deploy": "deployment", "dep": "deployment", "svc": "service"}
 SHORT |= {"ing": "ingress", "sa": "serviceaccount", "cj": "cronjob", "resourcequota": "quota", "pc": "priorityclass"}
 KINDS = (
+    "clusterrole",
+    "clusterrolebinding",
     "configmap",
     "cronjob",
     "deployment",
@@ -20,13 +24,15 @@ KINDS = (
     "namespace",
     "priorityclass",
     "quota",
+    "role",
+    "rolebinding",
     "secret",
     "service",
     "serviceaccount",
 )
-OTHERS = {"clusterrole", "clusterrolebinding", "poddisruptionbudget", "pdb", "role"}
-OTHERS |= {"rolebinding", "token"}
+OTHERS = {"poddisruptionbudget", "pdb", "token"}
 """Kinds kubectl makes without a file, and we do not."""
+BINDINGS = {"rolebinding": "RoleBinding", "clusterrolebinding": "ClusterRoleBinding"}
 SECOND = {"secret": ("generic", "tls"), "service": tuple(generating.TYPES)}
 """Kinds of which there are several sorts."""
 
@@ -61,6 +67,16 @@ SECOND = {"secret": ("generic", "tls"), "service": tuple(generating.TYPES)}
 @click.option("--global-default", type=bool, default=False, is_flag=False, flag_value=True, help="For a priorityclass.")
 @click.option("--description", default="", help="For a priorityclass.")
 @click.option("--preemption-policy", default="PreemptLowerPriority", help="For a priorityclass: or Never.")
+@click.option("--verb", "verbs", multiple=True, help="VERB,..., for a role or clusterrole.")
+@click.option("--resource", "resources", multiple=True, help="RESOURCE[.GROUP][/SUBRESOURCE],..., for a role.")
+@click.option("--resource-name", "resource_names", multiple=True, help="For a role: of these objects only.")
+@click.option("--non-resource-url", "urls", multiple=True, help="/PATH,..., for a clusterrole.")
+@click.option("--aggregation-rule", "aggregation", multiple=True, help="LABEL=VALUE,..., for a clusterrole.")
+@click.option("--role", default="", help="For a rolebinding: its Role.")
+@click.option("--clusterrole", "cluster_role", default="", help="For a rolebinding or clusterrolebinding.")
+@click.option("--user", "users", multiple=True, help="For a binding.")
+@click.option("--group", "groups", multiple=True, help="For a binding.")
+@click.option("--serviceaccount", "accounts", multiple=True, help="NAMESPACE:NAME, for a binding.")
 def COMMAND(
     session: Session,
     files: tuple[str, ...],
@@ -92,6 +108,7 @@ def COMMAND(
     global_default: bool,
     description: str,
     preemption_policy: str,
+    **access: Any,
 ) -> None:
     """Create objects: create -f FILE, create deployment NAME --image=IMAGE, create ingress NAME --rule=..., ..."""
     if files:
@@ -116,6 +133,12 @@ def COMMAND(
         obj = generating.namespace(name)
     elif kind == "serviceaccount":
         obj = generating.service_account(name)
+    elif kind == "role":
+        obj = generating_roles.role(session, name, access)
+    elif kind == "clusterrole":
+        obj = generating_roles.cluster_role(session, name, access)
+    elif kind in ("rolebinding", "clusterrolebinding"):
+        obj = generating_roles.binding(BINDINGS[kind], name, access)
     elif kind == "quota":
         obj = generating.quota(name, hard, scopes)
     elif kind == "priorityclass":
@@ -168,7 +191,7 @@ def _create(session: Session, obj: Obj, kind: str, output: str, dry_run: str) ->
     try:
         options.create(session, obj, "created", output=output, dry_run=dry_run)
     except ApiError as error:
-        if kind == "namespace":
+        if kind in ("namespace", "role", "clusterrole"):
             raise
         sort = {"service": f"{obj['spec'].get('type')} service" if kind == "service" else "", "secret": "secret"}
         colon = "" if kind == "secret" else ":"

@@ -98,6 +98,11 @@ def test_words_that_look_like_something_else_are_quoted(text: str) -> None:
     assert yaml.safe_load(printers.as_yaml({"a": text})) == {"a": text}
 
 
+@pytest.mark.parametrize("text", ["*", "&", "!", "*/x"])
+def test_what_yaml_keeps_for_itself_is_quoted_once(text: str) -> None:
+    assert printers.as_yaml({"a": text}) == f"a: '{text}'"
+
+
 def test_managed_fields_are_left_out() -> None:
     assert printers.without_managed_fields({"metadata": {"name": "a", "managedFields": [1]}}) == {
         "metadata": {"name": "a"}
