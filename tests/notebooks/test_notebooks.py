@@ -94,7 +94,7 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "14-snapshots-and-clones": [
         ("%kubectl delete volumesnapshot one two", "deleted", "two"),
-        ("%kubectl describe volumesnapshot noon", "cannot get claim from snapshot", "lab14-keep"),
+        ("%kubectl describe volumesnapshot noon", '"lab14-keep" not found', "Bound Volume Snapshot Content Name"),
         ("head -n 5 /data/ledger.txt", "BROKEN: sale 1", "all finished"),
         ("%why pvc/ledger-restored", "it is Pending", "Every hop is in order"),
         ("4 free pianos", "exit code", "nonsense.txt"),
