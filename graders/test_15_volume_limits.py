@@ -145,6 +145,18 @@ def expect_in_use(lab, pods, claim):
     )
 
 
+def expect_old(lab, pods, text, claim):
+    """Fail when the Pods that run now made this themselves, as they do where they find nothing: each thing names the
+    Pod that made it, and the name of a Pod begins with that of its ReplicaSet."""
+    maker = text.split()[-1]
+    lab.expect(
+        maker.rpartition("-")[0] not in {name.rpartition("-")[0] for name in pods.names},
+        expected=f"claim {claim} holds what was there before the change",
+        seen=f"it was empty, and a new Pod began anew: {text!r}",
+        then=f"kubectl get pvc -n {lab.namespace}   (which claim is as old as the lab, and has the old bytes?)",
+    )
+
+
 # -- task read-the-limit
 
 
@@ -176,9 +188,10 @@ def test_the_depot_has_one_volume(lab):
     )
 
 
-@check("depot-one-volume", "http://depot serves the three books that are in claim together")
+@check("depot-one-volume", "http://depot serves the three books that were copied into claim together")
 def test_the_books_are_those_in_the_claim(lab):
-    expect_in_use(lab, running(lab, "depot"), "together")
+    pods = running(lab, "depot")
+    expect_in_use(lab, pods, "together")
     with lab.volumes.claim("together", read_only=True) as root:
         for depot in DEPOTS:
             book = (root.read(f"{depot}/book.txt") or b"").decode(errors="replace").strip()
@@ -191,6 +204,7 @@ def test_the_books_are_those_in_the_claim(lab):
                 about="" if reply.ok else url,
                 then=f"kubectl exec deploy/depot -n {lab.namespace} -- ls -lR /depots",
             )
+            expect_old(lab, pods, book, "together")
 
 
 @check("depot-one-volume", "what is written into each depot's folder stays in a claim")
@@ -213,7 +227,7 @@ def test_the_printer_has_one_volume(lab):
     )
 
 
-@check("printer-scratch", "the drawings stay in claim drawings, and http://printer shows them")
+@check("printer-scratch", "the drawings are and stay in claim drawings, and http://printer shows them")
 def test_the_drawings_last(lab):
     pods = running(lab, "printer")
     expect_in_use(lab, pods, "drawings")
@@ -228,6 +242,7 @@ def test_the_drawings_last(lab):
         seen=f"{reply}; the claim has {drawing[:60]!r}" if drawing else f"{reply}; the claim has no stork.txt",
         about="" if reply.ok else "http://printer",
     )
+    expect_old(lab, pods, drawing, "drawings")
 
 
 # -- task archive-elsewhere
