@@ -1,7 +1,7 @@
 """Why a Pod has no node: the scheduler's sentence counts reasons; here every node is asked for its own.
 
 Only what is easily told from the objects is looked at (cordons, taints, selectors and affinity, resources, how many
-Pods a node takes); for the rest the scheduler's words stand, with where to look.
+Pods a node takes, volumes); for the rest the scheduler's words stand, with where to look.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from decimal import Decimal
 
 from kindlab import quantities
 from kindlab.api import Api, Obj
-from kindlab.checks.volumes import claim_of
 from kindlab.quantities import number
 from kindlab.trace.hops import Trace
+from kindlab.trace.nodeterms import matches
+from kindlab.trace.storing import FULL, HELD, Storage
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _OVER = ("Succeeded", "Failed")
@@ -36,6 +37,11 @@ def scheduled(api: Api, pod: Obj, path: Trace) -> bool:
         return True
     conditions = pod.get("status", {}).get("conditions") or ()
     said = next((c.get("message", "") for c in conditions if c["type"] == "PodScheduled"), "")
+    storage = Storage(api, pod)
+    culprit = storage.culprit() if spec.get("schedulerName", DEFAULT) == DEFAULT else None
+    if not said and culprit:
+        path.fail("Scheduling", f"the Pod waits: {culprit[0]}", culprit[1])
+        return False
     if not said:
         who = spec.get("schedulerName", DEFAULT)
         why = "the scheduler has not looked at it yet"
@@ -48,10 +54,14 @@ def scheduled(api: Api, pod: Obj, path: Trace) -> bool:
         path.fail("Scheduling", said, f"kubectl get pods -A --field-selector spec.nodeName={nominated}; ask again soon")
         return False
     nodes, pods = api.list("Node"), api.list("Pod")
-    found = [(node, list(_objections(pod, node, pods))) for node in nodes]
+    found = [(node, [*_objections(pod, node, pods), *storage.objections(node)]) for node in nodes]
     told = [f"{node['metadata']['name']}: {'; '.join(why)}" for node, why in found if why]
-    evidence = f"no node takes the Pod. {said}" + (f" Node by node: {'. '.join(told)}" if told else "")
-    path.fail("Scheduling", evidence, _way_out(pod, said, found))
+    evidence = f"no node takes the Pod. {said}"
+    if culprit:
+        evidence += f" What keeps it from all of them: {culprit[0]}"
+    elif told:
+        evidence += f" Node by node: {'. '.join(told)}"
+    path.fail("Scheduling", evidence, culprit[1] if culprit else _way_out(pod, found))
     return False
 
 
@@ -71,7 +81,7 @@ def _objections(pod: Obj, node: Obj, pods: Iterable[Obj]) -> Iterator[str]:
             has = f"it has {key}={labels[key]}" if key in labels else "it has no such label"
             yield f"nodeSelector wants {key}={value}, {has}"
     terms = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED, {}).get("nodeSelectorTerms")
-    if terms and not any(_matches(term, node) for term in terms):
+    if terms and not any(matches(term, node) for term in terms):
         yield "its labels do not match the Pod's node affinity"
     yield from _lacking(pod, node, [p for p in pods if p["spec"].get("nodeName") == node["metadata"]["name"]])
 
@@ -111,34 +121,14 @@ def _tolerates(toleration: Obj, taint: Obj) -> bool:
     return bool(toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", ""))
 
 
-def _matches(term: Obj, node: Obj) -> bool:
-    labels, name = node["metadata"].get("labels") or {}, node["metadata"]["name"]
-    expressions = [(e, labels) for e in term.get("matchExpressions") or ()]
-    expressions += [(e, {"metadata.name": name}) for e in term.get("matchFields") or ()]
-    return bool(expressions) and all(_holds(expression, held) for expression, held in expressions)
-
-
-def _holds(expression: Obj, held: dict[str, str]) -> bool:
-    key, operator, values = expression["key"], expression["operator"], expression.get("values") or []
-    value = held.get(key)
-    if operator == "Exists":
-        return value is not None
-    if operator == "DoesNotExist":
-        return value is None
-    if operator in ("In", "NotIn"):
-        return (value in values) is (operator == "In")
-    if value is None or not value.lstrip("-").isdecimal():
-        return False
-    return int(value) > int(values[0]) if operator == "Gt" else int(value) < int(values[0])
-
-
-def _way_out(pod: Obj, said: str, found: list[tuple[Obj, list[str]]]) -> str:
+def _way_out(pod: Obj, found: list[tuple[Obj, list[str]]]) -> str:
     """The next command, for what stands in the way where least does."""
     meta = pod["metadata"]
     describe = f"kubectl describe pod {meta['name']} -n {meta['namespace']}"
-    claims = [name for volume in pod["spec"].get("volumes") or () if (name := claim_of(pod, volume))]
-    if claims and ("persistentvolumeclaim" in said.lower() or "volume" in said):
-        return f"kindlab why pvc/{claims[0]} -n {meta['namespace']}"
+    if full := [node["metadata"]["name"] for node, why in found if why and all(f" {FULL} " in told for told in why)]:
+        return f"kubectl get volumeattachments shows what {full[0]} has; a volume that no Pod there uses makes room"
+    if held := [why[0].split()[1] for _, why in found if why and all(told.startswith(HELD) for told in why)]:
+        return f"kubectl describe pv {held[0]} shows where it can be used (Node Affinity): the Pod has to go there"
     if not any(why for _, why in found):
         return describe
     node, why = min(((node, why) for node, why in found if why), key=_hopeless)
