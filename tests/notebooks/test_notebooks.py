@@ -76,7 +76,7 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("http://press/sheet", "404 Not Found", "set by press-"),
         ("touch /www/scribble", "sheet", "Read-only file system"),
         ("name: two-in-one", "must be unique", "must be unique"),
-        ("9000000", "9000000", "No space left on device"),
+        ("of=/proofs/large", "9437184", "No space left on device"),
         ("reason=Evicted", "No resources found", 'exceeds the limit "32Mi"'),
         ("http://window/prices", "4 for us", "404 Not Found"),
         ("df -h /ticket", "exit code", "tmpfs"),
@@ -101,6 +101,18 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("%kubectl describe pvc prices-north", "requested 16777216 but source is 67108864", "Status:        Bound"),
         ("%kubectl describe pvc prices-south", "but new PVC requested Block", "Status:        Bound"),
         ("%kubectl describe pvc prices-tax", '"prices" not found', '"prices" not found'),
+    ],
+    "16-capstone-shop": [
+        ("https://north.16.localhost/hostname", "404 page not found", "storefront-"),
+        ("--from {cart}", "", "Every hop is in order"),
+        ("--pod-selector", "evicted", "evicted"),
+        ("uniq -c'", "", " 200"),
+        ("create job try", "error", "complete"),
+    ],
+    "12-persistent-volumes": [
+        ("%kubectl get pvc ledger\n%kubectl get pods", "Pending", "Bound"),
+        ("{.spec.claimRef}", "3f0c2d5e", '"letters"'),
+        ("cat /letters/*", "Released", "Dear Ada, the engine runs."),
     ],
 }
 """Lab -> (a line of a cell, what its answer says before the lab is solved, and after)."""
