@@ -20,7 +20,7 @@ AT = "/volume"
 SMALL, LARGE = "16Mi", "32Mi"
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
 ZONE = "topology.kubernetes.io/zone"
-LOOK, NOTICED, MADE, GROWS, GONE = 1.0, 3.0, 60.0, 150.0, 30.0
+LOOK, NOTICED, MADE, GROWS, GONE = 1.0, 5.0, 60.0, 150.0, 30.0
 """Seconds between looks; until a provisioner has said that it works on a claim; until a Pod runs with its volume; until
 a node has enlarged one; until a volume is gone or released."""
 
@@ -80,6 +80,8 @@ class Trial:
                     return pod
             if condition(live, "PodScheduled").get("status") == "True" or is_being_made(self.lab, claim):
                 heard = monotonic()
+            elif has_failed(self.lab, claim) and monotonic() > began + 2 * LOOK:
+                break
         why = condition(live, "PodScheduled").get("message") or last_word(self.lab, pod) or "its Pod does not start"
         raise CheckFailed(
             f"a Pod that uses a new claim of class {self.storage_class} runs",
@@ -178,14 +180,24 @@ def last_word(lab, name):
 
 def is_being_made(lab, claim):
     """Whether a provisioner works on the volume of the claim, and has not failed since."""
+    begun, failed = provisioner_of(lab, claim)
+    return begun > failed
+
+
+def has_failed(lab, claim):
+    """Whether a provisioner has tried, and has not begun anew."""
+    begun, failed = provisioner_of(lab, claim)
+    return bool(failed) and failed >= begun
+
+
+def provisioner_of(lab, claim):
+    """When the provisioner of a claim that waits has begun last, and when it has failed last; "" for never."""
     live = lab.get(CLAIM, claim)
-    if live is None or phase(live) == "Bound":
-        return False
     times = {"Provisioning": "", "ProvisioningFailed": ""}
-    for event in events_of(lab, claim):
+    for event in events_of(lab, claim) if phase(live) == "Pending" else ():
         if event["reason"] in times and event["involvedObject"].get("uid") == live["metadata"]["uid"]:
             times[event["reason"]] = max(times[event["reason"]], last_seen(event))
-    return times["Provisioning"] > times["ProvisioningFailed"]
+    return times["Provisioning"], times["ProvisioningFailed"]
 
 
 def expect_bound(lab, name, holds, expected):
@@ -352,12 +364,13 @@ def test_a_claim_of_lab13_near_waits(lab):
         claim = trial.claim()
 
         def told(found):
-            return any(e["reason"] == "WaitForFirstConsumer" and e["involvedObject"]["name"] == claim for e in found)
+            reasons = {e["reason"] for e in found if e["involvedObject"].get("name") == claim}
+            return reasons & {"WaitForFirstConsumer", "Provisioning"}
 
-        waits = lab.eventually(EVENT, told, timeout=NOTICED)
+        reasons = lab.eventually(EVENT, told, timeout=NOTICED) or ()
         seen = phase(lab.get(CLAIM, claim))
         lab.expect(
-            waits and seen == "Pending",
+            "WaitForFirstConsumer" in reasons and seen == "Pending",
             expected="a new claim of class lab13-near waits until a Pod uses it",
             seen=f"it is {seen}: {last_word(lab, claim)}",
             then="kubectl describe storageclass lab13-near",
