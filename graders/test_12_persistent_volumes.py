@@ -229,6 +229,9 @@ class Trial:
     def begin(self):
         try:
             live = volume_of(self.lab, "photos")
+            if live["spec"]["persistentVolumeReclaimPolicy"] == "Recycle":
+                what = "the photos' volume is kept as it is when its claim is deleted"
+                raise CheckFailed(what, "its policy is Recycle: all files in it are removed", then="kubectl get pv")
         except CheckFailed as problem:
             self.problem = problem
             return
@@ -362,7 +365,10 @@ def test_the_receipts_are_found(lab):
 
 @check("three-claims", "the office runs, and has all three")
 def test_the_office_runs(lab):
-    for name in ("pictures", "prices", "receipts"):
+    names = ("pictures", "prices", "receipts")
+    for name in names:
+        bound(lab, name)
+    for name in names:
         expect_the_folder(lab, places(lab, "office", name)[0], name, name)
 
 
