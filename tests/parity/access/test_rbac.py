@@ -225,6 +225,28 @@ def test_reviews_say_what_an_account_may_and_why(here: Place) -> None:
     refused(lambda: ask("subjectaccessreviews", {"user": user, "resourceAttributes": about}, robot))
 
 
+def test_groups_of_other_servers_and_of_ones_own(here: Place) -> None:
+    """Whether anything serves them or not: what may be asked for is known before."""
+    metrics, own = rule("list", "pods", "metrics.k8s.io"), rule("create", "widgets/status", "shop.example.com")
+    here.put(account("robot"), role("r", metrics, own), bound(here, "r", "robot"))
+    robot = by_token(here, "robot")
+
+    def code(method: str, group: str, rest: str) -> int:
+        try:
+            robot.request(method, f"/apis/{group}/namespaces/{here.namespace}/{rest}", {} if method == "POST" else None)
+        except ApiError as error:
+            return error.code
+        return 200
+
+    until = time.monotonic() + PATIENCE
+    while code("GET", "metrics.k8s.io/v1beta1", "pods") == 403:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert code("GET", "metrics.k8s.io/v1beta1", "pods/x") == 403
+    assert code("POST", "shop.example.com/v1", "widgets/x/status") == 404
+    assert code("POST", "shop.example.com/v1", "widgets") == 403
+
+
 ASK = (
     "cd /var/run/secrets/kubernetes.io/serviceaccount; "
     'curl -s --cacert ca.crt -H "Authorization: Bearer $(cat token)" -o /tmp/answer -w "%{http_code}" '

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import product
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.pocketkube.apiserver.rbac_objects import ACCOUNT, API, binding, may, role, rule, urls
 from tests.unit.pocketkube.apiserver.world import CONFIGMAPS, NAMESPACE, PODS, World, status
+from tests.unit.pocketkube.resources.direct import registry
 
-from pocketkube import bootstrap_policy
+from pocketkube import bootstrap_policy, objects
+from pocketkube.apiserver.authentication import User, service_account
+from pocketkube.apiserver.policy import Policy
 from pocketkube.client import Client
+from pocketkube.errors import Invalid
+from pocketkube.objects import Obj
 
 ACCESS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 LOCAL = f"/apis/authorization.k8s.io/v1/namespaces/{NAMESPACE}/localsubjectaccessreviews"
@@ -144,8 +154,6 @@ async def test_a_refusal_names_the_roles_that_are_missing(world: World) -> None:
 
 async def test_bindings_from_before_a_start_count(world: World) -> None:
     """The index is made of what the store holds when the server begins, too."""
-    from pocketkube.apiserver.policy import Policy
-
     role(world, "reader", rule("list", "pods"))
     binding(world, "reader", "Role/reader", "User/learner")
     assert Policy(world.registry)._bound == world.server.policy._bound
@@ -278,3 +286,63 @@ async def test_the_usual_roles(world: World) -> None:
     assert await may(world, "GET", f"/api/v1/namespaces/{NAMESPACE}/secrets", "editer")
     assert await may(world, "POST", CONFIGMAPS, "editer")
     assert not await may(world, "POST", f"{API}/namespaces/{NAMESPACE}/roles", "editer")
+
+
+# -- the index, held against looking through all bindings
+
+SUBJECTS = [
+    {"kind": "User", "name": "jane"},
+    {"kind": "User", "name": ACCOUNT},
+    {"kind": "Group", "name": "devs"},
+    {"kind": "Group", "name": "system:serviceaccounts"},
+    {"kind": "ServiceAccount", "name": "default"},
+    {"kind": "ServiceAccount", "name": "default", "namespace": NAMESPACE},
+]
+USERS = [User("jane"), User("joe", ("devs",)), User("jane", ("devs",)), service_account(NAMESPACE, "default")]
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(("rolebindings", "clusterrolebindings")),
+        st.sampled_from(("a", "b")),
+        st.none() | st.lists(st.sampled_from(SUBJECTS), max_size=3),
+    ),
+    max_size=8,
+)
+
+
+def _applies(subject: Obj, user: User, namespace: str) -> bool:
+    if subject["kind"] == "ServiceAccount":
+        at = subject.get("namespace") or namespace
+        return bool(at) and user.name == f"system:serviceaccount:{at}:{subject['name']}"
+    return subject["name"] == user.name if subject["kind"] == "User" else subject["name"] in user.groups
+
+
+@given(CHANGES)
+def test_what_is_written_is_found_by_who_it_names(changes: list[tuple[str, str, list[Obj] | None]]) -> None:
+    held = registry()
+    for namespace in (NAMESPACE, "default"):
+        held.create("namespaces", {"metadata": {"name": namespace}})
+    policy = Policy(held)
+    for resource, name, subjects in changes:
+        at = NAMESPACE if resource == "rolebindings" else ""
+        if held.find(resource, at, name) is not None:
+            if subjects is None:
+                held.delete(resource, at, name)
+            else:
+                with suppress(Invalid):  # a ClusterRoleBinding of an account without a namespace
+                    held.patch(resource, at, name, lambda copy, to=subjects: copy.update(subjects=objects.copy(to)))
+        elif subjects is not None:
+            meta = {"name": name, "namespace": at} if at else {"name": name}
+            role = {"kind": "ClusterRole", "name": f"{resource}-{name}"}
+            with suppress(Invalid):
+                held.create(resource, {"metadata": meta, "roleRef": role, "subjects": objects.copy(subjects)})
+    assert Policy(held)._bound == policy._bound
+    for user, namespace in product(USERS, ("", NAMESPACE, "default")):
+        found = {grant.error.split('"')[1] for grant in policy.grants(user, namespace)}
+        bindings = held.objects("clusterrolebindings")
+        bindings += held.objects("rolebindings", namespace) if namespace else []
+        expected = {
+            one["roleRef"]["name"]
+            for one in bindings
+            if any(_applies(subject, user, objects.namespace(one)) for subject in one.get("subjects") or ())
+        }
+        assert found == expected
