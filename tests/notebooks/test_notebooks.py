@@ -106,7 +106,7 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("https://north.16.localhost/hostname", "404 page not found", "storefront-"),
         ("--from {cart}", "", "Every hop is in order"),
         ("--pod-selector", "evicted", "evicted"),
-        ("uniq -c'", "", " 200"),
+        ("sort /tmp/codes", "404", " 200"),
         ("create job try", "error", "complete"),
     ],
     "12-persistent-volumes": [
