@@ -70,10 +70,12 @@ def objection(claim: Obj, volume: Obj) -> str:
 
 
 def none_fits(claim: Obj, volumes: list[Obj]) -> str:
-    """One sentence: each volume with what is against it."""
+    """One sentence: each volume with what is against it, those of the claim's class first, those in use last."""
     if not volumes:
         return "there is no PersistentVolume at all, and without a provisioner somebody has to make one"
-    told = [f"{v['metadata']['name']}: {objection(claim, v)}" for v in volumes]
+    wanted = class_name(claim) or ""
+    nearest = sorted(volumes, key=lambda v: (_is_taken(v), (class_name(v) or "") != wanted))
+    told = [f"{v['metadata']['name']}: {objection(claim, v)}" for v in nearest]
     more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     return f"none of the {len(told)} PersistentVolumes fits: {'; '.join(told[:_SHOWN])}{more}"
 
@@ -83,6 +85,10 @@ def class_name(obj: Obj) -> str | None:
     annotations: dict[str, str] = obj["metadata"].get("annotations") or {}
     named: str | None = annotations.get(CLASS_ANNOTATION, obj["spec"].get("storageClassName"))
     return named
+
+
+def _is_taken(volume: Obj) -> bool:
+    return (volume.get("status") or {}).get("phase") == "Bound"
 
 
 def _for(ref: Obj, claim: Obj) -> bool:

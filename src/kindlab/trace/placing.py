@@ -56,7 +56,7 @@ def scheduled(api: Api, pod: Obj, path: Trace) -> bool:
     nodes, pods = api.list("Node"), api.list("Pod")
     found = [(node, [*_objections(pod, node, pods), *storage.objections(node)]) for node in nodes]
     told = [f"{node['metadata']['name']}: {'; '.join(why)}" for node, why in found if why]
-    evidence = f"no node takes the Pod. {said}"
+    evidence = f"no node takes the Pod. {said.rstrip('.')}."
     if culprit:
         evidence += f" What keeps it from all of them: {culprit[0]}"
     elif told:
