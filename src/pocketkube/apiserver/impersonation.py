@@ -8,11 +8,12 @@ user may. A refusal names the first right that was missing. Left out: impersonat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import unquote
 
+from pocketkube import fields
 from pocketkube.apiserver import authorization
 from pocketkube.apiserver.authentication import (
     ANONYMOUS,
@@ -23,9 +24,10 @@ from pocketkube.apiserver.authentication import (
     account_of,
     service_account,
 )
-from pocketkube.apiserver.policy import Policy
+from pocketkube.apiserver.policy import Policy, aggregate
 from pocketkube.errors import BadRequest, Forbidden
 from pocketkube.rbac import Attributes
+from pocketkube.resources import metadata
 
 _EXTRA: Final = "impersonate-extra-"
 _NODE: Final = "system:node:"
@@ -42,8 +44,7 @@ def impersonated(policy: Policy, user: User, headers: Any, wanted: Attributes) -
             extra.setdefault(unquote(key.lower()[len(_EXTRA) :]), []).append(value)
     if not name:
         if groups or uid or extra:
-            shown = {"Name": name, "UID": uid, "Groups": list(groups), "Extra": extra}
-            raise BadRequest(f"requested {shown} without impersonating a user name")
+            raise BadRequest(f"requested {_go(uid, groups, extra)} without impersonating a user name")
         return user
     asked = User(name, groups, uid, extra)
     if MASTERS in user.groups:
@@ -60,9 +61,8 @@ def _allowed(policy: Policy, user: User, asked: User, wanted: Attributes) -> Use
                 on = replace(wanted, verb=f"impersonate-on:{mode}:{wanted.verb}")
                 authorization.check(policy, user, on)
             for needed in _needed(verb, asked):
-                if verb != "impersonate" and needed.resource == "groups" and needed.name in ("", MASTERS):
-                    shown = f"{needed.name} group" if needed.name else "empty string group"
-                    why = f"impersonating the {shown} is not allowed"
+                why = _never(needed) if verb != "impersonate" else ""
+                if why:
                     raise authorization.refusal(user, needed, why)
                 authorization.check(policy, user, needed)
         except Forbidden as error:
@@ -101,6 +101,32 @@ def _needed(verb: str, asked: User) -> Iterator[Attributes]:
     for key, values in asked.extra.items():
         for value in values:
             yield Attributes(verb, _GROUP, "userextras", key, name=value)
+
+
+def _never(needed: Attributes) -> str:
+    """Why something is not to be impersonated by constrained rights, whoever has them."""
+    if needed.resource == "groups" and needed.name in ("", MASTERS):
+        return f"impersonating the {needed.name or 'empty string'} group is not allowed"
+    if needed.resource != "userextras":
+        return ""
+    if not needed.subresource:
+        return "impersonating the empty string key in extra is not allowed"
+    wrong = [str(cause) for cause in metadata.domain_prefixed_path("extra.key", needed.subresource)]
+    if wrong:
+        return f"impersonating an invalid key in extra is not allowed: {aggregate(wrong)}"
+    return "" if needed.name else "impersonating the empty string value in extra is not allowed"
+
+
+def _go(uid: str, groups: tuple[str, ...], extra: dict[str, list[str]]) -> str:
+    """A user without a name as Go's %#v shows it."""
+
+    def strings(values: Iterable[str]) -> str:
+        listed = ", ".join(fields.show(value) for value in values)
+        return f"[]string{{{listed}}}" if listed else "[]string(nil)"
+
+    pairs = ", ".join(f"{fields.show(key)}:{strings(values)}" for key, values in sorted(extra.items()))
+    shown = f"map[string][]string{{{pairs}}}" if pairs else "map[string][]string(nil)"
+    return f'&user.DefaultInfo{{Name:"", UID:{fields.show(uid)}, Groups:{strings(groups)}, Extra:{shown}}}'
 
 
 def _completed(asked: User) -> User:

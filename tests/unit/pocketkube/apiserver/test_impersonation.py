@@ -91,11 +91,39 @@ async def test_nodes_and_accounts_have_the_groups_they_have(world: World) -> Non
     assert body["status"]["userInfo"] == {"username": "system:serviceaccount:a:b", "groups": groups}
 
 
-@pytest.mark.parametrize("header", ["Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-a"])
-async def test_nobody_is_only_in_a_group(world: World, header: str) -> None:
+@pytest.mark.parametrize(
+    ("header", "shown"),
+    [
+        ("Impersonate-Group", 'UID:"", Groups:[]string{"x"}, Extra:map[string][]string(nil)'),
+        ("Impersonate-Uid", 'UID:"x", Groups:[]string(nil), Extra:map[string][]string(nil)'),
+        ("Impersonate-Extra-a", 'UID:"", Groups:[]string(nil), Extra:map[string][]string{"a":[]string{"x"}}'),
+    ],
+)
+async def test_nobody_is_only_in_a_group(world: World, header: str, shown: str) -> None:
     code, body = await world.get(PODS, **{header.replace("-", "_"): "x"})
     assert code == 400
-    assert body["message"].endswith("without impersonating a user name")
+    asked = f'&user.DefaultInfo{{Name:"", {shown}}}'
+    assert body["message"] == f"requested {asked} without impersonating a user name"
+
+
+async def test_constrained_extras_have_names_and_values(world: World) -> None:
+    _give(
+        world,
+        rule("impersonate:user-info", "users,userextras/acme.io/team,userextras/team", AUTHENTICATION),
+        rule("impersonate-on:user-info:list", "pods"),
+    )
+
+    async def refusal(extra: str, value: str) -> str:
+        sent = {"Impersonate_User": "jane", f"Impersonate_Extra_{extra}": value}
+        _, body = await _as(world, "GET", PODS, **sent)
+        return str(body["message"])
+
+    assert (await refusal("acme.io%2fteam", "a")).startswith('pods is forbidden: User "jane" cannot list')
+    assert "impersonating an invalid key in extra is not allowed: extra.key: Invalid value" in await refusal(
+        "team", "a"
+    )
+    assert (await refusal("acme.io%2fteam", "")).endswith("the empty string value in extra is not allowed")
+    assert "cannot impersonate:user-info resource" in await refusal("acme.io%2fother", "a")
 
 
 async def test_all_that_is_asked_for_is_shown(world: World) -> None:
