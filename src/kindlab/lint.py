@@ -7,6 +7,7 @@ that its expect.toml names (and perhaps those it names under `may`, where chance
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -94,6 +95,7 @@ def static_problems(lab: Lab) -> Iterator[str]:
     yield from _quiz_problems(lab)
     yield from _text_problems(lab)
     yield from _file_problems(lab)
+    yield from _kind_problems(lab)
     yield from _hint_problems(lab)
 
 
@@ -160,6 +162,15 @@ def _step_problems(lab: Lab, folder: Path, there: set[str]) -> Iterator[str]:
         return
     for name in sorted(named - there):
         yield f"{_short(lab, folder / steps.FILE)} applies {name}, which is not there"
+
+
+def _kind_problems(lab: Lab) -> Iterator[str]:
+    """What lies in no namespace is removed only when lab.toml names its kind."""
+    places = (lab.folder / "start", lab.solution_folder, *folders(lab, "alternatives"), *folders(lab, "wrong"))
+    texts = "\n".join(file.read_text(encoding="utf-8") for place in places for file in labs.manifests(place))
+    used = set(re.findall(r"""^\s*"?kind"?: *"?(\w+)""", texts, re.MULTILINE)) & labs.CLUSTER_KINDS.keys()
+    for kind in sorted(used - set(lab.cluster_kinds)):
+        yield f"{kind} belongs to no namespace: cluster_kinds in lab.toml must name it, so that reset removes the lab's"
 
 
 def _hint_problems(lab: Lab) -> Iterator[str]:

@@ -62,6 +62,13 @@ def test_the_capstone_is_longer_than_a_lab(capstone: bool, tasks: str, minutes: 
     assert f"it takes 91 minutes: {minutes}" in said
 
 
+def test_a_kind_that_reset_would_leave_behind_is_named() -> None:
+    lab = replace(labs.find("12"), cluster_kinds=("StorageClass",))
+    said = [problem for problem in lint.static_problems(lab) if "cluster_kinds" in problem]
+    assert len(said) == 1
+    assert said[0].startswith("PersistentVolume belongs to no namespace")
+
+
 def test_every_lab_of_the_course_is_in_order_statically() -> None:
     found = labs.all_labs()
     assert found
