@@ -96,7 +96,7 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("%kubectl delete volumesnapshot one two", "deleted", "two"),
         ("%kubectl describe volumesnapshot noon", '"lab14-keep" not found', "Bound Volume Snapshot Content Name"),
         ("head -n 5 /data/ledger.txt", "BROKEN: sale 1", "all finished"),
-        ("%why pvc/ledger-restored", "it is Pending", "Every hop is in order"),
+        ("%why pvc/ledger-restored", "there is no PersistentVolumeClaim ledger-restored", "Every hop is in order"),
         ("4 free pianos", "exit code", "nonsense.txt"),
         ("%kubectl describe pvc prices-north", "requested 16777216 but source is 67108864", "Status:        Bound"),
         ("%kubectl describe pvc prices-south", "but new PVC requested Block", "Status:        Bound"),
