@@ -1,6 +1,8 @@
 """The stand-in beside the real kubectl: roles, bindings, who may do what, and acting as somebody else."""
 
+import base64
 import io
+import json
 from functools import partial
 
 import pytest
@@ -143,6 +145,14 @@ def test_they_print_the_same_of_access(kubectl: Kubectl, pocket: Status) -> None
         same(kubectl, pocket, line)
 
 
+TOKEN_WORDS = """
+create token
+create token nobody
+create token default --duration=1s
+create token default --duration=-1s
+create token default --duration=1500ms
+create token default --audience=
+""".strip().splitlines()
 MADE = """
 role x --verb=get,list --verb=get --resource=po,deploy.apps/scale,pods/log --resource-name=a
 clusterrole access-compared --verb=get --resource=no,deploy --non-resource-url=/x,/y/*
@@ -164,10 +174,26 @@ def test_they_make_the_same(kubectl: Kubectl, pocket: Status) -> None:
         assert made[0] == made[1], line
 
 
-def ours(pocket: Status, namespace: str, *words: str) -> None:
+def test_a_token_is_the_account_s(kubectl: Kubectl, pocket: Status) -> None:
+    for line in TOKEN_WORDS:
+        same(kubectl, pocket, line)
+    claims = []
+    for create in (kubectl.ok, partial(ours, pocket, kubectl.namespace)):
+        token = create("create", "token", "default", "--duration=20m", "--audience=a")
+        assert token == token.strip()
+        body = token.split(".")[1]
+        claims.append(json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))))
+    for claim in claims:
+        assert claim["aud"] == ["a"]
+        assert claim["sub"] == f"system:serviceaccount:{kubectl.namespace}:default"
+        assert claim["exp"] - claim["iat"] == 20 * 60
+
+
+def ours(pocket: Status, namespace: str, *words: str) -> str:
     out, err = io.StringIO(), io.StringIO()
     code = run(pocket.api(), "default", ["-n", namespace, *words], stdin=io.StringIO(), out=out, err=err)
     assert code == 0, err.getvalue()
+    return out.getvalue()
 
 
 @pytest.mark.parametrize(

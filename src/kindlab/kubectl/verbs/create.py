@@ -29,8 +29,9 @@ KINDS = (
     "secret",
     "service",
     "serviceaccount",
+    "token",
 )
-OTHERS = {"poddisruptionbudget", "pdb", "token"}
+OTHERS = {"poddisruptionbudget", "pdb"}
 """Kinds kubectl makes without a file, and we do not."""
 BINDINGS = {"rolebinding": "RoleBinding", "clusterrolebinding": "ClusterRoleBinding"}
 SECOND = {"secret": ("generic", "tls"), "service": tuple(generating.TYPES)}
@@ -77,6 +78,8 @@ SECOND = {"secret": ("generic", "tls"), "service": tuple(generating.TYPES)}
 @click.option("--user", "users", multiple=True, help="For a binding.")
 @click.option("--group", "groups", multiple=True, help="For a binding.")
 @click.option("--serviceaccount", "accounts", multiple=True, help="NAMESPACE:NAME, for a binding.")
+@click.option("--duration", default="0s", help="For a token: how long it is valid.")
+@click.option("--audience", "audiences", multiple=True, help="For a token: for whom.")
 def COMMAND(
     session: Session,
     files: tuple[str, ...],
@@ -129,6 +132,9 @@ def COMMAND(
         text = f"error: exactly one NAME is required, got {len(rest)}"
         raise Refused(f"{text}\nSee 'kubectl create {called} -h' for help and examples")
     name = rest[0]
+    if kind == "token":
+        _token(session, name, access["duration"], access["audiences"])
+        return
     if kind == "namespace":
         obj = generating.namespace(name)
     elif kind == "serviceaccount":
@@ -196,6 +202,26 @@ def _create(session: Session, obj: Obj, kind: str, output: str, dry_run: str) ->
         sort = {"service": f"{obj['spec'].get('type')} service" if kind == "service" else "", "secret": "secret"}
         colon = "" if kind == "secret" else ":"
         raise Refused(f"error: failed to create {sort.get(kind, kind)}{colon} {error.message}") from error
+
+
+def _token(session: Session, account: str, duration: str, audiences: tuple[str, ...]) -> None:
+    """Print a token of a service account, with a line's end for people only."""
+    seconds = options.seconds(duration, "--duration")
+    if seconds < 0:
+        raise Refused("error: --duration must be greater than or equal to 0")
+    if seconds % 1:
+        raise Refused("error: --duration cannot be expressed in units less than seconds")
+    if "" in audiences:
+        raise Refused("error: --audience must not be an empty string")
+    spec: Obj = {"audiences": list(audiences)} if audiences else {}
+    spec |= {"expirationSeconds": int(seconds)} if seconds else {}
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    path = session.url(session.served("v1/serviceaccount"), account, "token")
+    try:
+        made = session.request("POST", path, request)
+    except ApiError as error:
+        raise Refused(f"error: failed to create token: {error.message}") from error
+    session.out.write(made["status"]["token"] + ("\n" if session.out.isatty() else ""))
 
 
 def _inside(session: Session, obj: Obj) -> Obj:
