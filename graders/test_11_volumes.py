@@ -452,6 +452,17 @@ def url_of(address, port, path):
     return f"http://{f'[{address}]' if ':' in address else address}:{port}/{path}"
 
 
+def open_window(lab):
+    """Return when Service window leads to the Pods of Deployment window that are there now, and to no older one."""
+    pods = ready_pods(lab, "window")
+
+    def only_these(slices):
+        found = [e for s in slices for e in s.get("endpoints") or () if (e.get("conditions") or {}).get("ready", True)]
+        return {(e.get("targetRef") or {}).get("name") for e in found} <= pods.names
+
+    lab.eventually("EndpointSlice", only_these, labels="kubernetes.io/service-name=window", timeout=SLACK)
+
+
 def ask_window(lab, twin, path):
     """What a twin answers at the port that Service window sends requests to."""
     target = lab.require("Service", "window")["spec"]["ports"][0].get("targetPort")
@@ -464,7 +475,7 @@ def ask_window(lab, twin, path):
 @check("window-one-file", "http://window/ shows what the key welcome of the ConfigMap holds")
 def test_the_window_welcomes(lab, twins):
     twin = twins.of("window")
-    ready_pods(lab, "window")
+    open_window(lab)
     config = lab.require("ConfigMap", "window")
     text = (config.get("data") or {}).get("welcome", "").strip()
     reply = lab.until(lambda: lab.probe.get("http://window/"), lambda found: found.ok and found.body.strip() == text)
@@ -487,7 +498,7 @@ def test_the_window_welcomes(lab, twins):
 
 @check("window-one-file", "the rest of the folder is as the image has it, and nobody outside reads the prices")
 def test_the_window_hides_nothing_and_shows_no_prices(lab, twins):
-    ready_pods(lab, "window")
+    open_window(lab)
     reply = lab.until(lambda: lab.probe.get("http://window/50x.html"), lambda found: found.ok)
     lab.expect(
         reply.ok and "error" in reply.body.lower(),
@@ -567,7 +578,11 @@ def test_samples_are_there_when_the_server_starts(lab, twins):
     )
     names = live.names
     for face in FACES:
-        reply = lab.until(lambda face=face: lab.probe.get(f"http://samples/{face}"), lambda r: r.ok, timeout=SLACK)
+        reply = lab.until(
+            lambda face=face: lab.probe.get(f"http://samples/{face}"),
+            lambda found: found.ok and found.body.split()[-1:] and found.body.split()[-1] in names,
+            timeout=SLACK,
+        )
         words = reply.body.split()
         lab.expect(
             reply.ok and words and words[0] == f"{face}," and words[-1] in names,
