@@ -18,9 +18,10 @@ from kindlab.checks.volumes import claim_of
 CLASS, PREFIX = "lab14-keep", "lab14-"
 LEDGER, PRICES = "ledger.txt", "prices.txt"
 BRANCHES = ("prices-north", "prices-south", "prices-west")
-PROVISIONED, LOOK_AGAIN, TROUBLED = 30.0, 2.0, 2
+PROVISIONED, LOOK_AGAIN, TROUBLED = 30.0, 2.0, 3
 """Seconds that a claim has to be filled, and at how many looks something may be wrong with it."""
-NEXT_SALE = 3.0
+NEXT_SALE = 15.0
+"""Seconds."""
 
 
 def token():
@@ -117,7 +118,7 @@ def read(lab):
 
 
 def provisioned(lab, claim):
-    """Return when the claim is Bound; the check fails as soon as its provisioner has said twice why it is not."""
+    """Return when the claim is Bound; the check fails as soon as its provisioner has said long enough why it is not."""
     what, said, looks, live = f"a claim {claim} that gets its volume", "", 0, None
     for _ in range(int(PROVISIONED / LOOK_AGAIN)):
         one = f"metadata.name={claim}"

@@ -15,7 +15,7 @@ from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.volumes import SNAPSHOT, Place, Volumes
 
 CONTENT = "VolumeSnapshotContent.snapshot.storage.k8s.io"
-READY, TROUBLED, LOOK_AGAIN = 40.0, 3.0, 1.0
+READY, TROUBLED, LOOK_AGAIN = 40.0, 5.0, 1.0
 """Seconds that a snapshot has to become usable, and after which one that says an error is given up."""
 
 
