@@ -1,5 +1,5 @@
-"""When a CronJob is due: the five fields of its schedule, as Kubernetes reads them. Left out: names of months, and of days
-but for ranges over the whole week."""
+"""When a CronJob is due: the five fields of its schedule, as Kubernetes reads them. Left out: names of months, and of
+days but for ranges over the whole week."""
 
 from __future__ import annotations
 
