@@ -1,0 +1,64 @@
+"""A lab's volumes go with it on a live cluster, also those that Pods are using and those that Retain left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kindlab import labs, workspace
+from kindlab.api import Api, Obj
+from kindlab.checks.volumes import Volumes
+from kindlab.errors import Problem
+from kindlab.labs import Lab
+
+MODES = ["ReadWriteOnce"]
+
+
+@pytest.fixture
+def lab(api: Api) -> Iterator[Lab]:
+    found = replace(
+        labs.find("12"), slug="97-course", namespaces=(), cluster_kinds=("PersistentVolume", "StorageClass")
+    )
+    workspace.make_namespaces(api, found)
+    yield found
+    workspace.remove_namespaces(api, found)
+
+
+def volume(name: str) -> Obj:
+    spec: dict[str, Any] = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": MODES,
+        "storageClassName": name,
+        "hostPath": {"path": f"/var/{name}"},
+    }
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
+
+
+def claim(name: str, storage_class: str) -> Obj:
+    asked = {"storage": "1Gi"}
+    spec = {"accessModes": MODES, "storageClassName": storage_class, "resources": {"requests": asked}}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
+
+
+def test_a_volume_in_use_and_one_that_was_left_go_with_the_lab(api: Api, lab: Lab) -> None:
+    for name in ("lab97-used", "course97-left"):
+        api.create(volume(name))
+        api.create(claim(name, name), lab.slug)
+    names = Volumes(api, lab.slug)
+    names.bound("course97-left")
+    with names.claim("lab97-used"):  # by a Pod of its own
+        workspace.remove_namespaces(api, lab)
+    assert api.get("PersistentVolume", "lab97-used") is None
+    assert api.get("PersistentVolume", "course97-left") is None
+
+
+def test_a_volume_that_a_claim_elsewhere_has_is_told(api: Api, lab: Lab) -> None:
+    api.create(volume("lab97-lent"))
+    api.create(claim("lab97-lent", "lab97-lent"), "default")
+    Volumes(api, "default").bound("lab97-lent")
+    with pytest.raises(Problem, match="Claim lab97-lent in namespace default"):
+        workspace.remove_namespaces(api, lab)
+    api.delete("PersistentVolumeClaim", "lab97-lent", "default", wait=True)
