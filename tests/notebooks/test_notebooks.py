@@ -107,7 +107,7 @@ SAYS: dict[str, list[tuple[str, str, str]]] = {
         ("--from {cart}", "", "Every hop is in order"),
         ("--pod-selector", "evicted", "evicted"),
         ("sort /tmp/codes", "404", " 200"),
-        ("create job try", "error", "complete"),
+        ("create job try", "error", "condition met"),
     ],
     "12-persistent-volumes": [
         ("%kubectl get pvc ledger\n%kubectl get pods", "Pending", "Bound"),
