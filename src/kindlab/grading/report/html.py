@@ -151,9 +151,10 @@ def join(parts: Iterable[Markup | str]) -> Markup:
 _KINDS = (
     r"(?:pods?|services?|svc|endpointslices?|deployments?|replicasets?|daemonsets?|statefulsets?|nodes?|events|"
     r"namespaces?|hpa|ingress(?:es)?|ingressclass(?:es)?|httproutes?|gateways?|configmaps?|secrets?|"
-    r"networkpolic(?:y|ies)|pvc?|jobs?|cronjobs?|quota|limitrange)"
+    r"networkpolic(?:y|ies)|pvc?|storageclass(?:es)?|csinodes?|volumeattachments?|volumesnapshot(?:class(?:es)?|content)?s?|"
+    r"pdb|poddisruptionbudgets?|roles?|rolebindings?|jobs?|cronjobs?|quota|limitrange)"
 )
-_END = r"(?= -| \(|,(?!\w)|[`;:)]|$)"
+_END = r"(?= +-| +\(|,(?!\w)|\.(?: |$)|[`;:)]|$)"
 _KUBECTL = (
     r"kubectl (?:get|describe|apply|scale|logs|exec|expose|label|rollout(?: (?:history|undo|restart|status))?"
     r"|delete|edit|port-forward|explain)"

@@ -117,6 +117,16 @@ def test_a_problem_takes_the_place_of_a_hint() -> None:
             "kindlab why http://queue -n 08-network-policy --from web-1",
             ["%why http://queue -n 08-network-policy --from web-1"],
         ),
+        (
+            "kubectl get deployment desk -n shop -o yaml   (volumes and volumeMounts)",
+            ["%kubectl get deployment desk -n shop -o yaml"],
+        ),
+        ("kubectl get pvc till -n shop   (which VOLUME?)", ["%kubectl get pvc till -n shop"]),
+        ("kubectl describe pv lab12-till   (Node Affinity)", ["%kubectl describe pv lab12-till"]),
+        ("put them side by side: kubectl describe pv lab12-till. Which lines?", ["%kubectl describe pv lab12-till"]),
+        ("kubectl describe storageclass lab13-near", ["%kubectl describe storageclass lab13-near"]),
+        ("kubectl describe csinode. One of them has it", ["%kubectl describe csinode"]),
+        ("kubectl get storageclasses shows it", ["%kubectl get storageclasses"]),
         ("nothing to run, though kubectl is named", []),
     ],
 )
