@@ -36,8 +36,11 @@ LOOPS = "CrashLoopBackOff"
 BACK_OFF = 45.0
 """Seconds that a kubelet may wait before it starts a container again which a learner has killed a few times."""
 STARTS, RESTARTS, EVICTS, LOOK_AGAIN = 60.0, 60.0, 240.0, 2.0
+PROMPT, MEASURED = 6.0, 150.0
+"""Seconds in which a cluster evicts that looks at volumes all the time; and those after which every other one has: its
+kubelet measures every one to two minutes, each Pod's volumes at a moment of their own, and acts ten seconds later."""
 SLACK = 3.0
-"""Seconds in which a Pod must follow, when another one has been evicted: this, and what that one took besides."""
+"""Seconds in which a Pod must follow, when others have been evicted at once: this, and what those took besides."""
 FACES = ("serif", "sans", "mono")
 SERVER = 8080
 FIRST = (
@@ -642,12 +645,13 @@ def limit_in(message):
 
 
 class Scale:
-    """How long this cluster takes to evict a Pod: tried with one that has written twice its limit."""
+    """How long this cluster takes to evict a Pod: tried with Pods that have written twice their limit."""
 
     def __init__(self, lab):
-        self.lab, self.name = lab, f"kindlab-twin-{secrets.token_hex(4)}"
+        self.lab, self.name = lab, ""
 
     def create(self):
+        self.name = f"kindlab-twin-{secrets.token_hex(4)}"
         mounts = [{"name": "limited", "mountPath": "/limited"}]
         write = "dd if=/dev/zero of=/limited/file bs=1M count=2; exec sleep 900"
         spec = {
@@ -662,8 +666,23 @@ class Scale:
         self.lab.api.delete("Pod", self.name, self.lab.namespace, grace=0)
 
     def follow(self, twin):
-        """Why the twin was evicted, or None when it should have been by now."""
-        began, ours, wanted = monotonic(), self.name, twin.name
+        """Why the twin was evicted, or None when it should have been by now. One Pod of ours that goes at once may have
+        been measured at a lucky moment; when the next one goes as fast, so does the twin."""
+        first = monotonic()
+        for _ in range(2):
+            began = monotonic()
+            said = self._first(twin)
+            if said:
+                return said
+            if monotonic() - began > PROMPT:
+                return twin.once(evicted, MEASURED)
+            self.remove()
+            self.create()
+        return twin.once(evicted, SLACK + monotonic() - first)
+
+    def _first(self, twin):
+        """Why the twin was evicted, None when ours was before."""
+        ours, wanted = self.name, twin.name
 
         def look(pods):
             found = {p["metadata"]["name"]: evicted(p) for p in pods}
@@ -672,9 +691,7 @@ class Scale:
         seen = self.lab.eventually("Pod", look, labels=LABEL, timeout=EVICTS)
         if seen is None:
             raise CouldNotGrade("this cluster evicts no Pod that outgrows the limit of its emptyDir")
-        if seen[0]:
-            return seen[0]
-        return twin.once(evicted, 1 + 1.5 * (monotonic() - began))
+        return seen[0]
 
 
 @pytest.fixture(scope="module")
