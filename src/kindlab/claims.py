@@ -33,10 +33,10 @@ def replace(api: Api, claim: Obj, namespace: str) -> Obj:
         try:
             return api.request("PUT", api.path(KIND, space, name), fresh)  # type: ignore[no-any-return]
         except ApiError as error:
-            if error.code not in (409, 422):
-                raise
-            if error.code == 422:
+            if error.code == 422:  # it may not change so
                 break
+            if error.code != 409:
+                raise
     _remove(api, name, space)
     return api.create(claim, space)
 
@@ -82,10 +82,10 @@ def replace_volume(api: Api, volume: Obj, namespace: str) -> Obj:
         try:
             return api.request("PUT", api.path(VOLUME, None, name), fresh)  # type: ignore[no-any-return]
         except ApiError as error:
-            if error.code not in (409, 422):
-                raise
-            if error.code == 422:
+            if error.code == 422:  # it may not change so
                 break
+            if error.code != 409:
+                raise
     assert claim is not None
     space = claim["metadata"]["namespace"]
     _remove(api, claim["metadata"]["name"], space)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kindlab import certificates, clusterwide, labs, progress, shown, workspace
+from kindlab import certificates, clusterwide, labs, manifests, progress, shown, workspace
 from kindlab import quiz as asking
 from kindlab import topology as picture
 from kindlab.api import ApiError
@@ -199,10 +199,10 @@ def apply(session: Session, words: Sequence[str], cell: str | None) -> Shown:
                 "Change it, save it (Ctrl+S), and run this cell again.",
                 colour=AMBER,
             )
-        texts = [(f.name, workspace.text_of(f)) for f in sources]
+        texts = [(f.name, manifests.text_of(f)) for f in sources]
     else:
         texts = [(words[0] if words else "this cell", cell)]
-    objects = [(name, obj) for name, text in texts for obj in workspace.parse(text, name)]
+    objects = [(name, obj) for name, text in texts for obj in manifests.parse(text, name)]
     if not objects:
         raise UsageProblem(
             f"There is no object in {', '.join(name for name, _ in texts)}.",
@@ -241,5 +241,5 @@ def _unchanged(lab: Lab, path: Path, session: Session) -> bool:
         return False
     # the cluster is asked only where the file has been filled in, or changed
     return source.read_bytes() == path.read_bytes() or (
-        b"${" in source.read_bytes() and workspace.given(source, session.api()) == workspace.text_of(path)
+        b"${" in source.read_bytes() and workspace.given(source, session.api()) == manifests.text_of(path)
     )

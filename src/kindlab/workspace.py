@@ -6,16 +6,11 @@ What is put on the cluster carries the note of `kubectl apply`, so that a learne
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
-from typing import Any
-
-import yaml
 
 from kindlab import claims, clusterwide, labs, paths, steps
 from kindlab.api import Api, ApiError, Obj
@@ -23,22 +18,15 @@ from kindlab.checks.coming import is_coming_up
 from kindlab.errors import Problem
 from kindlab.kubectl import applying
 from kindlab.labs import Lab
+from kindlab.manifests import parse, text_of
 from kindlab.needs import missing
-
-_LARGEST = 200_000
-"""Values of a file, aliases written out."""
+from kindlab.placeholders import filled
 
 NAMESPACE_TIMEOUT = 30.0
 REMOVAL_TIMEOUT = 180.0
 FIRST_PULL, NOTICED = 120.0, 5.0
-POD_TIMEOUT = 60.0
-NODE_ADDRESS, NODE_NAME = "${NODE_ADDRESS}", "${NODE_NAME}"
-HOSTNAME = "kubernetes.io/hostname"
 PUT = {claims.KIND: claims.replace, claims.VOLUME: claims.replace_volume}
 """How objects of these kinds are put in place of what is there."""
-POD_ADDRESS = re.compile(r"\$\{POD_ADDRESS (\S+) (\S+)\}")
-VOLUME_LIMIT = re.compile(r"\$\{VOLUME_LIMIT (\S+)\}")
-CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 @dataclass
@@ -211,116 +199,3 @@ def apply_in_order(api: Api, lab: Lab, files: Iterable[Path], order: Sequence[st
 def _noted(api: Api, obj: Obj, namespace: str) -> Obj:
     """The object with kubectl's note; one of a kind without a namespace gets none."""
     return applying.noted(obj, namespace if api.namespaced(f"{obj['apiVersion']}/{obj['kind']}") else None)
-
-
-def filled(text: str, api: Api) -> str:
-    """A file's text with what no file can know: `${NODE_ADDRESS}` is a node's IPv4 address, a worker's if there is
-    one, and `${NODE_NAME}` its label kubernetes.io/hostname; `${POD_ADDRESS NAMESPACE LABELS}` is that of a Pod, which
-    is waited for; `${VOLUME_LIMIT DRIVER}` is how many volumes of a CSI driver a node takes. Raises Problem when there
-    is none."""
-    text = POD_ADDRESS.sub(lambda match: _pod_address(api, match[1], match[2]), text)
-    text = VOLUME_LIMIT.sub(lambda match: _volume_limit(api, match[1]), text)
-    if NODE_ADDRESS not in text and NODE_NAME not in text:
-        return text
-    nodes = sorted(api.list("Node"), key=lambda node: CONTROL_PLANE in (node["metadata"].get("labels") or {}))
-    first = nodes[0]["metadata"]
-    text = text.replace(NODE_NAME, (first.get("labels") or {}).get(HOSTNAME) or first["name"])
-    if NODE_ADDRESS not in text:
-        return text
-    found = [a["address"] for node in nodes for a in node["status"].get("addresses", ()) if a["type"] == "InternalIP"]
-    for address in found:
-        if ":" not in address:
-            return text.replace(NODE_ADDRESS, address)
-    raise Problem(
-        "No node of this cluster has an IPv4 address.",
-        f"Their addresses: {', '.join(found) or 'none'}.",
-        "This answer needs one.",
-    )
-
-
-def _pod_address(api: Api, namespace: str, labels: str) -> str:
-    for pods in api.follow("Pod", namespace, labels=labels, timeout=POD_TIMEOUT):
-        for pod in pods.values():
-            if address := (pod.get("status") or {}).get("podIP"):
-                return str(address)
-    raise Problem(
-        f"No Pod with {labels} in namespace {namespace} got an address within {POD_TIMEOUT:.0f} s.",
-        "This answer needs one.",
-        f"kubectl get pods -n {namespace} shows what is there.",
-    )
-
-
-def _volume_limit(api: Api, driver: str) -> str:
-    drivers = [found for node in api.list("CSINode") for found in node["spec"].get("drivers") or ()]
-    for found in drivers:
-        if found["name"] == driver and (count := (found.get("allocatable") or {}).get("count")) is not None:
-            return str(count)
-    raise Problem(
-        f"No node of this cluster says how many volumes of {driver} it takes.",
-        f"The drivers on its nodes: {', '.join(sorted({found['name'] for found in drivers})) or 'none'}.",
-        "This answer needs such a limit.",
-    )
-
-
-def read(files: Iterable[Path]) -> list[Obj]:
-    """Every object in YAML or JSON files, Lists unpacked. Raises Problem with the file and the line."""
-    return [obj for file in files for obj in parse(text_of(file), file.name)]
-
-
-def text_of(file: Path) -> str:
-    """A file's text. Raises Problem when it is not UTF-8."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise Problem(
-            f"{file.name} is not text in UTF-8.",
-            f"Byte {error.start} is {error.object[error.start]:#04x}, which cannot be there.",
-            "Save it anew with the encoding UTF-8.",
-        ) from error
-
-
-def parse(text: str, source: str) -> list[Obj]:
-    """The objects of one YAML or JSON text; `source` names it in messages. Raises Problem."""
-    try:
-        documents = [json.loads(text)] if text.lstrip().startswith("{") else list(yaml.safe_load_all(text))
-    except RecursionError:
-        raise Problem(f"{source}: its lists and objects are nested too deep.", "", "Write it flatter.") from None
-    except (yaml.YAMLError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{source}, line {mark.line + 1}, column {mark.column + 1}" if mark else source
-        why = getattr(error, "problem", None) or str(error)
-        raise Problem(
-            f"{where}: this is not valid YAML.", f"{why}.", "Look at the indentation and quotes there."
-        ) from error
-    if _is_endless(documents):
-        raise Problem(
-            f"{source}: it is too large once its aliases (*name) are written out.",
-            f"More than {_LARGEST} values.",
-            "Write out what is needed, or use fewer aliases.",
-        )
-    return [obj for document in documents if document is not None for obj in _objects(document, source)]
-
-
-def _is_endless(documents: list[Any]) -> bool:
-    """Whether there are too many values: a few aliases of aliases are enough for billions, or for a value in itself."""
-    count, pending = 0, list(documents)
-    while pending and count <= _LARGEST:
-        one = pending.pop()
-        count += 1
-        if isinstance(one, dict | list) and len(one) <= _LARGEST:
-            pending += one.values() if isinstance(one, dict) else one
-    return count > _LARGEST
-
-
-def _objects(document: Any, source: str) -> list[Obj]:
-    if isinstance(document, dict) and document.get("kind") == "List":
-        return [obj for item in document.get("items") or [] for obj in _objects(item, source)]
-    if not isinstance(document, dict) or "kind" not in document or "apiVersion" not in document:
-        raise Problem(
-            f"{source}: one of its documents is not a Kubernetes object.",
-            "An object needs at least apiVersion, kind and metadata.name.",
-            "Check that the file begins with apiVersion: and that documents are separated by ---",
-        )
-    if not (document.get("metadata") or {}).get("name"):
-        raise Problem(f"{source}: a {document['kind']} has no metadata.name.", "", "Give it a name and try again.")
-    return [document]

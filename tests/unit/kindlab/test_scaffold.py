@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kindlab import labs, lint, scaffold, states, workspace
+from kindlab import labs, lint, manifests, scaffold, states
 from kindlab.errors import UsageProblem
 
 SLUG = "17-my-lab"
@@ -53,7 +53,7 @@ def test_every_manifest_is_read_and_the_checks_belong_to_tasks(course: Path) -> 
     scaffold.create(SLUG)
     lab = labs.find(SLUG)
     for state in states.states(lab):
-        assert workspace.read(Path(name) for name in state.files) or state.name == "start"
+        assert manifests.read(Path(name) for name in state.files) or state.name == "start"
     functions = {n.name for n in ast.walk(ast.parse(lab.grader.read_text())) if isinstance(n, ast.FunctionDef)}
     for folder in (lab.solution_folder / "wrong").iterdir():
         must, _ = states.expectation(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kindlab import workspace
+from kindlab import manifests
 from kindlab.api import ApiError, Obj
 from kindlab.errors import Problem
 from kindlab.kubectl import applying, options
@@ -41,7 +41,7 @@ def objects(session: Session, files: tuple[str, ...]) -> list[tuple[str, Obj]]:
     found = []
     for source, text in sources(session, files):
         try:
-            found += [(source, obj) for obj in workspace.parse(text, source)]
+            found += [(source, obj) for obj in manifests.parse(text, source)]
         except Problem as problem:
             raise Refused(f"error: error parsing {problem}") from problem  # the problem begins with the source
     return found
