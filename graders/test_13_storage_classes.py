@@ -416,6 +416,9 @@ def test_volumes_of_lab13_archive_stay(lab):
             then="kubectl describe storageclass lab13-archive",
         )
         lab.api.patch(VOLUME, volume, None, {"spec": {"claimRef": None}})
+        for found in lab.api.follow(VOLUME, fields=f"metadata.name={volume}", timeout=NOTICED):
+            if any(phase(live) == "Available" for live in found.values()):  # a claim that comes before waits 15 s
+                break
         again = trial.claim(volumeName=volume)
         pod = trial.running(trial.pod(again), again)
         lab.expect(
