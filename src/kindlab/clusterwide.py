@@ -16,6 +16,7 @@ from kindlab.labs import CLUSTER_KINDS, Lab
 LEFT_BY = {"PersistentVolume": "claimRef", "VolumeSnapshotContent": "volumeSnapshotRef"}
 """Kind -> the field of the spec that names what it was made for."""
 POLICY = {"PersistentVolume": "persistentVolumeReclaimPolicy", "VolumeSnapshotContent": "deletionPolicy"}
+SNAPSHOT = "VolumeSnapshot.snapshot.storage.k8s.io"
 MADE_FOR_CLAIM = "pv.kubernetes.io/provisioned-by"
 BY_DRIVER, GONE = 20.0, 30.0
 """Seconds that a driver has to delete its storage, and that anything has to go after it was deleted."""
@@ -40,14 +41,45 @@ def remove(api: Api, lab: Lab) -> None:
     for kind, served in CLUSTER_KINDS.items():
         if kind not in lab.cluster_kinds:
             continue
-        try:
-            found = [obj for obj in api.list(served) if _is_of(lab, kind, obj)]
-        except ApiError as error:
-            if error.code == 404:  # this cluster has no such kind
-                continue
-            raise
-        if found:
+        if found := [obj for obj in _listed(api, served) if _is_of(lab, kind, obj)]:
             _remove(api, lab, kind, found)
+
+
+def free(api: Api, lab: Lab) -> None:
+    """Let go the lab's snapshots that were asked of a driver that no node has: nothing was stored for them, and the
+    driver's sidecar, which alone would release them, does not run. Before the namespaces go, which they would hold."""
+    contents = CLUSTER_KINDS["VolumeSnapshotContent"]
+    if "VolumeSnapshotContent" not in lab.cluster_kinds or not (found := _listed(api, contents)):
+        return
+    drivers = {d["name"] for node in api.list("CSINode") for d in node["spec"].get("drivers") or ()}
+    for obj in found:
+        stored = (obj.get("status") or {}).get("snapshotHandle")
+        if stored or obj["spec"]["driver"] in drivers or not _is_of(lab, "VolumeSnapshotContent", obj):
+            continue
+        name, made_for = obj["metadata"]["name"], obj["spec"]["volumeSnapshotRef"]
+        if made_for.get("namespace") in lab.spaces:  # first, or a content would be made for it again
+            api.delete(SNAPSHOT, made_for["name"], made_for["namespace"])
+        api.delete(contents, name)
+        _change(api, "VolumeSnapshotContent", name, {"metadata": {"finalizers": None}})
+
+
+def _listed(api: Api, served: str) -> list[Obj]:
+    """None where the cluster has no such kind."""
+    try:
+        return api.list(served)
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        return []
+
+
+def _change(api: Api, kind: str, name: str, change: Obj) -> None:
+    """Of an object that may have gone in between."""
+    try:
+        api.patch(CLUSTER_KINDS[kind], name, None, change)
+    except ApiError as error:
+        if error.code != 404:
+            raise
 
 
 def _is_of(lab: Lab, kind: str, obj: Obj) -> bool:
@@ -94,11 +126,7 @@ def _has_storage_of_its_own(kind: str, obj: Obj) -> bool:
 
 def _let_the_driver_delete(api: Api, kind: str, name: str) -> None:
     """Make the policy Delete: with Retain the data would be kept, and nobody finds it any more."""
-    try:
-        api.patch(CLUSTER_KINDS[kind], name, None, {"spec": {POLICY[kind]: "Delete"}})
-    except ApiError as error:
-        if error.code != 404:  # it has gone in between
-            raise
+    _change(api, kind, name, {"spec": {POLICY[kind]: "Delete"}})
 
 
 def _holder(api: Api, volume: Obj) -> str:

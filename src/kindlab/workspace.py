@@ -134,6 +134,7 @@ def make_namespaces(api: Api, lab: Lab) -> None:
 
 def remove_namespaces(api: Api, lab: Lab) -> None:
     """The lab's namespace and its neighbours, then what of the lab lies in no namespace: gone when this returns."""
+    clusterwide.free(api, lab)
     for name in lab.spaces:
         remove_namespace(api, name)
     clusterwide.remove(api, lab)

@@ -10,7 +10,8 @@ import pytest
 
 from kindlab import labs, workspace
 from kindlab.api import Api, Obj
-from kindlab.checks.volumes import Volumes
+from kindlab.checks.snapshots import CONTENT
+from kindlab.checks.volumes import SNAPSHOT, Volumes
 from kindlab.errors import Problem
 from kindlab.labs import Lab
 
@@ -62,3 +63,25 @@ def test_a_volume_that_a_claim_elsewhere_has_is_told(api: Api, lab: Lab) -> None
     with pytest.raises(Problem, match="Claim lab97-lent in namespace default"):
         workspace.remove_namespaces(api, lab)
     api.delete("PersistentVolumeClaim", "lab97-lent", "default", wait=True)
+
+
+@pytest.mark.parametrize("policy", ["Delete", "Retain"])
+def test_a_snapshot_that_nobody_makes_holds_nothing(api: Api, lab: Lab, policy: str) -> None:
+    """Its class names a driver that does not run: nobody stores anything for it, and nobody would let it go."""
+    lab = replace(lab, cluster_kinds=("VolumeSnapshotContent", "VolumeSnapshotClass"))
+    kind, version = "VolumeSnapshotClass", "snapshot.storage.k8s.io/v1"
+    made = {"driver": "nobody.example.com", "deletionPolicy": policy}
+    api.create({"apiVersion": version, "kind": kind, "metadata": {"name": "lab97-nobody"}, **made})
+    api.create(claim("books", "csi-hostpath-sc"), lab.slug)
+    Volumes(api, lab.slug).bound("books")
+    spec = {"volumeSnapshotClassName": "lab97-nobody", "source": {"persistentVolumeClaimName": "books"}}
+    api.create({"apiVersion": version, "kind": "VolumeSnapshot", "metadata": {"name": "never"}, "spec": spec}, lab.slug)
+
+    def is_held(snapshots: dict[str, Obj]) -> bool:
+        return any((s.get("status") or {}).get("boundVolumeSnapshotContentName") for s in snapshots.values())
+
+    assert any(map(is_held, api.follow(SNAPSHOT, lab.slug, timeout=30)))
+    workspace.remove_namespaces(api, lab)
+    assert api.get("Namespace", lab.slug) is None
+    assert [c for c in api.list(CONTENT) if c["spec"]["driver"] == "nobody.example.com"] == []
+    assert api.get("VolumeSnapshotClass.snapshot.storage.k8s.io", "lab97-nobody") is None
