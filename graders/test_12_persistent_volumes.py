@@ -22,6 +22,12 @@ BY_A_DRIVER = "pv.kubernetes.io/provisioned-by"
 DISK = "/disk"
 LETTERS = {"1.txt": b"Dear Ada, the engine runs.\n", "2.txt": b"Dear Charles, I never doubted it.\n"}
 HOME = b"Welcome to the wiki.\n"
+SHELVES = {
+    "pictures": ("2Gi", {"ReadWriteOnce"}),
+    "prices": ("1Gi", {"ReadWriteOnce", "ReadOnlyMany"}),
+    "receipts": ("1Gi", {"ReadWriteOnce"}),
+}
+"""What the volumes of the office hold, and whom they let in."""
 BINDS, PROVISIONED, STARTS, ENDS = 20.0, 5.0, 60.0, 30.0
 RECLAIMED = 2.0
 """Seconds after which the cluster has done with a volume what its policy says."""
@@ -119,10 +125,10 @@ def on_the_disk(lab, name):
 
 
 def expect_the_folder(lab, place, name, claim):
-    """Fail unless the place is that folder of the caretaker's node."""
+    """Fail unless the place is that folder of the caretaker's node; it may be mounted for reading only."""
     lab.expect(
-        place.shares(on_the_disk(lab, name)),
-        expected=f"claim {claim} is the folder {name} on the disk: what is written here is read there",
+        on_the_disk(lab, name).shares(place),
+        expected=f"claim {claim} is the folder {name} on the disk: what is written there is read through the claim",
         seen=f"another folder, with {place.files()}",
         about=f"pvc/{claim}",
         then=f"kubectl get pvc {claim} -n {lab.namespace}   (which VOLUME?)",
@@ -153,10 +159,9 @@ def usable_nodes(lab):
 
 
 @contextmanager
-def elsewhere(lab, claim):
-    """The claim's folder in a Pod on a node where nobody uses it; None when no Pod gets there with it."""
-    users = [p for p in lab.pods() if any(claim_of(p, v) == claim for v in p["spec"].get("volumes") or ())]
-    nodes = {p["spec"]["nodeName"] for p in users if p["spec"].get("nodeName")}
+def elsewhere(lab, claim, users):
+    """The claim's folder in a Pod on a node where none of these Pods is; None when no Pod gets there with it."""
+    nodes = {p["spec"]["nodeName"] for p in lab.pods() if p["metadata"]["name"] in users}
     name = f"kindlab-elsewhere-{secrets.token_hex(4)}"
     terms = [{"key": "metadata.name", "operator": "NotIn", "values": [node]} for node in sorted(nodes)]
     required = {"nodeSelectorTerms": [{"matchFields": terms}]}
@@ -188,21 +193,28 @@ def where_it_is(pods):
     return None
 
 
-def expect_found_everywhere(lab, place, claim):
-    """Fail when a Pod that is put on another node finds another folder. With one node, the volume itself is read."""
+def expect_found_everywhere(lab, found, claim):
+    """Fail when a Pod that is put on another node than these places finds another folder. Where no second Pod can be
+    put anywhere, the volume itself is read."""
+    place = found[0]
+    why = ""
     if len(usable_nodes(lab)) == 1:
+        why = "this cluster has one node"
+    elif "ReadWriteOncePod" in bound(lab, claim)["spec"]["accessModes"]:
+        why = "the claim lets no second Pod in"
+    if why:
         spec = volume_of(lab, claim)["spec"]
         lab.expect(
             spec.get("nodeAffinity") or not (spec.get("hostPath") or spec.get("local")),
             expected=f"the volume of claim {claim} says on which node its folder is",
-            seen="it has no nodeAffinity (this cluster has one node: the volume itself was read)",
+            seen=f"it has no nodeAffinity ({why}: the volume itself was read)",
             about=f"pvc/{claim}",
         )
         return
     name, data = f"kindlab-{secrets.token_hex(8)}", secrets.token_hex(16).encode()
     place.write(name, data)
     try:
-        with elsewhere(lab, claim) as other:
+        with elsewhere(lab, claim, {p.pod for p in found}) as other:
             lab.expect(
                 other is None or other.read(name) == data,
                 expected=f"a Pod with claim {claim} runs where the folder is, and nowhere else",
@@ -296,6 +308,8 @@ def test_the_photos_are_where_they_were(lab, trial):
         seen=f"it is bound to {name}",
         about="pvc/photos",
     )
+    with lab.volumes.claim("photos", read_only=True) as place:
+        expect_the_folder(lab, place, "photos", "photos")
 
 
 # -- task first-volume
@@ -337,13 +351,24 @@ def test_the_ledger_outlives_the_pod(lab):
 @check("first-volume", "the next Pod finds the ledger on whichever node there is room: it goes where the folder is")
 def test_the_ledger_is_found_everywhere(lab):
     bound(lab, "ledger")
-    expect_found_everywhere(lab, places(lab, "bookkeeper", "ledger")[0], "ledger")
+    found = places(lab, "bookkeeper", "ledger")
+    expect_one_folder(lab, found, "ledger")
+    expect_found_everywhere(lab, found, "ledger")
 
 
 # -- task three-claims
 
 
 def expect_shelf(lab, name):
+    """The claim has the folder that it is called after, and the volume promises no more than the shelf can hold."""
+    size, modes = SHELVES[name]
+    spec = volume_of(lab, name)["spec"]
+    lab.expect(
+        number(spec["capacity"]["storage"]) <= number(size) and set(spec["accessModes"]) <= modes,
+        expected=f"the volume of claim {name} is as it stood on the shelf: {size}, {', '.join(sorted(modes))}",
+        seen=f"its volume was changed: {spec['capacity']['storage']}, {', '.join(spec['accessModes'])}",
+        then="kubectl get pv -l holds -L holds",
+    )
     with folder(lab, "office", name) as place:
         expect_the_folder(lab, place, name, name)
 
@@ -428,7 +453,7 @@ def test_the_diary_is_one(lab):
 @check("one-folder", "no Pod that has the diary finds another folder, on whatever node there is room")
 def test_the_diary_is_found_everywhere(lab):
     bound(lab, "diary")
-    expect_found_everywhere(lab, places(lab, "diary", "diary")[0], "diary")
+    expect_found_everywhere(lab, places(lab, "diary", "diary"), "diary")
 
 
 # -- task keep-the-photos, its end
