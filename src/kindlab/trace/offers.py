@@ -70,11 +70,11 @@ def objection(claim: Obj, volume: Obj) -> str:
 
 
 def none_fits(claim: Obj, volumes: list[Obj]) -> str:
-    """One sentence: each volume with what is against it, those of the claim's class first, those in use last."""
+    """One sentence: each volume with what is against it, those of the claim's class first, and of these the free ones."""
     if not volumes:
         return "there is no PersistentVolume at all, and without a provisioner somebody has to make one"
     wanted = class_name(claim) or ""
-    nearest = sorted(volumes, key=lambda v: (_is_taken(v), (class_name(v) or "") != wanted))
+    nearest = sorted(volumes, key=lambda v: ((class_name(v) or "") != wanted, _is_taken(v)))
     told = [f"{v['metadata']['name']}: {objection(claim, v)}" for v in nearest]
     more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
     return f"none of the {len(told)} PersistentVolumes fits: {'; '.join(told[:_SHOWN])}{more}"
