@@ -98,7 +98,7 @@ class Shop:
             exact(self._answers[name]),
             expected=f"requests of {CALLERS[name][0]} to {url} answered, by exactly {pods}",
             seen=self._answers[name],
-            then=f"kubectl why svc/{name} --from {client.pod} -n {self.lab.namespace}",
+            then=f"kindlab why svc/{name} --from {client.pod} -n {self.lab.namespace}",
         )
 
     def expect_closed(self, name):

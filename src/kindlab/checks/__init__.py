@@ -1,4 +1,4 @@
-"""The grader's words. A grader imports from here and from pytest, nothing else.
+"""The grader's words. A grader imports what all need from here, words for few from the modules beside, and pytest.
 
 @check("expose-web", "requests to http://web reach both Pods")
 def test_traffic_reaches_both_pods(lab):

@@ -228,7 +228,7 @@ class Volumes:
                 self.api.delete("Pod", old["metadata"]["name"], self.namespace)  # a grader that was killed left it
         name = f"{PREFIX}{secrets.token_hex(4)}"
         spec: Obj = {
-            "terminationGracePeriodSeconds": 0,
+            "terminationGracePeriodSeconds": 1,  # with 0 the claim might go before the node has unmounted it
             "activeDeadlineSeconds": LIFETIME,
             "enableServiceLinks": False,
             "automountServiceAccountToken": False,
@@ -313,6 +313,14 @@ def _unescaped(field: str) -> str:
 
 def _mark() -> str:
     return f".kindlab-{secrets.token_hex(8)}"
+
+
+def claim_behind(pod: Obj, path: str) -> str:
+    """The claim that a Pod's containers have mounted at a path; "" when that is no claim."""
+    mounts = [m for c in pod["spec"]["containers"] for m in c.get("volumeMounts") or () if m["mountPath"] == path]
+    names = {mount["name"] for mount in mounts}
+    volumes = [v for v in pod["spec"].get("volumes") or () if v["name"] in names]
+    return next((v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v), "")
 
 
 def _few(names: list[str]) -> str:
