@@ -49,7 +49,7 @@ class Trial:
         name = f"{PREFIX}{secrets.token_hex(4)}"
         container = {"name": "look", "image": AGNHOST, "args": ["pause"]}
         spec = {
-            "terminationGracePeriodSeconds": 0,
+            "terminationGracePeriodSeconds": 1,
             "activeDeadlineSeconds": 600,
             "enableServiceLinks": False,
             "automountServiceAccountToken": False,
@@ -93,8 +93,9 @@ class Trial:
         return self.lab.volumes.place(pod, AT)
 
     def remove_pods(self):
+        """Not by force: a volume that is deleted before its node has unmounted it is never got free."""
         for name in self.pods:
-            self.lab.api.delete("Pod", name, self.lab.namespace, grace=0)
+            self.lab.api.delete("Pod", name, self.lab.namespace)
         for name in self.pods:
             self.lab.eventually("Pod", lambda found, name=name: is_missing(found, name), timeout=GONE)
         self.pods.clear()

@@ -23,7 +23,7 @@ from kindlab.needs import missing
 from kindlab.placeholders import filled
 
 NAMESPACE_TIMEOUT = 30.0
-REMOVAL_TIMEOUT = 180.0
+REMOVAL_TIMEOUT, UNMOUNT_TIMEOUT = 180.0, 30.0
 FIRST_PULL, NOTICED = 120.0, 5.0
 PUT = {claims.KIND: claims.replace, claims.VOLUME: claims.replace_volume}
 """How objects of these kinds are put in place of what is there."""
@@ -159,15 +159,26 @@ def make_namespace(api: Api, name: str, labels: Mapping[str, str] | None = None)
 
 
 def remove_namespace(api: Api, name: str) -> None:
-    """Delete the namespace with everything in it and wait until it is gone; Pods get no grace. The namespace goes
-    first: in one that is on its way out nobody makes another Pod in place of one that was deleted."""
+    """Delete the namespace with everything in it and wait until it is gone; Pods get no grace, or next to none. The
+    namespace goes first: in one that is on its way out nobody makes another Pod in place of one that was deleted."""
     live = api.get("Namespace", name)
     if live is None:
         return
     api.delete("Namespace", name)
     for pod in api.list("Pod", name):
-        api.delete("Pod", pod["metadata"]["name"], name, grace=0)
+        # without any grace its claim might go before the node has unmounted it, and then some drivers never get it free
+        api.delete("Pod", pod["metadata"]["name"], name, grace=1 if _has_claims(pod) else 0)
+    for pods in api.follow("Pod", name, timeout=UNMOUNT_TIMEOUT):
+        if not pods:
+            break
+    else:
+        for pod in api.list("Pod", name):
+            api.delete("Pod", pod["metadata"]["name"], name, grace=0)
     api.wait_gone("Namespace", name, None, uid=live["metadata"]["uid"], timeout=REMOVAL_TIMEOUT)
+
+
+def _has_claims(pod: Obj) -> bool:
+    return any({"persistentVolumeClaim", "ephemeral"} & volume.keys() for volume in pod["spec"].get("volumes") or ())
 
 
 def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = None) -> list[str]:

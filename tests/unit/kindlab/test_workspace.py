@@ -28,3 +28,37 @@ def test_a_lab_has_begun_when_its_pods_run_or_cannot() -> None:
     api = Starting()
     workspace._wait_for_first_pods(cast(Any, api), ["01-lab"])
     assert api.shown == ["Deployment 0", "Deployment 1", "Deployment 2", "Pod 0", "Pod 1", "Pod 2"]
+
+
+class Emptied:
+    """An API with a namespace whose Pods are noted when they are deleted, and never go unless they are forced."""
+
+    def __init__(self) -> None:
+        claim = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+        made = [("plain", None), ("claims", claim), ("ephemeral", [{"name": "data", "ephemeral": {}}])]
+        self.pods = {name: {"metadata": {"name": name}, "spec": {"volumes": v} if v else {}} for name, v in made}
+        self.asked: list[tuple[str, int | None]] = []
+
+    def get(self, kind: str, name: str) -> Any:
+        return {"metadata": {"uid": "1"}}
+
+    def list(self, kind: str, namespace: str) -> Any:
+        return list(self.pods.values())
+
+    def follow(self, kind: str, namespace: str, *, timeout: float) -> Any:
+        yield dict(self.pods)
+
+    def delete(self, kind: str, name: str, namespace: str | None = None, *, grace: int | None = None) -> None:
+        if kind == "Pod":
+            self.asked.append((name, grace))
+            if not grace:
+                del self.pods[name]
+
+    def wait_gone(self, *_: Any, **__: Any) -> None:
+        assert not self.pods
+
+
+def test_pods_with_claims_are_not_forced_before_their_volumes_are_unmounted() -> None:
+    api = Emptied()
+    workspace.remove_namespace(cast(Any, api), "01-lab")
+    assert api.asked == [("plain", 0), ("claims", 1), ("ephemeral", 1), ("claims", 0), ("ephemeral", 0)]
