@@ -5,6 +5,7 @@ the node where a Pod has it, for a volume counts once there, and no Pod of the l
 that waits would take its place.
 """
 
+import re
 import secrets
 from collections import Counter
 
@@ -13,7 +14,12 @@ from kindlab.checks import Pods, check
 LIMITED, MAILBOXES = "exceed max volume count", 40
 EACH = 30.0
 """Seconds that a mailbox may take to get ready: on a real cluster forty take minutes."""
+SLACK = 3.0
+"""Seconds in which a Service must lead to the Pods that are ready, and to no older one."""
 DEPOTS = ("north", "south", "west")
+HAD = {"depot": {*DEPOTS, "together"}, "printer": {"drawings", "previews", "scratch"}}
+"""Deployment -> the claims that its Pods named when the lab began."""
+MAKER = re.compile(r"(?:opened by|drawn for) (\S+)")
 
 
 # -- what a node has, as the scheduler counts it
@@ -69,6 +75,17 @@ def limited_claims(lab, pods):
         if driver in drivers:
             found.add(claim)
     return found
+
+
+def drivers_of(lab, pods):
+    """Those that made the volumes of these Pods."""
+    claims = {name for pod in pods for name in claims_of(pod)}
+    return {
+        (v["spec"].get("csi") or {}).get("driver", "")
+        for v in lab.api.list("PersistentVolume")
+        for of in (v["spec"].get("claimRef") or {},)
+        if of.get("namespace") == lab.namespace and of.get("name") in claims
+    }
 
 
 def claim_at(pod, path):
@@ -146,15 +163,48 @@ def expect_in_use(lab, pods, claim):
     )
 
 
-def expect_old(lab, pods, text, claim):
-    """Fail when the Pods that run now made this themselves, as they do where they find nothing: each thing names the
-    Pod that made it, and the name of a Pod begins with that of its ReplicaSet."""
-    maker = text.split()[-1]
+def expect_old(lab, deployment, text, claim):
+    """Fail when a Pod of a later template made this, as they do where they find nothing: each thing names the Pod that
+    made it, and the name of a Pod begins with that of its ReplicaSet."""
+    named = MAKER.search(text)
+    maker = named[1].rpartition("-")[0] if named else ""
     lab.expect(
-        maker.rpartition("-")[0] not in {name.rpartition("-")[0] for name in pods.names},
+        maker not in later(lab, deployment),
         expected=f"claim {claim} holds what was there before the change",
         seen=f"it was empty, and a new Pod began anew: {text!r}",
         then=f"kubectl get pvc -n {lab.namespace}   (which claim is as old as the lab, and has the old bytes?)",
+    )
+
+
+def later(lab, deployment):
+    """The ReplicaSets of a Deployment whose Pods do not name all the claims that it had when the lab began."""
+    found = set()
+    for one in lab.list("ReplicaSet"):
+        volumes = one["spec"]["template"]["spec"].get("volumes") or ()
+        names = {(v.get("persistentVolumeClaim") or {}).get("claimName") for v in volumes}
+        owners = {o["name"] for o in one["metadata"].get("ownerReferences") or ()}
+        if deployment in owners and not names >= HAD[deployment]:
+            found.add(one["metadata"]["name"])
+    return found
+
+
+def expect_asked(lab, deployment, pods):
+    """Fail unless the Service of that name leads to the Pods of the Deployment that are there now, and to no other."""
+    asked = set()
+
+    def only_these(slices):
+        ends = [e for s in slices for e in s.get("endpoints") or () if (e.get("conditions") or {}).get("ready", True)]
+        asked.clear()
+        asked.update((e.get("targetRef") or {}).get("name") or e["addresses"][0] for e in ends)
+        return asked and asked <= pods.names
+
+    led = lab.eventually("EndpointSlice", only_these, labels=f"kubernetes.io/service-name={deployment}", timeout=SLACK)
+    lab.expect(
+        led,
+        expected=f"http://{deployment} is answered by the Pods of Deployment {deployment}: {pods}",
+        seen=f"the Service leads to {', '.join(sorted(asked)) or 'no ready Pod'}",
+        about="" if asked else f"svc/{deployment}",
+        then=f"kubectl get service {deployment} -n {lab.namespace} -o wide   (SELECTOR)",
     )
 
 
@@ -166,7 +216,8 @@ def test_the_limit_is_written_down(lab):
     facts = {key: str(value).strip() for key, value in (lab.require("ConfigMap", "facts").get("data") or {}).items()}
     driver, limit = facts.get("driver", ""), facts.get("limit", "")
     nodes = {p["spec"].get("nodeName") for p in lab.pods() if is_mailbox(p)}
-    true = {(d, str(count)) for (node, d), count in limits(lab).items() if node in nodes}
+    theirs = drivers_of(lab, [p for p in lab.pods() if is_mailbox(p)])
+    true = {(d, str(count)) for (node, d), count in limits(lab).items() if node in nodes and d in theirs}
     lab.expect(
         (driver, limit) in true,
         expected="a driver and its limit as the CSINode of the mailboxes' node has them",
@@ -193,6 +244,7 @@ def test_the_depot_has_one_volume(lab):
 def test_the_books_are_those_in_the_claim(lab):
     pods = running(lab, "depot")
     expect_in_use(lab, pods, "together")
+    expect_asked(lab, "depot", pods)
     with lab.volumes.claim("together", read_only=True) as root:
         for depot in DEPOTS:
             book = (root.read(f"{depot}/book.txt") or b"").decode(errors="replace").strip()
@@ -205,7 +257,13 @@ def test_the_books_are_those_in_the_claim(lab):
                 about="" if reply.ok else url,
                 then=f"kubectl exec deploy/depot -n {lab.namespace} -- ls -lR /depots",
             )
-            expect_old(lab, pods, book, "together")
+            lab.expect(
+                book.startswith(f"book of the depot {depot}, opened by "),
+                expected=f"{depot}/book.txt of claim together is the book of depot {depot}, as it was in claim {depot}",
+                seen=f"it says {book[:60]!r}",
+                then=f"kubectl exec deploy/depot -n {lab.namespace} -- sh -c 'head -n 3 /depots/*/book.txt'",
+            )
+            expect_old(lab, "depot", book, "together")
 
 
 @check("depot-one-volume", "what is written into each depot's folder stays in a claim")
@@ -236,6 +294,7 @@ def test_the_drawings_last(lab):
         expect_kept(lab, pod, "/drawings")
     with lab.volumes.claim("drawings", read_only=True) as root:
         drawing = (root.read("stork.txt") or b"").decode(errors="replace").strip()
+    expect_asked(lab, "printer", pods)
     reply = lab.probe.get("http://printer/stork.txt")
     lab.expect(
         reply.ok and drawing and reply.body.strip() == drawing,
@@ -243,7 +302,7 @@ def test_the_drawings_last(lab):
         seen=f"{reply}; the claim has {drawing[:60]!r}" if drawing else f"{reply}; the claim has no stork.txt",
         about="" if reply.ok else "http://printer",
     )
-    expect_old(lab, pods, drawing, "drawings")
+    expect_old(lab, "printer", drawing, "drawings")
 
 
 # -- task archive-elsewhere
