@@ -70,7 +70,7 @@ def objection(claim: Obj, volume: Obj) -> str:
 
 
 def none_fits(claim: Obj, volumes: list[Obj]) -> str:
-    """One sentence: each volume with what is against it, those of the claim's class first, and of these the free ones."""
+    """One sentence: each volume with what is against it, those of the claim's class first, then those not in use."""
     if not volumes:
         return "there is no PersistentVolume at all, and without a provisioner somebody has to make one"
     wanted = class_name(claim) or ""
