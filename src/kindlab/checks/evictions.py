@@ -25,10 +25,14 @@ def evict(api: Api, namespace: str, name: str) -> bool:
 
 
 def evict_in_turn(api: Api, namespace: str, names: Iterable[str], *, timeout: float) -> list[str]:
-    """Evict them all, again and again those that a budget keeps; returns who could not go within `timeout` seconds."""
+    """Evict them all, again and again those that a budget keeps; returns who could not go. It gives up when nobody has
+    been let go for `timeout` seconds: where Pods take a while to start, a budget lets go of one now and then."""
     left, deadline = list(names), time.monotonic() + timeout
     while left and time.monotonic() < deadline:
-        left = [name for name in left if not evict(api, namespace, name)]
+        kept = [name for name in left if not evict(api, namespace, name)]
+        if len(kept) < len(left):
+            deadline = time.monotonic() + timeout
+        left = kept
         if left:
             time.sleep(AGAIN)
     return left

@@ -86,5 +86,7 @@ def _at_work(spec: Obj) -> Obj:
     for key in ("args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"):
         first.pop(key, None)
     first |= {"image": IMAGE, "command": ["sh", "-c", "while true; do :; done"]}
+    for key in ("affinity", "topologySpreadConstraints"):  # by which it might have to stay away from the others
+        pod.pop(key, None)
     pod["terminationGracePeriodSeconds"] = 0
     return pod
