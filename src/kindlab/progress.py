@@ -46,7 +46,11 @@ def _refuse_damage(slug: str, lab: Any) -> None:
     """Raises ValueError when a lab's table does not have the types it was written with."""
     if not isinstance(lab, dict):
         raise ValueError(f"{slug} is not a table")
-    for kind, names in ((str, ("started", "last_check")), (dict, ("best", "hints")), (int, ("attempts", "points"))):
+    for kind, names in (
+        (str, ("started", "last_start", "last_check")),
+        (dict, ("best", "hints")),
+        (int, ("attempts", "points")),
+    ):
         for name in names:
             if not isinstance(lab.get(name, kind()), kind):
                 raise ValueError(f"{name} of {slug} is {lab[name]!r}")
@@ -58,7 +62,9 @@ def _refuse_damage(slug: str, lab: Any) -> None:
 
 def started(slug: str) -> None:
     with _changing() as table:
-        table.setdefault(slug, {}).setdefault("started", _now())
+        lab = table.setdefault(slug, {})
+        lab.setdefault("started", _now())
+        lab["last_start"] = _now("microseconds")  # which lab came later is asked within a second, too
 
 
 def checked(report: Report) -> None:
@@ -68,7 +74,7 @@ def checked(report: Report) -> None:
     with _changing() as table:
         lab = table.setdefault(report.lab, {})
         lab["attempts"] = lab.get("attempts", 0) + 1
-        lab["last_check"] = _now()
+        lab["last_check"] = _now("microseconds")
         best = lab.setdefault("best", {})
         for task in report.tasks:
             best[task.id] = max(best.get(task.id, 0), task.points)
@@ -80,7 +86,8 @@ def checked(report: Report) -> None:
 
 def latest() -> str:
     """The slug of the lab last started or checked. Raises UsageProblem when there is none."""
-    stamps = {slug: lab.get("last_check") or lab.get("started") or "" for slug, lab in load().items()}
+    marks = ("started", "last_start", "last_check")
+    stamps = {slug: max(str(lab.get(mark, "")) for mark in marks) for slug, lab in load().items()}
     if not stamps:
         raise UsageProblem(
             "Which lab?", "You have not started one yet.", "kindlab list shows them; kindlab start 01 begins one."
@@ -120,5 +127,5 @@ class _changing:
             self._lock.release()
 
 
-def _now() -> str:
-    return datetime.now(UTC).astimezone().isoformat(timespec="seconds")
+def _now(exact: str = "seconds") -> str:
+    return datetime.now(UTC).astimezone().isoformat(timespec=exact)

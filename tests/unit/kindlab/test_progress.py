@@ -48,6 +48,16 @@ def test_latest_is_the_lab_last_touched() -> None:
     assert progress.latest() == "02-services"
 
 
+def test_to_start_a_lab_again_is_to_go_back_to_it() -> None:
+    for slug in ("12-persistent-volumes", "02-services", "12-persistent-volumes"):
+        progress.started(slug)
+        assert progress.latest() == slug
+    progress.checked(report(1, 0))
+    assert progress.latest() == "02-services"
+    progress.started("12-persistent-volumes")
+    assert progress.latest() == "12-persistent-volumes"
+
+
 def test_a_damaged_file_is_left_alone_and_named(work: Path) -> None:
     work.mkdir()
     progress.file().write_text("[[[")
