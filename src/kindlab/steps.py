@@ -3,8 +3,9 @@
     steps = ["scale Deployment/shop 0", "apply snapshot.yaml", "wait VolumeSnapshot/monday", "scale Deployment/shop 1"]
 
 The words: `apply FILE`; `wait KIND/NAME` until it is done (a snapshot is ready to use, a Job is complete, a claim is
-Bound); `scale Deployment/NAME NUMBER`, which returns when exactly so many Pods are there and ready. Files that no step
-names are applied first. An answer without steps.toml is applied file by file.
+Bound); `scale Deployment/NAME NUMBER`, which returns when exactly so many Pods are there and ready (a StatefulSet is
+scaled the same way; a learner who deleted it gets it from a later step). Files that no step names are applied first.
+An answer without steps.toml is applied file by file.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ DONE: dict[str, tuple[str, Callable[[Obj], bool]]] = {
     "PersistentVolumeClaim": ("PersistentVolumeClaim", _is_bound),
 }
 """Kind -> how the API is asked for it, and whether it is done."""
+SCALED = ("Deployment", "StatefulSet")
 
 
 def of(folder: Path) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ def of(folder: Path) -> tuple[str, ...]:
         raise Problem(
             f"{folder.name}/{FILE} is not usable.",
             f"{type(error).__name__}: {error}.",
-            'It needs: steps = [...], each "apply FILE", "wait KIND/NAME" or "scale Deployment/NAME NUMBER".',
+            'It needs: steps = [...], each "apply FILE", "wait KIND/NAME" or "scale KIND/NAME NUMBER".',
         ) from error
     return steps
 
@@ -73,7 +75,7 @@ def _check(step: str) -> None:
             return
         case ["wait", what] if what.partition("/")[0] in DONE and what.partition("/")[2]:
             return
-        case ["scale", what, number] if what.startswith("Deployment/") and number.isdigit():
+        case ["scale", what, number] if what.partition("/")[0] in SCALED and number.isdigit():
             return
     raise ValueError(f"no step: {step}")
 
@@ -90,7 +92,8 @@ def run(api: Api, namespace: str, steps: Sequence[str], apply: Callable[[str], l
                 kind, _, name = what.partition("/")
                 _wait(api, namespace, kind, name)
             case ["scale", what, number]:
-                _scale(api, namespace, what.partition("/")[2], int(number))
+                kind, _, name = what.partition("/")
+                _scale(api, namespace, kind, name, int(number))
     return applied
 
 
@@ -104,16 +107,18 @@ def _wait(api: Api, namespace: str, kind: str, name: str) -> None:
     raise _late(f"wait {kind}/{name}", f"Its status is {live.get('status')}." if live else "There is none.")
 
 
-def _scale(api: Api, namespace: str, name: str, number: int) -> None:
-    deployment = api.patch("Deployment", name, namespace, {"spec": {"replicas": number}})
-    labels = ",".join(f"{k}={v}" for k, v in (deployment["spec"]["selector"].get("matchLabels") or {}).items())
+def _scale(api: Api, namespace: str, kind: str, name: str, number: int) -> None:
+    if api.get(kind, name, namespace) is None:
+        return
+    live = api.patch(kind, name, namespace, {"spec": {"replicas": number}})
+    labels = ",".join(f"{k}={v}" for k, v in (live["spec"]["selector"].get("matchLabels") or {}).items())
     there: list[Obj] = []
     for pods in api.follow("Pod", namespace, labels=labels, timeout=PATIENCE):
         there = list(pods.values())
         staying = [pod for pod in there if not pod["metadata"].get("deletionTimestamp")]
         if len(there) == number == len(staying) and all(map(is_ready, there)):
             return
-    raise _late(f"scale Deployment/{name} {number}", f"There are {len(there)} Pods.")
+    raise _late(f"scale {kind}/{name} {number}", f"There are {len(there)} Pods.")
 
 
 def _late(step: str, seen: str) -> Problem:

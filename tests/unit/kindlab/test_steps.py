@@ -26,8 +26,11 @@ class Cluster:
             self.looks += 1
             yield {str(n): obj for n, obj in enumerate(found)}
 
+    def get(self, kind: str, name: str, namespace: str) -> dict[str, Any] | None:
+        return None if name == "deleted" else {}
+
     def patch(self, kind: str, name: str, namespace: str, change: dict[str, Any]) -> dict[str, Any]:
-        self.scaled.append((name, change["spec"]["replicas"]))
+        self.scaled.append((f"{kind}/{name}", change["spec"]["replicas"]))
         return {"spec": {"selector": {"matchLabels": {"app": name}}}}
 
 
@@ -70,10 +73,22 @@ def test_a_pod_that_is_leaving_is_still_there() -> None:
     states = [[pod()], [pod(leaving=True)], []]
     cluster = Cluster(Pod=[*states, [pod()]])
     run(cluster, "scale Deployment/shop 0")
-    assert (cluster.looks, cluster.scaled) == (3, [("shop", 0)])
+    assert (cluster.looks, cluster.scaled) == (3, [("Deployment/shop", 0)])
     cluster = Cluster(Pod=[[], [pod(leaving=True), pod()], [pod(ready=False)], [pod()], []])
     run(cluster, "scale Deployment/shop 1")
-    assert (cluster.looks, cluster.scaled) == (4, [("shop", 1)])
+    assert (cluster.looks, cluster.scaled) == (4, [("Deployment/shop", 1)])
+
+
+def test_a_stateful_set_is_scaled_too() -> None:
+    cluster = Cluster(Pod=[[pod(), pod(), pod()], [pod(), pod()]])
+    run(cluster, "scale StatefulSet/mailbox 2")
+    assert (cluster.looks, cluster.scaled) == (2, [("StatefulSet/mailbox", 2)])
+
+
+def test_what_a_learner_has_deleted_is_not_scaled() -> None:
+    cluster = Cluster(Pod=[])
+    assert run(cluster, "scale Deployment/deleted 1", "apply shop.yaml") == ["object of shop.yaml"]
+    assert cluster.scaled == []
 
 
 def test_an_answer_without_steps(tmp_path: Path) -> None:
