@@ -510,6 +510,15 @@ def test_the_window_hides_nothing_and_shows_no_prices(lab, twins):
         hop="Volume: it is mounted over a folder of the image, and hides what is in there",
         then=f"kubectl exec deploy/window -n {lab.namespace} -- ls -l /usr/share/nginx/html",
     )
+    page = reply.body.strip()
+    texts = {c["metadata"]["name"]: (c.get("data") or {}).values() for c in lab.list("ConfigMap")}
+    copies = sorted(name for name, found in texts.items() if page in map(str.strip, found))
+    lab.expect(
+        not copies,
+        expected="http://window/50x.html is still the image's own page",
+        seen=f"it is a text of ConfigMap {', '.join(copies)}: a page written anew, where the image's own is hidden",
+        then=f"kubectl get deployment window -n {lab.namespace} -o yaml   (volumes and volumeMounts)",
+    )
     url = "http://window/prices-for-staff"
     prices = lab.until(lambda: lab.probe.get(url), lambda found: found.code == 404)
     lab.expect(
