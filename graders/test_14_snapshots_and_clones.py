@@ -22,6 +22,7 @@ PROVISIONED, LOOK_AGAIN, TROUBLED = 30.0, 2.0, 3
 """Seconds that a claim has to be filled, and at how many looks something may be wrong with it."""
 NEXT_SALE = 15.0
 """Seconds."""
+BEFORE = "kindlab reset 14: it was taken after the migration, and only a new morning has the moment before"
 
 
 def token():
@@ -65,13 +66,18 @@ def books(data):
     return Books(" ".join(lines[0]), sales, broken, open_sale)
 
 
-def judged(data, where):
-    """The books of a file that must be a ledger."""
+def judged(data, where, then=""):
+    """The books of a file that must be a ledger. `then`: a command, for what holds none."""
     try:
         return books(data or b"")
     except (ValueError, IndexError, UnicodeDecodeError):
         seen = f"it begins with {data[:40]!r}" if data else "there is no such file, or it is empty"
-        raise CheckFailed(f"the shop's ledger in {LEDGER} of {where}", seen) from None
+        raise CheckFailed(f"the shop's ledger in {LEDGER} of {where}", seen, then=then) from None
+
+
+def source_of(lab, claim):
+    """The command that says what a claim was made of."""
+    return f"kubectl describe pvc {claim} -n {lab.namespace} (DataSource)"
 
 
 # -- what is read once
@@ -135,8 +141,8 @@ def provisioned(lab, claim):
     raise CheckFailed(what, said or "it is not Bound", about=f"pvc/{claim}")
 
 
-def expect_whole(lab, found, where):
-    lab.expect(not found.broken, expected=f"the ledger in {where} is as the shop wrote it", seen=found.flaw)
+def expect_whole(lab, found, where, then=""):
+    lab.expect(not found.broken, expected=f"the ledger in {where} is as the shop wrote it", seen=found.flaw, then=then)
 
 
 # -- task keep-class
@@ -188,7 +194,7 @@ def test_what_was_stored_outlives_its_snapshot(lab):
 @check("noon", "snapshot noon holds the shop's ledger as the shop wrote it, with the sale that was open then")
 def test_noon_holds_the_ledger_as_it_was(lab, read):
     found = judged(read.snapshot("noon"), "snapshot noon")
-    expect_whole(lab, found, "snapshot noon")
+    expect_whole(lab, found, "snapshot noon", BEFORE)
     lab.expect(  # else it is closed by another name, and to restore the one or the other would be the same
         found.open,
         expected="a sale is open in the ledger of snapshot noon: the shop was selling",
@@ -215,7 +221,7 @@ def expect_of_this_shop(lab, read, found, snapshot):
 @check("closed-books", "snapshot closed was taken before the migration and while no sale was open")
 def test_closed_was_taken_between_two_sales(lab, read):
     found = judged(read.snapshot("closed"), "snapshot closed")
-    expect_whole(lab, found, "snapshot closed")
+    expect_whole(lab, found, "snapshot closed", BEFORE)
     lab.expect(
         found.sales and not found.open,
         expected="in the ledger of snapshot closed every sale is finished, and there is one at least",
@@ -249,8 +255,8 @@ def test_the_shop_sells_on(lab, read):
 def test_restored_claim_holds_the_closed_ledger(lab, read):
     read.filled("ledger-restored")
     data = read.claim("ledger-restored")
-    found = judged(data, "claim ledger-restored")
-    expect_whole(lab, found, "claim ledger-restored")
+    found = judged(data, "claim ledger-restored", source_of(lab, "ledger-restored"))
+    expect_whole(lab, found, "claim ledger-restored", source_of(lab, "ledger-restored"))
     lab.expect(not found.open, expected="every sale in claim ledger-restored is finished", seen=found)
     closed = read.snapshot("closed")
     lab.expect(
@@ -319,14 +325,14 @@ def test_trial_has_the_restored_ledger(lab, read):
     read.filled("ledger-restored")
     place, claim = trial(lab)
     wanted = read.claim("ledger-restored")
-    found = judged(wanted, "claim ledger-restored")
-    expect_whole(lab, found, "claim ledger-restored")
+    found = judged(wanted, "claim ledger-restored", source_of(lab, "ledger-restored"))
+    expect_whole(lab, found, "claim ledger-restored", source_of(lab, "ledger-restored"))
     data = place.read(LEDGER)
     if data is None or not data.startswith(wanted):  # what the testers add is theirs, and need be no sale
         lab.expect(
             False,
             expected=f"the ledger of claim ledger-restored in /data of Deployment trial ({found})",
-            seen=judged(data, "/data of Deployment trial"),
+            seen=judged(data, "/data of Deployment trial", source_of(lab, claim)),
             about=f"pvc/{claim}",
         )
 

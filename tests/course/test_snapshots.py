@@ -46,3 +46,24 @@ def test_a_snapshot_that_cannot_be_says_why(live: LiveLab) -> None:
         live.snapshots.usable("of-nothing")
     with pytest.raises(CheckFailed, match="there is none"):
         live.snapshots.usable("nosuch")
+
+
+def test_a_grade_that_is_stopped_keeps_no_content(live: LiveLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The class says Retain, and Ctrl-C comes before anybody has asked which content it is."""
+    put(live, claim("diary", storageClassName=CSI))
+    bound(live, "diary")
+    kind, before, usable = "VolumeSnapshotClass", contents(live), Snapshots.usable
+    made = {"driver": "hostpath.csi.k8s.io", "deletionPolicy": "Retain"}
+    live.api.create({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": kind, "metadata": {"name": "lab99-k"}, **made})
+
+    def stopped(words: Snapshots, name: str) -> None:
+        usable(words, name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Snapshots, "usable", stopped)
+    try:
+        with pytest.raises(KeyboardInterrupt), live.snapshots.taken("diary", "lab99-k"):
+            pass
+        assert any(len(found) == len(before) for found in live.api.follow(CONTENT, timeout=30))
+    finally:
+        live.api.delete(f"{kind}.snapshot.storage.k8s.io", "lab99-k")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from kindlab.api import Api, Obj
+from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.client import OURS
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.volumes import SNAPSHOT, Place, Volumes
@@ -71,13 +71,10 @@ class Snapshots:
         name = f"{OURS}snapshot-{secrets.token_hex(4)}"
         spec = {"volumeSnapshotClassName": class_name, "source": {"persistentVolumeClaimName": claim}}
         self._create("snapshot.storage.k8s.io/v1", "VolumeSnapshot", name, spec, self.namespace)
-        content = ""
         try:
-            snapshot = self.usable(name)
-            content = snapshot["status"]["boundVolumeSnapshotContentName"]
-            yield snapshot
+            yield self.usable(name)
         finally:
-            self._remove(name, content)
+            self._remove(name)
 
     @contextmanager
     def again(self, content: Obj, prefix: str) -> Iterator[str]:
@@ -111,12 +108,19 @@ class Snapshots:
             raise CheckFailed(f"the VolumeSnapshotContent of {snapshot['metadata']['name']}", f"{name} is not there")
         return content
 
-    def _remove(self, name: str, content: str) -> None:
-        if content and self.api.get(CONTENT, content):
-            self.api.patch(CONTENT, content, None, {"spec": {"deletionPolicy": "Delete"}})
+    def _remove(self, name: str) -> None:
+        """Whatever has become of it: stopped halfway, or deleted already, what is stored by Retain would stay."""
+        made_for = {"name": name, "namespace": self.namespace}
+        of_it = [c for c in self.api.list(CONTENT) if made_for.items() <= c["spec"]["volumeSnapshotRef"].items()]
+        for content in of_it:
+            try:
+                self.api.patch(CONTENT, content["metadata"]["name"], None, {"spec": {"deletionPolicy": "Delete"}})
+            except ApiError as error:
+                if error.code != 404:  # it has gone with its snapshot
+                    raise
         self.api.delete(SNAPSHOT, name, self.namespace, wait=True)
-        if content:  # left without its snapshot
-            self.api.delete(CONTENT, content)
+        for content in of_it:  # left without its snapshot
+            self.api.delete(CONTENT, content["metadata"]["name"])
 
     def _class_for(self, driver: str) -> str:
         """A class of the driver that makes a volume at once."""
