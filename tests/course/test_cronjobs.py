@@ -23,7 +23,7 @@ def cron() -> Obj:
     """It is never due by itself; it needs to see the ConfigMaps."""
     container = {"name": "ask", "image": "registry.k8s.io/e2e-test-images/agnhost:2.63.0", "command": ["sh", "-c", ASK]}
     pod = {"serviceAccountName": "clerk", "restartPolicy": "Never", "containers": [container]}
-    job = {"spec": {"template": {"spec": {**pod, "terminationGracePeriodSeconds": 0}}}}
+    job = {"spec": {"ttlSecondsAfterFinished": 0, "template": {"spec": {**pod, "terminationGracePeriodSeconds": 0}}}}
     spec = {"schedule": "0 0 31 2 *", "suspend": True, "jobTemplate": job}
     return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "books"}, "spec": spec}
 

@@ -31,6 +31,7 @@ class CronRuns:
         meta = {**(template.get("metadata") or {}), "name": name}
         meta["labels"] = {**(meta.get("labels") or {}), **MINE}
         spec = {**template["spec"], "backoffLimit": 0, "suspend": False}
+        spec.pop("ttlSecondsAfterFinished", None)  # how it ended is asked for later
         pod = {**spec["template"], "spec": dict(spec["template"]["spec"])}
         if account:
             pod["spec"].pop("serviceAccount", None)

@@ -46,6 +46,8 @@ def _by_service(lab: LiveLab, service: Obj, outside: Probe) -> Iterator[str]:
             node = next(a["address"] for n in lab.api.list("Node") for a in n["status"]["addresses"])
             url = f"http://{addressed(node)}:{port['nodePort']}/hostname"
             yield f"Service {name} opens port {port['nodePort']} of every node ({url}: {outside.get(url)})"
+    if spec.get("type") == "LoadBalancer":  # also one that opens no port of the nodes
+        yield f"Service {name} asks for a load balancer outside the cluster"
     for address in spec.get("externalIPs") or ():
         yield f"Service {name} has the external address {address}"
 
@@ -56,6 +58,14 @@ def host_ports(pod: Obj) -> Iterator[int | str]:
         yield "of the node itself (hostNetwork)"
     for container in pod["spec"]["containers"]:
         yield from (p["hostPort"] for p in container.get("ports") or () if p.get("hostPort"))
+
+
+def hosts(lab: LiveLab) -> set[str]:
+    """The host names that the namespace's Ingresses and HTTPRoutes are for; rules for any host have none."""
+    found = {rule.get("host") for i in lab.list("Ingress") for rule in i["spec"].get("rules") or ()}
+    with suppress(ApiError):
+        found |= {host for route in lab.list(ROUTE) for host in route["spec"].get("hostnames") or ()}
+    return {host for host in found if host}
 
 
 def routes(lab: LiveLab) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from kindlab.api import ApiError, Obj
 from kindlab.checks.live import Pods
-from kindlab.checks.outside import ROUTE, addressed, services_for, ways_in
+from kindlab.checks.outside import ROUTE, addressed, hosts, services_for, ways_in
 
 NODE = {"status": {"addresses": [{"address": "fd00::1"}]}}
 POD = {"metadata": {"name": "web-1", "labels": {"app": "web", "more": "x"}}, "spec": {"containers": [{}]}}
@@ -51,6 +51,18 @@ def test_ports_of_the_nodes_and_external_addresses() -> None:
         "Service web has the external address 192.0.2.1",
     ]
     assert ways(Service=[service("web", {"app": "other"}, ports=[{"port": 80, "nodePort": 30080}])]) == []
+
+
+def test_a_load_balancer_also_without_ports_of_the_nodes() -> None:
+    found = ways(Service=[service("web", type="LoadBalancer", allocateLoadBalancerNodePorts=False)])
+    assert found == ["Service web asks for a load balancer outside the cluster"]
+
+
+def test_hosts_of_the_rules() -> None:
+    ingress = {"spec": {"rules": [{"host": "a.example"}, {"http": {}}]}}
+    route = {"spec": {"hostnames": ["b.example", "*.c.example"]}}
+    assert hosts(cast(Any, Lab(Ingress=[ingress, {"spec": {}}]))) == {"a.example"}
+    assert hosts(cast(Any, Lab(HTTPRoute=[route, {"spec": {}}]))) == {"b.example", "*.c.example"}
 
 
 def test_ports_of_a_pods_own_node() -> None:
