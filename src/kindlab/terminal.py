@@ -65,8 +65,7 @@ def started(title: str, done: Started) -> None:
 
 
 def path(absolute: Path) -> str:
-    """A path as short as it can be said from here."""
-    try:
-        return str(absolute.relative_to(Path.cwd()))
-    except ValueError:
-        return str(absolute)
+    """A path as short as it can be said from here; "." alone would not say which folder that is."""
+    here = Path.cwd()
+    inside = absolute.is_relative_to(here) and absolute != here
+    return str(absolute.relative_to(here) if inside else absolute)
