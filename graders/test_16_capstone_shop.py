@@ -730,7 +730,8 @@ def test_there_is_one_entry(shop):
             seen=replies,
             then=f"kubectl get ingress -n {shop.lab.namespace}   (column HOSTS)",
         )
-    for name in ("storefront", *INSIDE):
+    canary = [FRONT[1]] if shop.lab.get("Deployment", FRONT[1]) and shop.lab.pods_of(FRONT[1]) else []
+    for name in ("storefront", *canary, *INSIDE):
         shop.expect_closed(name)
 
 
