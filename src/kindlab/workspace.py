@@ -203,6 +203,13 @@ def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = Non
 def apply_in_order(api: Api, lab: Lab, files: Iterable[Path], order: Sequence[str]) -> list[str]:
     """Put an answer's files in place step by step (steps.py), without steps one after the other. Raises Problem."""
     named = {file.name: file for file in files}
+    for name in steps.files(order):
+        if name not in named:
+            raise Problem(
+                f"{steps.FILE} applies {name}, which is not there.",
+                f"The files: {', '.join(named)}.",
+                f"Correct {steps.FILE}.",
+            )
     first = [file for name, file in named.items() if name not in steps.files(order)]
     applied = apply(api, lab.slug, first, lab)
     return applied + steps.run(api, lab.slug, order, lambda name: apply(api, lab.slug, [named[name]], lab))

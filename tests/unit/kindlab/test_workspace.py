@@ -1,6 +1,10 @@
+from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from kindlab import workspace
+from kindlab.errors import Problem
 
 
 class Starting:
@@ -62,3 +66,10 @@ def test_pods_with_claims_are_not_forced_before_their_volumes_are_unmounted() ->
     api = Emptied()
     workspace.remove_namespace(cast(Any, api), "01-lab")
     assert api.asked == [("plain", 0), ("claims", 1), ("ephemeral", 1), ("claims", 0), ("ephemeral", 0)]
+
+
+def test_steps_that_apply_a_file_that_is_not_there_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "web.yaml"
+    file.write_text("{}", encoding="utf-8")
+    with pytest.raises(Problem, match=r"steps\.toml applies wep\.yaml, which is not there"):
+        workspace.apply_in_order(cast(Any, None), cast(Any, None), [file], ["apply wep.yaml"])
