@@ -17,7 +17,7 @@ CLAIM, VOLUME, CLASS, EVENT = "PersistentVolumeClaim", "PersistentVolume", "Stor
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 PREFIX = "kindlab-trial-"
 AT = "/volume"
-SMALL, LARGE = "16Mi", "32Mi"
+STEP = int(number("16Mi"))
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
 ZONE = "topology.kubernetes.io/zone"
 LOOK, NOTICED, MADE, GROWS, GONE = 1.0, 5.0, 60.0, 150.0, 30.0
@@ -34,11 +34,12 @@ class Trial:
     def __init__(self, lab, storage_class):
         self.lab, self.storage_class = lab, storage_class
         self.claims, self.pods = [], []
+        self.small = largest_free(lab, storage_class) + STEP
 
     def claim(self, **spec):
         """A new claim; its name."""
         name = f"{PREFIX}{secrets.token_hex(4)}"
-        asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": SMALL}}}
+        asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": str(self.small)}}}
         spec = {**asked, "storageClassName": self.storage_class, **spec}
         self.claims.append(name)
         self.lab.api.create({**_head("v1", CLAIM, name), "spec": spec}, self.lab.namespace)
@@ -125,6 +126,14 @@ def trying(lab, storage_class):
         yield trial
     finally:
         trial.end()
+
+
+def largest_free(lab, storage_class):
+    """Bytes of the largest volume of a class that waits for a claim: who asks for more is given a new one, and not what
+    the learner made by hand or has kept."""
+    free = [v["spec"] for v in lab.api.list(VOLUME) if not v["spec"].get("claimRef")]
+    sizes = [number(s["capacity"]["storage"]) for s in free if s.get("storageClassName") == storage_class]
+    return int(max(sizes, default=0))
 
 
 def sweep(lab):
@@ -504,8 +513,9 @@ def test_claims_of_lab13_ledger_grow(lab):
         claim, pod = trial.used()
         token = secrets.token_hex(16).encode()
         trial.place(pod).write("page", token)
+        large = trial.small + STEP
         try:
-            lab.api.patch(CLAIM, claim, lab.namespace, {"spec": {"resources": {"requests": {"storage": LARGE}}}})
+            lab.api.patch(CLAIM, claim, lab.namespace, {"spec": {"resources": {"requests": {"storage": str(large)}}}})
         except ApiError as error:
             if error.code not in (403, 422):
                 raise
@@ -513,8 +523,8 @@ def test_claims_of_lab13_ledger_grow(lab):
                 "a claim of class lab13-ledger may ask for more", error.message, then="kubectl get storageclasses"
             ) from error
         lab.expect(
-            grown(lab, claim, number(LARGE)),
-            expected=f"a claim of class lab13-ledger that asks for {LARGE} instead of {SMALL} gets so much",
+            grown(lab, claim, large),
+            expected=f"a claim of class lab13-ledger that asks for more gets it: {large >> 20}Mi",
             seen=f"it still has {lab.get(CLAIM, claim)['status']['capacity']['storage']}: {last_word(lab, claim)}",
             then="kubectl describe storageclass lab13-ledger",
         )
