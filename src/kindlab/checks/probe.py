@@ -6,6 +6,7 @@ Requests run in batches, one command for many requests, so that a grade takes se
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -75,9 +76,14 @@ class Replies(tuple[Reply, ...]):
     def __str__(self) -> str:
         if not self:
             return "no request was made"
-        counts = Counter(f"answered by {r.body.strip()}" if r.ok and len(r.body) < 80 else str(r) for r in self)
+        counts = Counter(f"answered by {r.body.strip()}" if r.ok and _is_name(r.body) else str(r) for r in self)
         shown = ", ".join(f"{n} {text}" if len(counts) > 1 else text for text, n in counts.most_common(6))
         return f"{len(self)} request{'s' if len(self) > 1 else ''}: {shown}"
+
+
+def _is_name(body: str) -> bool:
+    """Whether an answer can be the name of who answered: a Pod's, or a word or two of a program."""
+    return re.fullmatch(r"\w[\w .-]{0,77}", body.strip()) is not None
 
 
 def enough(pods: int) -> int:

@@ -48,6 +48,14 @@ class TaskResult:
         """The check to show first: of those that did not pass, the first."""
         return next((c for c in self.checks if c.outcome is not Outcome.PASSED), None)
 
+    @property
+    def shares(self) -> str:
+        """How many checks counted, where each counts its share; "" where it is all or nothing, or nothing counted."""
+        if not self.points or self.outcome is Outcome.PASSED:
+            return ""
+        passed = sum(c.outcome is Outcome.PASSED for c in self.checks)
+        return f"{passed} of {len(self.checks)} checks passed; each counts its share, rounded down to whole points"
+
 
 @dataclass
 class Report:

@@ -10,6 +10,7 @@ import pytest
 
 from kindlab.api import Api, Obj
 from kindlab.checks import probe
+from kindlab.checks.probe import Replies, Reply
 from kindlab.checks.verdict import CouldNotGrade
 
 READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
@@ -82,3 +83,13 @@ def test_a_probe_that_is_ready_on_a_dead_node_is_made_again_elsewhere() -> None:
 def test_where_no_node_answers_it_says_so() -> None:
     with pytest.raises(CouldNotGrade, match="was not ready within"):
         placed(Fake("a", dead="a"))
+
+
+def test_only_a_name_is_who_answered() -> None:
+    def said(body: str) -> str:
+        return str(Replies([Reply(200, body, 0)]))
+
+    assert said("web-6c9-x\n") == "1 request: answered by web-6c9-x"
+    assert said("version 1.0") == "1 request: answered by version 1.0"
+    assert said("{}") == "1 request: HTTP 200 '{}'"
+    assert said("<h1>shop</h1>") == "1 request: HTTP 200 '<h1>shop</h1>'"

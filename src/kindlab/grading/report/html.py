@@ -79,6 +79,7 @@ def _evidence(task: TaskResult) -> Markup:
             ("seen", failure.seen),
             ("broken hop", failure.broken_hop),
             ("next", commands(failure.next)),
+            ("so far", task.shares),
         ]
     )
 
@@ -164,7 +165,7 @@ _KUBECTL = (
 )
 _KINDLAB = (
     r"kindlab (?:up|status|start|check|hint|why|url|solve|reset)"
-    r"(?: \d\d[\w-]*(?: [a-z][\w-]*(?=[`,;.)]|$))?| \S+/\S++(?: -n \S++)?(?: --from \S++)?)?(?! --)"
+    r"(?: \d\d[\w-]*(?: [a-z][\w-]*(?=[`,;.)]|$))?| \S+/\S++(?: (?:-n|--from) \S++)*+)?(?! --)"
 )
 _COMMAND = re.compile(rf"`?\b(?<!kindlab )({_KUBECTL}|{_KINDLAB})\b`?")
 """Commands in a sentence: prose goes on after them without a mark, so a word belongs to one only where it can.

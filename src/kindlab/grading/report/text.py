@@ -43,18 +43,11 @@ def _evidence(task: TaskResult) -> Iterator[tuple[str, str]]:
         ("seen", failure.seen),
         ("broken hop", failure.broken_hop),
         ("next", failure.next),
-        ("so far", _shares(task)),
+        ("so far", task.shares),
     )
     for label, text in labels:
         if text:
             yield from _wrapped(label, text)
-
-
-def _shares(task: TaskResult) -> str:
-    """How many checks counted, where each counts its share; "" where it is all or nothing, or nothing counted."""
-    passed = sum(c.outcome is Outcome.PASSED for c in task.checks)
-    scored = task.points and task.outcome is not Outcome.PASSED
-    return f"{passed} of {len(task.checks)} checks passed, and each counts its share" if scored else ""
 
 
 def _wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
@@ -67,7 +60,7 @@ def _wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
 
 def _ending(report: Report) -> Iterator[tuple[str, str]]:
     if report.outcome is Outcome.PASSED:
-        yield "All tasks are done.", "bold green"
+        yield "All tasks are done." if len(report.tasks) > 1 else "This task is done.", "bold green"
         return
     open_task = next(t for t in report.tasks if t.outcome is not Outcome.PASSED)
     if report.outcome is Outcome.COULD_NOT_GRADE:

@@ -118,6 +118,10 @@ def test_a_problem_takes_the_place_of_a_hint() -> None:
             ["%why http://queue -n 08-network-policy --from web-1"],
         ),
         (
+            "Try kindlab why svc/x --from pod-1 -n 16-capstone-shop",
+            ["%why svc/x --from pod-1 -n 16-capstone-shop"],
+        ),
+        (
             "kubectl get deployment desk -n shop -o yaml   (volumes and volumeMounts)",
             ["%kubectl get deployment desk -n shop -o yaml"],
         ),

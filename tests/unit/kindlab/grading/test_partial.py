@@ -4,7 +4,7 @@ import pytest
 
 from kindlab.grading import runner
 from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult
-from kindlab.grading.report import text
+from kindlab.grading.report import html, text
 from kindlab.labs import Task
 
 P, F, C = Outcome.PASSED, Outcome.FAILED, Outcome.COULD_NOT_GRADE
@@ -35,7 +35,8 @@ def test_the_report_says_how_much_of_a_task_counts() -> None:
     task = graded(10, True, P, F, P)
     assert task.outcome is F
     shown = text.render(Report("16-shop", F, 6, 10, [task]))
+    assert task.shares in html.fragment(Report("16-shop", F, 6, 10, [task]))
     assert "6/10" in shown
-    assert "2 of 3 checks passed, and each counts its share" in shown
+    assert "2 of 3 checks passed; each counts its share, rounded down to whole points" in shown
     assert "share" not in text.render(Report("16-shop", F, 0, 10, [graded(10, False, P, F)]))
     assert "share" not in text.render(Report("16-shop", P, 10, 10, [graded(10, True, P, P)]))
