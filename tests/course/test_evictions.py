@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tests.course.test_trace import deployment, put
 from tests.course.test_trace_claim import CSI, claim
 
 from kindlab.api import Obj
-from kindlab.checks import CheckFailed
+from kindlab.checks import CheckFailed, makers
 from kindlab.checks.evictions import evict, evict_in_turn
 from kindlab.checks.live import LiveLab
 from kindlab.checks.makers import is_of_deployment, pods_of_set, replace_pods
@@ -78,3 +79,13 @@ def test_the_pods_of_a_set_in_order_and_their_claims(live: LiveLab) -> None:
     assert claim_behind(pods[0], "/elsewhere") == ""
     with pytest.raises(CheckFailed, match="a StatefulSet named nobody"):
         pods_of_set(live, "nobody", timeout=1)
+
+
+def test_a_set_without_a_single_pod_is_not_waited_for(live: LiveLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(makers, "NOBODY", 0.5)
+    whole = deployment()["spec"]
+    spec = {"serviceName": "db", "replicas": 0, "selector": whole["selector"], "template": whole["template"]}
+    put(live, {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec})
+    began = monotonic()
+    assert not pods_of_set(live, "db", timeout=PATIENT)
+    assert monotonic() - began < PATIENT / 2

@@ -97,11 +97,12 @@ class LiveLab:
         found = [p for p in self.list("Pod", labels) if not p["metadata"].get("deletionTimestamp")]
         return Pods(p for p in found if not p["metadata"]["name"].startswith(OURS))
 
-    def pods_of(self, *deployments: str) -> Pods:
-        """The ready Pods of Deployments, settled, through each one's own selector: labels are the learner's choice."""
+    def pods_of(self, *deployments: str, timeout: float = 60.0) -> Pods:
+        """The ready Pods of Deployments, settled, through each one's own selector: labels are the learner's choice.
+        `timeout`: seconds that each has to settle."""
         found: builtins.list[Obj] = []
         for name in deployments:
-            found += self.pods(_selector(self.settled(name))).ready
+            found += self.pods(_selector(self.settled(name, timeout=timeout))).ready
         return Pods(found)
 
     # -- who asks

@@ -9,6 +9,9 @@ from kindlab.checks.live import LiveLab, Pods
 from kindlab.conditions import is_ready
 
 HOPELESS = ("ProvisioningFailed", "FailedBinding")
+NOBODY = 15.0
+"""Seconds after which a StatefulSet without a single Pod will not get any: its controller makes the first one at once,
+unless something keeps it from doing so, such as a claim that is being deleted."""
 
 
 def owners(obj: Obj) -> list[Obj]:
@@ -45,13 +48,19 @@ def pods_of_set(lab: LiveLab, name: str, *, timeout: float) -> Pods:
     they will not. The check fails where there is no such StatefulSet."""
     lab.require("StatefulSet", name)
 
+    def mine(live: Iterable[Obj]) -> list[Obj]:
+        return [p for p in live if any(o["name"] == name for o in owners(p))]
+
     def all_ready(live: Iterable[Obj]) -> list[Obj]:
         wanted = lab.require("StatefulSet", name)["spec"].get("replicas", 1)
-        mine = [p for p in live if any(o["name"] == name for o in owners(p))]
-        complete = len(mine) >= wanted and all(is_ready(p) and not is_going(p) for p in mine)
-        return sorted(mine, key=lambda p: str(p["metadata"]["name"])) if complete else []
+        found = mine(live)
+        complete = len(found) >= wanted and all(is_ready(p) and not is_going(p) for p in found)
+        return sorted(found, key=lambda p: str(p["metadata"]["name"])) if complete else []
 
-    return Pods(lab.eventually("Pod", all_ready, timeout=0 if _lacks_volumes(lab) else timeout) or ())
+    limit = 0 if _lacks_volumes(lab) else timeout
+    if not lab.eventually("Pod", mine, timeout=min(NOBODY, limit)):
+        return Pods()
+    return Pods(lab.eventually("Pod", all_ready, timeout=limit) or ())
 
 
 def _lacks_volumes(lab: LiveLab) -> bool:
