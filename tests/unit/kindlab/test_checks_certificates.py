@@ -67,7 +67,7 @@ def test_those_that_gateways_name(tmp_path: Path) -> None:
 
 
 class Told:
-    """A client whose shell answers with exit codes."""
+    """A client whose shell answers with the seconds that each handshake took, 0 for none, and curl's exit codes."""
 
     def __init__(self, answer: str) -> None:
         self.host = self
@@ -79,7 +79,17 @@ class Told:
         return type("Result", (), {"stdout": self.answer})
 
 
-@pytest.mark.parametrize(("answer", "which"), [("60\n0\n", 1), ("0\n60\n", 0), ("60\n60\n", None), ("", None)])
+@pytest.mark.parametrize(
+    ("answer", "which"),
+    [
+        ("0.0 60\n0.01 0\n", 1),
+        ("0.01 0\n0.0 60\n", 0),
+        ("0.0 60\n0.0 60\n", None),
+        ("0.0 60\n0.01 28\n", 1),  # nobody behind the controller answers in time: that is no fault of a certificate
+        ("0.0 28\n0.0 28\n", None),
+        ("", None),
+    ],
+)
 def test_the_one_that_satisfies_a_client(tmp_path: Path, answer: str, which: int | None) -> None:
     api: Any = Cluster(["one", "two"], one={"tls.crt": pem(tmp_path, "a")}, two={"tls.crt": pem(tmp_path, "b")})
     found = certificates_of(api, "lab")
@@ -89,7 +99,7 @@ def test_the_one_that_satisfies_a_client(tmp_path: Path, answer: str, which: int
 
 
 def test_an_address_of_ipv6_is_written_as_curl_reads_it() -> None:
-    door, client = replace(DOOR, address="fd00::9"), Told("60\n")
+    door, client = replace(DOOR, address="fd00::9"), Told("0.0 60\n")
     asked: Any = client
     door.shown(asked, "a", [Certificate("lab", "one", "PEM", ("a",), "")])
     assert "--connect-to a:443:[fd00::9]:443" in client.script
