@@ -124,7 +124,8 @@ def test_a_block_that_does_not_end() -> None:
 
 def test_the_manifests_are_those_of_kubeadm() -> None:
     by_kind: dict[str, Any] = {m["kind"]: m for m in MANIFESTS}
-    assert list(by_kind) == ["ServiceAccount", "ConfigMap", "Deployment", "Service"]
+    access = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding"]
+    assert list(by_kind) == [*access, "ConfigMap", "Deployment", "Service"]
     assert by_kind["Service"]["spec"]["clusterIP"] == "$(DNS_IP)"  # the tenth address of the Service range
     template = by_kind["Deployment"]["spec"]["template"]
     assert template["metadata"]["labels"] == by_kind["Service"]["spec"]["selector"] == {"k8s-app": "kube-dns"}
