@@ -6,6 +6,9 @@ from contextlib import ExitStack
 import pytest
 
 from kindlab.checks import CheckFailed, CouldNotGrade, LiveLab, Pods, Replies, check, enough
+from kindlab.conditions import is_ready
+from kindlab.hosts import in_url
+from kindlab.managed import MANAGED
 
 KIOSK, LEDGER, HOST_PORT = 30042, 30043, 8085
 """Numbers that the tasks and the start files fix."""
@@ -31,18 +34,10 @@ class Node:
         return f"http://{in_url(self.address)}:{port}{path}"
 
 
-def in_url(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
-
-
-def is_ready_node(node) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions") or ())
-
-
 @pytest.fixture(scope="module")
 def nodes(lab):
     """The ready nodes; those that take no ordinary Pods come first."""
-    found = sorted((Node(n) for n in lab.api.list("Node") if is_ready_node(n)), key=lambda n: (n.works, n.name))
+    found = sorted((Node(n) for n in lab.api.list("Node") if is_ready(n)), key=lambda n: (n.works, n.name))
     if len(found) < 2 or not found[-1].works:
         raise CouldNotGrade(
             f"this lab needs two nodes or more, one of them a worker; ready here: {', '.join(n.name for n in found)}"
@@ -200,7 +195,7 @@ def balanced_address(lab: LiveLab, name: str) -> str:
     if address := address_in(service):
         return address
     spec = {"type": "LoadBalancer", "ports": [{"port": 80}], "selector": {"app.kubernetes.io/name": OURS}}
-    meta = {"name": OURS, "labels": {"app.kubernetes.io/managed-by": "kindlab"}}
+    meta = {"name": OURS, "labels": MANAGED}
     lab.api.delete("Service", OURS, lab.namespace, wait=True)  # a grader that was killed left it
     lab.api.create({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}, lab.namespace)
     try:

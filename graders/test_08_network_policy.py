@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from kindlab.checks import SERVICE_LABEL, TIMED_OUT, CheckFailed, CouldNotGrade, Guest, ask_together, check
+from kindlab.conditions import is_ready
 
 PARTNER, RIVAL = "08-network-policy-partner", "08-network-policy-rival"
 SHOP = ("storefront", "orders", "reports", "queue", "notes", "checkout", "worker", "crawler")
@@ -146,10 +147,6 @@ def another_node(lab):
     free = [n for n in lab.api.list("Node") if n["metadata"]["name"] not in taken and is_ready(n)]
     free.sort(key=lambda n: "node-role.kubernetes.io/control-plane" in n["metadata"].get("labels", {}))
     return free[0]["metadata"]["name"] if free else ""
-
-
-def is_ready(node):
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions") or ())
 
 
 @pytest.fixture(scope="session")

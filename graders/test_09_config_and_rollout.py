@@ -16,9 +16,10 @@ from time import monotonic
 import pytest
 
 from kindlab.checks import CheckFailed, CouldNotGrade, check, enough, rolled_out
+from kindlab.checks.makers import is_of_deployment
+from kindlab.managed import MANAGED, SELECTOR
 
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
-OURS = {"app.kubernetes.io/managed-by": "kindlab"}
 REFERENCES = ("configMap", "configMapRef", "configMapKeyRef")
 CONTROL = "kindlab-control"
 STUCK = ("CreateContainerConfigError", "CreateContainerError", "ErrImagePull", "ImagePullBackOff", "CrashLoopBackOff")
@@ -46,7 +47,7 @@ def complete(lab, deployment):
     deadline = monotonic() + ROLLS
     while (left := deadline - monotonic()) > 0:
         found = lab.eventually("Deployment", verdict, timeout=min(LOOK_AGAIN, left))
-        mine = [pod for pod in lab.pods() if is_made_by(pod, deployment)]
+        mine = [pod for pod in lab.pods() if is_of_deployment(pod, deployment)]
         if found in ("yes", "gone") or any(stuck(pod) for pod in mine):
             return found == "yes"
         if found == "late" and not any(is_asked_seldom(pod) for pod in mine):
@@ -68,10 +69,6 @@ def is_asked_seldom(pod):
             if age.total_seconds() < patience:
                 return True
     return False
-
-
-def is_made_by(pod, deployment):
-    return any(o["name"].rpartition("-")[0] == deployment for o in pod["metadata"].get("ownerReferences") or ())
 
 
 def stuck(pod):
@@ -137,7 +134,7 @@ class Twin:
         for number, original in enumerate(sorted({r["name"] for r in found})):
             live = lab.get("ConfigMap", original)
             if live is not None:
-                meta = {"name": f"{self.pod}-{number}", "labels": OURS}
+                meta = {"name": f"{self.pod}-{number}", "labels": MANAGED}
                 self.copies[original] = {k: v for k, v in live.items() if k != "metadata"} | {"metadata": meta}
         for reference in found:
             if reference["name"] in self.copies:
@@ -175,7 +172,7 @@ class Twin:
         ]
         volumes = [{"name": f"control-{n}", "configMap": {"name": name}} for n, name in enumerate(copies)]
         spec["volumes"] = [*(spec.get("volumes") or ()), *volumes]
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.pod, "labels": OURS}, "spec": spec}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.pod, "labels": MANAGED}, "spec": spec}
 
     def says(self, wanted, tries):
         """What the twin answers, asked ten times a second until it is `wanted`; "" for no answer."""
@@ -206,7 +203,7 @@ def running(twin):
         for found in twin.copies.values():
             api.create(found, space)
         api.create(twin.manifest(), space)
-        state = twin.lab.eventually("Pod", lambda found: state_of(found, twin.pod), labels=LABEL, timeout=STARTS)
+        state = twin.lab.eventually("Pod", lambda found: state_of(found, twin.pod), labels=SELECTOR, timeout=STARTS)
         if state is None:
             raise CouldNotGrade(f"a Pod made from the template of Deployment {twin.name} did not start")
         if state != "runs":
@@ -216,9 +213,6 @@ def running(twin):
         api.delete("Pod", twin.pod, space, grace=0)
         for found in twin.copies.values():
             api.delete("ConfigMap", found["metadata"]["name"], space)
-
-
-LABEL = ",".join(f"{k}={v}" for k, v in OURS.items())
 
 
 def state_of(pods, name):
@@ -264,14 +258,14 @@ class Trial:
         spec["paused"] = False
         self.container = spec["template"]["spec"]["containers"][0]["name"]
         ports = [{k: v for k, v in p.items() if k != "nodePort"} for p in service["spec"]["ports"]]
-        meta = {"name": self.name, "labels": OURS}
+        meta = {"name": self.name, "labels": MANAGED}
         self.deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
         given = {k: v for k, v in service["spec"].items() if k == "publishNotReadyAddresses"}
         asked = {**given, "selector": self.labels, "ports": ports}
         self.service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": asked}
 
     def begin(self):
-        for left in self.lab.list("Deployment", LABEL):  # by a grader that was killed
+        for left in self.lab.list("Deployment", SELECTOR):  # by a grader that was killed
             self.lab.api.delete("Deployment", left["metadata"]["name"], self.lab.namespace)
         self.lab.api.create(self.service, self.lab.namespace)
         self.lab.api.create(self.deployment, self.lab.namespace)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from kindlab.checks import LiveLab, check
+from kindlab.checks.autoscalers import HPA, target_of
 from kindlab.conditions import condition
 from kindlab.quantities import amounts, number
 
-HPA = "HorizontalPodAutoscaler"
 ANSWER_IN, SHRUNK_IN = 180.0, 150.0
 """Seconds: how long metrics may take to reach an autoscaler that looks as seldom as Kubernetes' own, and how long a
 storefront that is to be small again within a minute may take, when metrics and looks are as late as they may be."""
@@ -106,8 +106,7 @@ def ended(live, course: Course) -> bool:
 
 
 def scales(hpa, deployment: str) -> bool:
-    target = hpa["spec"]["scaleTargetRef"]
-    return (target["kind"], target["name"]) == ("Deployment", deployment)
+    return target_of(hpa) == ("Deployment", deployment)
 
 
 def scaler(live, deployment: str):

@@ -14,10 +14,9 @@ from time import monotonic
 import pytest
 
 from kindlab.checks import CheckFailed, CouldNotGrade, check, rolled_out
+from kindlab.managed import MANAGED, SELECTOR
 
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
-OURS = {"app.kubernetes.io/managed-by": "kindlab"}
-LABEL = ",".join(f"{k}={v}" for k, v in OURS.items())
 MI = 1 << 20
 UNITS = {
     "": 1,
@@ -134,7 +133,7 @@ class Twin:
         if live is None:
             return name
         if (kind, name) not in self.copies:
-            meta = {"name": f"{self.name}-{len(self.copies)}", "labels": OURS}
+            meta = {"name": f"{self.name}-{len(self.copies)}", "labels": MANAGED}
             found = {k: v for k, v in live.items() if k not in ("metadata", "immutable")} | {"metadata": meta}
             for (of, key), value in values.items():
                 if of == kind and key in (found.get("data") or {}):
@@ -145,7 +144,7 @@ class Twin:
     def create(self):
         for found in self.copies.values():
             self.lab.api.create(found, self.lab.namespace)
-        meta = {"name": self.name, "labels": OURS}
+        meta = {"name": self.name, "labels": MANAGED}
         self.lab.api.create(
             {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": self.spec}, self.lab.namespace
         )
@@ -170,7 +169,7 @@ class Twin:
             mine = next((p for p in pods if p["metadata"]["name"] == self.name), None)
             return holds(mine) if mine else None
 
-        return self.lab.eventually("Pod", look, labels=LABEL, timeout=timeout)
+        return self.lab.eventually("Pod", look, labels=SELECTOR, timeout=timeout)
 
     def started(self):
         """The Pod, once its containers run; the check fails when something keeps them from it."""
@@ -250,7 +249,7 @@ class Twins:
 
     def begin(self, tasks):
         """Those that these tasks need."""
-        for left in self.lab.list("Pod", LABEL):  # by a grader that was killed
+        for left in self.lab.list("Pod", SELECTOR):  # by a grader that was killed
             if left["metadata"]["name"].startswith("kindlab-twin-"):
                 self.lab.api.delete("Pod", left["metadata"]["name"], self.lab.namespace, grace=0)
         names = [name for task, names in NEEDED.items() if task in tasks for name in names]
@@ -668,7 +667,7 @@ class Scale:
             "containers": [{"name": "c", "image": AGNHOST, "command": ["sh", "-c", write], "volumeMounts": mounts}],
             "volumes": [{"name": "limited", "emptyDir": {"sizeLimit": "1Mi"}}],
         }
-        meta = {"name": self.name, "labels": OURS}
+        meta = {"name": self.name, "labels": MANAGED}
         self.lab.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}, self.lab.namespace)
 
     def remove(self):
@@ -697,7 +696,7 @@ class Scale:
             found = {p["metadata"]["name"]: evicted(p) for p in pods}
             return (found.get(wanted), found.get(ours)) if found.get(wanted) or found.get(ours) else None
 
-        seen = self.lab.eventually("Pod", look, labels=LABEL, timeout=EVICTS)
+        seen = self.lab.eventually("Pod", look, labels=SELECTOR, timeout=EVICTS)
         if seen is None:
             raise CouldNotGrade("this cluster evicts no Pod that outgrows the limit of its emptyDir")
         return seen[0]

@@ -14,10 +14,10 @@ import pytest
 from kindlab.api import ApiError
 from kindlab.checks import CheckFailed, CouldNotGrade, check
 from kindlab.checks.volumes import claim_of
+from kindlab.managed import MANAGED
 from kindlab.quantities import number
 
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
-OURS = {"app.kubernetes.io/managed-by": "kindlab"}
 BY_A_DRIVER = "pv.kubernetes.io/provisioned-by"
 DISK = "/disk"
 LETTERS = {"1.txt": b"Dear Ada, the engine runs.\n", "2.txt": b"Dear Charles, I never doubted it.\n"}
@@ -174,7 +174,7 @@ def elsewhere(lab, claim, users):
         "containers": [look],
         "volumes": [{"name": "c", "persistentVolumeClaim": {"claimName": claim}}],
     }
-    meta = {"name": name, "labels": OURS | {"kindlab-elsewhere": name}}
+    meta = {"name": name, "labels": MANAGED | {"kindlab-elsewhere": name}}
     lab.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}, lab.namespace)
     try:
         said = lab.eventually("Pod", where_it_is, labels=f"kindlab-elsewhere={name}", timeout=STARTS)
@@ -261,7 +261,7 @@ class Trial:
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": "1Mi"}},
         }
-        meta = {"name": self.name, "labels": OURS}
+        meta = {"name": self.name, "labels": MANAGED}
         self.lab.api.create({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": spec})
         claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": asked}
         self.lab.api.create(claim, self.lab.namespace)

@@ -11,6 +11,7 @@ from time import monotonic
 from kindlab.api import ApiError
 from kindlab.checks import CheckFailed, CouldNotGrade, check, rolled_out
 from kindlab.conditions import condition, is_over, is_ready
+from kindlab.managed import MANAGED
 from kindlab.quantities import number
 
 CLAIM, VOLUME, CLASS, EVENT = "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Event"
@@ -146,7 +147,7 @@ def sweep(lab):
 
 
 def _head(version, kind, name):
-    meta = {"name": name, "labels": {"app.kubernetes.io/managed-by": "kindlab"}}
+    meta = {"name": name, "labels": MANAGED}
     return {"apiVersion": version, "kind": kind, "metadata": meta}
 
 

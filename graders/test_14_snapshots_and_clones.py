@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pytest
 
 from kindlab.checks import CheckFailed, check
-from kindlab.checks.snapshots import CONTENT
 from kindlab.checks.volumes import claim_of
+from kindlab.kinds import SNAPSHOT_CLASS, SNAPSHOT_CONTENT
 
 CLASS, PREFIX = "lab14-keep", "lab14-"
 LEDGER, PRICES = "ledger.txt", "prices.txt"
@@ -150,7 +150,7 @@ def expect_whole(lab, found, where, then=""):
 
 @check("keep-class", "what a snapshot of class lab14-keep stored is still there after the snapshot was deleted")
 def test_what_was_stored_outlives_its_snapshot(lab):
-    kind = "VolumeSnapshotClass.snapshot.storage.k8s.io"
+    kind = SNAPSHOT_CLASS
     found = lab.api.get(kind, CLASS)
     lab.expect(found, expected=f"a VolumeSnapshotClass {CLASS}", seen="there is none")
     volume = lab.api.get("PersistentVolume", lab.volumes.bound("ledger")["spec"]["volumeName"])
@@ -170,7 +170,7 @@ def test_what_was_stored_outlives_its_snapshot(lab):
                 ledger.write(name, b"changed after the snapshot")
                 content = lab.snapshots.content_of(snapshot)
                 lab.snapshots.delete(snapshot["metadata"]["name"])
-                left = lab.api.get(CONTENT, content["metadata"]["name"])
+                left = lab.api.get(SNAPSHOT_CONTENT, content["metadata"]["name"])
                 lab.expect(
                     left and not left["metadata"].get("deletionTimestamp"),
                     expected=f"the VolumeSnapshotContent of a deleted snapshot of class {CLASS} stays",

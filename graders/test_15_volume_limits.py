@@ -10,6 +10,9 @@ import secrets
 from collections import Counter
 
 from kindlab.checks import Pods, check
+from kindlab.checks.volumes import claim_of
+from kindlab.conditions import is_over
+from kindlab.volume_limits import limits
 
 LIMITED, MAILBOXES = "exceed max volume count", 40
 EACH = 30.0
@@ -27,16 +30,6 @@ MAKER = re.compile(r"(?:opened by|drawn for) (\S+)")
 # -- what a node has, as the scheduler counts it
 
 
-def limits(lab):
-    """(node, driver) -> how many volumes of the driver the node takes."""
-    return {
-        (node["metadata"]["name"], driver["name"]): driver["allocatable"]["count"]
-        for node in lab.api.list("CSINode")
-        for driver in node["spec"].get("drivers") or ()
-        if (driver.get("allocatable") or {}).get("count") is not None
-    }
-
-
 def attached(lab):
     """(node, driver) -> volumes there, each counted once: those of the Pods that were given the node, and those that
     are attached still."""
@@ -47,7 +40,7 @@ def attached(lab):
     }
     found = set()
     for pod in lab.api.list("Pod"):
-        if pod["spec"].get("nodeName") and pod["status"].get("phase") not in ("Succeeded", "Failed"):
+        if pod["spec"].get("nodeName") and not is_over(pod):
             names = [claims.get((pod["metadata"]["namespace"], claim)) for claim in claims_of(pod)]
             found |= {(pod["spec"]["nodeName"], name) for name in names}
     for one in lab.api.list("VolumeAttachment"):
@@ -57,16 +50,12 @@ def attached(lab):
 
 def claims_of(pod):
     """The names of a Pod's claims, those that are made for it as well."""
-    for volume in pod["spec"].get("volumes") or ():
-        if "ephemeral" in volume:
-            yield f"{pod['metadata']['name']}-{volume['name']}"
-        elif "persistentVolumeClaim" in volume:
-            yield volume["persistentVolumeClaim"]["claimName"]
+    return [name for volume in pod["spec"].get("volumes") or () if (name := claim_of(pod, volume))]
 
 
 def limited_claims(lab, pods):
     """The claims of these Pods whose driver limits how many a node takes."""
-    drivers = {driver for _, driver in limits(lab)}
+    drivers = {driver for _, driver in limits(lab.api)}
     sources = {v["metadata"]["name"]: v["spec"].get("csi") or {} for v in lab.api.list("PersistentVolume")}
     classes = {c["metadata"]["name"]: c["provisioner"] for c in lab.api.list("StorageClass")}
     found = set()
@@ -219,7 +208,7 @@ def test_the_limit_is_written_down(lab):
     driver, limit = facts.get("driver", ""), facts.get("limit", "")
     nodes = {p["spec"].get("nodeName") for p in lab.pods() if is_mailbox(p)}
     theirs = drivers_of(lab, [p for p in lab.pods() if is_mailbox(p)])
-    true = {(d, str(count)) for (node, d), count in limits(lab).items() if node in nodes and d in theirs}
+    true = {(d, str(count)) for (node, d), count in limits(lab.api).items() if node in nodes and d in theirs}
     lab.expect(
         (driver, limit) in true,
         expected="a driver and its limit as the CSINode of the mailboxes' node has them",
@@ -228,18 +217,22 @@ def test_the_limit_is_written_down(lab):
     )
 
 
+def expect_one_volume(lab, deployment):
+    claims = limited_claims(lab, running(lab, deployment))
+    lab.expect(
+        len(claims) <= 1,
+        expected=f"the Pod of Deployment {deployment} names one claim of the driver with the limit",
+        seen=f"it names {len(claims)}: {', '.join(sorted(claims))}",
+        then=f"kubectl describe pod -l app={deployment} -n {lab.namespace}   (Volumes)",
+    )
+
+
 # -- task depot-one-volume
 
 
 @check("depot-one-volume", "the depot has one volume of the driver")
 def test_the_depot_has_one_volume(lab):
-    claims = limited_claims(lab, running(lab, "depot"))
-    lab.expect(
-        len(claims) <= 1,
-        expected="the Pod of Deployment depot names one claim of the driver with the limit",
-        seen=f"it names {len(claims)}: {', '.join(sorted(claims))}",
-        then=f"kubectl describe pod -l app=depot -n {lab.namespace}   (Volumes)",
-    )
+    expect_one_volume(lab, "depot")
 
 
 @check("depot-one-volume", "http://depot serves the three books that were copied into claim together")
@@ -279,13 +272,7 @@ def test_the_depots_folders_last(lab):
 
 @check("printer-scratch", "the printer has one volume of the driver")
 def test_the_printer_has_one_volume(lab):
-    claims = limited_claims(lab, running(lab, "printer"))
-    lab.expect(
-        len(claims) <= 1,
-        expected="the Pod of Deployment printer names one claim of the driver with the limit",
-        seen=f"it names {len(claims)}: {', '.join(sorted(claims))}",
-        then=f"kubectl describe pod -l app=printer -n {lab.namespace}   (Volumes)",
-    )
+    expect_one_volume(lab, "printer")
 
 
 @check("printer-scratch", "the drawings are and stay in claim drawings, and http://printer shows them")
@@ -390,7 +377,7 @@ def test_the_next_mailbox_waits(lab):
 @check("fill-the-node", "the node of the mailboxes has as many volumes as it takes, and no node has more")
 def test_the_node_is_full(lab):
     ready, waiting = full(lab)
-    most = limits(lab)
+    most = limits(lab.api)
     nodes = {p["spec"]["nodeName"] for p in ready}
 
     def count(_):

@@ -23,8 +23,9 @@ from kindlab.checks.outside import addressed, hosts, services_for, ways_in
 from kindlab.checks.reach import Reach
 from kindlab.checks.schedules import is_nightly
 from kindlab.checks.twin import Twin
-from kindlab.checks.volumes import SNAPSHOT, claim_behind
+from kindlab.checks.volumes import claim_behind
 from kindlab.conditions import condition, is_ready
+from kindlab.kinds import SNAPSHOT, SNAPSHOT_CLASS
 
 SOUTH = "16-capstone-shop-south"
 NORTH_HOST, SOUTH_HOST = "north.16.localhost", "south.16.localhost"
@@ -367,7 +368,7 @@ def test_database_pods_have_their_own_volumes(shop, kept):
 @check("database", "the volume of each Pod is one that can be snapshotted")
 def test_database_can_be_snapshotted(shop):
     lab = shop.lab
-    snapshotted = {found["driver"] for found in lab.api.list("VolumeSnapshotClass.snapshot.storage.k8s.io")}
+    snapshotted = {found["driver"] for found in lab.api.list(SNAPSHOT_CLASS)}
     for pod in shop.pods("database"):
         name, claim = pod["metadata"]["name"], claim_behind(pod, DATA)
         spec = (lab.get("PersistentVolumeClaim", claim) or {}).get("spec", {}) if claim else {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -159,6 +159,17 @@ class Api:
 
         Unlike `kubectl apply` nothing of the old object stays, which is what a reference solution must do.
         """
+        put = self.put_over(obj, namespace, lambda live: obj)
+        if put is not None:
+            return put
+        meta = obj["metadata"]
+        space = meta.get("namespace") or namespace
+        self.delete(_type_of(obj), meta["name"], space, wait=True)
+        return self.create(obj, space)
+
+    def put_over(self, obj: Obj, namespace: str | None, over: Callable[[Obj], Obj | None]) -> Obj | None:
+        """Create the object, or put `over(live)` in place of the one that is there, again when that has changed in
+        between. None: it may not change so, or `over` had nothing to put there."""
         meta = obj["metadata"]
         space = meta.get("namespace") or namespace
         path = self.path(_type_of(obj), space, meta["name"])
@@ -166,16 +177,17 @@ class Api:
             live = self.live(obj, space)
             if live is None:
                 return self.create(obj, space)
-            fresh = {**obj, "metadata": {**meta, "resourceVersion": live["metadata"]["resourceVersion"]}}
+            if (wanted := over(live)) is None:
+                return None
+            fresh = {**wanted, "metadata": {**meta, "resourceVersion": live["metadata"]["resourceVersion"]}}
             try:
                 return self.request("PUT", path, fresh)  # type: ignore[no-any-return]
             except ApiError as error:
-                if error.code not in (409, 422):
-                    raise
                 if error.code == 422:
-                    break
-        self.delete(_type_of(obj), meta["name"], space, wait=True)
-        return self.create(obj, space)
+                    return None
+                if error.code != 409:
+                    raise
+        return None
 
     def patch(self, kind: str, name: str, namespace: str | None, change: Any, *, how: str = MERGE_PATCH) -> Obj:
         return self.request("PATCH", self.path(kind, namespace, name), change, content_type=how)  # type: ignore[no-any-return]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from kindlab.api import CONFLICTS, Api, ApiError, Obj
+from kindlab.api import Api, Obj
 from kindlab.kubectl.applying import LAST_APPLIED, noted
 
 KIND, VOLUME = "PersistentVolumeClaim", "PersistentVolume"
@@ -17,26 +17,16 @@ KIND, VOLUME = "PersistentVolumeClaim", "PersistentVolume"
 
 def replace(api: Api, claim: Obj, namespace: str) -> Obj:
     """Create the claim, or put it in place of the one that is there. Raises ApiError."""
-    meta = claim["metadata"]
-    name, space = meta["name"], meta.get("namespace") or namespace
-    for _ in range(CONFLICTS):
-        live = api.get(KIND, name, space)
-        if live is None:
-            return api.create(claim, space)
+
+    def over(live: Obj) -> Obj | None:
         if live["metadata"].get("deletionTimestamp"):
-            break
-        fresh = {
-            **claim,
-            "metadata": {**meta, "resourceVersion": live["metadata"]["resourceVersion"]},
-            "spec": {**_filled_in(live, claim), **claim["spec"]},
-        }
-        try:
-            return api.request("PUT", api.path(KIND, space, name), fresh)  # type: ignore[no-any-return]
-        except ApiError as error:
-            if error.code == 422:  # it may not change so
-                break
-            if error.code != 409:
-                raise
+            return None
+        return {**claim, "spec": {**_filled_in(live, claim), **claim["spec"]}}
+
+    put = api.put_over(claim, namespace, over)
+    if put is not None:
+        return put
+    name, space = claim["metadata"]["name"], claim["metadata"].get("namespace") or namespace
     _remove(api, name, space)
     return api.create(claim, space)
 
@@ -68,25 +58,14 @@ def replace_volume(api: Api, volume: Obj, namespace: str) -> Obj:
     """Create the PersistentVolume, or put it in place of the one that is there; one that may not change is made anew,
     and so is the claim that is bound to it. Raises ApiError."""
     name = volume["metadata"]["name"]
-    claim = None
-    for _ in range(CONFLICTS):
-        live = api.get(VOLUME, name)
-        claim = _bound(api, live) if live else None
-        if live is None or claim is None:
-            return api.replace(volume)
-        fresh = {
-            **volume,
-            "metadata": {**volume["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]},
-            "spec": {"claimRef": live["spec"]["claimRef"], **volume["spec"]},
-        }
-        try:
-            return api.request("PUT", api.path(VOLUME, None, name), fresh)  # type: ignore[no-any-return]
-        except ApiError as error:
-            if error.code == 422:  # it may not change so
-                break
-            if error.code != 409:
-                raise
-    assert claim is not None
+    live = api.get(VOLUME, name)
+    claim = _bound(api, live) if live else None
+    if live is None or claim is None:
+        return api.replace(volume)
+    bound = {"claimRef": live["spec"]["claimRef"], **volume["spec"]}
+    put = api.put_over(volume, None, lambda _: {**volume, "spec": bound})
+    if put is not None:
+        return put
     space = claim["metadata"]["namespace"]
     _remove(api, claim["metadata"]["name"], space)
     api.delete(VOLUME, name, wait=True)

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 
 from kindlab.api import Api, ApiError, Obj
 from kindlab.errors import Problem
+from kindlab.kinds import SNAPSHOT
 from kindlab.labs import CLUSTER_KINDS, Lab
 
 LEFT_BY = {"PersistentVolume": "claimRef", "VolumeSnapshotContent": "volumeSnapshotRef"}
 """Kind -> the field of the spec that names what it was made for."""
 POLICY = {"PersistentVolume": "persistentVolumeReclaimPolicy", "VolumeSnapshotContent": "deletionPolicy"}
-SNAPSHOT = "VolumeSnapshot.snapshot.storage.k8s.io"
 MADE_FOR_CLAIM = "pv.kubernetes.io/provisioned-by"
 BY_DRIVER, GONE = 20.0, 30.0
 """Seconds that a driver has to delete its storage, and that anything has to go after it was deleted."""

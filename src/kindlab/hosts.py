@@ -12,3 +12,8 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def in_url(host: str) -> str:
+    """A host as URLs have it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host

@@ -9,15 +9,16 @@ from typing import Any
 
 from kindlab import paths
 from kindlab.errors import Problem, UsageProblem
+from kindlab.kinds import SNAPSHOT_CLASS, SNAPSHOT_CONTENT
 
 FORMAT = 1
 START_SUFFIXES = (".yaml", ".yml", ".json")
 CLUSTER_KINDS = {
     "ClusterRoleBinding": "ClusterRoleBinding.rbac.authorization.k8s.io",
     "ClusterRole": "ClusterRole.rbac.authorization.k8s.io",
-    "VolumeSnapshotContent": "VolumeSnapshotContent.snapshot.storage.k8s.io",
+    "VolumeSnapshotContent": SNAPSHOT_CONTENT,
     "PersistentVolume": "PersistentVolume",
-    "VolumeSnapshotClass": "VolumeSnapshotClass.snapshot.storage.k8s.io",
+    "VolumeSnapshotClass": SNAPSHOT_CLASS,
     "VolumeAttributesClass": "VolumeAttributesClass.storage.k8s.io",
     "StorageClass": "StorageClass.storage.k8s.io",
     "PriorityClass": "PriorityClass.scheduling.k8s.io",

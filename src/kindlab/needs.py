@@ -8,6 +8,8 @@ from kindlab.api import Api, ApiError
 from kindlab.checks.door import door_of
 from kindlab.checks.enforcement import enforces_policies
 from kindlab.checks.verdict import CouldNotGrade
+from kindlab.kinds import SNAPSHOT_CLASS
+from kindlab.volume_limits import limits
 
 GATEWAY = "GatewayClass.gateway.networking.k8s.io"
 
@@ -32,7 +34,7 @@ def _metrics(api: Api) -> bool:
 
 def _snapshots(api: Api) -> bool:
     """A VolumeSnapshotClass and a StorageClass of the same driver."""
-    drivers = {found["driver"] for found in api.list("VolumeSnapshotClass.snapshot.storage.k8s.io")}
+    drivers = {found["driver"] for found in api.list(SNAPSHOT_CLASS)}
     return any(found["provisioner"] in drivers for found in api.list("StorageClass"))
 
 
@@ -49,11 +51,7 @@ FILLED = 40
 def _volume_limits(api: Api) -> bool:
     """A StorageClass whose driver tells in a CSINode how many volumes the node takes, few enough to fill it."""
     drivers = {found["provisioner"] for found in api.list("StorageClass")}
-    return any(
-        driver["name"] in drivers and 0 < (driver.get("allocatable") or {}).get("count", 0) < FILLED
-        for node in api.list("CSINode")
-        for driver in node["spec"].get("drivers") or ()
-    )
+    return any(driver in drivers and 0 < count < FILLED for (_, driver), count in limits(api).items())
 
 
 NEEDS: dict[str, tuple[Callable[[Api], bool], str]] = {

@@ -17,6 +17,7 @@ from pathlib import Path
 from kindlab.api import Api, Obj
 from kindlab.conditions import is_ready
 from kindlab.errors import Problem
+from kindlab.kinds import SNAPSHOT
 
 FILE = "steps.toml"
 PATIENCE = 60.0
@@ -37,7 +38,7 @@ def _is_bound(claim: Obj) -> bool:
 
 
 DONE: dict[str, tuple[str, Callable[[Obj], bool]]] = {
-    "VolumeSnapshot": ("VolumeSnapshot.snapshot.storage.k8s.io", _is_usable),
+    "VolumeSnapshot": (SNAPSHOT, _is_usable),
     "Job": ("Job", _is_complete),
     "PersistentVolumeClaim": ("PersistentVolumeClaim", _is_bound),
 }

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from kindlab.api import Api, Obj
 from kindlab.clusters.base import Provider
 from kindlab.errors import Problem, UsageProblem
+from kindlab.ingresses import routes
 from kindlab.trace import INGRESSES, ROUTES, SERVICES, annotated, httproute, ingressclass
 from kindlab.trace.gateway import GROUP
-from kindlab.trace.rules import routes
 
 
 @dataclass

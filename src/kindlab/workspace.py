@@ -15,9 +15,11 @@ from time import monotonic
 from kindlab import claims, clusterwide, labs, paths, steps
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.coming import is_coming_up
+from kindlab.checks.volumes import claim_of
 from kindlab.errors import Problem
 from kindlab.kubectl import applying
 from kindlab.labs import Lab
+from kindlab.managed import MANAGED
 from kindlab.manifests import parse, text_of
 from kindlab.needs import missing
 from kindlab.placeholders import filled
@@ -147,7 +149,7 @@ def make_namespace(api: Api, name: str, labels: Mapping[str, str] | None = None)
         api.wait_gone("Namespace", name, None, uid=live["metadata"]["uid"])
         live = None
     if live is None:
-        owned = {**(labels or {}), "app.kubernetes.io/managed-by": "kindlab"}
+        owned = {**(labels or {}), **MANAGED}
         api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": owned}})
     accounts = api.follow("ServiceAccount", name, fields="metadata.name=default", timeout=NAMESPACE_TIMEOUT)
     if not any(accounts):
@@ -178,7 +180,7 @@ def remove_namespace(api: Api, name: str) -> None:
 
 
 def _has_claims(pod: Obj) -> bool:
-    return any({"persistentVolumeClaim", "ephemeral"} & volume.keys() for volume in pod["spec"].get("volumes") or ())
+    return any(claim_of(pod, volume) for volume in pod["spec"].get("volumes") or ())
 
 
 def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = None) -> list[str]:

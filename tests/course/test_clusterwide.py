@@ -10,9 +10,9 @@ import pytest
 
 from kindlab import labs, workspace
 from kindlab.api import Api, Obj
-from kindlab.checks.snapshots import CONTENT
-from kindlab.checks.volumes import SNAPSHOT, Volumes
+from kindlab.checks.volumes import Volumes
 from kindlab.errors import Problem
+from kindlab.kinds import SNAPSHOT, SNAPSHOT_CONTENT
 from kindlab.labs import Lab
 
 MODES = ["ReadWriteOnce"]
@@ -83,5 +83,5 @@ def test_a_snapshot_that_nobody_makes_holds_nothing(api: Api, lab: Lab, policy: 
     assert any(map(is_held, api.follow(SNAPSHOT, lab.slug, timeout=30)))
     workspace.remove_namespaces(api, lab)
     assert api.get("Namespace", lab.slug) is None
-    assert [c for c in api.list(CONTENT) if c["spec"]["driver"] == "nobody.example.com"] == []
+    assert [c for c in api.list(SNAPSHOT_CONTENT) if c["spec"]["driver"] == "nobody.example.com"] == []
     assert api.get("VolumeSnapshotClass.snapshot.storage.k8s.io", "lab97-nobody") is None

@@ -7,14 +7,14 @@ from tests.course.test_trace_claim import CSI, bound, claim, put, snapshot
 
 from kindlab.checks import CheckFailed
 from kindlab.checks.live import LiveLab
-from kindlab.checks.snapshots import CONTENT, Snapshots
-from kindlab.checks.volumes import SNAPSHOT
+from kindlab.checks.snapshots import Snapshots
+from kindlab.kinds import SNAPSHOT, SNAPSHOT_CONTENT
 
 CLASS = "csi-hostpath-snapclass"
 
 
 def contents(live: LiveLab) -> list[str]:
-    return [c["metadata"]["name"] for c in live.api.list(CONTENT)]
+    return [c["metadata"]["name"] for c in live.api.list(SNAPSHOT_CONTENT)]
 
 
 def test_a_snapshot_is_restored_and_what_is_stored_is_found_again(live: LiveLab) -> None:
@@ -29,7 +29,7 @@ def test_a_snapshot_is_restored_and_what_is_stored_is_found_again(live: LiveLab)
                 assert place.read("page") == b"then"
             content = words.content_of(taken)
             name = content["metadata"]["name"]
-            live.api.patch(CONTENT, name, None, {"spec": {"deletionPolicy": "Retain"}})
+            live.api.patch(SNAPSHOT_CONTENT, name, None, {"spec": {"deletionPolicy": "Retain"}})
             words.delete(taken["metadata"]["name"])
             assert live.api.get(SNAPSHOT, taken["metadata"]["name"], live.namespace) is None
             with words.again(content, "lab99-") as again, words.restored(again) as place:
@@ -64,6 +64,6 @@ def test_a_grade_that_is_stopped_keeps_no_content(live: LiveLab, monkeypatch: py
     try:
         with pytest.raises(KeyboardInterrupt), live.snapshots.taken("diary", "lab99-k"):
             pass
-        assert any(len(found) == len(before) for found in live.api.follow(CONTENT, timeout=30))
+        assert any(len(found) == len(before) for found in live.api.follow(SNAPSHOT_CONTENT, timeout=30))
     finally:
         live.api.delete(f"{kind}.snapshot.storage.k8s.io", "lab99-k")

@@ -12,8 +12,8 @@ from kindlab.api import ApiError, Obj
 from kindlab.checks.live import LiveLab
 from kindlab.checks.makers import owners
 from kindlab.conditions import condition
+from kindlab.managed import MANAGED
 
-MINE = {"app.kubernetes.io/managed-by": "kindlab"}
 JUST_NOW = timedelta(minutes=3)
 
 
@@ -29,7 +29,7 @@ class CronRuns:
         template = self.cron["spec"]["jobTemplate"]
         name = f"kindlab-{self.cron['metadata']['name'][:30]}-{secrets.token_hex(3)}"
         meta = {**(template.get("metadata") or {}), "name": name}
-        meta["labels"] = {**(meta.get("labels") or {}), **MINE}
+        meta["labels"] = {**(meta.get("labels") or {}), **MANAGED}
         spec = {**template["spec"], "backoffLimit": 0, "suspend": False}
         spec.pop("ttlSecondsAfterFinished", None)  # how it ended is asked for later
         pod = {**spec["template"], "spec": dict(spec["template"]["spec"])}
@@ -44,7 +44,7 @@ class CronRuns:
     def nobody(self) -> str:
         """A new ServiceAccount that may do nothing; its name."""
         name = f"kindlab-nobody-{secrets.token_hex(3)}"
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "labels": MINE}}
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "labels": MANAGED}}
         self.made.append(("ServiceAccount", name))
         self.lab.api.create(account, self.lab.namespace)
         return name

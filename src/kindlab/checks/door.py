@@ -10,6 +10,7 @@ from kindlab.api import Api, Obj
 from kindlab.checks.certificates import Certificate
 from kindlab.checks.probe import TIMED_OUT, Probe, Replies
 from kindlab.conditions import is_ready
+from kindlab.hosts import in_url
 
 LABELS = {
     "traefik.io/ingress-controller": "app.kubernetes.io/name=traefik",
@@ -44,7 +45,7 @@ class Door:
     @property
     def at(self) -> str:
         """The address as URLs and curl's options have it."""
-        return f"[{self.address}]" if ":" in self.address else self.address
+        return in_url(self.address)
 
     def pod_object(self, api: Api) -> Obj | None:
         return api.get("Pod", self.pod, self.namespace)

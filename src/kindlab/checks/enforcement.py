@@ -10,6 +10,8 @@ from kindlab.api import Api, Obj
 from kindlab.checks.probe import TIMED_OUT
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.checks.visitor import Guest, visitors
+from kindlab.hosts import in_url
+from kindlab.managed import MANAGED
 
 PORT = 8080
 CATCH_UP = 5.0
@@ -21,8 +23,7 @@ def enforces_policies(api: Api) -> bool:
     """Close one Pod of a namespace made for it, and knock. Takes two seconds where policies are enforced. Raises
     CouldNotGrade when that cannot be found out."""
     space = f"kindlab-policy-{secrets.token_hex(4)}"
-    labels = {"app.kubernetes.io/managed-by": "kindlab"}
-    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space, "labels": labels}})
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space, "labels": MANAGED}})
     try:
         if not any(api.follow("ServiceAccount", space, fields="metadata.name=default", timeout=30)):
             raise CouldNotGrade(f"namespace {space} got no default ServiceAccount")
@@ -30,7 +31,7 @@ def enforces_policies(api: Api) -> bool:
         closed = Guest(space, {"door": "closed"}, serves=PORT)
         with visitors(api, {"open": Guest(space, serves=PORT), "closed": closed}) as clients:
             addresses = {key: client.object()["status"]["podIP"] for key, client in clients.items()}
-            urls = {key: f"http://{_host(address)}:{PORT}/hostname" for key, address in addresses.items()}
+            urls = {key: f"http://{in_url(address)}:{PORT}/hostname" for key, address in addresses.items()}
             if not clients["closed"].get(urls["open"]).ok:
                 raise CouldNotGrade("a Pod that no policy closes does not answer either")
             deadline = time.monotonic() + CATCH_UP
@@ -51,7 +52,3 @@ def _policy() -> Obj:
         "metadata": {"name": "closed"},
         "spec": spec,
     }
-
-
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
+from kindlab import ingresses
 from kindlab.api import ApiError, Obj
 from kindlab.checks.live import LiveLab, Pods
 from kindlab.checks.probe import Probe
+from kindlab.hosts import in_url
 
 ROUTE = "HTTPRoute.gateway.networking.k8s.io"
-
-
-def addressed(address: str) -> str:
-    """An IP address as URLs have it."""
-    return f"[{address}]" if ":" in address else address
 
 
 def selects(service: Obj, labels: Mapping[str, str]) -> bool:
@@ -44,7 +41,7 @@ def _by_service(lab: LiveLab, service: Obj, outside: Probe) -> Iterator[str]:
     for port in spec.get("ports") or ():
         if port.get("nodePort"):
             node = next(a["address"] for n in lab.api.list("Node") for a in n["status"]["addresses"])
-            url = f"http://{addressed(node)}:{port['nodePort']}/hostname"
+            url = f"http://{in_url(node)}:{port['nodePort']}/hostname"
             yield f"Service {name} opens port {port['nodePort']} of every node ({url}: {outside.get(url)})"
     if spec.get("type") == "LoadBalancer":  # also one that opens no port of the nodes
         yield f"Service {name} asks for a load balancer outside the cluster"
@@ -71,15 +68,15 @@ def hosts(lab: LiveLab) -> set[str]:
 def routes(lab: LiveLab) -> Iterator[tuple[str, str]]:
     """(a rule of the namespace in words, the Service it leads to), of Ingresses and HTTPRoutes."""
     for ingress in lab.list("Ingress"):
-        spec, name = ingress["spec"], f"Ingress {ingress['metadata']['name']}"
-        if (spec.get("defaultBackend") or {}).get("service"):
-            yield f"the default backend of {name}", spec["defaultBackend"]["service"]["name"]
-        for rule in spec.get("rules") or ():
-            for path in (rule.get("http") or {}).get("paths") or ():
-                if path["backend"].get("service"):
-                    yield f"path {path.get('path', '/')} of {name}", path["backend"]["service"]["name"]
+        name = f"Ingress {ingress['metadata']['name']}"
+        for route in sorted(ingresses.routes(ingress), key=lambda route: bool(route.path)):
+            if service := route.backend.get("service"):
+                yield (
+                    f"path {route.path} of {name}" if route.path else f"the default backend of {name}",
+                    service["name"],
+                )
     with suppress(ApiError):  # a cluster without the Gateway API
-        for route in lab.list(ROUTE):
-            for rule in route["spec"].get("rules") or ():
+        for one in lab.list(ROUTE):
+            for rule in one["spec"].get("rules") or ():
                 for backend in rule.get("backendRefs") or ():
-                    yield f"HTTPRoute {route['metadata']['name']}", backend["name"]
+                    yield f"HTTPRoute {one['metadata']['name']}", backend["name"]

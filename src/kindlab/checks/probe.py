@@ -19,6 +19,7 @@ from kindlab.api import Api, Obj
 from kindlab.checks.host import pod_host
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.conditions import is_ready
+from kindlab.managed import MANAGED
 
 NAME = "kindlab-probe"
 IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
@@ -97,7 +98,7 @@ def _manifest(silent: list[str]) -> Obj:
     manifest: Obj = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": NAME, "labels": {"app.kubernetes.io/managed-by": "kindlab"}},
+        "metadata": {"name": NAME, "labels": MANAGED},
         "spec": {
             "terminationGracePeriodSeconds": 0,
             "enableServiceLinks": False,

@@ -12,9 +12,10 @@ from time import monotonic
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.client import OURS
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
-from kindlab.checks.volumes import SNAPSHOT, Place, Volumes
+from kindlab.checks.volumes import Place, Volumes
+from kindlab.kinds import SNAPSHOT, SNAPSHOT_CONTENT
+from kindlab.managed import MANAGED
 
-CONTENT = "VolumeSnapshotContent.snapshot.storage.k8s.io"
 READY, TROUBLED, LOOK_AGAIN = 40.0, 5.0, 1.0
 """Seconds that a snapshot has to become usable, and after which one that says an error is given up."""
 
@@ -95,7 +96,7 @@ class Snapshots:
             yield name
         finally:
             self.api.delete(SNAPSHOT, name, self.namespace, wait=True)
-            self.api.delete(CONTENT, made)
+            self.api.delete(SNAPSHOT_CONTENT, made)
 
     def delete(self, name: str) -> None:
         """As `kubectl delete` does: gone when it returns, and by the class's policy what is stored."""
@@ -103,7 +104,7 @@ class Snapshots:
 
     def content_of(self, snapshot: Obj) -> Obj:
         name = snapshot["status"]["boundVolumeSnapshotContentName"]
-        content = self.api.get(CONTENT, name)
+        content = self.api.get(SNAPSHOT_CONTENT, name)
         if content is None:
             raise CheckFailed(f"the VolumeSnapshotContent of {snapshot['metadata']['name']}", f"{name} is not there")
         return content
@@ -111,16 +112,20 @@ class Snapshots:
     def _remove(self, name: str) -> None:
         """Whatever has become of it: stopped halfway, or deleted already, what is stored by Retain would stay."""
         made_for = {"name": name, "namespace": self.namespace}
-        of_it = [c for c in self.api.list(CONTENT) if made_for.items() <= c["spec"]["volumeSnapshotRef"].items()]
+        of_it = [
+            c for c in self.api.list(SNAPSHOT_CONTENT) if made_for.items() <= c["spec"]["volumeSnapshotRef"].items()
+        ]
         for content in of_it:
             try:
-                self.api.patch(CONTENT, content["metadata"]["name"], None, {"spec": {"deletionPolicy": "Delete"}})
+                self.api.patch(
+                    SNAPSHOT_CONTENT, content["metadata"]["name"], None, {"spec": {"deletionPolicy": "Delete"}}
+                )
             except ApiError as error:
                 if error.code != 404:  # it has gone with its snapshot
                     raise
         self.api.delete(SNAPSHOT, name, self.namespace, wait=True)
         for content in of_it:  # left without its snapshot
-            self.api.delete(CONTENT, content["metadata"]["name"])
+            self.api.delete(SNAPSHOT_CONTENT, content["metadata"]["name"])
 
     def _class_for(self, driver: str) -> str:
         """A class of the driver that makes a volume at once."""
@@ -130,5 +135,5 @@ class Snapshots:
         raise CouldNotGrade(f"no class of {driver} makes volumes at once (volumeBindingMode: Immediate)")
 
     def _create(self, version: str, kind: str, name: str, spec: Obj, namespace: str | None) -> None:
-        meta = {"name": name, "labels": {"app.kubernetes.io/managed-by": "kindlab"}}
+        meta = {"name": name, "labels": MANAGED}
         self.api.create({"apiVersion": version, "kind": kind, "metadata": meta, "spec": spec}, namespace)

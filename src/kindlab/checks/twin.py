@@ -13,6 +13,7 @@ from kindlab.checks.autoscalers import HPA, autoscaler_of, goes_by_cpu, is_hopel
 from kindlab.checks.live import LiveLab
 from kindlab.checks.probe import IMAGE
 from kindlab.conditions import condition
+from kindlab.managed import MANAGED
 
 LABEL = "kindlab-twin"
 CALM = 150
@@ -62,7 +63,7 @@ class Twin:
         return True
 
     def _create(self, version: str, kind: str, spec: Obj) -> None:
-        labels = {"app.kubernetes.io/managed-by": "kindlab", LABEL: self.name}
+        labels = {**MANAGED, LABEL: self.name}
         meta = {"name": self.name, "labels": labels}
         self.lab.api.create({"apiVersion": version, "kind": kind, "metadata": meta, "spec": spec}, self.lab.namespace)
 

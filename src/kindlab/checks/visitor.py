@@ -14,6 +14,7 @@ from kindlab.checks.client import Client
 from kindlab.checks.probe import IMAGE, START_TIMEOUT
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.conditions import is_ready
+from kindlab.managed import MANAGED
 
 PREFIX = "kindlab-visitor-"
 LIFETIME = 600
@@ -85,5 +86,5 @@ def _manifest(name: str, guest: Guest) -> Obj:
         required = {"nodeSelectorTerms": [term]}
         spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
         spec["tolerations"] = [{"operator": "Exists"}]
-    meta = {"name": name, "labels": {**guest.labels, "app.kubernetes.io/managed-by": "kindlab"}}
+    meta = {"name": name, "labels": {**guest.labels, **MANAGED}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}

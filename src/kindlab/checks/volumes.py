@@ -23,11 +23,12 @@ from kindlab.checks.host import ExecBackend
 from kindlab.checks.probe import IMAGE
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.conditions import is_over
+from kindlab.kinds import SNAPSHOT
+from kindlab.managed import MANAGED
 
 PREFIX = "kindlab-volume-"
 """How the grader's own Pods are named."""
 AT = "/volume"
-SNAPSHOT = "VolumeSnapshot.snapshot.storage.k8s.io"
 START_TIMEOUT, LIFETIME = 60.0, 600
 LOOK_AGAIN, TRIED = 2.0, 3
 """Seconds between looks at what keeps the grader's Pod, and how often the kubelet must have tried to mount by then."""
@@ -247,7 +248,7 @@ class Volumes:
             term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
             required = {"nodeSelectorTerms": [term]}
             spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
-        labels = {"app.kubernetes.io/managed-by": "kindlab"}
+        labels = MANAGED
         meta: Obj = {"name": name, "labels": labels}
         self.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}, self.namespace)
         return name
@@ -292,7 +293,7 @@ def _volumes(pod: Obj, claim: str) -> set[str]:
 
 def claim_of(pod: Obj, volume: Obj) -> str:
     """The claim behind one of a Pod's volumes, which for an ephemeral one is made for it; "" for other types."""
-    if volume.get("ephemeral"):
+    if "ephemeral" in volume:
         return f"{pod['metadata']['name']}-{volume['name']}"
     return str((volume.get("persistentVolumeClaim") or {}).get("claimName", ""))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kindlab.api import Api, Obj
+from kindlab.hosts import in_url
 
 
 def of_service(api: Api, service: Obj) -> list[str]:
@@ -24,16 +25,17 @@ def _node_addresses(api: Api) -> list[str]:
 
 def _url(host: str, number: int, port: Obj) -> str:
     secured = port["port"] == 443 or port.get("name") == "https" or port.get("appProtocol") == "https"
-    shown = f"[{host}]" if ":" in host else host
     default = 443 if secured else 80
-    return f"http{'s' if secured else ''}://{shown}" + ("" if number == default else f":{number}")
+    return f"http{'s' if secured else ''}://{in_url(host)}" + ("" if number == default else f":{number}")
 
 
 def of_ingress(ingress: Obj) -> dict[str, str]:
     """Scheme -> base URL at the address the controller has written into the Ingress; empty when it has not."""
     found = _balanced(ingress)
-    shown = f"[{found[0]}]" if found and ":" in found[0] else "".join(found[:1])
-    return {"http": f"http://{shown}", "https": f"https://{shown}"} if shown else {}
+    if not found:
+        return {}
+    host = in_url(found[0])
+    return {"http": f"http://{host}", "https": f"https://{host}"}
 
 
 def _balanced(obj: Obj) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from urllib.parse import urlsplit
 
+from kindlab import ingresses
 from kindlab.api import Api, Obj
 from kindlab.checks.client import Client
 from kindlab.errors import UsageProblem
 from kindlab.hosts import is_address
-from kindlab.trace import annotated, httproute, ingress, ingressclass, rules, service
+from kindlab.trace import annotated, httproute, ingress, ingressclass, service
 from kindlab.trace.hops import Trace
 
 DOMAIN = "cluster.local"
@@ -91,21 +92,21 @@ def _by_rule(api: Api, namespace: str, host: str, where: str, url: str, *, tls: 
     every = sorted(api.list("Ingress"), key=far)
     for exact in (True, False):  # a default backend takes what no rule does
         for found in every:
-            route = rules.match(list(rules.routes(found)), host, where)
+            route = ingresses.match(list(ingresses.routes(found)), host, where)
             if route is not None and bool(route.path) == exact:
                 meta = found["metadata"]
                 return ingress.trace(api, meta["namespace"], meta["name"], host=host, where=where, tls=tls)
         if exact and (taken := httproute.find(api, namespace, host, where)) is not None:
             meta = taken["metadata"]
             return httproute.trace(api, meta["namespace"], meta["name"], host=host, where=where, tls=tls)
-    hosts = sorted({r.host for i in every for r in rules.routes(i) if r.host} | httproute.hosts(api))
+    hosts = sorted({r.host for i in every for r in ingresses.routes(i) if r.host} | httproute.hosts(api))
     near = difflib.get_close_matches(host, hosts, n=1, cutoff=REALLY_NEAR)
     known = (
         f"; did you mean {near[0]}?"
         if near and near[0] != host
         else f"; hosts with rules: {', '.join(hosts) or 'none'}"
     )
-    theirs = [rules.described(r) for i in every for r in rules.routes(i) if r.host == host]
+    theirs = [ingresses.described(r) for i in every for r in ingresses.routes(i) if r.host == host]
     if theirs:  # the host is right, so it is the path
         known = f"; of that host there are: {', '.join(theirs[:6])}"
     path = Trace(url, namespace)

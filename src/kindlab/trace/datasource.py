@@ -10,11 +10,11 @@ import json
 
 from kindlab import quantities
 from kindlab.api import Api, Obj
+from kindlab.kinds import SNAPSHOT, SNAPSHOT_CONTENT
 from kindlab.trace import offers
 from kindlab.trace.hops import Trace
 
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
-SNAPSHOT = "VolumeSnapshot.snapshot.storage.k8s.io"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -108,7 +108,7 @@ def _restore(api: Api, claim: Obj, source: Obj, storage_class: Obj | None, path:
         error = (status.get("error") or {}).get("message")
         path.fail("Source", f"VolumeSnapshot {name} is not ready to use{f': {error}' if error else ' yet'}", look)
         return False
-    content = api.get("VolumeSnapshotContent.snapshot.storage.k8s.io", status["boundVolumeSnapshotContentName"])
+    content = api.get(SNAPSHOT_CONTENT, status["boundVolumeSnapshotContentName"])
     mode = ((content or {}).get("spec") or {}).get("sourceVolumeMode") or offers.mode(claim["spec"])
     driver = ((content or {}).get("spec") or {}).get("driver", "")
     has = status.get("restoreSize") or "0"

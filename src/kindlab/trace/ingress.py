@@ -10,11 +10,11 @@ from kindlab.checks.client import Client
 from kindlab.checks.door import Door
 from kindlab.checks.probe import REFUSED, Replies, Reply
 from kindlab.checks.verdict import CouldNotGrade
+from kindlab.ingresses import Route, described, match, routes
 from kindlab.trace import annotated, answer, certificate, ingressclass, rivals, service
 from kindlab.trace.answer import redirect
 from kindlab.trace.hops import Trace
 from kindlab.trace.policy import Policies, Refusal
-from kindlab.trace.rules import Route, described, match, routes
 
 REQUESTS = 8
 """A route: most of what can differ between endpoints was seen on the way to the Service."""

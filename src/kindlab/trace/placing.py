@@ -11,13 +11,13 @@ from decimal import Decimal
 
 from kindlab import quantities
 from kindlab.api import Api, Obj
+from kindlab.conditions import is_over
 from kindlab.quantities import number
 from kindlab.trace.hops import Trace
 from kindlab.trace.nodeterms import matches
 from kindlab.trace.storing import FULL, HELD, Storage
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-_OVER = ("Succeeded", "Failed")
 DEFAULT = "default-scheduler"
 _IN_ALL = "in all"
 _RESERVED = "node-role.kubernetes.io/control-plane"
@@ -87,7 +87,7 @@ def _objections(pod: Obj, node: Obj, pods: Iterable[Obj]) -> Iterator[str]:
 
 
 def _lacking(pod: Obj, node: Obj, there: list[Obj]) -> Iterator[str]:
-    alive = [p for p in there if p["status"].get("phase") not in _OVER]
+    alive = [p for p in there if not is_over(p)]
     given = node["status"].get("allocatable") or {}
     if len(alive) >= int(given.get("pods", 110)):
         yield f"it takes {given['pods']} Pods and has them"

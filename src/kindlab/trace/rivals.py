@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from kindlab.api import Api, Obj
 from kindlab.checks.client import Client
 from kindlab.checks.probe import Replies
+from kindlab.ingresses import Route, described, fits, routes
 from kindlab.trace import annotated, ingressclass
 from kindlab.trace.hops import Trace
-from kindlab.trace.rules import Route, described, fits, routes
 
 REQUESTS = 8
 MOST = 4

@@ -6,11 +6,10 @@ What the snapshot's controllers say in its status and events is quoted; the hops
 from __future__ import annotations
 
 from kindlab.api import Api, Obj
+from kindlab.kinds import SNAPSHOT, SNAPSHOT_CLASS, SNAPSHOT_CONTENT
 from kindlab.trace import events, sidecars
-from kindlab.trace.datasource import SNAPSHOT
 from kindlab.trace.hops import Trace
 
-CLASS, CONTENT = "VolumeSnapshotClass.snapshot.storage.k8s.io", "VolumeSnapshotContent.snapshot.storage.k8s.io"
 DEFAULT_ANNOTATION = "snapshot.storage.kubernetes.io/is-default-class"
 
 
@@ -89,7 +88,7 @@ def _source(api: Api, namespace: str, name: str, path: Trace) -> bool:
 
 def _class(api: Api, snapshot: Obj, path: Trace) -> bool:
     """The hop VolumeSnapshotClass: the one it names, or a default one of the driver."""
-    classes = {c["metadata"]["name"]: c for c in api.list(CLASS)}
+    classes = {c["metadata"]["name"]: c for c in api.list(SNAPSHOT_CLASS)}
     name = snapshot["spec"].get("volumeSnapshotClassName")
     if name and name not in classes:
         path.missing("VolumeSnapshotClass", name, "", list(classes), "volumesnapshotclasses")
@@ -116,7 +115,7 @@ def _ready(api: Api, snapshot: Obj, path: Trace) -> None:
     look = f"kubectl describe volumesnapshot {meta['name']} -n {meta['namespace']}"
     error = (status.get("error") or {}).get("message") or events.last(api, snapshot)
     bound = status.get("boundVolumeSnapshotContentName")
-    content = api.get(CONTENT, bound) if bound else None
+    content = api.get(SNAPSHOT_CONTENT, bound) if bound else None
     if content is None:
         what = f"its content {bound} is gone" if bound else "no content is bound to it yet"
         idle = sidecars.stopped(api, "snapshot-controller")

@@ -11,14 +11,15 @@ from functools import cached_property
 
 from kindlab.api import Api, Obj
 from kindlab.checks.volumes import claim_of, uses
+from kindlab.conditions import is_over
 from kindlab.trace import offers
 from kindlab.trace.nodeterms import matches
+from kindlab.volume_limits import limits
 
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 FULL, HELD = "volumes of", "volume "
 """In what is said of a node that takes no more, and how it begins for one where a volume cannot be."""
-_OVER = ("Succeeded", "Failed")
 _Counted = tuple[str, str]
 """A driver, and a volume's handle or a claim's name."""
 
@@ -55,11 +56,12 @@ class Storage:
             terms = (volume["spec"].get("nodeAffinity") or {}).get("required") or {}
             if terms and not any(matches(term, node) for term in terms["nodeSelectorTerms"]):
                 yield f"{HELD}{volume['metadata']['name']} of claim {name} cannot be used there"
-        most = self._limits.get(node["metadata"]["name"])
+        at = node["metadata"]["name"]
+        most = {driver: limit for (name, driver), limit in self._limits.items() if name == at}
         if not most:
             return
-        there = self._there(node["metadata"]["name"])
-        coming = {at for name in self.names if (at := self._counted(self._claim(name)))} - there
+        there = self._there(at)
+        coming = {one for name in self.names if (one := self._counted(self._claim(name)))} - there
         for driver, limit in most.items():
             new, now = sum(d == driver for d, _ in coming), sum(d == driver for d, _ in there)
             if new and now + new > limit:
@@ -94,7 +96,7 @@ class Storage:
 
     def _there(self, node: str) -> set[_Counted]:
         """What a node has."""
-        alive = [p for p in self._pods if p["spec"].get("nodeName") == node and p["status"].get("phase") not in _OVER]
+        alive = [p for p in self._pods if p["spec"].get("nodeName") == node and not is_over(p)]
         used = {at for pod in alive for at in self._of(pod)}
         held = (a["spec"]["source"].get("persistentVolumeName") for a in self._attachments if _at(a) == node)
         return used | {at for name in held if (at := _csi(self._volumes.get(name or "")))}
@@ -139,16 +141,8 @@ class Storage:
         return self._api.list("VolumeAttachment")
 
     @cached_property
-    def _limits(self) -> dict[str, dict[str, int]]:
-        """Node -> driver -> how many volumes it takes; a driver without a limit is not in it."""
-        return {
-            node["metadata"]["name"]: {
-                driver["name"]: driver["allocatable"]["count"]
-                for driver in node["spec"].get("drivers") or ()
-                if (driver.get("allocatable") or {}).get("count") is not None
-            }
-            for node in (self._api.list("CSINode") if self.names else ())
-        }
+    def _limits(self) -> dict[tuple[str, str], int]:
+        return limits(self._api) if self.names else {}
 
 
 def _volume_of(claim: Obj | None) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from kindlab.api import ApiError, Obj
 from kindlab.checks.live import Pods
-from kindlab.checks.outside import ROUTE, addressed, hosts, services_for, ways_in
+from kindlab.checks.outside import ROUTE, hosts, services_for, ways_in
 
 NODE = {"status": {"addresses": [{"address": "fd00::1"}]}}
 POD = {"metadata": {"name": "web-1", "labels": {"app": "web", "more": "x"}}, "spec": {"containers": [{}]}}
@@ -93,7 +93,3 @@ def test_rules_that_lead_there() -> None:
 def test_services_by_labels() -> None:
     services = [service("web"), service("both", {"app": "web", "more": "y"}), {"metadata": {"name": "n"}, "spec": {}}]
     assert list(services_for(cast(Any, Lab(Service=services)), {"app": "web", "more": "x"})) == ["web"]
-
-
-def test_addresses_in_urls() -> None:
-    assert [addressed(a) for a in ("192.0.2.1", "fd00::1")] == ["192.0.2.1", "[fd00::1]"]

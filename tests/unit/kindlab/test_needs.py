@@ -78,9 +78,9 @@ def test_volume_limits_need_a_class_whose_driver_says_how_many_a_node_takes_and_
     classes = [{"provisioner": "hostpath.csi.k8s.io"}]
 
     def node(**said: Any) -> dict[str, Any]:
-        return {"spec": {"drivers": [{"name": "hostpath.csi.k8s.io", **said}]}}
+        return {"metadata": {"name": "node"}, "spec": {"drivers": [{"name": "hostpath.csi.k8s.io", **said}]}}
 
-    without_drivers = {"spec": {"drivers": None}}
+    without_drivers = {"metadata": {"name": "bare"}, "spec": {"drivers": None}}
     assert has("volume-limits", StorageClass=classes, CSINode=[without_drivers, node(allocatable={"count": 16})])
     assert not has("volume-limits", StorageClass=classes, CSINode=[without_drivers, node()])
     assert not has("volume-limits", StorageClass=classes, CSINode=[node(allocatable={"count": 128})])
