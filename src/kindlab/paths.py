@@ -49,6 +49,22 @@ def home() -> Path:
     return Path(platformdirs.user_state_dir("kindlab"))
 
 
+def cache() -> Path:
+    """Where downloaded files are kept, to be used again: $KINDLAB_CACHE, else the platform's cache folder."""
+    named = os.environ.get("KINDLAB_CACHE")
+    if named:
+        return Path(named).expanduser().resolve()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("kindlab"))
+
+
+def tools() -> Path:
+    """Where `kindlab tools install` puts kind and kubectl: $KINDLAB_TOOLS, else .tools/ in the course."""
+    named = os.environ.get("KINDLAB_TOOLS")
+    return Path(named).expanduser().resolve() if named else course() / ".tools"
+
+
 def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Replace a file as a whole: a reader, or a crash, sees the old text or the new, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
