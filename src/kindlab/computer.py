@@ -13,7 +13,8 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Computer:
     """`platform` is linux, darwin or win32. `wsl`: Linux inside Windows. `docker_group`: of the user's account, which
-    counts from the next login on; `superuser` needs no group."""
+    counts from the next login on; `superuser` needs no group. `dockerd`: Docker's engine is installed, not only
+    its client (asked of Linux: elsewhere it is in a virtual machine)."""
 
     platform: str = "linux"
     wsl: bool = False

@@ -97,13 +97,13 @@ def _start(name: str, said: str, here: Computer, endpoint: str) -> str:
         return f"{here.start('docker')}, or if {endpoint} is a mistake: unset DOCKER_HOST; docker context use default"
     if here.wsl:
         return f"Start Docker Desktop, or where Docker is installed within WSL: {here.start('docker')}"
+    if here.linux and not here.dockerd:
+        return "Only Docker's client is installed here. Its engine: https://docs.docker.com/engine/install/"
     if here.linux:
         return here.start("docker")
-    return (
-        "Start Docker Desktop: open -a Docker (or: colima start)"
-        if here.platform == "darwin"
-        else ("Start Docker Desktop from the Start menu.")
-    )
+    if here.platform == "darwin":
+        return "Start Docker Desktop: open -a Docker (or: colima start)"
+    return "Start Docker Desktop from the Start menu."
 
 
 def _restart(name: str, here: Computer, endpoint: str) -> str:
