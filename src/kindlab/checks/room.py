@@ -1,0 +1,36 @@
+"""Where the grader tries out what a cluster can do: in a namespace made for it, or, where none may be made, in one of
+the learner's."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kindlab.api import Api, ApiError
+from kindlab.checks.verdict import CouldNotGrade
+from kindlab.managed import MANAGED
+
+STARTS = 30
+
+
+@contextmanager
+def room(api: Api, space: str = "") -> Iterator[str]:
+    """A namespace of our own for as long as the block lasts; `space`, which is there, if none may be made. Raises
+    CouldNotGrade where there is neither."""
+    name = f"kindlab-try-{secrets.token_hex(4)}"
+    try:
+        api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": MANAGED}})
+    except ApiError as error:
+        if error.code != 403:
+            raise
+        if not space:
+            raise CouldNotGrade("you may make no namespace to try it in, and none of the labs' is there") from error
+        yield space
+        return
+    try:
+        if not any(api.follow("ServiceAccount", name, fields="metadata.name=default", timeout=STARTS)):
+            raise CouldNotGrade(f"namespace {name} got no default ServiceAccount")
+        yield name
+    finally:
+        api.delete("Namespace", name)
