@@ -53,6 +53,8 @@ def main() -> int:
     parser.add_argument("--anonymous-auth", action="store_true", help=text)
     text = "do not install this add-on, e.g. traefik; may be repeated"
     parser.add_argument("--no-addon", action="append", default=[], metavar="NAME", help=text)
+    text = "take NetworkPolicies and enforce none, as a network plugin like flannel"
+    parser.add_argument("--no-network-policy", action="store_true", help=text)
     parser.add_argument(
         "--load-balancer-pool",
         metavar="RANGES",
@@ -216,6 +218,7 @@ async def _serve(options: argparse.Namespace) -> None:
         https_port=options.https_port,
         anonymous_auth=options.anonymous_auth,
         no_addons=tuple(options.no_addon),
+        network_policy=not options.no_network_policy,
         max_endpoints_per_slice=options.max_endpoints_per_slice,
         max_volumes_per_node=options.max_volumes_per_node,
         metric_resolution=options.metric_resolution,

@@ -35,6 +35,7 @@ from pocketkube.network.api_endpoint import ApiEndpoint
 from pocketkube.network.dialer import Dialer
 from pocketkube.network.fabric import Fabric
 from pocketkube.network.hostports import HostPorts
+from pocketkube.network.policy import AllowAll
 from pocketkube.network.policy_engine import PolicyEngine
 from pocketkube.network.proxy import Proxy
 from pocketkube.network.proxy_health import ProxyHealth
@@ -91,6 +92,8 @@ class Config:
     """Requests without credentials are system:anonymous's, as by default in Kubernetes; else 401."""
     no_addons: tuple[str, ...] = ()
     """Of data/addons, what is not installed: `traefik`."""
+    network_policy: bool = True
+    """Enforce NetworkPolicies, as kindnet; else they are taken and ignored, as by flannel."""
     load_balancer_pool: str = "172.18.255.200-172.18.255.250,fc00:f853:ccd:e793::ff00-fc00:f853:ccd:e793::ff32"
     """Addresses for Services of type LoadBalancer (controllers.addresspool); "" leaves them pending."""
     max_endpoints_per_slice: int = 100
@@ -186,7 +189,8 @@ class Cluster:
         bootstrap(admin, zone, nodes[0].addresses[0])
         bootstrap_policy.install(admin)
 
-        proxy, policy = Proxy(Client(registry, "kube-proxy")), PolicyEngine(Client(registry, "kindnet"))
+        proxy = Proxy(Client(registry, "kube-proxy"))
+        policy = PolicyEngine(Client(registry, "kindnet")) if config.network_policy else AllowAll()
         fabric = self.fabric = Fabric(clock, proxy=proxy, policy=policy, pod_cidr=addressing.pod_cidr)
         driver = HostPathDriver(config.state_dir / "storage", config.max_volumes_per_node)
         driver.recover()
