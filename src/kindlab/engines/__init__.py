@@ -40,7 +40,8 @@ def installed(*, timeout: float = PATIENCE, here: Computer | None = None) -> lis
     clients = [client for name in ((named,) if named else NAMES) if (client := find(name)) is not None]
 
     def look(client: Client) -> Engine:
-        return engine_of(client, client.info(timeout), here, endpoint=client.endpoint(timeout))
+        answer = client.info(timeout)
+        return engine_of(client, answer, here, endpoint=client.endpoint(timeout if answer.code is not None else 1))
 
     with ThreadPoolExecutor(max_workers=len(NAMES)) as pool:
         return list(pool.map(look, clients))
