@@ -16,7 +16,7 @@ from kindlab.checks import (
 from kindlab.endpoints import gets_requests
 from kindlab.hosts import is_address
 
-DEPOT = "03-service-discovery-depot"
+DEPOT = "depot"
 CACHED = 35.0
 """Seconds for which a DNS server, or a cache before it, may remember what was true."""
 LATE = 2.0
@@ -92,7 +92,9 @@ def test_desk_asks_the_depot(lab):
     desk = some_pod(lab, "desk")
     depot = behind(lab.beside(DEPOT), "prices", "prices")
     if not depot:
-        raise CouldNotGrade(f"the depot has no ready Pods of Deployment prices (kubectl get pods -n {DEPOT})")
+        raise CouldNotGrade(
+            f"the depot has no ready Pods of Deployment prices (kubectl get pods -n {lab.space(DEPOT)})"
+        )
     url = prices_url(desk)
     lab.expect(url, expected="an address in the desk's variable PRICES_URL", seen="it is empty")
     replies = lab.until(
@@ -154,12 +156,12 @@ def test_courier_finds_a_short_name(lab):
 
 @check("courier-search-path", "the courier finds Services of other namespaces by name and namespace")
 def test_courier_finds_a_name_with_namespace(lab):
-    expect_found(lab, f"prices.{DEPOT}", "kubernetes.default")
+    expect_found(lab, f"prices.{lab.space(DEPOT)}", "kubernetes.default")
 
 
 @check("courier-search-path", "the courier finds Services by their full names")
 def test_courier_finds_a_full_name(lab):
-    expect_found(lab, f"prices.{DEPOT}.svc.{domain(lab)}", f"kubernetes.default.svc.{domain(lab)}")
+    expect_found(lab, f"prices.{lab.space(DEPOT)}.svc.{domain(lab)}", f"kubernetes.default.svc.{domain(lab)}")
 
 
 # -- task printer-variables
@@ -413,11 +415,11 @@ def test_rates_is_an_alias(lab):
     wanted = set(cluster_ips(lab.beside(DEPOT), "rates"))
     spec = lab.require("Service", "rates")["spec"]
     alias = (spec.get("type"), spec.get("externalName", "").rstrip("."))
-    coming = alias == ("ExternalName", f"rates.{DEPOT}.svc.{domain(lab)}")
+    coming = alias == ("ExternalName", f"rates.{lab.space(DEPOT)}.svc.{domain(lab)}")
     seen = set(lab.probe.addresses("rates", until=wanted, timeout=CACHED if coming else 0))
     lab.expect(
         wanted and seen == wanted,
-        expected=f"rates resolves to {words(wanted)}, as rates.{DEPOT} does",
+        expected=f"rates resolves to {words(wanted)}, as rates.{lab.space(DEPOT)} does",
         seen=f"it resolves to {words(seen)}",
         hop="Name: an alias leads to a whole name, or nowhere",
         then=f"kubectl exec -n {lab.namespace} deploy/desk -- dig +search +short rates",

@@ -16,7 +16,7 @@ from kindlab.checks import (
     ready_targets,
 )
 
-OUTSIDE = "04-endpointslices-outside"
+OUTSIDE = "outside"
 MACHINE_PORT = 18090
 PAUSED = "/tmp/paused"
 MARK = "/tmp/kindlab-mark"
@@ -68,7 +68,7 @@ def machines(lab: LiveLab) -> frozenset[str]:
     for address in sorted(pods.addresses):
         found |= lab.probe.get_many(f"http://{address}:{MACHINE_PORT}/hostname", count=1).bodies
     if not found:
-        raise CouldNotGrade(f"no old machine answers by itself (kubectl get pods -n {OUTSIDE} -o wide)")
+        raise CouldNotGrade(f"no old machine answers by itself (kubectl get pods -n {lab.space(OUTSIDE)} -o wide)")
     return frozenset(found)
 
 
@@ -85,7 +85,7 @@ def expect_their_program(lab: LiveLab, url: str) -> None:
         expected=f"requests to {url} answered by the program that runs on an old machine already, at {MACHINE_PORT}",
         seen="another program on the same node answers" if replies.bodies else replies,
         about=f"svc/{url.rpartition('/')[2]}",
-        then=f"kubectl get pods -n {OUTSIDE} -o wide; kubectl get pods -n {lab.namespace} -o wide",
+        then=f"kubectl get pods -n {lab.space(OUTSIDE)} -o wide; kubectl get pods -n {lab.namespace} -o wide",
     )
 
 
@@ -142,13 +142,13 @@ def test_bank_answers(lab):
     bank = lab.beside(OUTSIDE)
     before = bank.pods_of("bank")
     if not before:
-        raise CouldNotGrade(f"the bank's server does not run (kubectl get pods -n {OUTSIDE})")
+        raise CouldNotGrade(f"the bank's server does not run (kubectl get pods -n {lab.space(OUTSIDE)})")
     expect_the_bank(lab, before, "")
     for name in sorted(before.names):
         bank.delete_pod(name)
     moved = bank.eventually("Pod", lambda found: Pods(found).ready.names - before.names, labels="app=bank", timeout=60)
     if not moved:
-        raise CouldNotGrade(f"the bank's server does not come back (kubectl get pods -n {OUTSIDE})")
+        raise CouldNotGrade(f"the bank's server does not come back (kubectl get pods -n {lab.space(OUTSIDE)})")
     expect_the_bank(lab, bank.pods_of("bank"), " after its Pod was replaced")
 
 

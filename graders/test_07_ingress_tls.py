@@ -40,7 +40,7 @@ def about(lab, host: str) -> str:
 
 def certificates(lab):
     """A controller may take Secrets of any namespace's Ingresses."""
-    return [*lab.certificates(), *lab.beside(f"{lab.namespace}-client3").certificates()]
+    return [*lab.certificates(), *lab.beside("client3").certificates()]
 
 
 # -- task tenants-by-name

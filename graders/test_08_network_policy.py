@@ -11,7 +11,7 @@ import pytest
 from kindlab.checks import SERVICE_LABEL, TIMED_OUT, CheckFailed, CouldNotGrade, Guest, ask_together, check
 from kindlab.conditions import is_ready
 
-PARTNER, RIVAL = "08-network-policy-partner", "08-network-policy-rival"
+PARTNER, RIVAL = "partner", "rival"
 SHOP = ("storefront", "orders", "reports", "queue", "notes", "checkout", "worker", "crawler")
 
 STRANGER = "a Pod without labels"
@@ -114,7 +114,7 @@ class Town:
 
 
 def guests(lab):
-    own = lab.namespace
+    own, partner, rival = lab.namespace, lab.space(PARTNER), lab.space(RIVAL)
     return {
         STRANGER: Guest(own),
         CHECKOUT: Guest(own, {"app": "checkout"}),
@@ -123,14 +123,14 @@ def guests(lab):
         OUR_AUDITOR: Guest(own, {"app": "auditor"}),
         NEW: Guest(own, serves=8080),
         NEXT_QUEUE: Guest(own, labels_of(lab, "queue"), serves=8080),
-        NEWCOMER: Guest(PARTNER, serves=8080),
-        GUEST: Guest(PARTNER),
-        HIS_CHECKOUT: Guest(PARTNER, {"app": "checkout"}),
-        HIS_WORKER: Guest(PARTNER, {"app": "worker"}),
-        AUDITOR: Guest(PARTNER, {"app": "auditor"}),
-        INTERN: Guest(PARTNER, {"app": "intern"}),
-        COMPETITOR: Guest(RIVAL),
-        HIS_AUDITOR: Guest(RIVAL, {"app": "auditor"}),
+        NEWCOMER: Guest(partner, serves=8080),
+        GUEST: Guest(partner),
+        HIS_CHECKOUT: Guest(partner, {"app": "checkout"}),
+        HIS_WORKER: Guest(partner, {"app": "worker"}),
+        AUDITOR: Guest(partner, {"app": "auditor"}),
+        INTERN: Guest(partner, {"app": "intern"}),
+        COMPETITOR: Guest(rival),
+        HIS_AUDITOR: Guest(rival, {"app": "auditor"}),
         OUTSIDE: Guest(own, node=another_node(lab), host_network=True),
     }
 
@@ -157,7 +157,7 @@ def town(lab, tasks):
                 place.settled(name)
     here = {name: f"http://{name}.{lab.namespace}/hostname" for name in SHOP}
     admin = f"http://storefront.{lab.namespace}:9090/hostname"
-    lobby, relay = f"http://lobby.{PARTNER}/hostname", f"http://lobby.{PARTNER}:53/hostname"
+    lobby, relay = (f"http://lobby.{lab.space(PARTNER)}{port}/hostname" for port in ("", ":53"))
     lobbies = [f"http://{ip}:8080/hostname" for ip in lab.beside(PARTNER).pods("app=lobby").addresses]
     strangers = (STRANGER, CHECKOUT, GUEST, COMPETITOR)
     anybody = (STRANGER, GUEST, COMPETITOR, OUTSIDE) if another_node(lab) else (STRANGER, GUEST, COMPETITOR)

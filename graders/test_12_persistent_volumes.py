@@ -235,7 +235,7 @@ class Trial:
 
     def __init__(self, lab):
         self.lab, self.began = lab, monotonic()
-        self.name = f"lab12-kindlab-{secrets.token_hex(4)}"
+        self.name = lab.own(f"kindlab-{secrets.token_hex(4)}")
         self.problem = None
 
     def begin(self):
@@ -303,8 +303,8 @@ def trial(lab):
 def test_the_photos_are_where_they_were(lab, trial):
     name = volume_of(lab, "photos").get("metadata", {}).get("name")
     lab.expect(
-        name == "lab12-photos",
-        expected="claim photos bound to lab12-photos",
+        name == lab.own("photos"),
+        expected=f"claim photos bound to {lab.own('photos')}",
         seen=f"it is bound to {name}",
         about="pvc/photos",
     )

@@ -324,7 +324,7 @@ def test_the_claim_orders_has_the_default_class(lab):
 
 @check("reserve-at-once", "a claim of class lab13-eager is Bound without a Pod")
 def test_a_claim_of_lab13_eager_is_bound_without_a_pod(lab):
-    with trying(lab, "lab13-eager") as trial:
+    with trying(lab, lab.own("eager")) as trial:
         claim, began = trial.claim(), monotonic()
         bound = False
         while not bound and (monotonic() < began + NOTICED or is_being_made(lab, claim)):
@@ -348,7 +348,7 @@ def waits_or_failed(lab, claim):
 @check("reserve-at-once", "claim reserve is Bound to a volume of class lab13-eager")
 def test_reserve_has_a_volume_of_that_class(lab):
     expected = "claim reserve is Bound to a volume of class lab13-eager"
-    expect_bound(lab, "reserve", lambda claim: class_of(claim) == "lab13-eager", expected)
+    expect_bound(lab, "reserve", lambda claim: class_of(claim) == lab.own("eager"), expected)
 
 
 # -- task scans-near
@@ -371,7 +371,7 @@ def test_the_scans_are_written_in_zone_b(lab):
 
 @check("scans-near", "a claim of class lab13-near waits for a Pod")
 def test_a_claim_of_lab13_near_waits(lab):
-    with trying(lab, "lab13-near") as trial:
+    with trying(lab, lab.own("near")) as trial:
         claim = trial.claim()
 
         def told(found):
@@ -390,7 +390,7 @@ def test_a_claim_of_lab13_near_waits(lab):
 
 @check("scans-near", "volumes of class lab13-near are made on the nodes of their Pods")
 def test_volumes_of_lab13_near_follow_their_pods(lab):
-    with trying(lab, "lab13-near") as trial:
+    with trying(lab, lab.own("near")) as trial:
         made = []
         for node in workers(lab)[:2]:
             claim = trial.claim()
@@ -413,7 +413,7 @@ def workers(lab):
 
 @check("archive-stays", "a volume of class lab13-archive is there, with its bytes, after its claim was deleted")
 def test_volumes_of_lab13_archive_stay(lab):
-    with trying(lab, "lab13-archive") as trial:
+    with trying(lab, lab.own("archive")) as trial:
         claim, pod = trial.used()
         token = secrets.token_hex(16).encode()
         trial.place(pod).write("paper", token)
@@ -510,7 +510,7 @@ def test_the_first_page_of_the_ledger_is_there(lab):
 
 @check("ledger-grows", "a claim of class lab13-ledger grows while a Pod uses it, and keeps its bytes")
 def test_claims_of_lab13_ledger_grow(lab):
-    with trying(lab, "lab13-ledger") as trial:
+    with trying(lab, lab.own("ledger")) as trial:
         claim, pod = trial.used()
         token = secrets.token_hex(16).encode()
         trial.place(pod).write("page", token)
@@ -568,7 +568,7 @@ def test_the_labels_are_written_to_the_claim(lab):
 
 @check("stamps-class", "a new claim of class lab13-stamps gets a volume when a Pod uses it")
 def test_lab13_stamps_gives_volumes(lab):
-    with trying(lab, "lab13-stamps") as trial:
+    with trying(lab, lab.own("stamps")) as trial:
         trial.used()
 
 

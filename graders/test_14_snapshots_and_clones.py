@@ -15,7 +15,6 @@ from kindlab.checks import CheckFailed, check
 from kindlab.checks.volumes import claim_of
 from kindlab.kinds import SNAPSHOT_CLASS, SNAPSHOT_CONTENT
 
-CLASS, PREFIX = "lab14-keep", "lab14-"
 LEDGER, PRICES = "ledger.txt", "prices.txt"
 BRANCHES = ("prices-north", "prices-south", "prices-west")
 PROVISIONED, LOOK_AGAIN, TROUBLED = 30.0, 2.0, 3
@@ -150,34 +149,34 @@ def expect_whole(lab, found, where, then=""):
 
 @check("keep-class", "what a snapshot of class lab14-keep stored is still there after the snapshot was deleted")
 def test_what_was_stored_outlives_its_snapshot(lab):
-    kind = SNAPSHOT_CLASS
-    found = lab.api.get(kind, CLASS)
-    lab.expect(found, expected=f"a VolumeSnapshotClass {CLASS}", seen="there is none")
+    keep = lab.own("keep")
+    found = lab.api.get(SNAPSHOT_CLASS, keep)
+    lab.expect(found, expected=f"a VolumeSnapshotClass {keep}", seen="there is none")
     volume = lab.api.get("PersistentVolume", lab.volumes.bound("ledger")["spec"]["volumeName"])
     driver = (volume["spec"].get("csi") or {}).get("driver")
     lab.expect(  # asked for, such a snapshot would wait for ever, and could not even be deleted
         found["driver"] == driver,
         expected=f"a class of the driver that made the volume of claim ledger: {driver}",
         seen=f"its driver is {found['driver']}",
-        then=f"kubectl describe volumesnapshotclass {CLASS}",
+        then=f"kubectl describe volumesnapshotclass {keep}",
     )
     name, before = token()
     with lab.volumes.claim("ledger") as ledger:
         try:
             ledger.write(name, before)
             lab.host(ledger.pod).run("sync")
-            with lab.snapshots.taken("ledger", CLASS) as snapshot:
+            with lab.snapshots.taken("ledger", keep) as snapshot:
                 ledger.write(name, b"changed after the snapshot")
                 content = lab.snapshots.content_of(snapshot)
                 lab.snapshots.delete(snapshot["metadata"]["name"])
                 left = lab.api.get(SNAPSHOT_CONTENT, content["metadata"]["name"])
                 lab.expect(
                     left and not left["metadata"].get("deletionTimestamp"),
-                    expected=f"the VolumeSnapshotContent of a deleted snapshot of class {CLASS} stays",
+                    expected=f"the VolumeSnapshotContent of a deleted snapshot of class {keep} stays",
                     seen=f"it went with its snapshot; its deletionPolicy was {content['spec']['deletionPolicy']}",
-                    then=f"kubectl describe volumesnapshotclass {CLASS}",
+                    then=f"kubectl describe volumesnapshotclass {keep}",
                 )
-                with lab.snapshots.again(left, PREFIX) as again, lab.snapshots.restored(again) as place:
+                with lab.snapshots.again(left, lab.own("")) as again, lab.snapshots.restored(again) as place:
                     seen = place.read(name)
         finally:
             ledger.remove(name)

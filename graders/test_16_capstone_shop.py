@@ -27,7 +27,7 @@ from kindlab.checks.volumes import claim_behind
 from kindlab.conditions import condition, is_ready
 from kindlab.kinds import SNAPSHOT, SNAPSHOT_CLASS
 
-SOUTH = "16-capstone-shop-south"
+SOUTH = "south"
 NORTH_HOST, SOUTH_HOST = "north.16.localhost", "south.16.localhost"
 INSIDE = {"catalogue": 8080, "cart": 8080, "payment": 9090, "inventory": 8080, "auth": 8080}
 """The programs behind the storefront, and where their Pods listen."""
@@ -268,8 +268,8 @@ def shop(lab, tasks):
     guests = {
         "outside": Guest(own, host_network=True),
         "a Pod without labels": Guest(own),
-        "a Pod of tenant south": Guest(SOUTH),
-        "a Pod of tenant south labelled like cart": Guest(SOUTH, cart),
+        "a Pod of tenant south": Guest(lab.space(SOUTH)),
+        "a Pod of tenant south labelled like cart": Guest(lab.space(SOUTH), cart),
         THIRD: Guest("default", cart),
     }
     with lab.visitors(guests) as clients:
@@ -505,7 +505,7 @@ def test_backup_may_do_no_more(shop, backups):
         seen=f"both run as ServiceAccount {account}",
         then=f"kubectl get cronjobs,pods -n {lab.namespace} -o yaml | grep serviceAccountName",
     )
-    here, there = f"namespaces/{lab.namespace}", f"namespaces/{SOUTH}"
+    here, there = f"namespaces/{lab.namespace}", f"namespaces/{lab.space(SOUTH)}"
     forbidden = {
         "read the Secrets": ("GET", f"/api/v1/{here}/secrets"),
         "make Pods": ("POST", f"/api/v1/{here}/pods?dryRun=All"),

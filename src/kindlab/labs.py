@@ -3,11 +3,11 @@ lab, its solution (`solutions/<slug>`), its grader (`graders/test_<slug>.py`) an
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kindlab import paths
+from kindlab import naming, paths
 from kindlab.errors import Problem, UsageProblem
 from kindlab.kinds import SNAPSHOT_CLASS, SNAPSHOT_CONTENT
 
@@ -37,6 +37,8 @@ class Task:
     behavioural: bool = True
     partial: bool = False
     """Each check that passes counts its share of the points; else they are all or nothing."""
+    needs: tuple[str, ...] = ()
+    """What it needs of the cluster beside what the whole lab needs, in the same words."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Lab:
-    """A lab's facts. Everything a learner gets lies in `folder`; `slug` is also its namespace."""
+    """A lab's facts. Everything a learner gets lies in `folder`; `slug` is also its namespace, unless the learner has a
+    prefix (`under`)."""
 
     slug: str
     folder: Path
@@ -59,7 +62,7 @@ class Lab:
     kcna: tuple[str, ...]
     tasks: tuple[Task, ...]
     needs: tuple[str, ...] = ()
-    """What the cluster must bring, in the words of needs.py."""
+    """What every task needs of the cluster, in the words of needs/words."""
     namespaces: tuple[Neighbour, ...] = ()
     debrief: str = ""
     read: tuple[str, ...] = ()
@@ -70,6 +73,32 @@ class Lab:
     apply_at_start: tuple[str, ...] = ()
     """Names of start files that are applied when the lab starts; the others are the learner's to complete."""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    owner: str = ""
+    """Whose it is on a cluster that many share: the prefix of all names there (naming.py)."""
+
+    def under(self, prefix: str) -> "Lab":
+        """The lab as it is called for the learner with this prefix; "" leaves it as it is written. Its folder, its
+        files' names and its slug stay. Raises UsageProblem for what cannot be a prefix."""
+        if not naming.checked(prefix) or self.owner:
+            return self
+        mine = replace(self, owner=prefix)
+        return replace(
+            mine,
+            namespaces=tuple(replace(n, name=naming.under(prefix, n.name)) for n in self.namespaces),
+            tasks=tuple(
+                replace(t, title=mine.spelled(t.title), hints=tuple(map(mine.spelled, t.hints))) for t in self.tasks
+            ),
+            debrief=mine.spelled(self.debrief),
+        )
+
+    def spelled(self, text: str) -> str:
+        """A text of the lab's with its names as they are on the cluster."""
+        return naming.spelled(text, self.slug, self.owner)
+
+    @property
+    def namespace(self) -> str:
+        """The lab's own namespace on the cluster."""
+        return naming.under(self.owner, self.slug)
 
     @property
     def number(self) -> str:
@@ -78,12 +107,12 @@ class Lab:
     @property
     def prefix(self) -> str:
         """How the names of the lab's objects begin that lie in no namespace (clusterwide.py)."""
-        return f"lab{self.number}-"
+        return naming.under(self.owner, f"lab{self.number}-")
 
     @property
     def spaces(self) -> tuple[str, ...]:
         """The names of the lab's namespaces, its own first."""
-        return (self.slug, *(neighbour.name for neighbour in self.namespaces))
+        return (self.namespace, *(neighbour.name for neighbour in self.namespaces))
 
     @property
     def max_points(self) -> int:
@@ -196,6 +225,7 @@ def _lab(folder: Path, data: dict[str, Any]) -> Lab:
             tuple(t["hints"]),
             bool(t.get("behavioural", True)),
             bool(t.get("partial", False)),
+            tuple(t.get("needs", ())),
         )
         for t in data["tasks"]
     )

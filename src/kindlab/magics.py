@@ -13,7 +13,7 @@ from kindlab import certificates, clusterwide, labs, manifests, progress, shown,
 from kindlab import quiz as asking
 from kindlab import topology as picture
 from kindlab.api import ApiError
-from kindlab.clusters import base
+from kindlab.clusters import base, consent
 from kindlab.errors import Problem, UsageProblem
 from kindlab.grading.report.html import AMBER
 from kindlab.labs import Lab
@@ -42,6 +42,8 @@ def up(session: Session, cluster: str) -> Shown:
     provider, reason = base.choose(cluster)
     session.step(f"starting {provider.kind}")
     found = provider.up(session.step)
+    if found.kind == "current":
+        consent.ensure(found)
     base.remember(found)
     said = f"Cluster {found.name} is ready ({found.kind}, because {reason}): {found.detail}."
     return shown.note("\n".join([said, *found.notes]))
@@ -120,7 +122,7 @@ def why(session: Session, target: str, namespace: str | None, sender: str) -> Sh
     """Follow svc/NAME, deployment/NAME, pod/NAME, hpa/NAME, node/NAME, ... or a URL to the first broken hop."""
     from kindlab.trace import trace
 
-    space = namespace or session.lab().slug
+    space = namespace or session.lab().namespace
     session.step(f"following {target}")
     return shown.trace(trace(session.api(), space, target, sender=sender))
 
@@ -133,7 +135,7 @@ def url(session: Session, target: str, namespace: str | None) -> Shown:
     """The address a browser on this machine can open for svc/NAME, ingress/NAME or httproute/NAME."""
     from kindlab import urls
 
-    found = urls.for_target(base.active(), session.api(), namespace or session.lab().slug, target)
+    found = urls.for_target(base.active(), session.api(), namespace or session.lab().namespace, target)
     return shown.addresses(found.urls, found.notes)
 
 
@@ -171,7 +173,7 @@ def reset(session: Session, lab: str | None) -> Shown:
 @click.pass_obj
 def topology(session: Session) -> Shown:
     """The lab's Services, and the endpoints behind each."""
-    space = session.lab().slug
+    space = session.lab().namespace
     return shown.topology(space, picture.lines(session.api(), space))
 
 
@@ -199,9 +201,9 @@ def apply(session: Session, words: Sequence[str], cell: str | None) -> Shown:
                 "Change it, save it (Ctrl+S), and run this cell again.",
                 colour=AMBER,
             )
-        texts = [(f.name, manifests.text_of(f)) for f in sources]
+        texts = [(f.name, found.spelled(manifests.text_of(f))) for f in sources]
     else:
-        texts = [(words[0] if words else "this cell", cell)]
+        texts = [(words[0] if words else "this cell", found.spelled(cell))]
     objects = [(name, obj) for name, text in texts for obj in manifests.parse(text, name)]
     if not objects:
         raise UsageProblem(
@@ -216,7 +218,7 @@ def apply(session: Session, words: Sequence[str], cell: str | None) -> Shown:
     api, lines = session.api(), []
     for name, obj in objects:
         try:
-            lines.append(applying.apply(api, found.slug, obj))
+            lines.append(applying.apply(api, found.namespace, obj))
         except ApiError as error:
             already = f" Before it, these were applied: {', '.join(lines)}." if lines else ""
             label = f"{obj['kind']} {obj['metadata']['name']}"
@@ -240,6 +242,7 @@ def _unchanged(lab: Lab, path: Path, session: Session) -> bool:
     if path.parent != workspace.folder(lab) or not source.is_file():
         return False
     # the cluster is asked only where the file has been filled in, or changed
-    return source.read_bytes() == path.read_bytes() or (
-        b"${" in source.read_bytes() and workspace.given(source, session.api()) == manifests.text_of(path)
-    )
+    written, here = manifests.text_of(source), manifests.text_of(path)
+    if "${" in written:
+        return here in (written, workspace.given(lab, source, session.api()))
+    return here in (written, lab.spelled(written))

@@ -49,7 +49,7 @@ def kubectl(words: str, stdin: str = "") -> str:
     """What `kubectl WORDS` prints, for use in Python: `kubectl("get pods -o name").split()`. Raises Problem when it
     ends with another exit code than 0."""
     session = _session or Session(None)
-    done = capture(status(), session.lab().slug, shlex.split(words), stdin)
+    done = capture(status(), session.lab().namespace, shlex.split(words), stdin)
     if done.exit:
         raise Problem(f"kubectl {words}: exit code {done.exit}.", done.err.strip())
     return done.out.strip()
@@ -83,7 +83,7 @@ def _run_kubectl(session: Session, words: Sequence[str]) -> Shown:
             ("%watch 10 get ... follows for ten seconds; or in" if follows else "In")
             + f" a terminal: kindlab kubectl -- {shlex.join(words)}",
         )
-    return shown.terminal(capture(status(), session.lab().slug, words))
+    return shown.terminal(capture(status(), session.lab().namespace, words))
 
 
 def _watch(session: Session) -> Any:
@@ -107,7 +107,7 @@ def _run_watch(session: Session, words: Sequence[str]) -> Shown:
         raise UsageProblem(f"{words[0]} seconds cannot be.", f"From 1 to {LONGEST_WATCH}.", example)
     session.step(f"watching for {seconds:g} seconds")
     asked = rest if {"-w", "--watch"} & set(rest) else [*rest, "--watch"]
-    return shown.terminal(for_a_while(status(), session.lab().slug, asked, seconds))
+    return shown.terminal(for_a_while(status(), session.lab().namespace, asked, seconds))
 
 
 def _before_dashes(words: Sequence[str]) -> Sequence[str]:

@@ -24,7 +24,7 @@ class Session:
         """The lab named, else this notebook's. Raises UsageProblem when there is none to take."""
         found = labs.find(name or self.slug or self._folder() or progress.latest())
         self.slug = found.slug
-        return found
+        return found.under(base.prefix())
 
     def _folder(self) -> str:
         here = Path.cwd().name

@@ -75,7 +75,7 @@ def started(lab: Lab, done: Started, *, aside: Path | None = None) -> Shown:
     ]
     body = html.facts([(label, value) for label, value in rows])
     plain = "\n".join(f"  {label + ':':<15}{value}" for label, value in rows if value)
-    head = f"Lab {lab.slug} is ready on the cluster, in namespace {lab.slug}."
+    head = f"Lab {lab.slug} is ready on the cluster, in namespace {lab.namespace}."
     return Shown(html.panel(html.GREEN, Markup("<b>{}</b>{}").format(head, body)), f"{head}\n{plain}")
 
 

@@ -46,12 +46,13 @@ def states(lab: Lab) -> Iterator[State]:
         yield State(lab.slug, f"wrong/{folder.name}", files, *expectation(folder), steps.of(folder) or order)
 
 
-def bring_about(state: State, api: Api) -> None:
-    """Make the lab's namespaces anew with this answer in them, and what lies in none. Raises Problem, ApiError."""
-    lab = labs.find(state.lab)
+def bring_about(state: State, api: Api, prefix: str = "") -> None:
+    """Make the lab's namespaces anew with this answer in them, and what lies in none, all under `prefix`. Raises
+    Problem, ApiError."""
+    lab = labs.find(state.lab).under(prefix)
     workspace.remove_namespaces(api, lab)
     workspace.make_namespaces(api, lab)
-    workspace.apply(api, lab.slug, [lab.folder / "start" / name for name in lab.apply_at_start], lab)
+    workspace.apply(api, lab.namespace, [lab.folder / "start" / name for name in lab.apply_at_start], lab)
     workspace.apply_in_order(api, lab, [Path(name) for name in state.files], state.order)
 
 

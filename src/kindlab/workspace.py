@@ -21,7 +21,7 @@ from kindlab.kubectl import applying
 from kindlab.labs import Lab
 from kindlab.managed import MANAGED
 from kindlab.manifests import parse, text_of
-from kindlab.needs import missing
+from kindlab.needs import Wanting, named, probed, wanting
 from kindlab.placeholders import filled
 
 NAMESPACE_TIMEOUT = 30.0
@@ -40,8 +40,10 @@ class Started:
     kept: list[str] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)
-    lacking: list[str] = field(default_factory=list)
-    """What the lab needs and the cluster does not have."""
+    lacking: dict[str, Wanting] = field(default_factory=dict)
+    """Task -> what it needs and the cluster does not have."""
+    refused: list[str] = field(default_factory=list)
+    """What was not put on the cluster, because it lacks what that is for."""
 
 
 def folder(lab: Lab) -> Path:
@@ -59,25 +61,25 @@ def start(lab: Lab, api: Api) -> Started:
         if target.exists():
             done.kept.append(source.name)
         else:
-            paths.write_atomically(target, given(source, api))
+            paths.write_atomically(target, given(lab, source, api))
             done.copied.append(source.name)
     make_namespaces(api, lab)
     files = [lab.folder / "start" / name for name in lab.apply_at_start]
-    first = [obj for file in files for obj in parse(given(file, api), file.name)]
+    first = [obj for file in files for obj in parse(given(lab, file, api), file.name)]
     clusterwide.refuse_foreign(lab, first)
     for obj in first:
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
-            api.create(_noted(api, obj, lab.slug), lab.slug)
+            api.create(_noted(api, obj, lab.namespace), lab.namespace)
             done.created.append(label)
         except ApiError as error:
             # a Service whose node port is fixed is refused for its number (422) before its name is looked at
-            if error.code != 409 and api.live(obj, lab.slug) is None:
+            if error.code != 409 and api.live(obj, lab.namespace) is None:
                 raise
             done.already.append(label)
     if done.created:
         _wait_for_first_pods(api, lab.spaces)
-    done.lacking = missing(api, lab.needs)
+    done.lacking = wanting(lab, probed(api, named(lab), lab.namespace))
     return done
 
 
@@ -99,9 +101,10 @@ def _has_its_pods(deployment: Obj) -> bool:
     return bool((deployment.get("status") or {}).get("replicas", 0) >= deployment["spec"].get("replicas", 1))
 
 
-def given(file: Path, api: Api) -> str:
-    """A file of the lab's as a learner gets it on this cluster. The notebook goes as it is."""
-    return text_of(file) if file.suffix == ".ipynb" else filled(text_of(file), api)
+def given(lab: Lab, file: Path, api: Api) -> str:
+    """A file of the lab's as a learner gets it on this cluster. In the notebook nothing is filled in."""
+    text = lab.spelled(text_of(file))
+    return text if file.suffix == ".ipynb" else filled(text, api)
 
 
 def solve(lab: Lab, api: Api) -> list[str]:
@@ -129,7 +132,7 @@ def reset(lab: Lab, api: Api) -> tuple[Started, Path | None]:
 
 def make_namespaces(api: Api, lab: Lab) -> None:
     """The lab's namespace and its neighbours."""
-    make_namespace(api, lab.slug)
+    make_namespace(api, lab.namespace)
     for neighbour in lab.namespaces:
         make_namespace(api, neighbour.name, neighbour.labels)
 
@@ -184,10 +187,11 @@ def _has_claims(pod: Obj) -> bool:
 
 
 def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = None) -> list[str]:
-    """Put every object of the files in place, in order; returns `kind/name` of each. `lab`: whose names the objects
-    without a namespace must have. Raises Problem that names the file and the object."""
+    """Put every object of the files in place, in order; returns `kind/name` of each. `lab`: how
+    names are spelled, and whose the objects without a namespace must be. Raises Problem that names the file and the
+    object."""
     applied = []
-    objects = [obj for file in files for obj in parse(filled(text_of(file), api), file.name)]
+    objects = [obj for file in files for obj in parse(filled(_spelled(file, lab), api), file.name)]
     if lab is not None:
         clusterwide.refuse_foreign(lab, objects)
     for obj in objects:
@@ -202,6 +206,10 @@ def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = Non
     return applied
 
 
+def _spelled(file: Path, lab: Lab | None) -> str:
+    return lab.spelled(text_of(file)) if lab else text_of(file)
+
+
 def apply_in_order(api: Api, lab: Lab, files: Iterable[Path], order: Sequence[str]) -> list[str]:
     """Put an answer's files in place step by step (steps.py), without steps one after the other. Raises Problem."""
     named = {file.name: file for file in files}
@@ -213,8 +221,9 @@ def apply_in_order(api: Api, lab: Lab, files: Iterable[Path], order: Sequence[st
                 f"Correct {steps.FILE}.",
             )
     first = [file for name, file in named.items() if name not in steps.files(order)]
-    applied = apply(api, lab.slug, first, lab)
-    return applied + steps.run(api, lab.slug, order, lambda name: apply(api, lab.slug, [named[name]], lab))
+    applied = apply(api, lab.namespace, first, lab)
+    space = lab.namespace
+    return applied + steps.run(api, space, order, lambda name: apply(api, space, [named[name]], lab))
 
 
 def _noted(api: Api, obj: Obj, namespace: str) -> Obj:

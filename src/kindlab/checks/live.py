@@ -56,9 +56,10 @@ class Pods(tuple[Obj, ...]):
 class LiveLab:
     """What checks are written with. Objects are plain dicts; reading never changes the cluster."""
 
-    def __init__(self, api: Api, namespace: str) -> None:
+    def __init__(self, api: Api, namespace: str, prefix: str = "") -> None:
         self.api = api
         self.namespace = namespace
+        self._prefix = prefix
         self._patience = Patience()
 
     @cached_property
@@ -105,11 +106,21 @@ class LiveLab:
             found += self.pods(_selector(self.settled(name, timeout=timeout))).ready
         return Pods(found)
 
+    # -- names, which differ from learner to learner where many share a cluster (naming.py)
+
+    def space(self, neighbour: str) -> str:
+        """The lab's second namespace of that name: `lab.space("depot")` is 03-service-discovery-depot."""
+        return f"{self.namespace}-{neighbour}"
+
+    def own(self, name: str) -> str:
+        """An object of the lab's without a namespace: `lab.own("photos")` is lab12-photos."""
+        return f"{self._prefix}{name}"
+
     # -- who asks
 
-    def beside(self, namespace: str) -> LiveLab:
+    def beside(self, neighbour: str) -> LiveLab:
         """The same words in another namespace of the lab."""
-        return LiveLab(self.api, namespace)
+        return LiveLab(self.api, self.space(neighbour), self._prefix)
 
     def client(self, pod: str, container: str = "") -> Client:
         """The probe's words, spoken by one of the learner's running Pods."""
@@ -157,7 +168,7 @@ class LiveLab:
 
     @cached_property
     def _enforces_policies(self) -> bool:
-        return enforces_policies(self.api)
+        return enforces_policies(self.api, self.namespace)
 
     def certificates(self) -> builtins.list[Certificate]:
         """Those that the namespace's Ingresses bring along."""

@@ -35,6 +35,8 @@ class Status:
     ready: bool
     detail: str = ""
     notes: tuple[str, ...] = ()
+    prefix: str = ""
+    """What the names of this learner's labs begin with there (naming.py)."""
 
     def api(self) -> Api:
         return Api(Path(self.kubeconfig) if self.kubeconfig else None, self.context)
@@ -80,13 +82,25 @@ class Provider(Protocol):
 
 
 def provider(
-    kind: str, *, name: str = "", context: str | None = None, ip_family: str | None = None, **embedded: Any
+    kind: str,
+    *,
+    name: str = "",
+    context: str | None = None,
+    prefix: str = "",
+    ip_family: str | None = None,
+    **embedded: Any,
 ) -> Provider:
     """The provider of that kind; `name` tells several clusters of one kind apart. Raises UsageProblem.
 
-    `ip_family` is for clusters that kindlab makes; `embedded` are options that only the embedded cluster has (see
-    Pocket).
+    `context` and `prefix` are for a cluster of the user's kubeconfig, `ip_family` for clusters that kindlab makes;
+    `embedded` are options that only the embedded cluster has (see Pocket).
     """
+    if kind != "current" and (context or prefix):
+        raise UsageProblem(
+            "--context and --prefix are for a cluster of your kubeconfig.",
+            f"You asked for {kind}, a cluster of kindlab's own, where nobody else works.",
+            "kindlab up --cluster current --context NAME --prefix alice",
+        )
     if kind == "pocket":
         from kindlab.clusters.pocket import Pocket
 
@@ -98,12 +112,15 @@ def provider(
     if kind == "current":
         from kindlab.clusters.current import Current
 
-        return Current(context)
+        return Current(context, prefix)
     raise UsageProblem(f"There is no cluster kind {kind!r}.", f"The kinds are: {', '.join(KINDS)}.")
 
 
 def choose(kind: str, **options: Any) -> tuple[Provider, str]:
-    """(provider, why it was taken); `auto` takes kind when Docker and the kind binary are usable, else pocket."""
+    """(provider, why it was taken); `auto` takes kind when Docker and the kind binary are usable, else pocket; who
+    names a context or a prefix means a cluster of the kubeconfig."""
+    if kind == "auto" and (options.get("context") or options.get("prefix")):
+        kind = "current"
     if kind != "auto":
         return provider(kind, **options), "you asked for it"
     real = provider("kind", name=options.get("name", ""), ip_family=options.get("ip_family"))
@@ -121,9 +138,10 @@ def _active_file() -> Path:
 
 
 def remember(status: Status) -> None:
-    paths.write_atomically(
-        _active_file(), json.dumps({"kind": status.kind, "name": status.name, "context": status.context})
-    )
+    """Every later command takes this cluster. Of one of the user's kubeconfig its context is kept by name: whoever
+    switches the current context afterwards must not find the labs elsewhere."""
+    kept = {"kind": status.kind, "name": status.name, "context": status.context, "prefix": status.prefix}
+    paths.write_atomically(_active_file(), json.dumps(kept))
 
 
 def forget(gone: Provider) -> None:
@@ -134,22 +152,35 @@ def forget(gone: Provider) -> None:
 
 
 def active(kind: str | None = None, name: str = "") -> Provider:
-    """The provider to use: the one named, else the one `kindlab up` brought up last, else pocket."""
-    if kind and kind != "auto":
-        return provider(kind, name=name)
+    """The provider to use: the one named, else the one `kindlab up` brought up last, else pocket. `current` is the
+    context that `kindlab up` took, if it took one."""
+    wanted = "" if kind in (None, "auto") else kind
     try:
         found = json.loads(_active_file().read_text())
-        own = found["name"] if found["kind"] != "current" else ""
-        return provider(found["kind"], name=name or own, context=found["context"])
+        if found["kind"] == "current" and wanted in ("", "current"):
+            return provider("current", context=found["context"], prefix=found.get("prefix", ""))
+        if not wanted:
+            return provider(found["kind"], name=name or found["name"])
     except (OSError, ValueError, KeyError, UsageProblem):
-        return provider("pocket", name=name)
+        pass
+    return provider(wanted or "pocket", name=name)
 
 
-def ready(kind: str | None = None) -> Status:
-    """The cluster to use, up and answering. Raises Problem when it is not ready."""
+def prefix(kind: str | None = None) -> str:
+    """What the names of the learner's labs begin with on the cluster in use; nobody is asked."""
+    return str(getattr(active(kind), "prefix", ""))
+
+
+def ready(kind: str | None = None, *, yes: bool = False) -> Status:
+    """The cluster to use, up and answering; one that is not kindlab's only with consent, which is asked for once
+    (`yes`: given). Raises Problem when it is not ready, UsageProblem without consent."""
     found = active(kind).status()
     if not found.ready:
         raise Problem(f"The cluster {found.name} ({found.kind}) is not ready.", sentence(found.detail), way_out(found))
+    if found.kind == "current":
+        from kindlab.clusters import consent
+
+        consent.ensure(found, yes=yes)
     return found
 
 
@@ -161,5 +192,9 @@ def sentence(detail: str) -> str:
 def way_out(found: Status) -> str:
     """What to do about a cluster that is not ready."""
     if found.kind == "current":
-        return "Check it with: kubectl get nodes. Or use another cluster: kindlab up"
+        return (
+            "Check it with: kubectl get nodes. kubectl config get-contexts lists your contexts, and "
+            "kindlab up --cluster current --context NAME takes one. "
+            "Or use a cluster of kindlab's own: kindlab up --cluster pocket"
+        )
     return "Start it with: kindlab up"

@@ -1,46 +1,58 @@
-"""`--cluster current`: whatever the current kubeconfig context points at. It is used, never made or removed."""
+"""`--cluster current`: a cluster of the user's kubeconfig. It is used, never made or removed.
+
+The context is taken once: `kindlab up` keeps its name, and every later command uses that one, whatever the current
+context has become in the meantime.
+"""
 
 from __future__ import annotations
 
+from kindlab import naming
 from kindlab.api import Api, ApiError, Obj
 from kindlab.clusters import addresses
-from kindlab.clusters.base import Status, Step, sentence
+from kindlab.clusters.base import Status, Step, sentence, way_out
 from kindlab.errors import Problem
 
 
 class Current:
+    """`context` "" or None: whatever is current now. `prefix`: of the learner's names there. Raises UsageProblem for
+    one that cannot be."""
+
     kind = "current"
 
-    def __init__(self, context: str | None = None) -> None:
-        self.context = context
+    def __init__(self, context: str | None = None, prefix: str = "") -> None:
+        self.context = context or None
+        self.prefix = naming.checked(prefix)
 
     def usable(self) -> tuple[bool, str]:
         status = self.status()
         return status.ready, status.detail
 
     def up(self, step: Step) -> Status:
-        step("asking the cluster of the current kubeconfig context")
+        step("asking the cluster of your kubeconfig")
         status = self.status()
         if not status.ready:
-            raise Problem(
-                "The current kubeconfig context cannot be used.",
-                sentence(status.detail),
-                "Check it with: kubectl get nodes. KUBECONFIG chooses the file; "
-                "kindlab up --cluster pocket needs none.",
-            )
+            which = f"The context {self.context}" if self.context else "The current kubeconfig context"
+            raise Problem(f"{which} cannot be used.", sentence(status.detail), way_out(status))
         return status
 
     def down(self, step: Step) -> bool:
         return False
 
     def status(self) -> Status:
-        context = self.context or _current_context()
+        known, now = _contexts()
+        context = self.context or now or None
         name = context or "current"
+
+        def found(ready: bool, detail: str) -> Status:
+            return Status(name, self.kind, None, context, ready, detail, prefix=self.prefix)
+
+        if self.context and known and self.context not in known:
+            return found(False, f"your kubeconfig has no context {self.context} (any more); it has {', '.join(known)}")
         try:
-            version = Api(None, self.context).request("GET", "/version", timeout=5)
+            version = Api(None, context).request("GET", "/version", timeout=5)
         except (Problem, ApiError) as error:
-            return Status(name, self.kind, None, self.context, False, _why(error))
-        return Status(name, self.kind, None, self.context, True, f"Kubernetes {version['gitVersion']}")
+            return found(False, _why(error))
+        return found(True, f"Kubernetes {version['gitVersion']}")
 
     def service_urls(self, api: Api, service: Obj) -> list[str]:
         return addresses.of_service(api, service)
@@ -60,15 +72,34 @@ class Current:
         self.machines(api)
 
 
-def _current_context() -> str:
+def _contexts() -> tuple[list[str], str]:
+    """(the contexts of the user's kubeconfig, the current one or ""); nothing where it cannot be read."""
     from kubernetes import config
     from kubernetes.config.config_exception import ConfigException
     from yaml import YAMLError
 
     try:
-        return str(config.list_kube_config_contexts()[1]["name"])
+        every, now = config.list_kube_config_contexts()
+        return [str(context["name"]) for context in every], str(now["name"])
     except (ConfigException, OSError, YAMLError, TypeError, KeyError, AttributeError):
-        return ""
+        return _named(), ""
+
+
+def _named() -> list[str]:
+    """The contexts of a kubeconfig whose current one is not there, which the client refuses to list."""
+    import os
+    from pathlib import Path
+
+    import yaml
+
+    names: list[str] = []
+    for file in (os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")).split(os.pathsep):
+        try:
+            read = yaml.safe_load(Path(file).read_text(encoding="utf-8")) if file else None
+            names += [str(context["name"]) for context in (read or {}).get("contexts") or ()]
+        except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+            continue
+    return names
 
 
 def _why(error: Problem | ApiError) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kindlab import terminal
-from kindlab.clusters import base
+from kindlab.clusters import base, consent
 from kindlab.commands.options import CLUSTERS, cluster_option, host_port_option, json_option
 from kindlab.errors import COULD_NOT_GRADE, PASSED
 
@@ -30,13 +30,18 @@ from kindlab.errors import COULD_NOT_GRADE, PASSED
     metavar="SECONDS",
     help="After how long a silence the embedded cluster calls a node NotReady (default: 50, as Kubernetes).",
 )
+@click.option("--context", metavar="NAME", help="For current: a context of your kubeconfig (default: its current one).")
+@click.option("--prefix", default="", help="For current: what your namespaces begin with, where many share a cluster.")
+@click.option("--yes", "-y", is_flag=True, help="For current: do not ask whether kindlab may work there.")
 @json_option
-def up(cluster: str, name: str, as_json: bool, **options: Any) -> None:
+def up(cluster: str, name: str, yes: bool, as_json: bool, **options: Any) -> None:
     """Start a cluster, or find it running."""
     with terminal.steps(quiet=as_json) as step:
         provider, why = base.choose(cluster, name=name, **options)
         step(f"starting {provider.kind}")
         status = provider.up(step)
+    if status.kind == "current":
+        consent.ensure(status, yes=yes)
     base.remember(status)
     if as_json:
         click.echo(json.dumps({"cluster": status.to_json()}))

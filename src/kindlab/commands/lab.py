@@ -11,7 +11,7 @@ import click
 from kindlab import terminal
 from kindlab.clusters import base
 from kindlab.commands.options import cluster_option, json_option
-from kindlab.errors import Problem
+from kindlab.errors import Problem, UsageProblem
 
 if TYPE_CHECKING:
     from kindlab.grading.outcome import Report
@@ -64,10 +64,11 @@ def start(lab: str, cluster: str | None) -> None:
     """Begin LAB: your files, its namespace, what it starts from."""
     from kindlab import labs, progress, workspace
 
-    found = labs.find(lab)
+    found, status = labs.find(lab), base.ready(cluster)
+    found = found.under(status.prefix)
     with terminal.steps() as step:
         step(f"starting {found.slug}")
-        done = workspace.start(found, base.ready(cluster).api())
+        done = workspace.start(found, status.api())
     progress.started(found.slug)
     terminal.started(found.title, done)
     click.echo(f"When you have changed something: kindlab check {found.number}")
@@ -82,11 +83,9 @@ def check(lab: str | None, task: str | None, cluster: str | None, as_json: bool)
     """Grade LAB by what the live cluster does (default: the lab you checked or started last)."""
     from kindlab import labs, progress
 
-    found = labs.find(lab) if lab else labs.find(progress.latest())
+    found = labs.find(lab or progress.latest()).under(base.prefix(cluster))
     only = found.task(task).id if task else None
-    with terminal.steps(quiet=as_json) as step:
-        step(f"checking {found.slug}")
-        report = _grade(found, cluster, only, as_json=as_json)
+    report = _grade(found, cluster, only, as_json=as_json)
     if as_json:
         click.echo(json.dumps(report.to_json()))
     else:
@@ -106,7 +105,7 @@ def hint(lab: str, task: str) -> None:
     """The next hint for a TASK of LAB (its id or number); never the answer."""
     from kindlab import labs, progress
 
-    found = labs.find(lab)
+    found = labs.find(lab).under(base.prefix())
     wanted = found.task(task)
     taken = progress.hints_taken(found.slug, wanted.id)
     shown = min(taken + 1, len(wanted.hints))
@@ -128,9 +127,10 @@ def solve(lab: str, cluster: str | None) -> None:
     from kindlab import labs, workspace
 
     found = labs.find(lab)
+    status = base.ready(cluster)
     with terminal.steps() as step:
         step(f"solving {found.slug}")
-        applied = workspace.solve(found, base.ready(cluster).api())
+        applied = workspace.solve(found.under(status.prefix), status.api())
     click.echo(f"Applied the reference solution: {', '.join(applied)}")
     click.echo(f"Its files: {terminal.path(found.solution_folder)}")
     click.echo(f"Next: kindlab check {found.number}")
@@ -144,13 +144,14 @@ def reset(lab: str, yes: bool, cluster: str | None) -> None:
     """Put LAB back to its start, namespace included (your old files are kept aside)."""
     from kindlab import labs, workspace
 
-    found = labs.find(lab)
+    found, status = labs.find(lab), base.ready(cluster)
+    found = found.under(status.prefix)
     if not yes and sys.stdin.isatty():
         beside = f" and your {', '.join(found.cluster_kinds)} named {found.prefix}..." if found.cluster_kinds else ""
-        click.confirm(f"Delete everything in namespace {found.slug}{beside} and begin again?", abort=True)
+        click.confirm(f"Delete everything in namespace {found.namespace}{beside} and begin again?", abort=True)
     with terminal.steps() as step:
         step(f"resetting {found.slug}")
-        done, aside = workspace.reset(found, base.ready(cluster).api())
+        done, aside = workspace.reset(found, status.api())
     terminal.started(found.title, done)
     if aside is not None:
         click.echo(f"Your old files: {terminal.path(aside)}")
@@ -174,8 +175,10 @@ def _grade(lab: Lab, cluster: str | None, only: str | None = None, *, as_json: b
 
     try:
         status = base.ready(cluster)
-        return runner.grade(lab, status.api(), cluster=status.name, only=only)
+        with terminal.steps(quiet=as_json) as step:
+            step(f"checking {lab.slug}")
+            return runner.grade(lab, status.api(), cluster=status.name, only=only)
     except Problem as problem:
-        if not as_json:
+        if not as_json or isinstance(problem, UsageProblem):
             raise
         return runner.not_graded(lab, problem, only=only)

@@ -27,10 +27,11 @@ def why(target: str, sender: str, namespace: str | None, cluster: str | None, as
     """
     from kindlab.trace import is_everywhere, trace
 
-    space = namespace or ("" if is_everywhere(target) else _space())
+    space = namespace or ("" if is_everywhere(target) else _space(cluster))
+    status = base.ready(cluster)
     with terminal.steps(quiet=as_json) as step:
         step(f"following {target}")
-        path = trace(base.ready(cluster).api(), space, target, sender=sender)
+        path = trace(status.api(), space, target, sender=sender)
     if as_json:
         click.echo(json.dumps(path.to_json()))
     else:
@@ -55,7 +56,7 @@ def url(target: str, namespace: str | None, cluster: str | None, as_json: bool) 
     from kindlab import urls
 
     api = base.ready(cluster).api()
-    found = urls.for_target(base.active(cluster), api, namespace or _space(), target)
+    found = urls.for_target(base.active(cluster), api, namespace or _space(cluster), target)
     if as_json:
         click.echo(json.dumps({"urls": found.urls, "notes": found.notes}))
         return
@@ -73,11 +74,12 @@ def kubectl(words: tuple[str, ...]) -> int:
 
     Without a kubectl on this machine a small stand-in does what the labs need: `kindlab kubectl help` lists it.
     """
-    from kindlab import progress
+    from kindlab import naming, progress
     from kindlab.kubectl import attached
 
-    started = progress.load()
-    return attached(base.ready(), progress.latest() if started else "default", words)
+    status = base.ready()
+    space = naming.under(status.prefix, progress.latest()) if progress.load() else "default"
+    return attached(status, space, words)
 
 
 @click.command()
@@ -116,9 +118,9 @@ def notebook(port: int, no_browser: bool, cluster: str | None) -> int:
     return jupyter.launch(base.ready(cluster), port=port, browser=not no_browser)
 
 
-def _space() -> str:
+def _space(cluster: str | None) -> str:
     """The namespace of the lab started last. Raises UsageProblem when there is none."""
-    from kindlab import progress
+    from kindlab import naming, progress
 
     if not progress.load():
         raise UsageProblem(
@@ -126,4 +128,4 @@ def _space() -> str:
             "You have not started a lab yet, whose namespace would be taken.",
             "Begin one (kindlab start 01), or name a namespace: -n default",
         )
-    return progress.latest()
+    return naming.under(base.prefix(cluster), progress.latest())

@@ -19,16 +19,18 @@ from kindlab.checks.marks import MARK
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.errors import Problem
 from kindlab.grading.outcome import CheckResult, Outcome
+from kindlab.labs import Lab
 from kindlab.trace import trace
 
 log = logging.getLogger(__name__)
 
 
 class GradingPlugin:
-    """Collects `results`; gives tests the fixtures `lab` and `api`. `only` keeps the checks of one task."""
+    """Collects `results`; gives tests the fixtures `lab` and `api`. `only` keeps the checks of these tasks."""
 
-    def __init__(self, api: Api, namespace: str, only: str | None = None) -> None:
+    def __init__(self, api: Api, lab: Lab, namespace: str, only: frozenset[str] | None = None) -> None:
         self.api_object = api
+        self.lab_read = lab
         self.namespace = namespace
         self.only = only
         self.results: list[CheckResult] = []
@@ -42,7 +44,7 @@ class GradingPlugin:
 
     @pytest.fixture(scope="session")
     def lab(self) -> LiveLab:
-        return LiveLab(self.api_object, self.namespace)
+        return LiveLab(self.api_object, self.namespace, self.lab_read.prefix)
 
     @pytest.fixture(scope="session")
     def tasks(self, request: pytest.FixtureRequest) -> frozenset[str]:
@@ -57,7 +59,7 @@ class GradingPlugin:
         if unmarked:
             self.problems.append(f"these tests of the grader belong to no task: {', '.join(unmarked)}")
         if self.only is not None:
-            items[:] = [i for i in items if _mark(i)[0] == self.only]
+            items[:] = [i for i in items if _mark(i)[0] in self.only]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -77,6 +79,8 @@ class GradingPlugin:
         result = CheckResult(item.name, task, sentence, Outcome.PASSED, seconds=round(call.duration, 3))
         if call.excinfo is not None:
             self._judge(result, call.excinfo.value)
+        for part in ("sentence", "expected", "next"):
+            setattr(result, part, self.lab_read.spelled(getattr(result, part)))
         if call.when == "call" or result.outcome is not Outcome.PASSED:
             self.results.append(result)
 

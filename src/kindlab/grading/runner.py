@@ -16,10 +16,10 @@ from filelock import FileLock, Timeout
 from kindlab import paths
 from kindlab.api import Api, ApiError
 from kindlab.errors import Problem
-from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult, overall
+from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult, overall, total
 from kindlab.grading.plugin import GradingPlugin
 from kindlab.labs import Lab, Task
-from kindlab.needs import TRIED, missing
+from kindlab.needs import Wanting, named, probed, wanting
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,11 @@ TURN_TIMEOUT = 300.0
 
 
 def grade(lab: Lab, api: Api, *, namespace: str = "", cluster: str = "", only: str | None = None) -> Report:
-    """Run every check of the lab (of one task: `only`) against `namespace` (default: the slug). Never raises for
-    a check: what could not be graded is in the report. Gradings of one namespace take turns."""
+    """Run every check of the lab (of one task: `only`) against `namespace` (default: the lab's own). Never raises for
+    a check: what could not be graded is in the report; tasks that need what the cluster lacks are said so, and not
+    checked. Gradings of one namespace take turns."""
     began = monotonic()
-    space = namespace or lab.slug
+    space = namespace or lab.namespace
     tasks = [t for t in lab.tasks if only in (None, t.id)]
     try:
         if api.get("Namespace", space) is None:
@@ -40,14 +41,11 @@ def grade(lab: Lab, api: Api, *, namespace: str = "", cluster: str = "", only: s
                 "The lab has not been started there.",
                 f"Run: kindlab start {lab.slug}",
             )
-        lacking = missing(api, [need for need in lab.needs if need not in TRIED])
-        if lacking:
-            raise Problem(
-                f"Lab {lab.slug} cannot be graded on this cluster.",
-                f"It lacks {' and '.join(lacking)}.",
-                "The embedded cluster has everything: kindlab up --cluster pocket",
-            )
-        plugin = GradingPlugin(api, space, only)
+        lacking = wanting(lab, probed(api, named(lab, tasks), space), tasks)
+        there = frozenset(t.id for t in tasks) - lacking.keys()
+        if not there:
+            return _none_here(lab, tasks, lacking, cluster, _since(began))
+        plugin = GradingPlugin(api, lab, space, there)
         with _turn(api, space):
             output = _run(lab, plugin)
         if plugin.problems:
@@ -59,9 +57,32 @@ def grade(lab: Lab, api: Api, *, namespace: str = "", cluster: str = "", only: s
     except (Problem, ApiError) as error:
         log.error("%s", error)
         return not_graded(lab, error, only=only, cluster=cluster, seconds=_since(began))
-    results = [_task(t, [r for r in plugin.results if r.task == t.id]) for t in tasks]
-    outcome = overall([r.outcome for r in results])
-    return Report(lab.slug, outcome, sum(r.points for r in results), _points(tasks), results, cluster, _since(began))
+    results = [
+        _lacking(t, lacking[t.id]) if t.id in lacking else _task(t, [r for r in plugin.results if r.task == t.id])
+        for t in tasks
+    ]
+    outcome = overall([r.outcome for r in results if not r.not_here])
+    return Report(lab.slug, outcome, sum(r.points for r in results), total(results), results, cluster, _since(began))
+
+
+def _none_here(lab: Lab, tasks: list[Task], lacking: dict[str, Wanting], cluster: str, seconds: float) -> Report:
+    """The report of a lab of which nothing can be graded on this cluster."""
+    results = [_lacking(t, lacking[t.id]) for t in tasks]
+    what = f"Task {tasks[0].id} of lab" if len(tasks) < len(lab.tasks) else "Lab"
+    why = dict.fromkeys(one.why for one in lacking.values())
+    how = dict.fromkeys(one.how_to_get for one in lacking.values())
+    problem = "\n".join((f"{what} {lab.slug} cannot be graded on this cluster.", *why, *how))
+    return Report(lab.slug, Outcome.COULD_NOT_GRADE, 0, total(results), results, cluster, seconds, problem)
+
+
+def _lacking(task: Task, what: Wanting) -> TaskResult:
+    """Of a task that was not checked. Where it is not sure that the cluster lacks something its points do count."""
+    if what.sure:
+        outcome = Outcome.COULD_NOT_GRADE
+        return TaskResult(task.id, task.title, 0, task.points, outcome, [], what.why, what.how_to_get)
+    check = CheckResult("needs", task.id, "the cluster has what this task needs", Outcome.COULD_NOT_GRADE)
+    check.seen, check.next = what.why, "kindlab check again in a minute; kindlab can --again shows what is missing"
+    return TaskResult(task.id, task.title, 0, task.points, Outcome.COULD_NOT_GRADE, [check])
 
 
 def not_graded(lab: Lab, why: Exception, *, only: str | None = None, cluster: str = "", seconds: float = 0.0) -> Report:
