@@ -202,7 +202,8 @@ def _first(response: requests.Response) -> int:
 
 def _reason(error: BaseException) -> str:
     """What is at the bottom of an exception of requests, which wraps urllib3's, which wraps the system's."""
-    text, inner = str(error), error
+    text = str(error)
+    inner: BaseException | None = error
     while inner is not None:
         text = str(inner) or type(inner).__name__
         further = (getattr(inner, "reason", None), *inner.args)

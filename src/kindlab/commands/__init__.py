@@ -13,6 +13,7 @@ import click
 SECTIONS = {
     "cluster": "The cluster",
     "node": "Its machines",
+    "tools": "The programs it takes",
     "lab": "Labs",
     "look": "Looking and working",
     "quiz": "Questions",

@@ -1,4 +1,5 @@
-"""kubectl for learners: the real one where it is on the PATH, else a small stand-in over kindlab's own API client.
+"""kubectl for learners: the real one where there is one (see `kindlab tools`), else a small stand-in over kindlab's own
+API client.
 
 Either way it talks to the cluster in use and to the lab's namespace by default, and exit codes are kubectl's.
 """
@@ -7,12 +8,12 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kindlab import tools
 from kindlab.clusters.base import Status
 
 
@@ -26,8 +27,8 @@ class Completed:
 
 
 def binary() -> str | None:
-    """The real kubectl on this machine."""
-    return shutil.which("kubectl")
+    """The real kubectl: ours when it is installed, else the machine's own."""
+    return tools.at_hand("kubectl")
 
 
 def capture(status: Status, namespace: str, words: Sequence[str], stdin: str = "") -> Completed:
