@@ -8,8 +8,8 @@ REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 def may(api: Api, verb: str, resource: str, namespace: str = "") -> bool:
-    """Whether `verb` (get, list, create, ...) is allowed on a resource, in one namespace or, without one, in all of them
-    and on what lies in none. `resource` is the plural, with group and part if it has any: `pods`, `pods/eviction`,
+    """Whether `verb` (get, list, create, ...) is allowed on a resource, in one namespace or, without one, in all of
+    them and on what lies in none. `resource` is the plural, with group and part if it has any: `pods`, `pods/eviction`,
     `endpointslices.discovery.k8s.io`. Everybody with credentials may ask that. Raises ApiError."""
     plural, _, part = resource.partition("/")
     name, _, group = plural.partition(".")

@@ -14,6 +14,7 @@ from kindlab.grading.outcome import Report
 from kindlab.grading.report import html, text
 from kindlab.kubectl import Completed
 from kindlab.labs import Lab, Task
+from kindlab.needs import grouped
 from kindlab.quiz import Question, shuffled
 from kindlab.trace.hops import Trace
 from kindlab.workspace import Started
@@ -64,6 +65,7 @@ def note(plain: str, *, colour: str = html.BLUE) -> Shown:
 
 def started(lab: Lab, done: Started, *, aside: Path | None = None) -> Shown:
     """What `%start` or `%reset` did."""
+    lacking = grouped(done.lacking)
     rows = [
         ("your files", str(done.folder)),
         ("copied", ", ".join(done.copied)),
@@ -71,9 +73,10 @@ def started(lab: Lab, done: Started, *, aside: Path | None = None) -> Shown:
         ("created", ", ".join(done.created)),
         ("there already", ", ".join(done.already)),
         ("old files", str(aside or "")),
-        ("not on this cluster", ", ".join(done.lacking)),
+        ("not put there", ", ".join(done.refused)),
+        *(("cannot be done here", f"{', '.join(tasks)}. {one.why} {one.how_to_get}") for tasks, one in lacking),
     ]
-    body = html.facts([(label, value) for label, value in rows])
+    body = html.facts([(label, html.commands(value)) for label, value in rows])
     plain = "\n".join(f"  {label + ':':<15}{value}" for label, value in rows if value)
     head = f"Lab {lab.slug} is ready on the cluster, in namespace {lab.namespace}."
     return Shown(html.panel(html.GREEN, Markup("<b>{}</b>{}").format(head, body)), f"{head}\n{plain}")

@@ -60,8 +60,19 @@ def started(title: str, done: Started) -> None:
     for label, names in (("created on the cluster", done.created), ("already on the cluster", done.already)):
         if names:
             click.echo(f"  {label}: {', '.join(names)}")
-    for lacking in done.lacking:
-        click.secho(f"This cluster does not have {lacking}: without it the lab cannot be graded here.", fg="yellow")
+    if done.refused:
+        click.echo(f"  not put on this cluster: {', '.join(done.refused)}")
+    not_here(done)
+
+
+def not_here(done: Started) -> None:
+    """Which tasks cannot be done on the cluster, and why."""
+    from kindlab.needs import grouped
+
+    for tasks, lacking in grouped(done.lacking):
+        click.secho(f"Cannot be done on this cluster: {', '.join(tasks)}", fg="yellow")
+        for line in (lacking.why, lacking.how_to_get):
+            click.echo(f"  {line}")
 
 
 def path(absolute: Path) -> str:

@@ -67,19 +67,25 @@ def start(lab: Lab, api: Api) -> Started:
     files = [lab.folder / "start" / name for name in lab.apply_at_start]
     first = [obj for file in files for obj in parse(given(lab, file, api), file.name)]
     clusterwide.refuse_foreign(lab, first)
+    refused: dict[str, ApiError] = {}
     for obj in first:
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
             api.create(_noted(api, obj, lab.namespace), lab.namespace)
             done.created.append(label)
         except ApiError as error:
+            if error.code in (403, 404):  # not yours to make, or a kind that is not served: the tasks' needs say why
+                refused[label] = error
+                continue
             # a Service whose node port is fixed is refused for its number (422) before its name is looked at
             if error.code != 409 and api.live(obj, lab.namespace) is None:
                 raise
             done.already.append(label)
     if done.created:
         _wait_for_first_pods(api, lab.spaces)
-    done.lacking = wanting(lab, probed(api, named(lab), lab.namespace))
+    done.lacking, done.refused = lacking(lab, api), list(refused)
+    if refused and not done.lacking:  # nothing that a lab names explains it
+        raise next(iter(refused.values()))
     return done
 
 
@@ -108,9 +114,25 @@ def given(lab: Lab, file: Path, api: Api) -> str:
 
 
 def solve(lab: Lab, api: Api) -> list[str]:
-    """Put the reference solution's objects in place; the learner's files stay as they are. Returns what was applied."""
+    """Put the reference solution's objects in place; the learner's files stay as they are. Returns what was applied.
+    What the cluster does not take is left out where it is for tasks that cannot be done there. Raises Problem, also
+    where that is all of them."""
     make_namespaces(api, lab)
-    return apply_in_order(api, lab, labs.manifests(lab.solution_folder), steps.of(lab.solution_folder))
+    without = lacking(lab, api)
+    if len(without) == len(lab.tasks):
+        why, how = (" ".join(dict.fromkeys(texts)) for texts in zip(*map(_said, without.values()), strict=True))
+        raise Problem(f"No task of lab {lab.slug} can be done on this cluster.", why, how)
+    files, order = labs.manifests(lab.solution_folder), steps.of(lab.solution_folder)
+    return apply_in_order(api, lab, files, order, whole=not without)
+
+
+def lacking(lab: Lab, api: Api) -> dict[str, Wanting]:
+    """Task -> what it needs and the cluster does not have. The lab's namespace is there."""
+    return wanting(lab, probed(api, named(lab), lab.namespace))
+
+
+def _said(one: Wanting) -> tuple[str, str]:
+    return one.why, one.how_to_get
 
 
 def reset(lab: Lab, api: Api) -> tuple[Started, Path | None]:
@@ -186,10 +208,10 @@ def _has_claims(pod: Obj) -> bool:
     return any(claim_of(pod, volume) for volume in pod["spec"].get("volumes") or ())
 
 
-def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = None) -> list[str]:
+def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = None, *, whole: bool = True) -> list[str]:
     """Put every object of the files in place, in order; returns `kind/name` of each. `lab`: how
     names are spelled, and whose the objects without a namespace must be. Raises Problem that names the file and the
-    object."""
+    object; unless `whole`, what the cluster does not serve or allow is left out."""
     applied = []
     objects = [obj for file in files for obj in parse(filled(_spelled(file, lab), api), file.name)]
     if lab is not None:
@@ -199,6 +221,8 @@ def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = Non
         try:
             PUT.get(obj["kind"], Api.replace)(api, _noted(api, obj, namespace), namespace)
         except ApiError as error:
+            if not whole and error.code in (403, 404):
+                continue
             raise Problem(
                 f"{label} was refused by the cluster.", error.message, "Correct the file and apply it again."
             ) from error
@@ -210,20 +234,21 @@ def _spelled(file: Path, lab: Lab | None) -> str:
     return lab.spelled(text_of(file)) if lab else text_of(file)
 
 
-def apply_in_order(api: Api, lab: Lab, files: Iterable[Path], order: Sequence[str]) -> list[str]:
-    """Put an answer's files in place step by step (steps.py), without steps one after the other. Raises Problem."""
-    named = {file.name: file for file in files}
+def apply_in_order(api: Api, lab: Lab, files: Iterable[Path], order: Sequence[str], *, whole: bool = True) -> list[str]:
+    """Put an answer's files in place step by step (steps.py), without steps one after the other; `whole` as in `apply`.
+    Raises Problem."""
+    by_name = {file.name: file for file in files}
     for name in steps.files(order):
-        if name not in named:
+        if name not in by_name:
             raise Problem(
                 f"{steps.FILE} applies {name}, which is not there.",
-                f"The files: {', '.join(named)}.",
+                f"The files: {', '.join(by_name)}.",
                 f"Correct {steps.FILE}.",
             )
-    first = [file for name, file in named.items() if name not in steps.files(order)]
-    applied = apply(api, lab.namespace, first, lab)
+    first = [file for name, file in by_name.items() if name not in steps.files(order)]
+    applied = apply(api, lab.namespace, first, lab, whole=whole)
     space = lab.namespace
-    return applied + steps.run(api, space, order, lambda name: apply(api, space, [named[name]], lab))
+    return applied + steps.run(api, space, order, lambda name: apply(api, space, [by_name[name]], lab, whole=whole))
 
 
 def _noted(api: Api, obj: Obj, namespace: str) -> Obj:

@@ -1,6 +1,7 @@
 """What grading finds: three outcomes, and for each check what was expected, what was seen, which hop is broken
 first and what to try next. These are plain data: every report format is written from them."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
@@ -42,6 +43,10 @@ class TaskResult:
     max_points: int
     outcome: Outcome
     checks: list[CheckResult] = field(default_factory=list)
+    not_here: str = ""
+    """Why it cannot be done on this cluster: then nothing was checked, and its points do not count for the whole."""
+    how_to_get: str = ""
+    """What would bring what it needs."""
 
     @property
     def first_failure(self) -> CheckResult | None:
@@ -59,7 +64,8 @@ class TaskResult:
 
 @dataclass
 class Report:
-    """One grading of one lab."""
+    """One grading of one lab. Tasks that cannot be done on the cluster (`not_here`) count neither in `outcome` nor in
+    `max_points`."""
 
     lab: str
     outcome: Outcome
@@ -85,9 +91,15 @@ class Report:
             row["outcome"] = task.outcome.value
             for key in ("expected", "seen", "broken_hop", "next"):
                 row[key] = getattr(failure, key) if failure else ""
+            row["next"] = row.pop("how_to_get") or row["next"]
             for check, entry in zip(task.checks, row["checks"], strict=True):
                 entry["outcome"] = check.outcome.value
         return data
+
+
+def total(tasks: Iterable[TaskResult]) -> int:
+    """The points that could be had."""
+    return sum(task.max_points for task in tasks if not task.not_here)
 
 
 def overall(outcomes: list[Outcome]) -> Outcome:

@@ -24,7 +24,7 @@ MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monosp
 def fragment(report: Report) -> Markup:
     """The whole report: points, one row a task, and for what did not pass the evidence. The first task that did not
     pass is unfolded, the others unfold with a click."""
-    first = next((t for t in report.tasks if t.outcome is not Outcome.PASSED), None)
+    first = next((t for t in report.tasks if t.outcome is not Outcome.PASSED and not t.not_here), None)
     return panel(
         COLOURS[report.outcome],
         _head(report),
@@ -54,13 +54,17 @@ def _problem(report: Report) -> Markup:
 
 
 def _task(task: TaskResult, *, unfolded: bool) -> Markup:
+    state, points = badge(WORDS[task.outcome], COLOURS[task.outcome]), f"{task.points}/{task.max_points}"
+    if task.not_here:
+        state, points = badge("– not here", GREY), "–"
     title = Markup(
         '<span style="display:inline-flex;gap:10px;align-items:baseline;width:calc(100% - 22px);vertical-align:top">'
         '{}<b style="flex:1">{}</b>{}<span style="white-space:nowrap">{}</span></span>'
-    ).format(
-        badge(WORDS[task.outcome], COLOURS[task.outcome]), task.title, code(task.id), f"{task.points}/{task.max_points}"
-    )
+    ).format(state, task.title, code(task.id), points)
     row = Markup('<div style="padding:5px 0;border-top:1px solid {}">{}</div>')
+    if task.not_here:
+        said = facts([("why", task.not_here), ("to get it", commands(task.how_to_get))])
+        return row.format(LINE, Markup('<div style="padding-left:15px">{}{}</div>').format(title, said))
     if task.first_failure is None:
         return row.format(LINE, Markup('<div style="padding-left:15px">{}</div>').format(title))
     folded = Markup('<details{}><summary style="cursor:pointer">{}</summary>{}</details>')
@@ -87,8 +91,10 @@ def _evidence(task: TaskResult) -> Markup:
 def _ending(report: Report) -> Markup:
     if report.problem:
         return Markup("")
-    undone = next((t for t in report.tasks if t.outcome is not Outcome.PASSED), None)
-    if undone is None:
+    undone = next((t for t in report.tasks if t.outcome is not Outcome.PASSED and not t.not_here), None)
+    if undone is None and any(t.not_here for t in report.tasks):
+        text = Markup("All tasks that can be done on this cluster are done.")
+    elif undone is None:
         text = Markup("All tasks are done.") if len(report.tasks) > 1 else Markup("This task is done.")
     elif report.outcome is Outcome.COULD_NOT_GRADE:
         text = Markup("Some checks could not be carried out: that costs no points. Check again.")

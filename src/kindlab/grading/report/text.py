@@ -24,6 +24,11 @@ def lines(report: Report) -> Iterator[tuple[str, str]]:
     yield "", ""
     width = max((len(t.id) for t in report.tasks), default=0)
     for task in report.tasks:
+        if task.not_here:
+            yield f"  – {task.id:<{width}}     –  {task.title}", "yellow"
+            yield from _wrapped("not here", task.not_here)
+            yield from _wrapped("to get it", task.how_to_get)
+            continue
         yield (
             f"  {MARKS[task.outcome]} {task.id:<{width}}  {task.points:>2}/{task.max_points}  {task.title}",
             STYLES[task.outcome],
@@ -59,14 +64,24 @@ def _wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _ending(report: Report) -> Iterator[tuple[str, str]]:
+    away = sum(bool(t.not_here) for t in report.tasks)
+    if away:
+        yield f"{count(away)} cannot be done on this cluster (–), and counts for nothing here.", "yellow"
+    if report.outcome is Outcome.PASSED and away:
+        yield "All others are done.", "bold green"
+        return
     if report.outcome is Outcome.PASSED:
         yield "All tasks are done." if len(report.tasks) > 1 else "This task is done.", "bold green"
         return
-    open_task = next(t for t in report.tasks if t.outcome is not Outcome.PASSED)
+    open_task = next(t for t in report.tasks if t.outcome is not Outcome.PASSED and not t.not_here)
     if report.outcome is Outcome.COULD_NOT_GRADE:
         yield "Some checks could not be carried out (?): that costs no points. Check again.", "yellow"
         return
     yield f"Stuck? kindlab hint {report.lab} {open_task.id}", ""
+
+
+def count(tasks: int) -> str:
+    return "One task" if tasks == 1 else f"{tasks} tasks, each of which"
 
 
 def render(report: Report) -> str:

@@ -1,0 +1,94 @@
+"""Nodes: who may read them, how many there are, in which zones, and whether Pods may use their network and files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kindlab.api import Api, ApiError, Obj
+from kindlab.checks.probe import IMAGE
+from kindlab.conditions import is_ready
+from kindlab.needs.need import Found, Need, no, yes
+
+ZONE, WANTED = "topology.kubernetes.io/zone", "zone-b"
+"""The label, and the zone that the labs' texts name."""
+MAY_READ = "Ask whoever runs the cluster for a ClusterRole that may get and list nodes."
+OWN = "A cluster of your own has it: kindlab up."
+
+
+def _read(api: Api, space: str) -> Found:
+    return yes(f"there are {len(api.list('Node'))}")
+
+
+def works(node: Obj) -> bool:
+    """Whether ordinary Pods are put there."""
+    spec = node["spec"]
+    kept_off = {t["effect"] for t in spec.get("taints") or ()} & {"NoSchedule", "NoExecute"}
+    return is_ready(node) and not spec.get("unschedulable") and not kept_off
+
+
+def _two_nodes(api: Api, space: str) -> Found:
+    nodes = [n for n in api.list("Node") if is_ready(n)]
+    names = ", ".join(n["metadata"]["name"] for n in nodes) or "none"
+    if len(nodes) > 1 and any(map(works, nodes)):
+        return yes(f"there are {names}")
+    return no(f"ready are: {names}" + ("" if any(map(works, nodes)) else ", none of which takes ordinary Pods"))
+
+
+def _two_workers(api: Api, space: str) -> Found:
+    names = [n["metadata"]["name"] for n in api.list("Node") if works(n)]
+    found = f"those that take ordinary Pods are: {', '.join(names) or 'none'}"
+    return yes(found) if len(names) > 1 else no(found)
+
+
+def _zones(api: Api, space: str) -> Found:
+    zones = {n["metadata"]["name"]: (n["metadata"].get("labels") or {}).get(ZONE) for n in api.list("Node") if works(n)}
+    there = ", ".join(sorted({zone for zone in zones.values() if zone})) or "none"
+    if WANTED in zones.values() and set(zones.values()) - {WANTED, None}:
+        return yes(f"the zones are {there}")
+    return no(f"the zones of the nodes that take Pods are: {there}")
+
+
+# -- what Pods may have of a node
+
+
+def _host_network(api: Api, space: str) -> Found:
+    return _allowed(api, space, {"hostNetwork": True})
+
+
+def _host_path(api: Api, space: str) -> Found:
+    return _allowed(api, space, {"volumes": [{"name": "disk", "hostPath": {"path": "/tmp"}}]})
+
+
+def _allowed(api: Api, space: str, more: dict[str, Any]) -> Found:
+    """Whether the API server would take such a Pod: it is asked, and makes none (dry run). Pod Security and every
+    other admission have their say in that."""
+    where = space or "default"
+    spec = {"containers": [{"name": "try", "image": IMAGE, "args": ["pause"]}], **more}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "kindlab-try"}, "spec": spec}
+    try:
+        api.request("POST", api.path("Pod", where), pod, query={"dryRun": "All"})
+    except ApiError as error:
+        if error.code != 403:
+            raise
+        return no(f"namespace {where} refuses such a Pod: {error.message}")
+    return yes(f"namespace {where} takes such a Pod")
+
+
+PRIVILEGED = (
+    "Whoever runs the cluster may allow it in a namespace: kubectl label namespace NAME "
+    "pod-security.kubernetes.io/enforce=privileged"
+)
+
+WORDS = (
+    Need("nodes", "the right to read nodes", _read, MAY_READ),
+    Need("two-nodes", "two nodes, one of them for ordinary Pods", _two_nodes, OWN),
+    Need("two-workers", "two nodes that take ordinary Pods", _two_workers, OWN),
+    Need(
+        "zones",
+        f"nodes in {WANTED} and in another zone",
+        _zones,
+        f"If the nodes are yours: kubectl label node NAME {ZONE}={WANTED}, and another node another zone.",
+    ),
+    Need("host-network", "Pods in the network of their node", _host_network, PRIVILEGED),
+    Need("host-path", "Pods with a folder of their node (hostPath)", _host_path, PRIVILEGED),
+)
