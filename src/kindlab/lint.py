@@ -77,9 +77,9 @@ def static_problems(lab: Lab) -> Iterator[str]:
     longest = CAPSTONE_LONGEST if lab.capstone else LONGEST
     if lab.minutes > longest:
         yield f"it takes {lab.minutes} minutes: {longest} at most"
-    unknown = sorted(set(lab.needs) - set(NEEDS))
-    if unknown:
-        yield f"needs names {', '.join(unknown)}: the words are {', '.join(NEEDS)}"
+    for whose, words in (("needs", lab.needs), *((f"needs of task {t.id}", t.needs) for t in lab.tasks)):
+        if unknown := sorted(set(words) - set(NEEDS)):
+            yield f"{whose} names {', '.join(unknown)}: the words are {', '.join(NEEDS)}"
     for task in lab.tasks:
         if not 2 <= len(task.hints) <= 3:
             yield f"task {task.id} has {len(task.hints)} hints: write two or three"
@@ -213,6 +213,8 @@ def judge(state: State, report: Report) -> str:
     unsure = [c for c in checks if c.outcome is Outcome.COULD_NOT_GRADE]
     if unsure:
         return f"could not be graded: {'; '.join(f'{c.name}: {c.seen}' for c in unsure)}"
+    if away := [t for t in report.tasks if t.not_here]:
+        return f"not graded on this cluster: {'; '.join(f'{t.id}: {t.not_here}' for t in away)}"
     if state.fails is None:
         scored = [t.id for t in report.tasks if t.outcome is Outcome.PASSED or t.points]
         return f"scores on {', '.join(scored)}: a lab starts at 0" if scored else ""

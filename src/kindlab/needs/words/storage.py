@@ -9,6 +9,7 @@ from kindlab.volume_limits import limits
 
 DRIVER, CLASS = "hostpath.csi.k8s.io", "csi-hostpath-sc"
 """The driver and its class as the labs' files name them."""
+LOCAL = "rancher.io/local-path"
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
 BY_HAND = "kubernetes.io/no-provisioner"
 FILLED = 40
@@ -77,6 +78,12 @@ def _hostpath(api: Api, space: str) -> Found:
     return yes(f"it runs on {', '.join(nodes)}") if nodes else no("it runs on no node", sure=False)
 
 
+def _local_path(api: Api, space: str) -> Found:
+    """A class of the provisioner is there; its Deployment is nobody's to look for, it may have any name."""
+    mine = [c["metadata"]["name"] for c in api.list(LIST) if c["provisioner"] == LOCAL]
+    return yes(f"class {mine[0]} is of it") if mine else no("no StorageClass is of it")
+
+
 def _registered(node: dict[str, object]) -> bool:
     spec = node["spec"]
     assert isinstance(spec, dict)
@@ -90,6 +97,12 @@ WORDS = (
         _default_class,
         "kind and most clouds have one; kubectl annotate storageclass NAME "
         f"{DEFAULT}=true makes one of yours the default.",
+    ),
+    Need(
+        "local-path",
+        f"provisioner {LOCAL}, which the labs' files name",
+        _local_path,
+        "kind and k3s bring it. Elsewhere: https://github.com/rancher/local-path-provisioner",
     ),
     Need("hostpath", f"CSI driver {DRIVER}, whose class {CLASS} the labs' files name", _hostpath, HOSTPATH),
     Need(
