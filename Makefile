@@ -6,11 +6,13 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 INSTALLED := .venv/.installed
 
-.PHONY: start test soak check format bench verify lock notebooks docs clean
+.PHONY: install start test soak check format bench verify lock notebooks docs clean
 
-start: $(INSTALLED)  ## Set up, start a cluster, take the tour
-	@$(BIN)/kindlab up
+start: $(INSTALLED)  ## Set up, start a cluster (CLUSTER=pocket, kind or current; default: the best there is), take the tour
+	@$(BIN)/kindlab up --cluster $(or $(CLUSTER),auto)
 	@$(BIN)/kindlab tour
+
+install: $(INSTALLED)  ## Set up, and nothing else
 
 test: $(INSTALLED)  ## Everything CI tests
 	$(BIN)/pytest -n auto --dist loadgroup
@@ -37,8 +39,8 @@ notebooks: $(INSTALLED)  ## Render notebooks/ from labs/*/lab.md
 docs: $(INSTALLED)  ## Write the generated parts of docs/
 	$(BIN)/python -m kindlab.docs
 
-verify: $(INSTALLED)  ## Every answer of the labs (LABS="02 03": these) on a real cluster (CLUSTER=kind or current), beside pocket
-	$(BIN)/kindlab verify $(LABS) --cluster $(or $(CLUSTER),current) --out docs/parity.md
+verify: $(INSTALLED)  ## Every answer of the labs (LABS="02 03") on a real cluster (CLUSTER=kind or current); RESUME=1 goes on
+	$(BIN)/kindlab verify $(LABS) --cluster $(or $(CLUSTER),current) --out $(or $(OUT),docs/parity.md) $(if $(RESUME),--resume)
 
 lock: $(INSTALLED)  ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev --no-emit-index-url \

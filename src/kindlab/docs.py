@@ -56,8 +56,9 @@ first hop that is not ok, or null).
 `kindlab quiz --list --json`: `{"questions": [{"lab", "id", "kcna", "text", "options": [{"text", "right", "why"}]}]}`.
 `lab` is `course` where the question belongs to no lab.
 
-`kindlab verify --json`: `cluster`, `agrees`, `rows[]` with `lab`, `answers`, `right`, `verdicts`, `same`, `seconds`,
-`differences[]` with `lab`, `state`, `check`, `there`, `pocket`, `seen`, and `problems[]`.
+`kindlab verify --json`, and the JSON file beside `--out`: `cluster`, `facts[]` (what, which), `date`, `agrees`, `rows[]` with
+`lab`, `answers`, `of`, `right`, `verdicts`, `same`, `tried_again`, `seconds`, `pocket_seconds`, `took`, `away`, `away_tasks`,
+`differences[]` with `lab`, `state`, `check`, `there`, `pocket`, `seen`, `problems[]`, and `labs` with every answer.
 """
 
 

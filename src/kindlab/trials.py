@@ -6,10 +6,12 @@ one state after the other.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -23,6 +25,8 @@ from kindlab.errors import Problem
 from kindlab.grading import runner
 from kindlab.grading.outcome import Report
 from kindlab.states import State, bring_about
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,30 +48,39 @@ class Tried:
         return self.report.seconds if self.report else 0.0
 
 
-def on_cluster(api: Api, states: Sequence[State]) -> Iterator[Tried]:
-    """Try the states there, in order, each as it is done. Their labs' namespaces stay as the last state left them."""
+def on_cluster(api: Api, states: Sequence[State], prefix: str = "") -> Iterator[Tried]:
+    """Try the states there, in order, each as it is done, in the labs' namespaces under `prefix`, which stay as the
+    last state left them."""
     for state in states:
-        yield _try(state, api)
+        yield _try(state, api, prefix)
 
 
-def on_pocket(states: Sequence[State], jobs: int) -> Iterator[Tried]:
+def on_pocket(states: Sequence[State], jobs: int) -> Generator[Tried]:
     """Try the states on embedded clusters, `jobs` at a time, in order; the clusters are gone when it ends."""
     scratch = Path(tempfile.mkdtemp(prefix="kindlab-lint-"))
     try:
         with ProcessPoolExecutor(
             min(jobs, len(states) or 1), get_context("spawn"), initializer=_begin, initargs=(scratch,)
         ) as pool:
-            yield from pool.map(_try_here, states)
+            try:
+                yield from pool.map(_try_here, states)
+            except BaseException:
+                (scratch / STOPPED).touch()  # what a worker has taken already cannot be called back
+                raise
     finally:
         _end(scratch)
 
 
 _worker: dict[str, Any] = {}
+STOPPED = "stopped"
+"""The file that tells workers that nobody waits for what they have not begun."""
 
 
 def _begin(scratch: Path) -> None:
     """A worker process begins: it gets an embedded cluster of its own."""
     os.environ["KINDLAB_HOME"] = str(scratch / str(os.getpid()))
+    _worker["stopped"] = scratch / STOPPED
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who waits for it, and for a trial under way
     try:
         _worker["api"] = Pocket("lint").up(lambda text: None).api()
     except Problem as problem:  # raised where it can be reported: with the first state
@@ -77,7 +90,7 @@ def _begin(scratch: Path) -> None:
 def _end(scratch: Path) -> None:
     before = os.environ.get("KINDLAB_HOME")
     try:
-        for home in scratch.iterdir():
+        for home in (folder for folder in scratch.iterdir() if folder.is_dir()):
             os.environ["KINDLAB_HOME"] = str(home)
             Pocket("lint").down(lambda text: None)
     finally:
@@ -91,15 +104,24 @@ def _end(scratch: Path) -> None:
 def _try_here(state: State) -> Tried:
     if "problem" in _worker:
         return Tried(state, None, _in_a_line(_worker["problem"]))
-    return _try(state, _worker["api"])
-
-
-def _try(state: State, api: Api) -> Tried:
+    if _worker["stopped"].exists():
+        return Tried(state, None, "stopped")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        bring_about(state, api)
-        report = runner.grade(labs.find(state.lab), api)
+        return _try(state, _worker["api"])
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _try(state: State, api: Api, prefix: str = "") -> Tried:
+    try:
+        bring_about(state, api, prefix)
+        report = runner.grade(labs.find(state.lab).under(prefix), api)
     except (Problem, ApiError) as problem:
         return Tried(state, None, _in_a_line(problem))
+    except Exception as error:  # a fault of ours, which must not end a run of hours
+        log.exception("%s %s broke", state.lab, state.name)
+        return Tried(state, None, f"broke: {type(error).__name__}: {_in_a_line(error)}")
     return Tried(state, report, _in_a_line(report.problem))
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kindlab import terminal
 from kindlab.clusters import base
 from kindlab.commands.options import cluster_option, json_option
-from kindlab.errors import FAILED, PASSED
+from kindlab.errors import FAILED, PASSED, Problem
+
+if TYPE_CHECKING:
+    from kindlab.labs import Lab
+    from kindlab.verify.results import Verified
 
 
 @click.command()
@@ -48,38 +56,98 @@ def lint(lab: tuple[str, ...], static: bool, only: str, jobs: int, as_json: bool
 @click.option(
     "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Embedded clusters at the same time."
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the table to this Markdown file.")
-@click.option("--yes", "-y", is_flag=True, help="Remove the labs' namespaces from that cluster without asking.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the table to this Markdown file, and the results to a JSON file beside it.",
+)
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped; what is done is not done again.")
+@click.option(
+    "--join",
+    multiple=True,
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    metavar="FILE",
+    help="Run nothing: make one table of these JSON files (may be repeated).",
+)
+@click.option("--prefix", default="", help="Use namespaces whose names begin so, beside those of learners.")
+@click.option("--yes", "-y", is_flag=True, help="Work there, and remove the labs' namespaces, without asking.")
 @cluster_option
 @json_option
-def verify(lab: tuple[str, ...], jobs: int, out: Path | None, yes: bool, cluster: str | None, as_json: bool) -> int:
+def verify(
+    lab: tuple[str, ...],
+    jobs: int,
+    out: Path | None,
+    resume: bool,
+    join: tuple[Path, ...],
+    prefix: str,
+    yes: bool,
+    cluster: str | None,
+    as_json: bool,
+) -> int:
     """Grade every answer of the labs on a cluster and on pocket, and compare the verdicts.
 
-    It takes the labs' namespaces on that cluster for itself and removes them. A lab takes some minutes there.
+    It takes the labs' namespaces on that cluster for itself and removes them. A lab takes some minutes there, the
+    course hours: Ctrl-C keeps what is done, --resume goes on. With --cluster kind the cluster and what the labs need
+    are brought up first.
     """
-    from datetime import date
-
     from kindlab import labs, paths
     from kindlab import verify as verifier
+    from kindlab.verify import results, run, table
 
+    say = (lambda text: click.echo(text, err=True)) if as_json else click.echo
+    if join:
+        found = results.join(map(results.load, join))
+        return _verified(found, out, as_json, say)
     chosen = [labs.find(name) for name in lab] or labs.all_labs()
-    status = base.ready(cluster)
-    api = status.api()
-    taken = verifier.taken(chosen, api)
-    if taken and not yes:
+    if cluster == "kind":
+        _up_for(chosen, as_json)
+    status = base.ready(cluster, yes=yes)
+    api, prefix = status.api(), prefix or status.prefix
+    if (taken := verifier.taken(chosen, api, prefix)) and not (yes or resume):
         click.confirm(
-            f"Delete everything in {', '.join(taken)} on cluster {status.name}? (--yes does not ask)",
+            f"Delete everything in {', '.join(taken)} on cluster {status.name}? (--yes does not ask; --prefix NAME "
+            "takes other namespaces)",
             abort=True,
             err=True,
         )
-    say = (lambda _: None) if as_json else click.echo
-    found = verifier.run(chosen, api, f"{status.name} ({status.detail})", jobs=jobs, say=say)
+    file = out.with_suffix(".json") if out else paths.home() / "verify" / f"{status.kind}-{status.name}.json"
+    found = verifier.begun(chosen, f"{status.name} ({status.kind})", api, file, resume=resume)
+
+    def keep(found: results.Verified) -> None:
+        found.date = run.today()
+        results.save(found, file)
+        if out:
+            paths.write_atomically(out, table.table(found))
+
+    try:
+        with terminal.steps(quiet=as_json) as step:
+            run.run(chosen, api, found, jobs=jobs, prefix=prefix, say=say, step=step, keep=keep)
+    except (KeyboardInterrupt, Problem):
+        if found.answers:
+            say(f"Kept: {len(found.answers)} answers in {terminal.path(file.resolve())}. --resume goes on from there.")
+        raise
+    return _verified(found, out, as_json, say)
+
+
+def _up_for(chosen: list[Lab], as_json: bool) -> None:
+    """A kind cluster with everything that these labs need, as `kindlab up` brings it up."""
+    from kindlab.commands.cluster import up
+
+    words = ["--cluster", "kind", "--labs", ",".join(lab.number for lab in chosen)]
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        up.main(words, standalone_mode=False)
+
+
+def _verified(found: Verified, out: Path | None, as_json: bool, say: Callable[[str], Any]) -> int:
+    from kindlab import paths
+    from kindlab.verify import results, table
+
     if out:
-        paths.write_atomically(out, verifier.table(found, date.today().isoformat()))
+        paths.write_atomically(out, table.table(found))
+        results.save(found, out.with_suffix(".json"))
         say(f"wrote {terminal.path(out.resolve())}")
     if as_json:
         click.echo(json.dumps(found.to_json()))
     else:
-        same, of = sum(row.same for row in found.rows), sum(row.verdicts for row in found.rows)
-        click.echo(f"{same} of {of} verdicts are the same; {len(found.problems)} problems")
+        click.echo(table.summary(found))
     return PASSED if found.agrees else FAILED
