@@ -218,7 +218,9 @@ def _ours(name: str) -> Path:
 def _elsewhere(name: str) -> str | None:
     """The machine's own; our folder may be on the PATH, too, and is passed over."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return shutil.which(name, path=os.pathsep.join(f for f in folders if f and Path(f).resolve() != paths.tools()))
+    return shutil.which(
+        name, path=os.pathsep.join(f for f in folders if f and Path(f).resolve() != paths.tools().resolve())
+    )
 
 
 def _is(path: Path, source: downloads.Source) -> bool:

@@ -29,7 +29,7 @@ PAUSES = (1.0, 2.0, 4.0)
 LONGEST_PAUSE = 30.0
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses worth another try: the server is busy or broken, which says nothing of the file."""
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024
 REDIRECTS = 10
 
 
