@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,15 +30,39 @@ def problem(error: Problem) -> None:
 
 
 @contextlib.contextmanager
-def steps(*, quiet: bool = False) -> Iterator[Step]:
-    """Shows what is being done on a terminal's last line; silent elsewhere, and under `quiet`."""
+def steps(*, quiet: bool = False, slow: bool = False) -> Iterator[Step]:
+    """Shows what is being done on a terminal's last line; silent elsewhere, and under `quiet`.
+
+    `slow` is for work of minutes: the terminal shows the time, too, and elsewhere (CI) each step is a line of its own.
+    """
     if quiet or not sys.stderr.isatty() or os.environ.get("CI"):
-        yield lambda text: None
+        yield _lines() if slow and not quiet else lambda text: None
         return
     from rich.console import Console
 
-    with Console(stderr=True).status("...") as line:
-        yield lambda text: line.update(text)
+    if not slow:
+        with Console(stderr=True).status("...") as line:
+            yield lambda text: line.update(text)
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("...", total=None)
+        yield lambda text: shown.update(task, description=text)
+
+
+def _lines() -> Step:
+    """Each new step on standard error, with the seconds since the first."""
+    began, last = monotonic(), ""
+
+    def say(text: str) -> None:
+        nonlocal last
+        if text != last:
+            last = text
+            click.echo(f"[{monotonic() - began:3.0f} s] {text}", err=True)
+
+    return say
 
 
 def report(found: Report) -> None:
@@ -47,7 +72,7 @@ def report(found: Report) -> None:
     colours: dict[str, dict[str, Any]] = {"bold": {"bold": True}, "bold green": {"bold": True, "fg": "green"}}
     for line, style in text.lines(found):
         look: dict[str, Any] = colours.get(style, {"fg": style} if style else {})
-        click.secho(line, **look) if "NO_COLOR" not in os.environ else click.echo(line)
+        styled(line, **look)
 
 
 def started(title: str, done: Started) -> None:
@@ -65,12 +90,17 @@ def started(title: str, done: Started) -> None:
     not_here(done)
 
 
+def styled(line: str, **look: Any) -> None:
+    """A line in colour, where the terminal has it."""
+    click.secho(line, **look) if "NO_COLOR" not in os.environ else click.echo(line)
+
+
 def not_here(done: Started) -> None:
     """Which tasks cannot be done on the cluster, and why."""
     from kindlab.needs import grouped
 
     for tasks, lacking in grouped(done.lacking):
-        click.secho(f"Cannot be done on this cluster: {', '.join(tasks)}", fg="yellow")
+        styled(f"Cannot be done on this cluster: {', '.join(tasks)}", fg="yellow")
         for line in (lacking.why, lacking.how_to_get):
             click.echo(f"  {line}")
 

@@ -12,8 +12,10 @@ import click
 
 SECTIONS = {
     "cluster": "The cluster",
+    "can": "What it can do",
     "node": "Its machines",
     "tools": "The programs it takes",
+    "doctor": "When it does not start",
     "lab": "Labs",
     "look": "Looking and working",
     "quiz": "Questions",

@@ -16,6 +16,7 @@ from kindlab.errors import Problem, UsageProblem
 if TYPE_CHECKING:
     from kindlab.grading.outcome import Report
     from kindlab.labs import Lab
+    from kindlab.needs import Wanting
 
 
 @click.command("list")
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 def list_(as_json: bool) -> None:
     """Show the labs and how far you are."""
     from kindlab import labs, progress
+    from kindlab.needs import overview
 
-    done = progress.load()
+    done, every = progress.load(), labs.all_labs()
+    away = overview.away(base.active(), every)
     rows: list[dict[str, Any]] = [
         {
             "slug": lab.slug,
@@ -34,8 +37,9 @@ def list_(as_json: bool) -> None:
             "points": done.get(lab.slug, {}).get("points", 0),
             "max_points": lab.max_points,
             "started": bool(done.get(lab.slug)),
+            "not_here": {task: one.why for task, one in away.get(lab.slug, {}).items()},
         }
-        for lab in labs.all_labs()
+        for lab in every
     ]
     if as_json:
         click.echo(json.dumps({"labs": rows}))
@@ -46,6 +50,21 @@ def list_(as_json: bool) -> None:
         points = f"{row['points']}/{row['max_points']} points" if row["started"] else "not started"
         click.echo(f"{row['slug']:<24} {row['minutes']:>3} min  {points:<14} {row['title']}")
         click.echo(f"{'':<24}          KCNA: {_by_domain(row['kcna'])}")
+        if lacking := away.get(row["slug"]):
+            terminal.styled(f"{'':<24}          {_away(row['slug'], lacking)}", fg="yellow")
+    if away:
+        click.echo("\nkindlab can shows what this cluster can do, and how to get what it lacks.")
+
+
+def _away(slug: str, lacking: dict[str, Wanting]) -> str:
+    """What cannot be done on the cluster in use, in a line."""
+    from kindlab import labs
+    from kindlab.needs import grouped
+
+    if len(lacking) == len(labs.find(slug).tasks):
+        return f"Not on this cluster: it needs {', '.join(dict.fromkeys(w for one in lacking.values() for w in one))}"
+    parts = (f"{', '.join(tasks)} (needs {', '.join(one)})" for tasks, one in grouped(lacking))
+    return f"Not on this cluster: {'; '.join(parts)}"
 
 
 def _by_domain(tags: list[str]) -> str:

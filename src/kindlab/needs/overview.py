@@ -1,0 +1,105 @@
+"""All capabilities of a cluster at once, and what they decide about the course: `kindlab can`, `kindlab list`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any
+
+from kindlab import labs
+from kindlab.api import Api
+from kindlab.clusters.base import Provider
+from kindlab.errors import Problem, UsageProblem
+from kindlab.labs import Lab
+from kindlab.needs import NEEDS, Found, Need, Wanting, forget, kept, named, probed, wanting
+from kindlab.rights import may
+
+SOON = 3.0
+"""Seconds that a list of labs waits for its cluster."""
+EVERY = "images"
+"""What all labs need, without a word."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One capability. `tasks`: lab -> its tasks that need it."""
+
+    need: Need
+    found: Found
+    tasks: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def decides(self) -> str:
+        """The labs and tasks, in words; whole labs by their number."""
+        counts = {lab.slug: len(lab.tasks) for lab in labs.all_labs()}
+        whole = [slug for slug, found in self.tasks.items() if len(found) == counts[slug]]
+        parts = [f"lab {slug.partition('-')[0]}" for slug in whole]
+        parts += [
+            f"of lab {slug.partition('-')[0]} {', '.join(found)}"
+            for slug, found in self.tasks.items()
+            if slug not in whole
+        ]
+        return "all labs" if self.need.word == EVERY else "; ".join(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        found, need = self.found, self.need
+        return {"word": need.word, "title": need.title, **found.to_json(), "tasks": self.tasks}
+
+
+def checked(words: Iterable[str]) -> list[str]:
+    """The words asked for, all without any. Raises UsageProblem for one there is not."""
+    for word in words:
+        if word not in NEEDS:
+            near = difflib.get_close_matches(word, NEEDS, n=1)
+            then = f"Did you mean {near[0]}?" if near else "kindlab can shows them all."
+            raise UsageProblem(f"There is no {word} to ask for.", f"The words are: {', '.join(NEEDS)}.", then)
+    return list(words) or list(NEEDS)
+
+
+def of(api: Api, words: Iterable[str], prefix: str = "", *, again: bool = False) -> list[Row]:
+    """What the cluster says about these words. Where no namespace may be made it is tried in one of the labs that are
+    there."""
+    if again:
+        forget(api)
+    every = [lab.under(prefix) for lab in labs.all_labs()]
+    found = probed(api, words, _space(api, every))
+    tasks = {word: {lab.slug: [t.id for t in lab.tasks if word in named(lab, [t])] for lab in every} for word in found}
+    return [
+        Row(NEEDS[word], one, {slug: ids for slug, ids in tasks[word].items() if ids}) for word, one in found.items()
+    ]
+
+
+def _space(api: Api, every: list[Lab]) -> str:
+    """A namespace of the labs that is there, the last one, for who may make none."""
+    if may(api, "create", "namespaces"):
+        return ""
+    return next((lab.namespace for lab in reversed(every) if api.get("Namespace", lab.namespace)), "")
+
+
+def away(cluster: Provider, every: Iterable[Lab]) -> dict[str, dict[str, Wanting]]:
+    """Lab -> its tasks that cannot be done there, by what is seen at once or known from before; nothing is tried. Empty
+    when it is not up, or does not answer in SOON seconds."""
+    answers: dict[str, dict[str, Wanting]] = {}
+    asking = Thread(target=_ask, args=(cluster, list(every), answers), daemon=True)
+    asking.start()
+    asking.join(SOON)
+    return {} if asking.is_alive() else answers
+
+
+def _ask(cluster: Provider, every: list[Lab], answers: dict[str, dict[str, Wanting]]) -> None:
+    try:
+        status = cluster.status()
+        if not status.ready:
+            return
+        api = status.api()
+        words = dict.fromkeys(word for lab in every for word in named(lab))
+        found = probed(api, [word for word in words if not NEEDS[word].tried], patient=False)
+        found |= {word: one for word, one in kept.answers(api).items() if word in words}
+        for lab in every:
+            sure = {task: one for task, one in wanting(lab, found).items() if one.sure}
+            if sure:
+                answers[lab.slug] = sure
+    except Problem:  # it went away meanwhile
+        answers.clear()
