@@ -19,12 +19,13 @@ from kindlab.checks.cronjobs import cron_runs
 from kindlab.checks.evictions import evict, evict_in_turn
 from kindlab.checks.makers import is_of_deployment, pods_of_set, replace_pods
 from kindlab.checks.meanwhile import Meanwhile
-from kindlab.checks.outside import addressed, hosts, services_for, ways_in
+from kindlab.checks.outside import hosts, services_for, ways_in
 from kindlab.checks.reach import Reach
 from kindlab.checks.schedules import is_nightly
 from kindlab.checks.twin import Twin
 from kindlab.checks.volumes import claim_behind
 from kindlab.conditions import condition, is_ready
+from kindlab.hosts import in_url
 from kindlab.kinds import SNAPSHOT, SNAPSHOT_CLASS
 
 SOUTH = "south"
@@ -133,7 +134,7 @@ class Shop:
         urls = {}
         for name in CALLERS:
             with suppress(CheckFailed):
-                address = addressed(self.pods(name)[0]["status"]["podIP"])
+                address = in_url(self.pods(name)[0]["status"]["podIP"])
                 urls[name] = f"http://{address}:{INSIDE.get(name, 8080)}/"
         return Reach(own | self.guests, urls)
 
