@@ -1,0 +1,72 @@
+"""Looking for what stands in the way of a cluster here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import textwrap
+
+import click
+
+from kindlab import terminal
+from kindlab.commands.options import json_option
+from kindlab.errors import PASSED
+
+FOUND_PROBLEMS = 1
+LABELS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "problem": ("problem", "red")}
+
+
+@click.command()
+@click.option(
+    "--cluster",
+    type=click.Choice(("kind", "pocket", "current")),
+    help="Only what matters to this kind of cluster (default: kind and pocket).",
+)
+@json_option
+def doctor(cluster: str | None, as_json: bool) -> int:
+    """Look for what stands in the way of a cluster on this machine, and how to put it right.
+
+    It changes nothing. For everything that is amiss it says what that breaks and what to type. Exit code 0: one of the
+    clusters asked about works here (with --cluster, that one); 1: none does.
+    """
+    from kindlab.doctor import MADE, examine
+    from kindlab.doctor.facts import of_this_machine
+
+    with terminal.steps(quiet=as_json) as step:
+        step("asking the container engines")
+        facts = of_this_machine()
+        step("looking at this machine")
+        report = examine(facts, (cluster,) if cluster else MADE)
+    if as_json:
+        click.echo(json.dumps(report.to_json() | {"engines": [engine.to_json() for engine in facts.engines]}))
+        return PASSED if report.works else FOUND_PROBLEMS
+    for finding in report.findings:
+        label, colour = LABELS[finding.level.value]
+        about = f" ({', '.join(finding.clusters)})" if finding.level.value != "ok" and not cluster else ""
+        _line(label, colour, finding.says + about)
+        if finding.breaks:
+            _line("", "", f"Breaks: {finding.breaks}")
+        if finding.fix:
+            # never broken into lines: it is there to be copied
+            click.echo(f"{'':10}Fix: {finding.fix}")
+    click.echo()
+    for name in report.clusters:
+        why = report.why_not(name)
+        if why is None:
+            click.echo(_styled(f"{name} works here: kindlab up --cluster {name}", "green"))
+        else:
+            click.echo(_styled(f"{name} does not work here: {why.says}.", "red"))
+    return PASSED if report.works else FOUND_PROBLEMS
+
+
+def _line(label: str, colour: str, text: str) -> None:
+    width = max(60, min(shutil.get_terminal_size().columns, 120)) - 10
+    first, *rest = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    click.echo(f"{_styled(f'{label:8}', colour)}  {first}")
+    for line in rest:
+        click.echo(f"{'':10}{line}")
+
+
+def _styled(text: str, colour: str) -> str:
+    return click.style(text, fg=colour) if colour and "NO_COLOR" not in os.environ else text
