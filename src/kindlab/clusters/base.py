@@ -7,7 +7,7 @@ which one is in use; every other command takes that one unless --cluster says ot
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,15 @@ from kindlab.errors import Problem, UsageProblem
 KINDS = ("auto", "pocket", "kind", "current")
 Step = Callable[[str], None]
 """Called with what is being done, for a progress display."""
+
+
+class NeedsConsent(Problem):
+    """Something would be lost that kindlab has not made, or that was in use. `question` is for whoever can be asked
+    (they then set the provider's `consent`); without a terminal it is a Problem like any other."""
+
+    def __init__(self, question: str, what: str, why: str, then: str) -> None:
+        super().__init__(what, why, then)
+        self.question = question
 
 
 @dataclass(frozen=True)
@@ -88,12 +97,16 @@ def provider(
     context: str | None = None,
     prefix: str = "",
     ip_family: str | None = None,
+    http_port: int | None = None,
+    https_port: int | None = None,
+    wishes: Mapping[str, Any] | None = None,
     **embedded: Any,
 ) -> Provider:
     """The provider of that kind; `name` tells several clusters of one kind apart. Raises UsageProblem.
 
-    `context` and `prefix` are for a cluster of the user's kubeconfig, `ip_family` for clusters that kindlab makes;
-    `embedded` are options that only the embedded cluster has (see Pocket).
+    `context` and `prefix` are for a cluster of the user's kubeconfig, `ip_family` and the ports for clusters that
+    kindlab makes; `wishes` are options that only kind has (kind.Wishes), `embedded` those of the embedded cluster (see
+    Pocket).
     """
     if kind != "current" and (context or prefix):
         raise UsageProblem(
@@ -104,11 +117,12 @@ def provider(
     if kind == "pocket":
         from kindlab.clusters.pocket import Pocket
 
-        return Pocket(name or "pocket", ip_family=ip_family, **embedded)
+        return Pocket(name or "pocket", ip_family=ip_family, http_port=http_port, https_port=https_port, **embedded)
     if kind == "kind":
-        from kindlab.clusters.kind import Kind
+        from kindlab.clusters.kind import Kind, Wishes
 
-        return Kind(name or "kindlab", ip_family=ip_family)
+        wished = Wishes(http_port=http_port, https_port=https_port, **(wishes or {}))
+        return Kind(name or "kindlab", ip_family=ip_family, wishes=wished)
     if kind == "current":
         from kindlab.clusters.current import Current
 
@@ -117,13 +131,13 @@ def provider(
 
 
 def choose(kind: str, **options: Any) -> tuple[Provider, str]:
-    """(provider, why it was taken); `auto` takes kind when Docker and the kind binary are usable, else pocket; who
+    """(provider, why it was taken); `auto` takes kind when an engine and the kind binary are usable, else pocket; who
     names a context or a prefix means a cluster of the kubeconfig."""
     if kind == "auto" and (options.get("context") or options.get("prefix")):
         kind = "current"
     if kind != "auto":
         return provider(kind, **options), "you asked for it"
-    real = provider("kind", name=options.get("name", ""), ip_family=options.get("ip_family"))
+    real = provider("kind", **options)
     usable, why = real.usable()
     if usable:
         return real, why
@@ -197,4 +211,8 @@ def way_out(found: Status) -> str:
             "kindlab up --cluster current --context NAME takes one. "
             "Or use a cluster of kindlab's own: kindlab up --cluster pocket"
         )
+    if found.kind == "kind":
+        from kindlab.clusters.kindrepair import command
+
+        return f"Start it with: {command('up', found.name)}"
     return "Start it with: kindlab up"

@@ -1,148 +1,306 @@
-"""`--cluster kind`: Kubernetes in Docker from cluster-config/kind.yaml, by the `kind` binary.
+"""`--cluster kind`: Kubernetes in Docker (or podman, nerdctl) from cluster-config/kind.yaml, by the `kind` binary.
 
-First form: create, reuse, delete, wait for all nodes. Left out for now: add-ons, repair of a half-made cluster,
-other engines than those kind detects itself, installing the binary.
+Where things are: the programs and what they print in kindcli.py, the configuration in kindconfig.py, making and
+removing in kindcreate.py, one that is there already in kindrepair.py, when it is ready in kindready.py, what is known
+between two commands in kindrecord.py, what failures mean in kindfailures.py, images in kindimages.py.
+
+Written from kind's documentation and source, and driven by a stand-in for kind and docker (tests/fakes): no image could
+be pulled, and so no real kind cluster made, where this was written.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kindlab import paths
 from kindlab.api import Api, ApiError, Obj
-from kindlab.clusters import addresses
-from kindlab.clusters.base import Status, Step
+from kindlab.clusters import addresses, kindconfig, kindcreate, kindready, kindrecord, kindrepair
+from kindlab.clusters.base import NeedsConsent, Status, Step
+from kindlab.clusters.kindcli import Programs, programs_for
+from kindlab.clusters.kindconfig import SCHEMES, Listening
+from kindlab.clusters.kindrecord import Record
+from kindlab.clusters.kindrepair import DEFAULT_NAME
 from kindlab.conditions import is_ready
 from kindlab.errors import Problem
+from kindlab.hosts import in_url
 
-NODES_TIMEOUT = 300.0
-HOST_PORTS = {30080: 8080, 30443: 8443}
-"""Node port -> port of 127.0.0.1, as cluster-config/kind.yaml maps them."""
+if TYPE_CHECKING:
+    from kindlab.addons import Addon
+
+ALWAYS = ("ingress",)
+"""What every cluster of ours has beside what kind brings, in the words of `needs`."""
+QUICK = 5.0
+"""Seconds that `kindlab status` waits for an answer."""
 
 
-def _engine() -> str | None:
-    return next((engine for engine in ("docker", "podman", "nerdctl") if shutil.which(engine)), None)
+@dataclass(frozen=True)
+class Wishes:
+    """What `kindlab up` was asked for. Ports: 0 for none, None as in kind.yaml. `needs`: words of the labs that were
+    chosen. `labs`: as they were named, for the commands that are advised."""
+
+    http_port: int | None = None
+    https_port: int | None = None
+    keep: bool = False
+    merge: bool = False
+    offline: bool = False
+    preload: bool = False
+    labs: tuple[str, ...] = ()
 
 
 class Kind:
+    """`consent`: somebody has said that what would be lost may be (see NeedsConsent)."""
+
     kind = "kind"
 
-    def __init__(self, name: str = "kindlab", *, ip_family: str | None = None) -> None:
+    def __init__(self, name: str = DEFAULT_NAME, *, ip_family: str | None = None, wishes: Wishes | None = None) -> None:
         self.name = name
         self.ip_family = ip_family
-        self.kubeconfig = paths.home() / "clusters" / f"kind-{name}" / "kubeconfig"
+        self.wishes = wishes or Wishes()
+        self.consent = False
+        self.context = f"kind-{name}"
+        self.folder = paths.home() / "clusters" / f"kind-{name}"
+        self.kubeconfig = self.folder / "kubeconfig"
+
+    # -- what there is
 
     def usable(self) -> tuple[bool, str]:
-        """Looks at binaries and asks the engine; a few tens of milliseconds when there is no engine."""
-        engine = _engine()
-        if engine is None:
+        """Asks the engines side by side; one that hangs costs a few seconds."""
+        from kindlab import engines, tools
+
+        if tools.find("kind") is None:
+            return False, "the kind binary is not installed (kindlab tools install kind)"
+        installed = engines.installed(timeout=QUICK)
+        engine = engines.chosen(installed)
+        if engine is not None:
+            return True, f"{engine.title} and kind are usable"
+        if not installed:
             return False, "no container engine (docker, podman or nerdctl) is installed"
-        if shutil.which("kind") is None:
-            return False, "the kind binary is not on the PATH"
-        answer = subprocess.run([engine, "info"], capture_output=True, text=True, timeout=20, check=False)
-        if answer.returncode != 0:
-            return False, f"{engine} does not answer: {(answer.stderr or answer.stdout).strip().splitlines()[-1]}"
-        return True, f"{engine} and kind are usable"
+        return False, installed[0].problem
+
+    def _programs(self, *, kind: bool = True) -> Programs:
+        """Raises Problem without a usable engine, and without the kind binary where that is asked for."""
+        record = self._record()
+        return programs_for(self.name, record.engine if record else "", kind=kind)
+
+    def _record(self) -> Record | None:
+        return kindrecord.read(self.folder)
+
+    # -- up
 
     def up(self, step: Step) -> Status:
-        usable, why = self.usable()
-        if not usable:
-            raise Problem(
-                "kind cannot be used here.", why, "Use the embedded cluster instead: kindlab up --cluster pocket"
-            )
-        self.kubeconfig.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self.name in self._run("get", "clusters").split():
-            step(f"using the kind cluster {self.name}, which exists already")
-            self._run("export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig))
-        else:
-            step(f"creating the kind cluster {self.name} (a minute or two)")
-            self._run(
-                "create", "cluster", "--name", self.name, "--config", "-",
-                "--kubeconfig", str(self.kubeconfig), "--wait", "120s", given=self._config(),
-            )  # fmt: skip
-        step("waiting for all nodes")
-        self._wait_nodes()
-        return self.status()
+        from kindlab import addons
 
-    def _config(self) -> str:
-        """cluster-config/kind.yaml, with the family of addresses that was asked for."""
-        text = (paths.course() / "cluster-config" / "kind.yaml").read_text(encoding="utf-8")
-        if self.ip_family is None:
-            return text
-        return text.replace("networking:\n", f"networking:\n  ipFamily: {self.ip_family}\n", 1)
-
-    def _wait_nodes(self) -> None:
-        for nodes in Api(self.kubeconfig).follow("Node", timeout=NODES_TIMEOUT):
-            if nodes and all(is_ready(node) for node in nodes.values()):
-                return
-        raise Problem(
-            f"The nodes of kind cluster {self.name} were not all ready within {NODES_TIMEOUT:.0f} s.",
-            "",
-            f"Look with: kubectl --kubeconfig {self.kubeconfig} describe nodes",
+        kindconfig.check_name(self.name)
+        programs = self._programs()
+        wishes = self.wishes
+        config = kindconfig.wanted(
+            kindconfig.read(), ip_family=self.ip_family, http_port=wishes.http_port, https_port=wishes.https_port
         )
+        wanted = addons.for_needs(self._words())
+        with kindrecord.locked(self.folder, self.name, step):
+            record, containers = self._record(), programs.containers()
+            notes: list[str] = []
+            merged = record.merged if record else None
+            if wishes.offline:
+                made = bool(containers) and not (record and record.half_made)
+                self._check_offline(programs, config, wanted, made=made)
+            if record is not None and record.half_made:
+                step(f"removing what is left of a creation that began on {record.when} and did not end")
+                kindcreate.remove(programs, self.folder, record)
+                record = None
+            elif containers:
+                record, notes = kindrepair.found(
+                    programs, self.folder, containers, config, step, ip_family=self.ip_family, consent=self.consent
+                )
+            if record is None or not containers:
+                record = kindcreate.create(
+                    programs, self.folder, config, step, keep=wishes.keep, offline=wishes.offline, merged=merged
+                )
+            self._make_ready(programs, wanted, step)
+            record = kindrecord.change(self.folder, record, stage=kindrecord.READY)
+            notes += self._install(record, step)
+            if wishes.merge or merged:
+                notes.append(self._merge(record))
+        return self._described(tuple(notes))
+
+    def _api(self) -> Api:
+        return Api(self.kubeconfig, self.context)
+
+    def _make_ready(self, programs: Programs, addons: list[Addon], step: Step) -> None:
+        """Everything but the add-ons."""
+        api = self._api()
+        step("waiting for the API server")
+        if not kindready.answers(api, kindready.API_TIMEOUT):
+            raise Problem(
+                f"The API server of {self.name} does not answer.",
+                f"{api.server} was asked for {kindready.API_TIMEOUT:.0f} s.",
+                f"Look with: {programs.engine.name} logs {self.name}-control-plane. {self._command('up')} tries again.",
+            )
+        if self.wishes.preload or self.wishes.offline:
+            from kindlab.clusters import kindimages
+
+            images = kindimages.wanted(addons, self.wishes.labs)
+            kindimages.load(programs, images, step, offline=self.wishes.offline)
+        kindready.everything(api, len(programs.containers()), step)
+
+    def _install(self, record: Record, step: Step) -> list[str]:
+        """Raises Problem when an add-on does not get ready; on a cluster that somebody else has made that is a note."""
+        from kindlab import addons
+
+        _, problems = addons.bring(self._api(), self._words(), step, offline=self.wishes.offline)
+        if problems and record.ours:
+            first = problems[0]
+            more = "".join(f" {problem.what}" for problem in problems[1:])
+            up = f"The cluster itself is up: labs that do not need this work. {self._command('up')} tries again."
+            raise Problem(first.what + more, first.why, f"{first.then} {up}")
+        return [str(problem) for problem in problems]
+
+    def _words(self) -> list[str]:
+        """What the cluster is to have: what every one of ours has, and what the chosen labs need."""
+        from kindlab.clusters import kindimages
+
+        words = {word for lab in kindimages.labs_named(self.wishes.labs) for word in kindimages.words_of(lab)}
+        return [*ALWAYS, *sorted(words - set(ALWAYS))]
+
+    def _check_offline(self, programs: Programs, config: dict[str, Any], wanted: list[Addon], *, made: bool) -> None:
+        """Raises Problem that names all that is missing, and what fetches it where there is a connection."""
+        from kindlab import addons
+        from kindlab.clusters import kindimages
+
+        lacks = [] if made else [f"node image {i}" for i in kindconfig.images(config) if not programs.image(i)]
+        lacks += [f"file {text}" for text in addons.absent(wanted)]
+        lacks += [f"image {i}" for i in kindimages.wanted(wanted, self.wishes.labs) if not programs.image(i)]
+        if lacks:
+            named = f" --labs {','.join(self.wishes.labs)}" if self.wishes.labs else ""
+            raise Problem(
+                "That cannot be made without a connection: not everything is here yet.",
+                "Missing:\n" + "\n".join(f"  {text}" for text in lacks),
+                f"With a connection, once: {self._command('up')} --preload{named}. It keeps all of it on this machine.",
+            )
+
+    def _merge(self, record: Record) -> str:
+        from kindlab.clusters import kubeconfigs
+
+        file, before, said = kubeconfigs.merge(self.kubeconfig)
+        if record.merged is None:
+            kindrecord.change(self.folder, record, merged=(str(file), before))
+        return f"{said} {self._command('down')} takes it out again."
+
+    def _command(self, verb: str) -> str:
+        return kindrepair.command(verb, self.name)
+
+    # -- down
+
+    def down(self, step: Step) -> bool:
+        """Raises NeedsConsent for a cluster that kindlab has not made."""
+        record = self._record()
+        try:
+            programs = self._programs(kind=False)
+        except Problem as problem:
+            if record is None:
+                return False
+            raise Problem(
+                f"The kind cluster {self.name} cannot be removed now.",
+                problem.why,
+                f"{problem.then.splitlines()[0]} Should the engine be gone for good, remove what kindlab knows of the "
+                f"cluster: the folder {self.folder}",
+            ) from problem
+        with kindrecord.locked(self.folder, self.name, step):
+            containers = programs.containers()
+            if not containers and record is None:
+                return False
+            if not self.consent and (record is None or not record.ours):
+                raise NeedsConsent(
+                    f"The kind cluster {self.name} was not made by kindlab. Remove it with everything in it?",
+                    f"The kind cluster {self.name} was not made by kindlab, and is left as it is.",
+                    "Somebody made it with kind create cluster, and may need it.",
+                    f"To remove it all the same: {self._command('down')} --yes",
+                )
+            step(f"deleting the kind cluster {self.name}")
+            kindcreate.remove(programs, self.folder, record)
+            if record is not None and record.merged is not None:
+                from kindlab.clusters import kubeconfigs
+
+                step("taking its context out of your kubeconfig")
+                kubeconfigs.unmerge(Path(record.merged[0]), self.context, record.merged[1])
+        return True
+
+    # -- status
+
+    def status(self) -> Status:
+        """Asks the API; the engine only when that does not answer."""
+        record = self._record()
+        if self.kubeconfig.is_file() and not (record and record.half_made):
+            with contextlib.suppress(Problem, ApiError):
+                return self._described(())
+        return self._status(False, self._why_not(record))
+
+    def _described(self, notes: tuple[str, ...]) -> Status:
+        """Of a cluster whose API answers; a node that was switched off does not make it unusable. Raises Problem."""
+        api = self._api()
+        version = api.request("GET", "/version", timeout=QUICK)["gitVersion"]
+        nodes = api.request("GET", "/api/v1/nodes", timeout=QUICK)["items"]
+        late = sorted(node["metadata"]["name"] for node in nodes if not is_ready(node))
+        detail = f"Kubernetes {version}, {len(nodes)} node{'s' if len(nodes) != 1 else ''}"
+        detail += f", not Ready: {', '.join(late)}" if late else " Ready"
+        urls = " and ".join(self._urls().values())
+        return self._status(True, detail + (f", Ingress on {urls}" if urls else ""), notes)
+
+    def _status(self, ready: bool, detail: str, notes: tuple[str, ...] = ()) -> Status:
+        return Status(self.name, self.kind, str(self.kubeconfig), self.context, ready, detail, notes)
+
+    def _why_not(self, record: Record | None) -> str:
+        if record is not None and record.half_made:
+            kept = " and its containers were kept for you to look at" if record.stage == kindrecord.KEPT else ""
+            return f"its creation on {record.when} did not end{kept}; {self._command('up')} makes it anew"
+        try:
+            containers = self._programs(kind=False).containers(timeout=QUICK)
+        except Problem as problem:
+            return f"{problem.why.splitlines()[0] if problem.why else problem.what}"
+        if not containers:
+            gone = "its containers are gone" if record else "not created yet"
+            return gone
+        if off := [container.name for container in containers if not container.on]:
+            return f"its containers are stopped ({', '.join(off)}); {self._command('up')} starts them"
+        if not self.kubeconfig.is_file():
+            return f"it runs, but kindlab has no kubeconfig of it; {self._command('up')} fetches it"
+        return "its containers run, but its API server does not answer"
+
+    # -- ports of this machine
+
+    def _ports(self) -> dict[int, Listening]:
+        record = self._record()
+        return dict(record.ports) if record else kindconfig.mapped(kindconfig.read())
+
+    def _urls(self) -> dict[str, str]:
+        ports = self._ports()
+        return {scheme: _url(scheme, ports[port]) for scheme, port in SCHEMES.items() if port in ports}
 
     def service_urls(self, api: Api, service: Obj) -> list[str]:
-        """Of node ports, those that cluster-config/kind.yaml maps; of load balancers, their addresses."""
-        ports = [p.get("nodePort") for p in service["spec"].get("ports") or ()]
-        mapped = [f"http://127.0.0.1:{HOST_PORTS[port]}" for port in ports if port in HOST_PORTS]
+        """Of node ports, those that lead here; of load balancers, their addresses."""
+        ports = self._ports()
+        numbers = [p.get("nodePort") for p in service["spec"].get("ports") or ()]
+        mapped = [_url("http", ports[number]) for number in numbers if number in ports]
         balanced = (service.get("status") or {}).get("loadBalancer") or {}
         return mapped or (addresses.of_service(api, service) if balanced.get("ingress") else [])
 
     def ingress_urls(self, api: Api, ingress: Obj) -> dict[str, str]:
-        return {"http": f"http://127.0.0.1:{HOST_PORTS[30080]}", "https": f"https://127.0.0.1:{HOST_PORTS[30443]}"}
+        return self._urls()
+
+    # -- machines
 
     def machines(self, api: Api) -> dict[str, bool]:
         """The cluster's containers, which are its machines."""
-        label = f"label=io.x-k8s.kind.cluster={self.name}"
-        listed = self._ask_engine("ps", "--all", "--filter", label, "--format", "{{.Names}}\t{{.Status}}")
-        rows = (line.split("\t", 1) for line in listed.splitlines() if "\t" in line)
-        return {name: status.startswith("Up") for name, status in rows if not name.endswith("external-load-balancer")}
+        return {container.name: container.on for container in self._programs(kind=False).containers()}
 
     def switch(self, api: Api, node: str, *, on: bool) -> None:
-        self._ask_engine(*(["start"] if on else ["stop", "-t", "0"]), node)
+        self._programs(kind=False).ask(*(["start"] if on else ["stop", "-t", "0"]), node)
 
-    def _ask_engine(self, *args: str) -> str:
-        engine = _engine()
-        if engine is None:
-            raise Problem(
-                "The machines of this cluster cannot be reached.",
-                "They are containers, and no container engine (docker, podman or nerdctl) is installed here.",
-                "Run this where kind runs.",
-            )
-        answer = subprocess.run([engine, *args], capture_output=True, text=True, check=False)
-        if answer.returncode != 0:
-            raise Problem(
-                f"{engine} {args[0]} failed.",
-                answer.stderr.strip()[-800:],
-                f"Look with: {engine} ps --all",
-            )
-        return answer.stdout
 
-    def down(self, step: Step) -> bool:
-        if shutil.which("kind") is None or self.name not in self._run("get", "clusters").split():
-            return False
-        step(f"deleting the kind cluster {self.name}")
-        self._run("delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig))
-        self.kubeconfig.unlink(missing_ok=True)
-        return True
-
-    def status(self) -> Status:
-        kubeconfig, context = str(self.kubeconfig), f"kind-{self.name}"
-        if not self.kubeconfig.is_file():
-            return Status(self.name, self.kind, kubeconfig, context, False, "not created by kindlab")
-        try:
-            version = Api(self.kubeconfig).request("GET", "/version", timeout=5)
-        except (Problem, ApiError) as error:
-            return Status(self.name, self.kind, kubeconfig, context, False, str(error).replace("\n", " "))
-        return Status(self.name, self.kind, kubeconfig, context, True, f"Kubernetes {version['gitVersion']}")
-
-    def _run(self, *args: str, given: str | None = None) -> str:
-        answer = subprocess.run(["kind", *args], input=given, capture_output=True, text=True, check=False)
-        if answer.returncode != 0:
-            raise Problem(
-                f"kind {args[0]} {args[1]} failed.",
-                answer.stderr.strip()[-800:],
-                "See the known issues of kind, or use the embedded cluster: kindlab up --cluster pocket",
-            )
-        return answer.stdout
+def _url(scheme: str, at: Listening) -> str:
+    """0.0.0.0 and :: are every address of this machine; 127.0.0.1 is one of them."""
+    host = "127.0.0.1" if at.address in ("", "0.0.0.0", "::") else at.address
+    return f"{scheme}://{in_url(host)}:{at.port}"

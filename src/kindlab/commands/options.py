@@ -27,11 +27,11 @@ def namespace_option(command: Function) -> Function:
 
 
 def host_port_option(scheme: str, port: int) -> Callable[[Function], Function]:
-    """--http-port and --https-port of the embedded cluster; None when it is not given."""
+    """--http-port and --https-port of kindlab's own clusters; None when it is not given."""
     return click.option(
         f"--{scheme}-port",
         type=click.IntRange(0, 65535),
         envvar=f"KINDLAB_{scheme.upper()}_PORT",
         metavar="PORT",
-        help=f"Port of this machine for {scheme.upper()} to the embedded cluster's Ingress (default: {port}; 0: none).",
+        help=f"Port of this machine for {scheme.upper()} to the cluster's Ingress (default: {port}; 0: none).",
     )

@@ -1,0 +1,127 @@
+"""The images a cluster's Pods use, brought into its nodes: from the container engine, which pulls them once for all
+clusters and knows the proxies, instead of by each node for itself.
+
+The trap (kind#3795): where Docker keeps its images in containerd, an image knows of every platform, has the bytes of
+this one only, and `kind load docker-image` fails with `content digest ... not found`. So the one platform is saved to
+an archive (`docker save --platform`, Docker 28 and newer) and `kind load image-archive` takes that. Not tried with a
+real engine where this was written.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kindlab import labs, paths
+from kindlab.clusters.base import Step
+from kindlab.clusters.kindcli import Failed, Programs
+from kindlab.errors import Problem
+from kindlab.labs import Lab
+
+if TYPE_CHECKING:
+    from kindlab.addons import Addon
+
+LOAD_TIMEOUT = 900.0
+TRIALS = ("alternatives", "wrong")
+"""Folders of answers that are there to be tried by `kindlab lint`; wrong ones name images that do not exist."""
+
+
+def labs_named(names: Iterable[str]) -> list[Lab]:
+    """`--labs`: slugs or numbers, or `all`. Raises UsageProblem."""
+    wanted = list(names)
+    return labs.all_labs() if "all" in wanted else [labs.find(name) for name in wanted]
+
+
+def words_of(lab: Lab) -> set[str]:
+    """What the lab and its single tasks need, in the words of `needs`."""
+    return {*lab.needs, *(word for task in lab.tasks for word in getattr(task, "needs", ()))}
+
+
+def of_labs(chosen: Iterable[Lab]) -> list[str]:
+    """The images of the labs' finished manifests, and of the grader's own Pods."""
+    from kindlab.checks.probe import IMAGE
+
+    found = {IMAGE}
+    for lab in chosen:
+        for folder in (lab.folder / "start", lab.solution_folder):
+            found |= {image for file in labs.manifests(folder) for image in _images(_documents(file))}
+    return sorted(found)
+
+
+def wanted(addons: Iterable[Addon], names: Iterable[str]) -> list[str]:
+    """Of these add-ons and of these labs (all of them when none is named), each once."""
+    chosen = labs_named(names) or labs.all_labs()
+    return list(dict.fromkeys([*(image for addon in addons for image in addon.images), *of_labs(chosen)]))
+
+
+def _documents(file: Path) -> Iterator[Any]:
+    import yaml
+
+    try:
+        yield from yaml.safe_load_all(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:  # a start file may be broken on purpose
+        raise Problem(f"{file} is no YAML.", str(error), "This is a fault of the course, not yours.") from error
+
+
+def _images(found: Any) -> Iterator[str]:
+    """Every `image` of a container anywhere in it."""
+    if isinstance(found, dict):
+        if isinstance(found.get("image"), str) and "name" in found:
+            yield found["image"]
+        for value in found.values():
+            yield from _images(value)
+    elif isinstance(found, list | Iterator):
+        for value in found:
+            yield from _images(value)
+
+
+def load(programs: Programs, images: list[str], step: Step, *, offline: bool = False) -> None:
+    """Pull what the engine lacks (unless offline) and load all of it into the nodes. Raises Problem, which names what
+    is missing."""
+    absent = [image for image in images if not programs.image(image)]
+    if absent and offline:
+        raise Problem(
+            "Images are missing, and --offline forbids to pull them.",
+            f"{programs.engine.name} does not have: {', '.join(absent)}.",
+            "With a connection, once: kindlab up --cluster kind --preload",
+        )
+    for number, image in enumerate(absent, 1):
+        step(f"pulling image {number} of {len(absent)}: {image}")
+        try:
+            programs.pull(image, lambda line: None)
+        except Failed as error:
+            raise programs.explained(f"The image {image} could not be pulled.", error, pulling=True) from error
+    platform = _platform(programs)
+    for number, image in enumerate(images, 1):
+        step(f"loading image {number} of {len(images)} into the nodes: {image}")
+        _load(programs, image, platform)
+
+
+def _load(programs: Programs, image: str, platform: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="kindlab-", dir=_scratch()) as folder:
+        archive = str(Path(folder) / "image.tar")
+        one = ["--platform", platform] if platform else []
+        try:
+            programs.ask("save", *one, "--output", archive, image, timeout=LOAD_TIMEOUT)
+            programs.run_kind("load", "image-archive", "--name", programs.name, archive, timeout=LOAD_TIMEOUT)
+        except Failed as error:
+            raise programs.explained(f"The image {image} could not be loaded into the nodes.", error) from error
+
+
+def _platform(programs: Programs) -> str:
+    """linux/amd64, where the engine can save one platform of several: Docker since 28 (API 1.48), nerdctl. Others keep
+    one only, and save that."""
+    if programs.engine.name == "nerdctl" or (
+        programs.engine.name == "docker" and int(programs.engine.version.partition(".")[0] or 0) >= 28
+    ):
+        return programs.ask("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").strip()
+    return ""
+
+
+def _scratch() -> Path:
+    """A folder of ours: an engine that was installed as a snap sees another /tmp (kind's known issues)."""
+    folder = paths.home() / "tmp"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
