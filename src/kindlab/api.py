@@ -44,6 +44,7 @@ class Served(NamedTuple):
     kind: str
     group: str
     categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
 
 
 class Unreachable(Problem):
@@ -289,8 +290,12 @@ class Api:
 
     def category(self, name: str) -> builtins.list[Served]:
         """The kinds of a category (`all`), in the order of discovery."""
-        found = [served for served in dict.fromkeys(self._kinds.values()) if name in served.categories]
-        return [served for served in found if served == self._kinds[f"{served.plural}.{served.group}".rstrip(".")]]
+        return [served for served in self.kinds() if name in served.categories]
+
+    def kinds(self) -> builtins.list[Served]:
+        """Every kind, in its group's preferred version, in the order of discovery."""
+        every = self._kinds
+        return [s for s in dict.fromkeys(every.values()) if s == every.get(f"{s.plural}.{s.group}".rstrip("."))]
 
     @cached_property
     def _kinds(self) -> dict[str, Served]:
@@ -310,10 +315,9 @@ class Api:
             for resource in served:
                 if "/" in resource["name"]:
                     continue
-                categories = tuple(resource.get("categories") or ())
-                entry = Served(
-                    prefix, resource["name"], bool(resource["namespaced"]), resource["kind"], group, categories
-                )
+                categories, verbs = (tuple(resource.get(key) or ()) for key in ("categories", "verbs"))
+                namespaced, kind = bool(resource["namespaced"]), resource["kind"]
+                entry = Served(prefix, resource["name"], namespaced, kind, group, categories, verbs)
                 kind = resource["kind"].lower()
                 names = [kind, resource["name"], *resource.get("shortNames", ())]
                 names += [f"{name}.{group}" for name in names] if group else []

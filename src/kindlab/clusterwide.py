@@ -64,11 +64,11 @@ def free(api: Api, lab: Lab) -> None:
 
 
 def _listed(api: Api, served: str) -> list[Obj]:
-    """None where the cluster has no such kind."""
+    """None where the cluster has no such kind, or none that we may see: then we have not made any either."""
     try:
         return api.list(served)
     except ApiError as error:
-        if error.code != 404:
+        if error.code not in (403, 404):
             raise
         return []
 

@@ -1,9 +1,15 @@
-"""What the one whose kubeconfig it is may do, as the API server says."""
+"""What the one whose kubeconfig it is may do, as the API server says, and the words for it when that is not enough.
+
+Whoever runs the cluster grants what is missing by the manifest of `kindlab rights` (grants.py).
+"""
 
 from __future__ import annotations
 
-from kindlab.api import Api, Obj
+from kindlab.api import Api, ApiError, Obj
+from kindlab.errors import Problem
+from kindlab.labs import Lab
 
+FORBIDDEN = 403
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -17,3 +23,26 @@ def may(api: Api, verb: str, resource: str, namespace: str = "") -> bool:
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
     answer = api.request("POST", REVIEW, {**review, "spec": {"resourceAttributes": asked}})
     return bool(answer["status"].get("allowed"))
+
+
+def lacking(error: ApiError) -> Problem:
+    """A refusal (403) as a learner reads it."""
+    return Problem(
+        "You may not do that on this cluster.",
+        error.message,
+        "kubectl auth can-i --list -n NAMESPACE shows what you may. Whoever runs the cluster can grant more: kindlab "
+        "rights prints what they apply. Or use a cluster of your own: kindlab up --cluster pocket",
+    )
+
+
+def no_namespace(lab: Lab, name: str, error: ApiError) -> Problem:
+    """Somebody else must make the namespace, or let us into it."""
+    prefix = f" --prefix {lab.owner}" if lab.owner else ""
+    return Problem(
+        f"You may not make or use namespace {name} on this cluster.",
+        error.message,
+        f"Ask whoever runs the cluster for the namespaces of lab {lab.number}: {', '.join(lab.spaces)}. They get all "
+        f"that is needed from: kindlab rights{prefix} --user YOU --labs {lab.number} (kubectl auth whoami says who you "
+        "are). "
+        "Or use a cluster of your own: kindlab up --cluster pocket",
+    )

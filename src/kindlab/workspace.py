@@ -16,6 +16,7 @@ from kindlab import claims, clusterwide, labs, paths, steps
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.coming import is_coming_up
 from kindlab.checks.volumes import claim_of
+from kindlab.emptying import RIGHTS, empty
 from kindlab.errors import Problem
 from kindlab.kubectl import applying
 from kindlab.labs import Lab
@@ -23,6 +24,7 @@ from kindlab.managed import MANAGED
 from kindlab.manifests import parse, text_of
 from kindlab.needs import Wanting, named, probed, wanting
 from kindlab.placeholders import filled
+from kindlab.rights import FORBIDDEN, no_namespace
 
 NAMESPACE_TIMEOUT = 30.0
 REMOVAL_TIMEOUT, UNMOUNT_TIMEOUT = 180.0, 30.0
@@ -154,9 +156,14 @@ def reset(lab: Lab, api: Api) -> tuple[Started, Path | None]:
 
 def make_namespaces(api: Api, lab: Lab) -> None:
     """The lab's namespace and its neighbours."""
-    make_namespace(api, lab.namespace)
-    for neighbour in lab.namespaces:
-        make_namespace(api, neighbour.name, neighbour.labels)
+    wanted = {lab.namespace: {}, **{neighbour.name: neighbour.labels for neighbour in lab.namespaces}}
+    for name, labels in wanted.items():
+        try:
+            make_namespace(api, name, labels)
+        except ApiError as error:
+            if error.code != FORBIDDEN:
+                raise
+            raise no_namespace(lab, name, error) from error
 
 
 def remove_namespaces(api: Api, lab: Lab) -> None:
@@ -168,14 +175,17 @@ def remove_namespaces(api: Api, lab: Lab) -> None:
 
 
 def make_namespace(api: Api, name: str, labels: Mapping[str, str] | None = None) -> None:
-    """Create the namespace and return once Pods can be created in it (its `default` ServiceAccount is there)."""
-    live = api.get("Namespace", name)
+    """Create the namespace, or use it where somebody has made it for us, and return once Pods can be created in it (its
+    `default` ServiceAccount is there)."""
+    live = _namespace(api, name)
     if live is not None and live["metadata"].get("deletionTimestamp"):
         api.wait_gone("Namespace", name, None, uid=live["metadata"]["uid"])
         live = None
     if live is None:
         owned = {**(labels or {}), **MANAGED}
         api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": owned}})
+    elif labels and not labels.items() <= (live["metadata"].get("labels") or {}).items():
+        api.patch("Namespace", name, None, {"metadata": {"labels": dict(labels)}})
     accounts = api.follow("ServiceAccount", name, fields="metadata.name=default", timeout=NAMESPACE_TIMEOUT)
     if not any(accounts):
         raise Problem(
@@ -187,11 +197,14 @@ def make_namespace(api: Api, name: str, labels: Mapping[str, str] | None = None)
 
 def remove_namespace(api: Api, name: str) -> None:
     """Delete the namespace with everything in it and wait until it is gone; Pods get no grace, or next to none. The
-    namespace goes first: in one that is on its way out nobody makes another Pod in place of one that was deleted."""
-    live = api.get("Namespace", name)
+    namespace goes first: in one that is on its way out nobody makes another Pod in place of one that was deleted. One
+    that was made for us, or that we may not delete, is emptied."""
+    live = _namespace(api, name)
     if live is None:
         return
-    api.delete("Namespace", name)
+    if not _deleted(api, live):
+        empty(api, name, timeout=REMOVAL_TIMEOUT)
+        return
     for pod in api.list("Pod", name):
         # without any grace its claim might go before the node has unmounted it, and then some drivers never get it free
         api.delete("Pod", pod["metadata"]["name"], name, grace=1 if _has_claims(pod) else 0)
@@ -202,6 +215,29 @@ def remove_namespace(api: Api, name: str) -> None:
         for pod in api.list("Pod", name):
             api.delete("Pod", pod["metadata"]["name"], name, grace=0)
     api.wait_gone("Namespace", name, None, uid=live["metadata"]["uid"], timeout=REMOVAL_TIMEOUT)
+
+
+def _namespace(api: Api, name: str) -> Obj | None:
+    """None where there is none for us: who has no rights in a namespace is not told whether it is there."""
+    try:
+        return api.get("Namespace", name)
+    except ApiError as error:
+        if error.code != FORBIDDEN:
+            raise
+        return None
+
+
+def _deleted(api: Api, namespace: Obj) -> bool:
+    """Delete it if it is ours to delete."""
+    if RIGHTS.items() <= (namespace["metadata"].get("labels") or {}).items():
+        return False
+    try:
+        api.delete("Namespace", namespace["metadata"]["name"])
+    except ApiError as error:
+        if error.code != FORBIDDEN:
+            raise
+        return False
+    return True
 
 
 def _has_claims(pod: Obj) -> bool:

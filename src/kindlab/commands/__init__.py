@@ -13,12 +13,14 @@ import click
 SECTIONS = {
     "cluster": "The cluster",
     "can": "What it can do",
+    "addons": "Its add-ons",
     "node": "Its machines",
     "tools": "The programs it takes",
     "doctor": "When it does not start",
     "lab": "Labs",
     "look": "Looking and working",
     "quiz": "Questions",
+    "rights": "For who runs a cluster that many share",
     "author": "For authors",
 }
 """Module name -> the heading of its commands in `kindlab --help`."""

@@ -1,0 +1,141 @@
+"""The manifest by which whoever runs a shared cluster lets learners work there, in their own namespaces and nowhere
+else: `kindlab rights`.
+
+For each learner the namespaces of the labs, in each a RoleBinding to the cluster's own ClusterRole `admin` and one to
+a small role for what `admin` does not hold; once for all a role to read what belongs to no namespace.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from kindlab.api import Obj
+from kindlab.emptying import RIGHTS
+from kindlab.labs import Lab
+from kindlab.managed import MANAGED
+from kindlab.naming import under
+
+RBAC = "rbac.authorization.k8s.io"
+LEARNER, READER = "kindlab-learner", "kindlab-reader"
+ALL = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+READ = ["get", "list", "watch"]
+LABELS = {**MANAGED, **RIGHTS}
+OWNER = "kindlab.dev/learner"
+
+BEYOND_ADMIN: tuple[Obj, ...] = (
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ALL},
+    {"apiGroups": [""], "resources": ["endpoints", "limitranges"], "verbs": ALL},
+    {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["gateways", "httproutes"], "verbs": ALL},
+    {"apiGroups": ["snapshot.storage.k8s.io"], "resources": ["volumesnapshots"], "verbs": ALL},
+    {"apiGroups": ["metrics.k8s.io"], "resources": ["pods"], "verbs": READ},
+)
+"""What the labs use in a namespace and `admin` lacks: slices made by hand (lab 04; taken from `admin` in v1.22 because
+of CVE-2021-25740), limits (10), the Gateway API (06), snapshots (14, 16), figures of use (10) where nobody has
+aggregated them."""
+READABLE: tuple[Obj, ...] = (
+    {"apiGroups": [""], "resources": ["nodes", "namespaces", "persistentvolumes"], "verbs": READ},
+    {
+        "apiGroups": ["storage.k8s.io"],
+        "resources": ["storageclasses", "csidrivers", "csinodes", "csistoragecapacities", "volumeattributesclasses"],
+        "verbs": READ,
+    },
+    {"apiGroups": ["networking.k8s.io"], "resources": ["ingressclasses"], "verbs": READ},
+    {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["gatewayclasses"], "verbs": READ},
+    {
+        "apiGroups": ["snapshot.storage.k8s.io"],
+        "resources": ["volumesnapshotclasses", "volumesnapshotcontents"],
+        "verbs": READ,
+    },
+    {"apiGroups": ["scheduling.k8s.io"], "resources": ["priorityclasses"], "verbs": READ},
+    {"apiGroups": ["metrics.k8s.io"], "resources": ["nodes"], "verbs": READ},
+)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """`prefix` of the learner's names, and who that is to the cluster: `kind` is User, Group or ServiceAccount (then
+    `name` is NAMESPACE:NAME)."""
+
+    prefix: str
+    kind: str
+    name: str
+
+    @property
+    def subject(self) -> Obj:
+        if self.kind == "ServiceAccount":
+            space, _, name = self.name.partition(":")
+            return {"kind": self.kind, "namespace": space, "name": name}
+        return {"kind": self.kind, "name": self.name, "apiGroup": RBAC}
+
+
+def manifest(labs: Sequence[Lab], learners: Sequence[Learner], *, reading: bool = True) -> str:
+    """The YAML, with a header that says what each part is for. `reading`: let them read what belongs to no namespace.
+    Raises UsageProblem for a prefix that cannot be."""
+    import yaml
+
+    objects: list[Obj] = [_role(LEARNER, BEYOND_ADMIN), *([_role(READER, READABLE)] if reading else [])]
+    for learner in learners:
+        objects += _of(labs, learner, reading=reading)
+    whole = json.loads(json.dumps(objects))  # what they share is written out each time, not as YAML's references
+    return "\n".join(_header(labs, learners, reading=reading)) + "\n" + yaml.safe_dump_all(whole, sort_keys=False)
+
+
+def _header(labs: Sequence[Lab], learners: Sequence[Learner], *, reading: bool) -> Iterator[str]:
+    wide = [f"{lab.number} ({', '.join(lab.cluster_kinds)})" for lab in labs if lab.cluster_kinds]
+    yield f"# Rights for kindlab: {len(learners)} learner{'s' if len(learners) > 1 else ''}, for labs"
+    yield f"# {', '.join(lab.number for lab in labs)}. An administrator applies it: kubectl apply -f FILE"
+    yield "# To take it back, with everything that learners have made in their namespaces:"
+    yield f"#   kubectl delete namespaces,clusterrolebindings -l {_query(RIGHTS)}     (of one: -l {OWNER}=PREFIX)"
+    yield "#"
+    yield "# Namespace      one for each learner and lab, and those of its neighbours, with the labels it needs"
+    yield "# RoleBinding    in each of them: ClusterRole admin, which every cluster has, so that a learner does all"
+    yield f"#                there and nothing elsewhere; and {LEARNER}"
+    yield f"# ClusterRole {LEARNER}: what admin does not hold and the labs use in a namespace: EndpointSlices and"
+    yield "#                Endpoints made by hand (lab 04; who writes those can send a namespace's traffic anywhere,"
+    yield "#                CVE-2021-25740), LimitRanges, Gateways and HTTPRoutes, VolumeSnapshots, metrics"
+    if reading:
+        yield f"# ClusterRole {READER}: look, not touch: nodes, namespaces, volumes and classes, which belong to no"
+        yield "#                namespace. Without it kindlab cannot tell what the cluster has, and some"
+        yield "#                tasks stay ungraded."
+    if wide:
+        yield "#"
+        yield f"# Not granted: making what belongs to no namespace, which these labs do: {'; '.join(wide)}."
+        yield "# RBAC knows no beginnings of names: who may delete one PersistentVolume may delete all. Give learners a"
+        yield "# cluster of their own for these (kindlab up --cluster pocket needs nothing)."
+
+
+def _of(labs: Iterable[Lab], learner: Learner, *, reading: bool) -> Iterator[Obj]:
+    own = LABELS | ({OWNER: learner.prefix} if learner.prefix else {})
+    for lab in labs:
+        mine = lab.under(learner.prefix)
+        neighbours = {neighbour.name: dict(neighbour.labels) for neighbour in mine.namespaces}
+        for space in mine.spaces:
+            labels = {**neighbours.get(space, {}), **own}
+            yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space, "labels": labels}}
+            for role in ("admin", LEARNER):
+                name = role if role == LEARNER else "kindlab-admin"
+                meta = {"name": name, "namespace": space, "labels": own}
+                yield _binding("RoleBinding", meta, role, learner.subject)
+    if reading:
+        meta = {"name": under(learner.prefix, READER), "labels": own}
+        yield _binding("ClusterRoleBinding", meta, READER, learner.subject)
+
+
+def _role(name: str, rules: Iterable[Obj]) -> Obj:
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name, "labels": LABELS},
+        "rules": list(rules),
+    }
+
+
+def _binding(kind: str, meta: Obj, role: str, subject: Obj) -> Obj:
+    ref = {"kind": "ClusterRole", "name": role, "apiGroup": RBAC}
+    return {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": meta, "roleRef": ref, "subjects": [subject]}
+
+
+def _query(labels: dict[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in labels.items())
