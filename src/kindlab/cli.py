@@ -95,11 +95,11 @@ def explain(error: Exception) -> Problem:
 
     from kindlab.api import ApiError
     from kindlab.checks.verdict import CouldNotGrade
-    from kindlab.rights import FORBIDDEN, lacking
+    from kindlab.rights import refused
 
     log.error("the command ended with an exception", exc_info=error)
     if isinstance(error, ApiError):
-        return lacking(error) if error.code == FORBIDDEN else Problem("The cluster refused that.", error.message)
+        return refused(error)
     if isinstance(error, CouldNotGrade):
         return Problem("That could not be found out.", f"{error}.", "Try again; kindlab status shows the cluster.")
     if isinstance(error, OSError):

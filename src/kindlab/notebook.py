@@ -21,6 +21,7 @@ from kindlab.api import ApiError
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.errors import Problem, UsageProblem
 from kindlab.kubectl import capture, for_a_while
+from kindlab.rights import refused
 from kindlab.session import Session, status
 from kindlab.shown import Shown
 
@@ -156,7 +157,7 @@ def _as_problem(error: Exception) -> Problem:
         usage = error.ctx.get_usage() if error.ctx else ""
         return UsageProblem(error.format_message(), usage)
     if isinstance(error, ApiError):
-        return Problem("The cluster refused that.", error.message)
+        return refused(error)
     if isinstance(error, CouldNotGrade):
         return Problem("That could not be found out.", str(error), "Run the cell again.")
     if isinstance(error, ValueError) and "quot" in str(error).lower():

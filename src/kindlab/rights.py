@@ -25,8 +25,10 @@ def may(api: Api, verb: str, resource: str, namespace: str = "") -> bool:
     return bool(answer["status"].get("allowed"))
 
 
-def lacking(error: ApiError) -> Problem:
-    """A refusal (403) as a learner reads it."""
+def refused(error: ApiError) -> Problem:
+    """The API server's refusal as a learner reads it; one for want of rights says who can help."""
+    if error.code != FORBIDDEN:
+        return Problem("The cluster refused that.", error.message)
     return Problem(
         "You may not do that on this cluster.",
         error.message,

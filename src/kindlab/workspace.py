@@ -202,7 +202,7 @@ def remove_namespace(api: Api, name: str) -> None:
     live = _namespace(api, name)
     if live is None:
         return
-    if not _deleted(api, live):
+    if not _deleted(api, name, live):
         empty(api, name, timeout=REMOVAL_TIMEOUT)
         return
     for pod in api.list("Pod", name):
@@ -227,12 +227,12 @@ def _namespace(api: Api, name: str) -> Obj | None:
         return None
 
 
-def _deleted(api: Api, namespace: Obj) -> bool:
+def _deleted(api: Api, name: str, live: Obj) -> bool:
     """Delete it if it is ours to delete."""
-    if RIGHTS.items() <= (namespace["metadata"].get("labels") or {}).items():
+    if RIGHTS.items() <= (live["metadata"].get("labels") or {}).items():
         return False
     try:
-        api.delete("Namespace", namespace["metadata"]["name"])
+        api.delete("Namespace", name)
     except ApiError as error:
         if error.code != FORBIDDEN:
             raise

@@ -6,6 +6,8 @@ context has become in the meantime.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kindlab import naming
 from kindlab.api import Api, ApiError, Obj
 from kindlab.clusters import addresses
@@ -33,7 +35,8 @@ class Current:
         if not status.ready:
             which = f"The context {self.context}" if self.context else "The current kubeconfig context"
             raise Problem(f"{which} cannot be used.", sentence(status.detail), way_out(status))
-        return status
+        kept = f"kindlab works in context {status.context} from now on, also when your current context changes."
+        return replace(status, notes=(kept,))
 
     def down(self, step: Step) -> bool:
         return False
