@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kindlab import certificates, clusterwide, labs, manifests, progress, shown, workspace
+from kindlab import addons, certificates, clusterwide, labs, manifests, progress, shown, workspace
 from kindlab import quiz as asking
 from kindlab import topology as picture
 from kindlab.api import ApiError
@@ -63,10 +63,11 @@ def status_() -> Shown:
 def start(session: Session, lab: str | None) -> Shown:
     """Begin a lab: your files, its namespace, what it starts from."""
     found = session.lab(lab)
+    failed = addons.for_lab(status(), found, session.step)
     session.step(f"starting {found.slug}")
     done = workspace.start(found, session.api())
     progress.started(found.slug)
-    return shown.started(found, done)
+    return shown.together(*map(shown.problem, failed), shown.started(found, done))
 
 
 @click.command("check")

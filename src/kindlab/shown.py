@@ -46,7 +46,7 @@ def pictures() -> Shown:
 def report(found: Report, lab: Lab, *, whole: bool) -> Shown:
     """A grading; when the whole lab is done, its debrief too."""
     fragment, plain = html.fragment(found), text.render(found)
-    if whole and found.points == found.max_points and lab.debrief:
+    if whole and found.exit_code == 0 and found.points == found.max_points and lab.debrief:
         fragment += html.panel(html.BLUE, html.commands(lab.debrief.strip()))
         plain += f"\n\n{lab.debrief.strip()}"
     return Shown(fragment, plain)
@@ -56,6 +56,11 @@ def problem(error: Problem) -> Shown:
     """What happened, why, what to do next."""
     lines = [Markup("<div>{}</div>").format(html.commands(line)) for line in (error.why, error.then) if line]
     return Shown(html.panel(html.RED, Markup("<div><b>{}</b></div>").format(error.what), *lines), str(error))
+
+
+def together(*parts: Shown) -> Shown:
+    """One below the other."""
+    return Shown(html.join(part.html for part in parts), "\n\n".join(part.text for part in parts))
 
 
 def note(plain: str, *, colour: str = html.BLUE) -> Shown:

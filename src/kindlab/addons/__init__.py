@@ -5,6 +5,7 @@ built in."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from kindlab.addons.content import absent, images
 from kindlab.addons.installing import State, install, remove, state
@@ -13,6 +14,10 @@ from kindlab.api import Api
 from kindlab.clusters.base import Step
 from kindlab.errors import Problem
 
+if TYPE_CHECKING:
+    from kindlab.clusters.base import Status
+    from kindlab.labs import Lab
+
 __all__ = [
     "Addon",
     "State",
@@ -20,6 +25,7 @@ __all__ = [
     "all_addons",
     "bring",
     "find",
+    "for_lab",
     "for_needs",
     "images",
     "install",
@@ -46,3 +52,13 @@ def bring(api: Api, words: Iterable[str], step: Step, *, offline: bool = False) 
             failed.add(addon.name)
             problems.append(problem)
     return installed, problems
+
+
+def for_lab(status: Status, lab: Lab, step: Step) -> list[Problem]:
+    """Install what a lab needs where kindlab has made a cluster without it: on kind. Elsewhere nothing is installed
+    unasked. What goes wrong is returned: tasks that need none of it can be done all the same."""
+    if status.kind != "kind":
+        return []
+    from kindlab.needs import named
+
+    return bring(status.api(), named(lab), step)[1]

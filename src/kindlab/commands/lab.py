@@ -81,14 +81,17 @@ def _by_domain(tags: list[str]) -> str:
 @cluster_option
 def start(lab: str, cluster: str | None) -> None:
     """Begin LAB: your files, its namespace, what it starts from."""
-    from kindlab import labs, progress, workspace
+    from kindlab import addons, labs, progress, workspace
 
     found, status = labs.find(lab), base.ready(cluster)
     found = found.under(status.prefix)
     with terminal.steps() as step:
+        failed = addons.for_lab(status, found, step)
         step(f"starting {found.slug}")
         done = workspace.start(found, status.api())
     progress.started(found.slug)
+    for problem in failed:
+        terminal.problem(problem)
     terminal.started(found.title, done)
     click.echo(f"When you have changed something: kindlab check {found.number}")
 
@@ -109,7 +112,7 @@ def check(lab: str | None, task: str | None, cluster: str | None, as_json: bool)
         click.echo(json.dumps(report.to_json()))
     else:
         terminal.report(report)
-        if report.points == report.max_points and only is None and found.debrief:
+        if report.exit_code == 0 and report.points == report.max_points and only is None and found.debrief:
             click.echo()
             click.echo(found.debrief.strip())
     if only is None:
