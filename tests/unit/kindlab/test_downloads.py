@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from tests.web import Web, cut, forward, send, serving, status
 
 from kindlab import certificates, downloads, transfer
@@ -355,7 +356,7 @@ def test_another_that_never_ends_is_not_waited_for_forever(
 ) -> None:
     monkeypatch.setattr(downloads, "OTHERS_TIMEOUT", 0.1)
     folder.mkdir(parents=True)
-    with downloads.FileLock(folder / f"{source(web).sha256}.lock"):
+    with FileLock(folder / f"{source(web).sha256}.lock"):
         assert "Another kindlab has been at it" in str(problem(source(web)))
     assert web.asked == []
 
