@@ -142,7 +142,10 @@ def labels_of(lab, app):
 
 
 def another_node(lab):
-    """A node without the storefront: from its own node a Pod can always be reached. "" when there is none."""
+    """A node without the storefront: from its own node a Pod can always be reached. "" when there is none, or nobody
+    may be put into its network."""
+    if not (lab.can("nodes") and lab.can("host-network")):
+        return ""
     taken = {p["spec"].get("nodeName") for p in lab.pods() if p["metadata"]["name"].startswith("storefront-")}
     free = [n for n in lab.api.list("Node") if n["metadata"]["name"] not in taken and is_ready(n)]
     free.sort(key=lambda n: "node-role.kubernetes.io/control-plane" in n["metadata"].get("labels", {}))
@@ -167,7 +170,7 @@ def town(lab, tasks):
         "orders-clients": [(CHECKOUT, here["orders"])],
         "reports-partner": [(AUDITOR, here["reports"])],
         "worker-egress queue": [(WORKER, "http://queue/hostname"), (WORKER, f"http://{NEXT_QUEUE}/hostname")],
-        "crawler-outside world": [(CRAWLER, url) for url in api_server(lab)],
+        "crawler-outside world": [(CRAWLER, url) for url in api_server(lab)] if "crawler-outside" in tasks else [],
     }
     blocked = {
         "default-deny": [(who, url) for who in strangers for url in (here["notes"], f"http://{NEW}/hostname")],

@@ -27,6 +27,7 @@ from kindlab.checks.volumes import claim_behind
 from kindlab.conditions import condition, is_ready
 from kindlab.hosts import in_url
 from kindlab.kinds import SNAPSHOT, SNAPSHOT_CLASS
+from kindlab.rights import may
 
 SOUTH = "south"
 NORTH_HOST, SOUTH_HOST = "north.16.localhost", "south.16.localhost"
@@ -267,12 +268,13 @@ def shop(lab, tasks):
     own, pod = lab.namespace, lab.get("Deployment", "cart") or {}
     cart = pod.get("spec", {}).get("template", {}).get("metadata", {}).get("labels") or {"app": "cart"}
     guests = {
-        "outside": Guest(own, host_network=True),
+        "outside": Guest(own, host_network=lab.can("host-network")),
         "a Pod without labels": Guest(own),
         "a Pod of tenant south": Guest(lab.space(SOUTH)),
         "a Pod of tenant south labelled like cart": Guest(lab.space(SOUTH), cart),
-        THIRD: Guest("default", cart),
     }
+    if may(lab.api, "create", "pods", "default"):
+        guests[THIRD] = Guest("default", cart)
     with lab.visitors(guests) as clients:
         found = Shop(lab, clients)
         try:

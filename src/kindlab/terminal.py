@@ -103,6 +103,8 @@ def not_here(done: Started) -> None:
         styled(f"Cannot be done on this cluster: {', '.join(tasks)}", fg="yellow")
         for line in (lacking.why, lacking.how_to_get):
             click.echo(f"  {line}")
+    if done.lacking:
+        click.echo("They count for nothing here. The embedded cluster has everything: kindlab up --cluster pocket")
 
 
 def path(absolute: Path) -> str:

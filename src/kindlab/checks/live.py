@@ -166,6 +166,12 @@ class LiveLab:
         if not self._enforces_policies:
             raise CouldNotGrade("the network plugin of this cluster does not enforce NetworkPolicies")
 
+    def can(self, word: str) -> bool:
+        """Whether the cluster has what a word of `needs` means: for what a check does without where it is lacking."""
+        from kindlab.needs import probed
+
+        return probed(self.api, [word], self.namespace, patient=False)[word].has
+
     @cached_property
     def _enforces_policies(self) -> bool:
         return enforces_policies(self.api, self.namespace)

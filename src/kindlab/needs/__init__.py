@@ -104,8 +104,8 @@ class Wanting(tuple[str, ...]):
     @property
     def why(self) -> str:
         """One sentence."""
-        parts = [f"{NEEDS[word].title} ({self.found[word].why})" for word in self._told]
-        return f"It needs {' and '.join(parts)}." if parts else ""
+        parts = [f"{NEEDS[word].title}, but {self.found[word].why.rstrip('.')}" for word in self._told]
+        return f"It needs {'; and '.join(parts)}." if parts else ""
 
     @property
     def how_to_get(self) -> str:

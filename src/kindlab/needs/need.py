@@ -11,8 +11,8 @@ from kindlab.api import Api
 
 @dataclass(frozen=True)
 class Found:
-    """Whether the cluster has it. `why`: what was seen, a clause without a full stop. `sure` False: nobody knows, or it
-    may be another answer in a moment; then `has` is False."""
+    """Whether the cluster has it. `why`: what was seen, a clause that can follow "but", without a full stop. `sure`
+    False: nobody knows, or it may be another answer in a moment; then `has` is False."""
 
     has: bool
     why: str

@@ -72,10 +72,10 @@ def of(api: Api, words: Iterable[str], prefix: str = "", *, again: bool = False)
 
 
 def _space(api: Api, every: list[Lab]) -> str:
-    """A namespace of the labs that is there, the last one, for who may make none."""
+    """For who may make no namespace one of the labs' that somebody has made for them, the last; "" without any."""
     if may(api, "create", "namespaces"):
         return ""
-    return next((lab.namespace for lab in reversed(every) if api.get("Namespace", lab.namespace)), "")
+    return next((lab.namespace for lab in reversed(every) if may(api, "create", "pods", lab.namespace)), "")
 
 
 def away(cluster: Provider, every: Iterable[Lab]) -> dict[str, dict[str, Wanting]]:

@@ -17,6 +17,7 @@ from kindlab.grading.outcome import Outcome, Report, TaskResult
 GREEN, RED, AMBER, GREY, BLUE = "#2e7d32", "#c62828", "#8a5a00", "#5f6368", "#1565c0"
 COLOURS = {Outcome.PASSED: GREEN, Outcome.FAILED: RED, Outcome.COULD_NOT_GRADE: AMBER}
 WORDS = {Outcome.PASSED: "✔ passed", Outcome.FAILED: "✘ failed", Outcome.COULD_NOT_GRADE: "? not graded"}
+ELSEWHERE = "The embedded cluster has everything: kindlab up --cluster pocket"
 LINE = "rgba(127,127,127,.35)"
 MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:.92em"
 
@@ -93,7 +94,7 @@ def _ending(report: Report) -> Markup:
         return Markup("")
     undone = next((t for t in report.tasks if t.outcome is not Outcome.PASSED and not t.not_here), None)
     if undone is None and any(t.not_here for t in report.tasks):
-        text = Markup("All tasks that can be done on this cluster are done.")
+        text = Markup("All tasks that can be done on this cluster are done. {}").format(commands(ELSEWHERE))
     elif undone is None:
         text = Markup("All tasks are done.") if len(report.tasks) > 1 else Markup("This task is done.")
     elif report.outcome is Outcome.COULD_NOT_GRADE:

@@ -66,7 +66,7 @@ def _wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
 def _ending(report: Report) -> Iterator[tuple[str, str]]:
     away = sum(bool(t.not_here) for t in report.tasks)
     if away:
-        yield f"{count(away)} cannot be done on this cluster (–), and counts for nothing here.", "yellow"
+        yield f"{not_here(away)} The embedded cluster has everything: kindlab up --cluster pocket", "yellow"
     if report.outcome is Outcome.PASSED and away:
         yield "All others are done.", "bold green"
         return
@@ -80,8 +80,10 @@ def _ending(report: Report) -> Iterator[tuple[str, str]]:
     yield f"Stuck? kindlab hint {report.lab} {open_task.id}", ""
 
 
-def count(tasks: int) -> str:
-    return "One task" if tasks == 1 else f"{tasks} tasks, each of which"
+def not_here(tasks: int) -> str:
+    """A sentence about so many tasks."""
+    said = "One task cannot be done here and counts" if tasks == 1 else f"{tasks} tasks cannot be done here and count"
+    return f"{said} for nothing (–)."
 
 
 def render(report: Report) -> str:

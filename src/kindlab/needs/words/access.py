@@ -8,7 +8,7 @@ from kindlab.api import Api, ApiError
 from kindlab.needs.need import Found, Need, Probe, no, yes
 from kindlab.rights import may
 
-ADMIN = "Ask whoever runs the cluster for that right; a cluster of your own has it: kindlab up."
+ADMIN = "Whoever runs the cluster can grant it (kindlab rights prints what they apply)."
 ROLE = "Role.rbac.authorization.k8s.io"
 SLICES = "endpointslices.discovery.k8s.io"
 CLASSES, CONTENTS = "volumesnapshotclasses.snapshot.storage.k8s.io", "volumesnapshotcontents.snapshot.storage.k8s.io"

@@ -25,7 +25,7 @@ def _ingress(api: Api, space: str) -> Found:
     classes = {c["metadata"]["name"]: c["spec"].get("controller", "") for c in api.list("IngressClass")}
     if CLASS not in classes:
         there = ", ".join(classes) or "none"
-        return no(f"the labs' files name the IngressClass {CLASS}, and the classes there are: {there}")
+        return no(f"the IngressClasses there are: {there}")
     if classes[CLASS] not in LABELS:
         return no(f"kindlab does not know where {classes[CLASS]}, the controller of IngressClass {CLASS}, listens")
     door = door_of(api, classes[CLASS])
@@ -43,11 +43,11 @@ def _gateway(api: Api, space: str) -> Found:
     except ApiError as error:
         if error.code != 404:
             raise
-        return no("its API server does not know the Gateway API")
+        return no("the API server does not know the Gateway API")
     found = next((c for c in classes if c["metadata"]["name"] == CLASS), None)
     if found is None:
         there = ", ".join(c["metadata"]["name"] for c in classes) or "none"
-        return no(f"the labs' files name the GatewayClass {CLASS}, and the classes there are: {there}")
+        return no(f"the GatewayClasses there are: {there}")
     conditions = (found.get("status") or {}).get("conditions") or ()
     if not any(c["type"] == "Accepted" and c["status"] == "True" for c in conditions):
         return no(f"no controller has accepted GatewayClass {CLASS}", sure=False)

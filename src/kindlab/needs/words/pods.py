@@ -78,7 +78,7 @@ def _waiting(status: Obj) -> Obj:
 WORDS = (
     Need(
         "metrics",
-        "metrics of Pods (metrics-server)",
+        "metrics of Pods",
         _metrics,
         "kindlab addons install metrics-server brings them.",
     ),

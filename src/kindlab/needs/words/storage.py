@@ -25,7 +25,7 @@ def _snapshots(api: Api, space: str) -> Found:
     except ApiError as error:
         if error.code != 404:
             raise
-        return no("its API server does not know VolumeSnapshots")
+        return no("the API server does not know VolumeSnapshots")
     drivers = {found["driver"] for found in classes}
     able = [c["metadata"]["name"] for c in api.list(LIST) if c["provisioner"] in drivers]
     if not drivers:
