@@ -47,7 +47,8 @@ def commands(line: str) -> Iterator[list[str]]:
 
 
 def wrong(words: list[str]) -> str:
-    """What is wrong with a kindlab or make command, or ""."""
+    """What is wrong with a kindlab or make command, or "". A sentence may leave out what it is about
+    (`kindlab solve`)."""
     if words[0] == "make":
         unknown = [w for w in words[1:] if w.partition("=")[0] not in (VARIABLES if "=" in w else TARGETS)]
         return f"make does not know {', '.join(unknown)}" if unknown else ""
@@ -59,9 +60,11 @@ def wrong(words: list[str]) -> str:
         command = command.commands.get(arguments.pop(0))
     if command is None:
         return f"there is no kindlab {' '.join(words[1:3])}"
-    arguments = [str(Path(__file__)) if one in ("x", "FILE") else one for one in arguments]
+    arguments = [str(Path(__file__)) if one in ("x", "FILE") or one.endswith(".json") else one for one in arguments]
     try:
         command.make_context(name, arguments, **command.context_settings)
-    except (click.UsageError, click.exceptions.Exit) as error:
-        return "" if isinstance(error, click.exceptions.Exit) else f"kindlab {name}: {error.format_message()}"
+    except (click.exceptions.Exit, click.MissingParameter):
+        return ""
+    except click.UsageError as error:
+        return f"kindlab {name}: {error.format_message()}"
     return ""

@@ -100,7 +100,7 @@ def verify(
         return _verified(found, out, as_json, say)
     chosen = [labs.find(name) for name in lab] or labs.all_labs()
     if cluster == "kind":
-        _up_for(chosen, as_json)
+        _up_for(chosen, as_json, yes=yes)
     status = base.ready(cluster, yes=yes)
     api, prefix = status.api(), prefix or status.prefix
     if (taken := verifier.taken(chosen, api, prefix)) and not (yes or resume):
@@ -129,11 +129,12 @@ def verify(
     return _verified(found, out, as_json, say)
 
 
-def _up_for(chosen: list[Lab], as_json: bool) -> None:
-    """A kind cluster with everything that these labs need, as `kindlab up` brings it up."""
+def _up_for(chosen: list[Lab], as_json: bool, *, yes: bool) -> None:
+    """A kind cluster with everything that these labs need, as `kindlab up` brings it up; with their images, too, for
+    graders do not wait for those to be pulled."""
     from kindlab.commands.cluster import up
 
-    words = ["--cluster", "kind", "--labs", ",".join(lab.number for lab in chosen)]
+    words = ["--cluster", "kind", "--preload", "--labs", ",".join(lab.number for lab in chosen), *(["--yes"] * yes)]
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         up.main(words, standalone_mode=False)
 

@@ -118,6 +118,7 @@ def _lab(
 ) -> None:
     todo = [state for state in states(lab) if state.name not in result.answers]
     left_out = frozenset(result.away_tasks)
+    say(f"{lab.slug}: {len(todo)} answers, on pocket first ({clock})")
     pocket = []
     for graded in embedded.verdicts(lab, todo, result.course, jobs):
         pocket.append(graded)
