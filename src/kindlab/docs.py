@@ -26,7 +26,10 @@ HEADER = """# Commands
 
 Results go to standard output, progress and problems to standard error. `NO_COLOR` and `CI` are honoured; nothing
 needs a terminal. Environment: `KINDLAB_HOME` (where clusters keep their state), `KINDLAB_WORK` (your files, default
-`work/`), `KINDLAB_COURSE` (the folder with `labs/`), `KINDLAB_LOG=debug` (what happens inside, on standard error).
+`work/`), `KINDLAB_COURSE` (the folder with `labs/`), `KINDLAB_LOG=debug` (what happens inside, on standard error),
+`KINDLAB_CACHE` (where downloaded files are kept, default: the platform's cache folder), `KINDLAB_TOOLS` (where
+`kindlab tools install` puts kind and kubectl, default `.tools/`). Downloads go through the proxy of `HTTPS_PROXY`,
+except to the hosts in `NO_PROXY`, and trust the certificates of `REQUESTS_CA_BUNDLE`, if it is set.
 
 """
 
@@ -48,6 +51,9 @@ first hop that is not ok, or null).
 `kindlab list --json`: `{"labs": [{"slug", "title", "minutes", "kcna", "points", "max_points", "started"}]}`.
 
 `kindlab node list --json`: `{"nodes": [{"name", "on", "status"}]}`.
+
+`kindlab tools --json`: `{"tools": [{"name", "wanted", "usable", "version", "path", "ours", "fault", "purpose",
+"notes"}]}`; `version` and `path` are those of the one that was found, or null; `fault` says why it is not usable.
 
 `kindlab url TARGET --json`: `{"urls": [...], "notes": [...]}`.
 

@@ -112,7 +112,14 @@ def this_platform() -> tuple[str, str]:
 
 
 def find(name: str) -> Tool | None:
-    """The tool to use: ours when it is installed, else the machine's own when its version is right. Raises Problem."""
+    """The tool to use: ours when it is installed, else the machine's own when its version is right.
+
+    None, too, where no course says which version is right: the way out then is `kindlab tools`, which says so.
+    """
+    try:
+        pins()
+    except Problem:
+        return None
     return look(name).used
 
 

@@ -322,7 +322,7 @@ def test_what_does_not_answer_is_said_so(web: Web, tmp_path: Path, monkeypatch: 
 
 def test_a_tool_that_is_none() -> None:
     with pytest.raises(UsageProblem) as found:
-        tools.find("helm")
+        tools.look("helm")
     assert "kind, kubectl" in found.value.why
 
 
@@ -331,13 +331,15 @@ def test_a_file_of_pins_that_is_broken(tmp_path: Path, text: str) -> None:
     file = tmp_path / "course/cluster-config/tools.toml"
     file.write_text(text)
     with pytest.raises(Problem) as found:
-        tools.find("kind")
+        tools.look("kind")
     assert str(file) in found.value.why
+    assert tools.find("kind") is None  # so that kindlab up takes another cluster
 
 
-def test_without_a_course_kubectl_is_the_machines_own(
+def test_without_a_course_nobody_knows_which_version_is_right(
     bin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KINDLAB_COURSE", str(tmp_path / "nowhere"))
     path = program(bin, "kubectl", kubectl("v1.36.4"))
+    assert tools.find("kubectl") is None
     assert tools.at_hand("kubectl") == str(path)
