@@ -54,6 +54,14 @@ class Status:
         return asdict(self)
 
 
+class Incomplete(Problem):
+    """The cluster is up and can be used; something that was to be installed there is missing."""
+
+    def __init__(self, status: Status, what: str, why: str, then: str) -> None:
+        super().__init__(what, why, then)
+        self.status = status
+
+
 class Provider(Protocol):
     """One way to have a cluster."""
 

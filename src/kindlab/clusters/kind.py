@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from kindlab import paths
 from kindlab.api import Api, ApiError, Obj
 from kindlab.clusters import addresses, kindconfig, kindcreate, kindready, kindrecord, kindrepair
-from kindlab.clusters.base import NeedsConsent, Status, Step
+from kindlab.clusters.base import Incomplete, NeedsConsent, Status, Step
 from kindlab.clusters.kindcli import Programs, programs_for
 from kindlab.clusters.kindconfig import SCHEMES, Listening
 from kindlab.clusters.kindrecord import Record
@@ -147,7 +147,7 @@ class Kind:
         kindready.everything(api, len(programs.containers()), step)
 
     def _install(self, record: Record, step: Step) -> list[str]:
-        """Raises Problem when an add-on does not get ready; on a cluster that somebody else has made that is a note."""
+        """Raises Incomplete when an add-on does not get ready; on a cluster that somebody else has made that is a note."""
         from kindlab import addons
 
         _, problems = addons.bring(self._api(), self._words(), step, offline=self.wishes.offline)
@@ -155,7 +155,7 @@ class Kind:
             first = problems[0]
             more = "".join(f" {problem.what}" for problem in problems[1:])
             up = f"The cluster itself is up: labs that do not need this work. {self._command('up')} tries again."
-            raise Problem(first.what + more, first.why, f"{first.then} {up}")
+            raise Incomplete(self._described(()), first.what + more, first.why, f"{first.then} {up}")
         return [str(problem) for problem in problems]
 
     def _words(self) -> list[str]:

@@ -63,7 +63,11 @@ def up(cluster: str, name: str, yes: bool, as_json: bool, labs: str, **options: 
             step(f"starting {provider.kind}" + (f": {why}" if cluster == "auto" else ""))
             return provider.up(step)
 
-    status = _agreed(provider, work, yes=yes)
+    try:
+        status = _agreed(provider, work, yes=yes)
+    except base.Incomplete as problem:
+        base.remember(problem.status)
+        raise
     if status.kind == "current":
         consent.ensure(status, yes=yes)
     base.remember(status)
