@@ -208,7 +208,7 @@ def balanced_address(lab: LiveLab, name: str) -> str:
     if not given:
         raise CouldNotGrade(
             f"no load balancer gave Service {name} an address within {BALANCER_PATIENCE:.0f} s, nor one of the "
-            "grader's own: this cluster has none (kind needs cloud-provider-kind or MetalLB)"
+            "grader's own: this cluster has none (on kind: kindlab addons install metallb)"
         )
     if name in given:
         return address_in(lab.require("Service", name))
