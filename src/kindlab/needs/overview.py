@@ -13,7 +13,7 @@ from kindlab.api import Api
 from kindlab.clusters.base import Provider
 from kindlab.errors import Problem, UsageProblem
 from kindlab.labs import Lab
-from kindlab.needs import NEEDS, Found, Need, Wanting, forget, kept, named, probed, wanting
+from kindlab.needs import NEEDS, Found, Need, Wanting, kept, named, probed, wanting
 from kindlab.rights import may
 
 SOON = 3.0
@@ -37,7 +37,7 @@ class Row:
         whole = [slug for slug, found in self.tasks.items() if len(found) == counts[slug]]
         parts = [f"lab {slug.partition('-')[0]}" for slug in whole]
         parts += [
-            f"of lab {slug.partition('-')[0]} {', '.join(found)}"
+            f"{', '.join(found)} of lab {slug.partition('-')[0]}"
             for slug, found in self.tasks.items()
             if slug not in whole
         ]
@@ -61,10 +61,8 @@ def checked(words: Iterable[str]) -> list[str]:
 def of(api: Api, words: Iterable[str], prefix: str = "", *, again: bool = False) -> list[Row]:
     """What the cluster says about these words. Where no namespace may be made it is tried in one of the labs that are
     there."""
-    if again:
-        forget(api)
     every = [lab.under(prefix) for lab in labs.all_labs()]
-    found = probed(api, words, _space(api, every))
+    found = probed(api, words, _space(api, every), again=again)
     tasks = {word: {lab.slug: [t.id for t in lab.tasks if word in named(lab, [t])] for lab in every} for word in found}
     return [
         Row(NEEDS[word], one, {slug: ids for slug, ids in tasks[word].items() if ids}) for word, one in found.items()

@@ -432,7 +432,7 @@ def test_a_word_that_there_is_not_is_refused_with_the_near_one() -> None:
 
 def test_a_lab_says_what_a_word_decides() -> None:
     row = overview.Row(NEEDS["gateway"], Found(True, ""), {"06-ingress": ["canary-weight"]})
-    assert row.decides == "of lab 06 canary-weight"
+    assert row.decides == "canary-weight of lab 06"
     lab = labs.find("08")
     whole = replace(row, tasks={lab.slug: [task.id for task in lab.tasks]})
     assert whole.decides == "lab 08"
