@@ -94,7 +94,7 @@ def _receive(url: str, name: str, part: Path, step: Step) -> Came:
 
     at = _size(part)
     try:
-        with requests.Session() as session, _ask(session, url, name, at) as response:
+        with _session() as session, _ask(session, url, name, at) as response:
             if at and response.status_code == requests.codes.requested_range_not_satisfiable:
                 return Came("", resumed=True)  # there is no more: stopped just before the end, or the file is shorter
             _check_status(url, name, response)
@@ -121,6 +121,16 @@ def _receive(url: str, name: str, part: Path, step: Step) -> Came:
             f"{_reason(error)}.\nFrom {url}{by_way_of(url)}",
             "If HTTPS_PROXY or HTTP_PROXY is set, check it: a proxy is written http://host:port.",
         ) from error
+
+
+def _session() -> requests.Session:
+    import requests
+
+    session = requests.Session()
+    session.auth = lambda request: (
+        request
+    )  # else requests sends what ~/.netrc has for that host: these files are public
+    return session
 
 
 def _ask(session: requests.Session, url: str, name: str, at: int) -> requests.Response:

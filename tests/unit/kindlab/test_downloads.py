@@ -254,6 +254,20 @@ def test_an_address_without_https_is_refused() -> None:
     assert "over https only" in str(problem(Source("http://files.example/kind", "0" * 64)))
 
 
+def test_no_password_of_the_learners_is_sent(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login anna password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    sent: list[str | None] = []
+
+    def record(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        sent.append(handler.headers.get("Authorization"))
+        send(handler, 200, body)
+
+    web.instead = [record]
+    fetch(source(web), step=silent)
+    assert sent == [None]
+
+
 def test_a_proxy_is_taken(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as proxy:
         proxy.instead = [forward]
