@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,9 @@ def verify(
     from kindlab import verify as verifier
     from kindlab.verify import results, run, table
 
-    say = (lambda text: click.echo(text, err=True)) if as_json else click.echo
+    # while progress is shown, whatever goes to standard output ends up beside it, also where that is a file
+    where = None if sys.stdout.isatty() else sys.stdout
+    say = partial(click.echo, err=True) if as_json else partial(click.echo, file=where)
     if join:
         found = results.join(map(results.load, join))
         return _verified(found, out, as_json, say)
