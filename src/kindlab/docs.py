@@ -20,7 +20,7 @@ HEADER = """# Commands
 | exit code | meaning |
 | --- | --- |
 | 0 | everything asked for worked; all checks passed |
-| 1 | some checks failed (or `lint` found problems, or `why` found a broken hop) |
+| 1 | some checks failed (or `lint` found problems, `why` a broken hop, `can` something that is lacking) |
 | 2 | the words of the command are off |
 | 3 | could not grade: the cluster or the grader failed; never a zero for the learner |
 
@@ -43,12 +43,18 @@ These shapes are stable; keys may be added.
 `kindlab check LAB --json`: `lab`, `outcome` (`passed`, `failed`, `could-not-grade`), `points`, `max_points`, `cluster`,
 `seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`, `max_points`, and of the first check that
 did not pass `expected`, `seen`, `broken_hop`, `next` (empty when all passed), and `checks[]` with `name`, `sentence`,
-`outcome`, `expected`, `seen`, `broken_hop`, `next`, `seconds`.
+`outcome`, `expected`, `seen`, `broken_hop`, `next`, `seconds`. A task that needs what the cluster lacks is not checked:
+its outcome is `could-not-grade`, `not_here` says why (else empty) and `next` what brings it. Such tasks count neither in
+the lab's `max_points` nor in its `outcome`, which the others decide; a lab that has no others could not be graded.
 
 `kindlab why TARGET --json`: `target`, `namespace`, `hops[]` with `name`, `ok`, `evidence`, `next`, and `broken` (the
 first hop that is not ok, or null).
 
-`kindlab list --json`: `{"labs": [{"slug", "title", "minutes", "kcna", "points", "max_points", "started"}]}`.
+`kindlab list --json`: `{"labs": [{"slug", "title", "minutes", "kcna", "points", "max_points", "started", "not_here"}]}`; `not_here`: task -> why
+it cannot be done on the cluster in use, by what is seen at once or known from before.
+
+`kindlab can --json`: `cluster` (as in `status`) and `needs[]` with `word`, `title`, `has`, `why`, `how_to_get`, `sure`
+(false: it could not be found out, or may change in a moment), and `tasks` (lab -> the tasks that need it).
 
 `kindlab node list --json`: `{"nodes": [{"name", "on", "status"}]}`.
 
