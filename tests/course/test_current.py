@@ -5,11 +5,17 @@ name, no state folder. So the course uses nothing but the API.
 """
 
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.course.command import Run, runner
+import yaml
+from tests.course.command import ROOT, Run, runner
 
 from kindlab.clusters.base import Status
 
@@ -28,6 +34,68 @@ def kindlab(another: Status, home: Path) -> Run:
     shutil.copyfile(another.kubeconfig, kubeconfig)
     run = runner(KINDLAB_HOME=str(home / "state"), KINDLAB_WORK=str(home / "work"), KUBECONFIG=str(kubeconfig))
     return lambda *args, **more: run(*args, "--cluster", "current", **more)
+
+
+def on_a_terminal(home: Path, answer: str, *words: str) -> tuple[int, str]:
+    """(exit code, what it asked) of a command whose person types `answer`."""
+    ours, theirs = pty.openpty()
+    env = {
+        **os.environ,
+        "KINDLAB_COURSE": str(ROOT),
+        "KINDLAB_HOME": str(home / "state"),
+        "KUBECONFIG": str(home / "config"),
+        "CI": "1",
+    }
+    command = [sys.executable, "-m", "kindlab.cli", *words]
+    process = subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL, env=env)
+    os.close(theirs)
+    os.write(ours, f"{answer}\n".encode())
+    seen = b""
+    try:
+        while piece := os.read(ours, 4096):
+            seen += piece
+    except OSError:  # how a terminal of Linux ends
+        pass
+    os.close(ours)
+    return process.wait(), seen.decode()
+
+
+@pytest.mark.parametrize("words", [("up",), ("start", "02"), ("check", "02", "--json")])
+def test_without_a_terminal_nothing_is_touched_that_is_not_ours(
+    another: Status, kindlab: Run, home: Path, words: tuple[str, ...]
+) -> None:
+    done = kindlab(*words)
+    assert done.returncode == 2, done.stderr
+    assert "is not kindlab's" in done.stderr
+    assert f"kindlab up --cluster current --context {another.context} --yes" in " ".join(done.stderr.split())
+    assert not (home / "state" / "active.json").exists()
+    assert another.api().get("Namespace", SLUG) is None
+
+
+def test_a_person_is_shown_what_it_is_and_may_say_no(another: Status, kindlab: Run, home: Path) -> None:
+    code, asked = on_a_terminal(home, "n", "up", "--cluster", "current", "--prefix", "alice")
+    assert code == 2
+    for said in (
+        f"context   {another.context}",
+        another.api().server,
+        "Kubernetes v1.36",
+        "you are   kubernetes-admin",
+        "nodes     3",
+        "alice-01-pod-networking",
+        "StorageClass",
+        "[y/N]",
+        "Nothing was touched.",
+    ):
+        assert said in asked, asked
+    assert not (home / "state" / "active.json").exists()
+
+
+def test_a_yes_is_kept_for_that_cluster_and_holds_for_every_command(kindlab: Run, home: Path) -> None:
+    code, asked = on_a_terminal(home, "y", "up", "--cluster", "current")
+    assert code == 0, asked
+    code, asked = on_a_terminal(home, "", "up", "--cluster", "current")
+    assert (code, "[y/N]" in asked) == (0, False)
+    assert "there is no Service nobody" in kindlab("why", "svc/nobody", "-n", "default").stdout
 
 
 def test_up_uses_the_cluster_and_remembers_it(another: Status, kindlab: Run, home: Path) -> None:
@@ -66,10 +134,56 @@ def test_down_leaves_a_cluster_that_is_not_ours_as_it_is(another: Status, kindla
     assert another.api().get("Namespace", SLUG) is not None
 
 
+@pytest.fixture
+def config(home: Path) -> Iterator[Path]:
+    """The learner's kubeconfig, to be changed; put back afterwards."""
+    file = home / "config"
+    before = file.read_text(encoding="utf-8")
+    yield file
+    file.write_text(before, encoding="utf-8")
+
+
+def test_whoever_switches_context_later_has_the_labs_where_they_were(
+    another: Status, kindlab: Run, config: Path
+) -> None:
+    assert kindlab("up").returncode == 0
+    read = yaml.safe_load(config.read_text(encoding="utf-8"))
+    read["clusters"].append({"name": "production", "cluster": {"server": "https://127.0.0.1:1"}})
+    read["contexts"].append(
+        {"name": "production", "context": {**read["contexts"][0]["context"], "cluster": "production"}}
+    )
+    read["current-context"] = "production"
+    config.write_text(yaml.safe_dump(read), encoding="utf-8")
+    status = json.loads(kindlab("status", "--json").stdout)["cluster"]
+    assert (status["context"], status["ready"]) == (another.context, True)
+    taken = kindlab("up", "--context", "production", "--yes")
+    assert taken.returncode == 3
+    assert "127.0.0.1:1" in taken.stderr
+    assert json.loads(kindlab("status", "--json").stdout)["cluster"]["context"] == another.context
+
+
+def test_a_context_that_is_gone_is_said_with_those_that_are_there(another: Status, kindlab: Run, config: Path) -> None:
+    assert kindlab("up").returncode == 0
+    read = yaml.safe_load(config.read_text(encoding="utf-8"))
+    read["contexts"][0]["name"] = read["current-context"] = "renamed"
+    config.write_text(yaml.safe_dump(read), encoding="utf-8")
+    done = kindlab("check", "02")
+    assert done.returncode == 3
+    assert f"has no context {another.context} (any more); it has renamed" in " ".join(done.stderr.split())
+    assert "--context NAME" in done.stderr
+
+
+def test_a_cluster_that_this_kindlab_made_is_not_asked_about(another: Status, home: Path, tmp_path: Path) -> None:
+    assert another.kubeconfig is not None
+    made = tmp_path / "clusters" / "pocket-another"
+    made.mkdir(parents=True)
+    shutil.copyfile(another.kubeconfig, made / "kubeconfig")
+    run = runner(KINDLAB_HOME=str(tmp_path), KUBECONFIG=str(home / "config"))
+    assert run("up", "--cluster", "current").returncode == 0
+
+
 def test_a_kubeconfig_with_a_wrong_token_is_said(another: Status, kindlab: Run, tmp_path: Path) -> None:
     assert another.kubeconfig is not None
-    import yaml
-
     config = yaml.safe_load(Path(another.kubeconfig).read_text())
     for user in config["users"]:
         user["user"] = {"token": "nobodys"}
