@@ -127,9 +127,8 @@ def _session() -> requests.Session:
     import requests
 
     session = requests.Session()
-    session.auth = lambda request: (
-        request
-    )  # else requests sends what ~/.netrc has for that host: these files are public
+    # Else requests sends what ~/.netrc has for that host, and these files are for everybody.
+    session.auth = lambda request: request
     return session
 
 

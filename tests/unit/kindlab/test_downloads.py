@@ -217,7 +217,7 @@ def test_a_server_that_falls_silent_is_not_waited_for_long(web: Web, monkeypatch
         web.ended.wait()
 
     web.instead = [hang_in_the_middle, *[hang] * 9]
-    assert "timed out" in str(problem(source(web)))
+    assert "Read timed out. (read timeout=0.1); the last of 3 tries" in str(problem(source(web)))
 
 
 def test_nobody_there(folder: Path) -> None:
