@@ -38,7 +38,7 @@ JSON = """
 
 These shapes are stable; keys may be added.
 
-`kindlab status --json`: `{"cluster": {"name", "kind", "kubeconfig", "context", "ready", "detail"}}`.
+`kindlab status --json`: `{"cluster": {"name", "kind", "kubeconfig", "context", "ready", "detail", "prefix"}}`.
 
 `kindlab check LAB --json`: `lab`, `outcome` (`passed`, `failed`, `could-not-grade`), `points`, `max_points`, `cluster`,
 `seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`, `max_points`, and of the first check that
