@@ -73,3 +73,19 @@ def test_every_lab_of_the_course_is_in_order_statically() -> None:
     found = labs.all_labs()
     assert found
     assert {lab.slug: list(lint.static_problems(lab)) for lab in found} == {lab.slug: [] for lab in found}
+
+
+def test_an_unknown_word_in_needs_is_refused_whose_ever_it_is() -> None:
+    lab = labs.find("05")
+    tasks = (replace(lab.tasks[0], needs=("node-ports", "luck")), *lab.tasks[1:])
+    said = list(lint.static_problems(replace(lab, needs=("fortune",), tasks=tasks)))
+    assert any(one.startswith("needs names fortune: the words are ") for one in said)
+    assert any(one.startswith(f"needs of task {lab.tasks[0].id} names luck: the words are ") for one in said)
+    assert not any("needs" in one for one in lint.static_problems(lab))
+
+
+def test_a_task_that_was_not_graded_on_the_cluster_is_no_answer_tried() -> None:
+    away = TaskResult("three", "", 0, 1, C, [], "It needs luck, but there is none.")
+    graded = report(P, P)
+    graded.tasks.append(away)
+    assert lint.judge(state(), graded) == "not graded on this cluster: three: It needs luck, but there is none."
