@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from kindlab import doctor, tools
+from kindlab.clusters import kindrecord
+from kindlab.clusters.kindrecord import CREATING, READY, Record
 from kindlab.computer import Computer
 from kindlab.doctor import Facts, Finding, Level, examine
 from kindlab.doctor.checks import (
@@ -375,22 +377,29 @@ def test_a_clock_that_has_slept() -> None:
 
 
 def test_leftovers_of_our_own_clusters_only(tmp_path: Path) -> None:
-    for name in ("kindlab", "gone"):
-        folder = tmp_path / "clusters" / f"kind-{name}"
-        folder.mkdir(parents=True)
-        (folder / "kubeconfig").touch()
+    for name, stage in (("kindlab", READY), ("gone", READY), ("half", CREATING)):
+        kindrecord.write(tmp_path / "clusters" / f"kind-{name}", Record(stage, begun="2026-11-22T14:03:00+01:00"))
     nodes = (
         "kindlab\tkindlab-control-plane\tUp 2 minutes\nkindlab\tkindlab-worker\tCreated\n"
         "theirs\ttheirs-control-plane\tExited (137) 3 days ago\n"
     )
-    found = [f for f in leftovers.look(facts(DOCKER, home=tmp_path, ask=says({"ps --all": nodes})))]
-    assert [f.says for f in found if f.level is Level.NOTE] == [
-        "of the kind cluster kindlab kindlab-worker is not running",
+    found = list(leftovers.look(facts(DOCKER, home=tmp_path, ask=says({"ps --all": nodes}))))
+    assert {f.level for f in found} == {Level.NOTE}
+    assert [f.says for f in found] == [
         "kindlab has notes of a kind cluster gone that docker does not have (any more)",
+        "the kind cluster half is half-made: its creation on 22 November 14:03 did not end",
+        "of the kind cluster kindlab kindlab-worker is not running",
     ]
-    assert found[0].fix.startswith("kindlab up --cluster kind repairs it")
-    assert found[1].fix == "kindlab down --cluster kind --name gone"
+    assert found[0].fix.startswith("kindlab down --cluster kind --name gone forgets it")
+    assert found[2].fix.startswith("kindlab up --cluster kind starts it again")
     assert "theirs" not in str(found)
+
+
+def test_no_leftovers(tmp_path: Path) -> None:
+    (tmp_path / "clusters").mkdir()
+    (tmp_path / "clusters" / "kind-kindlab.lock").touch()
+    (tmp_path / "clusters" / "kind-kindlab-create.log").touch()
+    assert fine(leftovers, facts(DOCKER, home=tmp_path, ask=says({"ps --all": ""}))) == "no half-made cluster"
 
 
 # -- versions

@@ -1,59 +1,72 @@
-"""What an interrupted or failed kindlab up has left behind: nodes of a kind cluster of which not all run, and a
-kubeconfig without its cluster."""
+"""What an interrupted or failed kindlab up has left behind: a creation that did not end, nodes of a kind cluster of
+which not all run, and notes of one that is gone."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from kindlab.doctor.facts import Facts
 from kindlab.doctor.finding import Check, Finding, note, ok
+
+if TYPE_CHECKING:
+    from kindlab.clusters.kindrecord import Record
 
 LABEL = "io.x-k8s.kind.cluster"
 
 
 def look(facts: Facts) -> Iterator[Finding]:
-    """Running, stopped or half-made is told from the containers alone: what a node says is for kindlab status."""
+    """Running, stopped or half-made is told from the records and the containers alone: what a node says is for kindlab
+    status."""
     engine = facts.engine
-    kept = _kept(facts)
     if engine is None:
         return
     form = f'{{{{.Label "{LABEL}"}}}}\t{{{{.Names}}}}\t{{{{.Status}}}}'
     answer = facts.ask(engine.path, "ps", "--all", "--filter", f"label={LABEL}", "--format", form)
     if answer.code != 0:
         return
-    clusters: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    off: dict[str, list[str]] = defaultdict(list)
     for line in answer.out.splitlines():
         if line.count("\t") == 2:
             cluster, name, status = line.split("\t")
-            clusters[cluster].append((name, status))
-    for cluster, nodes in sorted(clusters.items()):
-        off = [name for name, status in nodes if not status.startswith("Up")]
-        if cluster in kept and off:
-            are = "is" if len(off) == 1 else "are"
-            yield note(
-                f"of the kind cluster {cluster} {', '.join(sorted(off))} {are} not running",
-                "its Pods and checks: it is half-made, or was stopped",
-                f"kindlab up --cluster kind{_named(cluster)} repairs it; kindlab down --cluster kind{_named(cluster)}"
-                " removes it",
-            )
-    for cluster in sorted(kept - set(clusters)):
-        yield note(
-            f"kindlab has notes of a kind cluster {cluster} that {engine.name} does not have (any more)",
-            "kindlab status speaks of a cluster that is gone",
-            f"kindlab down --cluster kind{_named(cluster)}",
-        )
-    yield ok("no half-made cluster")
+            off[cluster] += [] if status.startswith("Up") else [name]
+    found = [said for name, record in _kept(facts) if (said := _amiss(name, record, off, engine.name)) is not None]
+    yield from found or [ok("no half-made cluster")]
+
+
+def _amiss(name: str, record: Record | None, off: dict[str, list[str]], engine: str) -> Finding | None:
+    """What is wrong with a cluster of which we have a folder. `off`: its nodes that do not run, by cluster."""
+    down = f"kindlab down --cluster kind{_named(name)}"
+    again = f"kindlab up --cluster kind{_named(name)}"
+    if record is not None and record.half_made:
+        says = f"the kind cluster {name} is half-made: its creation on {record.when} did not end"
+        return note(says, "every command with that cluster", f"{down} removes it; {again} makes it anew")
+    if name not in off:
+        says = f"kindlab has notes of a kind cluster {name} that {engine} does not have (any more)"
+        return note(says, "every command with that cluster", f"{down} forgets it; {again} makes it anew")
+    if off[name]:
+        are = "is" if len(off[name]) == 1 else "are"
+        says = f"of the kind cluster {name} {', '.join(sorted(off[name]))} {are} not running"
+        return note(says, "its Pods, and checks that need them", f"{again} starts it again; {down} removes it")
+    return None
 
 
 def _named(cluster: str) -> str:
     return "" if cluster == "kindlab" else f" --name {cluster}"
 
 
-def _kept(facts: Facts) -> set[str]:
-    """Names of kind clusters that kindlab has made here: only these are spoken of."""
-    folder = facts.home / "clusters"
-    return {path.name.removeprefix("kind-") for path in folder.glob("kind-*") if (path / "kubeconfig").is_file()}
+def _kept(facts: Facts) -> list[tuple[str, Record | None]]:
+    """The kind clusters that kindlab has a folder of: only these are spoken of."""
+    from kindlab.clusters import kindrecord
+
+    found = []
+    for folder in sorted((facts.home / "clusters").glob("kind-*")):
+        if not folder.is_dir():  # a lock, the log of a creation that failed
+            continue
+        if (record := kindrecord.read(folder)) is not None or (folder / "kubeconfig").is_file():
+            found.append((folder.name.removeprefix("kind-"), record))
+    return found
 
 
 CHECK = Check("leftovers", 70, ("kind",), look)

@@ -27,8 +27,8 @@ def look(facts: Facts) -> Iterator[Finding]:
     if not _recent(facts):
         yield note(
             "WSL2's kernel has no xt_recent",
-            "lab 03, task basket-affinity: a Service with sessionAffinity: ClientIP stops that and every later Service of"
-            " a kind cluster",
+            "lab 03, task basket-affinity: a Service with sessionAffinity: ClientIP breaks that and every later Service"
+            " of a kind cluster",
             "In cluster-config/kind.yaml, under networking: kubeProxyMode: nftables, then kindlab down and up"
             " --cluster kind (should avoid it; nobody has tried). Or do lab 03 on pocket: kindlab up --cluster pocket",
         )
