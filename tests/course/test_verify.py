@@ -66,6 +66,9 @@ def test_every_answer_is_graded_on_both_and_stopped_runs_go_on(
     found = json.loads(done.stdout)
     (row,) = found["rows"]
     assert found["agrees"]
+    facts = dict(found["facts"])
+    assert (facts["nodes"], facts["classes of ingress"]) == ("3 (1 control plane), 2 zones", "traefik")
+    assert "traefik:v3" in facts["runs there"]
     assert [row[key] for key in ("answers", "right", "verdicts", "same")] == [len(answers)] * 4
     assert f"{len(answers) - len(kept)} of {len(answers) - len(kept)}" in done.stderr, "what was kept is not done again"
     text = table.read_text(encoding="utf-8")

@@ -114,7 +114,7 @@ def verify(
             err=True,
         )
     file = out.with_suffix(".json") if out else paths.home() / "verify" / f"{status.kind}-{status.name}.json"
-    found = verifier.begun(chosen, f"{status.name} ({status.kind})", api, file, resume=resume)
+    found = verifier.begun(chosen, status, file, resume=resume)
 
     def keep(found: results.Verified) -> None:
         found.date = run.today()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from kindlab import labs
 from kindlab.api import Api
+from kindlab.clusters.base import Status
 from kindlab.errors import Problem
 from kindlab.labs import Lab
 from kindlab.verify import embedded, facts
@@ -29,10 +30,10 @@ def taken(chosen: list[Lab], api: Api, prefix: str = "") -> list[str]:
     return [name for name in names if api.get("Namespace", name) is not None]
 
 
-def begun(chosen: list[Lab], cluster: str, api: Api, file: Path, *, resume: bool) -> Verified:
+def begun(chosen: list[Lab], status: Status, file: Path, *, resume: bool) -> Verified:
     """What a run begins with: of the labs that are not chosen what `file` has of the same cluster and the same files,
     of the chosen ones too where it is to `resume`. Raises Problem when there is nothing to resume."""
-    course = labs.all_labs()
+    course, api, cluster = labs.all_labs(), status.api(), f"{status.name} ({status.kind})"
     found = Verified(cluster, facts.identity(api), course=len(course))
     try:
         before = load(file)
@@ -51,5 +52,5 @@ def begun(chosen: list[Lab], cluster: str, api: Api, file: Path, *, resume: bool
         known = before.labs.get(lab.slug)
         if known is not None and lab.slug not in anew and known.course == embedded.digest(lab):
             found.labs[lab.slug] = known
-    found.facts = facts.of(api)
+    found.facts = [*facts.of(api), *facts.here(status.kind)]
     return found

@@ -6,8 +6,11 @@ somebody else's. What may not be read is said to be unknown.
 
 from __future__ import annotations
 
+import os
+import platform
 from collections import Counter
 from collections.abc import Callable
+from hashlib import sha256
 
 from kindlab.api import Api, ApiError, Obj
 from kindlab.errors import Problem
@@ -40,12 +43,27 @@ PLUGINS = (
 
 
 def identity(api: Api) -> str:
-    """Another one for each cluster, also for one made anew under the same name; "" where it may not be read."""
+    """Another one for each cluster, also for one made anew under the same name; where that may not be read, for each
+    address."""
     try:
         found = api.get("Namespace", "kube-system")
     except ApiError:
-        return ""
-    return str(found["metadata"]["uid"]) if found else ""
+        found = None
+    return str(found["metadata"]["uid"]) if found else sha256(api.server.encode()).hexdigest()[:16]
+
+
+def here(kind: str) -> list[tuple[str, str]]:
+    """(what, which) of this machine, where it is what the cluster runs on."""
+    if kind != "kind":
+        return []
+    from kindlab import engines, tools
+
+    engine, tool = engines.chosen(), tools.find("kind")
+    return [
+        ("kind", tool.version if tool else "unknown"),
+        ("container engine", engine.title if engine else "unknown"),
+        ("this machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"),
+    ]
 
 
 def of(api: Api) -> list[tuple[str, str]]:

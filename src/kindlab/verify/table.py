@@ -38,7 +38,11 @@ def is_embedded(found: Verified) -> bool:
 
 
 def summary(found: Verified) -> str:
-    """One sentence: can the course be trusted there?"""
+    """One sentence: can the course be trusted there? A second one where that was no real cluster."""
+    return _summary(found) + (" It is pocketkube, too: this says nothing about a real one." * is_embedded(found))
+
+
+def _summary(found: Verified) -> str:
     away = [lab.lab for lab in found.labs.values() if lab.away]
     ran = [lab for lab in found.labs.values() if lab.answers]
     without = f", without {_and(away)}, which cannot run there" if away else ""

@@ -73,6 +73,7 @@ def test_pocket_s_own_figures_are_marked_as_such() -> None:
     assert "no figure of a real cluster" not in table.table(found)
     found.facts = [("Kubernetes", "v1.36.2+pocket")]
     assert "This is no figure of a real cluster" in table.table(found)
+    assert table.summary(found).endswith("this says nothing about a real one.")
 
 
 def test_what_was_saved_is_loaded_and_joined(tmp_path: Path) -> None:
