@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from tests.course.command import Run, runner
-from tests.web import Web, serving
+from tests.course.command import PLAIN, Run, runner
+from tests.web import Answer, Web, cut, serving
 
 from kindlab import tools
 
@@ -49,18 +55,26 @@ def web() -> Iterator[Web]:
 def course(web: Web, tmp_path: Path) -> Path:
     (tmp_path / "course" / "labs").mkdir(parents=True)
     (tmp_path / "course" / "cluster-config").mkdir()
-    digests = {"kind": hashlib.sha256(KIND).hexdigest(), "kubectl": hashlib.sha256(KUBECTL).hexdigest()}
-    text = TOML.format(url=web.url, platform="-".join(tools.this_platform()), **digests)
-    (tmp_path / "course" / "cluster-config" / "tools.toml").write_text(text)
+    _write_toml(tmp_path / "course", web, KIND)
     return tmp_path / "course"
+
+
+def _write_toml(course: Path, web: Web, kind: bytes) -> None:
+    digests = {"kind": hashlib.sha256(kind).hexdigest(), "kubectl": hashlib.sha256(KUBECTL).hexdigest()}
+    text = TOML.format(url=web.url, platform="-".join(tools.this_platform()), **digests)
+    (course / "cluster-config" / "tools.toml").write_text(text)
 
 
 @pytest.fixture
 def run(course: Path, tmp_path: Path) -> Run:
     """With an empty folder as PATH: nothing of this machine is found."""
     (tmp_path / "bin").mkdir()
-    places = {"KINDLAB_COURSE": course, "KINDLAB_CACHE": tmp_path / "cache", "PATH": tmp_path / "bin"}
-    return runner(**{name: str(place) for name, place in places.items()}, NO_PROXY="127.0.0.1", KINDLAB_TOOLS="")
+    return runner(**_places(course, tmp_path))
+
+
+def _places(course: Path, folder: Path) -> dict[str, str]:
+    places = {"KINDLAB_COURSE": course, "KINDLAB_CACHE": folder / "cache", "PATH": folder / "bin"}
+    return {name: str(place) for name, place in places.items()} | {"NO_PROXY": "127.0.0.1", "KINDLAB_TOOLS": ""}
 
 
 def test_a_machine_without_any_gets_both(run: Run, course: Path, web: Web) -> None:
@@ -100,6 +114,39 @@ def test_a_wrong_checksum_ends_it(run: Run, course: Path, web: Web) -> None:
     assert "expected sha256" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (course / ".tools").exists()
+
+
+def test_ctrl_c_and_on_again(run: Run, course: Path, tmp_path: Path, web: Web) -> None:
+    """What came before Ctrl-C is not downloaded again."""
+    big = KIND + b"#" * 300_000
+    _write_toml(course, web, big)
+    web.files["/kind"], web.instead = big, [_half_and_no_more(web)]
+    command = [sys.executable, "-m", "kindlab.cli", "tools", "install", "kind"]
+    environment = {**os.environ, **PLAIN, **_places(course, tmp_path)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        while not any(part.stat().st_size > 0 for part in (tmp_path / "cache").glob("files/*.part")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopped" in said
+    assert not (course / ".tools").exists()
+
+    assert run("tools", "install", "kind").returncode == 0
+    assert (course / ".tools" / "kind").read_bytes() == big
+    begun, resumed = web.ranges_asked
+    assert begun is None
+    assert resumed is not None
+
+
+def _half_and_no_more(web: Web) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        cut(len(body) // 2)(handler, body)
+        web.ended.wait()
+
+    return answer
 
 
 def test_a_name_that_is_none_is_refused_before_anything_is_downloaded(run: Run, web: Web) -> None:
