@@ -49,7 +49,7 @@ def _stands(api: Api, addon: Addon, record: Record) -> bool:
     try:
         for ref in record.objects:
             live = api.get(ref.type, ref.name, ref.namespace)
-            if live is None or (ref.kind in ready.WORKLOADS and not ready.is_running(live)):
+            if live is None or (ref.kind in ready.WORKLOADS and not ready.is_running(ref.kind, live)):
                 return False
         return all(
             any(ready.is_seen(obj, sign) for obj in api.list(sign.kind, fields=_named(sign.name)))

@@ -34,10 +34,10 @@ def definition(api: Api, ref: Ref, deadline: float) -> None:
     )
 
 
-def is_running(live: Obj | None) -> bool:
-    """A workload, as `kubectl rollout status` decides."""
+def is_running(kind: str, live: Obj | None) -> bool:
+    """A workload of that kind (what is listed does not say its own), as `kubectl rollout status` decides."""
     try:
-        return live is not None and BY_KIND[live["kind"]].progress(live)[1]
+        return live is not None and BY_KIND[kind].progress(live)[1]
     except Refused:
         return False
 
@@ -50,7 +50,7 @@ def workload(api: Api, addon: Addon, ref: Ref, step: Step, deadline: float, *, u
         live = None
         for found in _one(api, ref, min(deadline, monotonic() + LOOK)):
             live = next(iter(found), None)
-            if is_running(live):
+            if is_running(ref.kind, live):
                 return
         pods = _pods(api, live) if live else []
         waiting = [f"{pod['metadata']['name']}: {text}" for pod in pods if (text := waits_for(pod))]
@@ -169,8 +169,8 @@ def _not_pulled(addon: Addon, waiting: list[str], images: list[str]) -> Problem:
         f"{addon} is not ready: the image {image} cannot be pulled.",
         "\n".join(waiting),
         "The nodes pull images themselves: look at the network, a proxy, or the registry's limit of pulls, then: "
-        f"kindlab addons install {addon.name}. On kind an image of this machine can be loaded: "
-        f"kind load docker-image {image} --name CLUSTER",
+        f"kindlab addons install {addon.name}. On kind, kindlab up --cluster kind --preload brings them in from this "
+        "machine's engine.",
     )
 
 
