@@ -133,6 +133,20 @@ def test_ctrl_c_takes_back_what_was_made(at: Machine) -> None:
     assert not folder(at).exists()
 
 
+def test_a_creation_that_hangs_is_given_up(at: Machine) -> None:
+    program = (
+        "import sys; from kindlab import cli; from kindlab.clusters import kindcreate;"
+        "kindcreate.CREATE_TIMEOUT = 3.0; sys.argv = ['kindlab', 'up', '--cluster', 'kind']; cli.main()"
+    )
+    environment = {**at.environment, **PLAIN, "FAULT": "create-hangs"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=200)
+    assert done.returncode == 3, done.stderr
+    assert "kindlab gave up" in done.stderr
+    assert containers(at) == []
+    assert not folder(at).exists()
+
+
 def runs(pid: int) -> bool:
     """Whether there is such a process that has not ended, waited for or not."""
     found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
