@@ -152,6 +152,14 @@ def step_of(line: str) -> str:
     return re.sub(r"[^\w\s().,:@/≤=-]", "", match[2]).strip()
 
 
+def full_name(image: str) -> str:
+    """With its registry: nginx:1.27 is docker.io/library/nginx:1.27, as kind and Kubernetes read it."""
+    first, slash, _ = image.partition("/")
+    if slash and (first == "localhost" or "." in first or ":" in first):
+        return image
+    return f"docker.io/{image}" if slash else f"docker.io/library/{image}"
+
+
 class Programs:
     """The engine that was chosen and the kind binary, for the cluster `name`. `kind` None: there is none."""
 
@@ -212,11 +220,16 @@ class Programs:
 
     def image(self, name: str) -> bool:
         """Whether the engine has that image."""
-        return self.has("image", "inspect", name)
+        return self.has("image", "inspect", self.known(name))
 
     def pull(self, image: str, heard: Callable[[str], None]) -> None:
         """As long as it takes: a slow line is no failure, and Ctrl-C ends it. Raises Failed."""
-        run([self.engine.path, "pull", image], heard=heard, timeout=threading.TIMEOUT_MAX)
+        run([self.engine.path, "pull", self.known(image)], heard=heard, timeout=threading.TIMEOUT_MAX)
+
+    def known(self, image: str) -> str:
+        """What the engine calls it: podman takes no short name for Docker Hub's (4.3.1 of Debian 12: `did not
+        resolve to an alias`)."""
+        return full_name(image) if self.engine.name == "podman" else image
 
     # -- kind
 

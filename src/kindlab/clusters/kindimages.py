@@ -104,7 +104,7 @@ def _load(programs: Programs, image: str, platform: str) -> None:
         archive = str(Path(folder) / "image.tar")
         one = ["--platform", platform] if platform else []
         try:
-            programs.ask("save", *one, "--output", archive, image, timeout=LOAD_TIMEOUT)
+            programs.ask("save", *one, "--output", archive, programs.known(image), timeout=LOAD_TIMEOUT)
             programs.run_kind("load", "image-archive", "--name", programs.name, archive, timeout=LOAD_TIMEOUT)
         except Failed as error:
             raise programs.explained(f"The image {image} could not be loaded into the nodes.", error) from error
