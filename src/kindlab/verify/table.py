@@ -7,9 +7,10 @@ from kindlab.verify.results import LabResult, Verified
 HOW = """To make it, on a machine with Docker (or podman) and some hours to spare:
 
 ```sh
-make start CLUSTER=kind             # the cluster, with what labs 01 to 05 need
-make verify CLUSTER=kind LABS=02    # one lab first: ten minutes
-make verify CLUSTER=kind            # all of them; Ctrl-C keeps what is done, RESUME=1 goes on from there
+make start CLUSTER=kind               # the cluster, and a tour
+make verify CLUSTER=kind LABS=02      # one lab first; it brings what the lab needs
+make verify CLUSTER=kind              # all of them; Ctrl-C keeps what is done
+make verify CLUSTER=kind RESUME=1     # goes on from there
 ```
 
 or run the workflow *kind* on GitHub, which does it lab by lab and joins the tables. [clusters.md](clusters.md) is the
