@@ -27,6 +27,9 @@ def put(api: Api, obj: Obj) -> bool:
             if live is None:
                 api.create(obj)
                 return True
+            if live["metadata"].get("deletionTimestamp"):
+                api.wait_gone(kind, meta["name"], space, uid=live["metadata"]["uid"])
+                continue
             wanted = over(obj, live)
             done: Obj = api.request("PUT", api.path(kind, space, meta["name"]), wanted)
         except ApiError as error:

@@ -59,7 +59,7 @@ def workload(api: Api, addon: Addon, ref: Ref, step: Step, deadline: float, *, u
         if since is not None and monotonic() - since >= unpulled:
             raise _not_pulled(addon, waiting, [image for pod in pods for image in _unpulled(pod)])
         if monotonic() >= deadline:
-            raise _not_running(addon, ref, waiting)
+            raise _not_running(addon, ref, [*waiting, *_warnings(api, pods)])
 
 
 def sign(api: Api, addon: Addon, wanted: Sign, step: Step, deadline: float) -> None:
@@ -120,6 +120,18 @@ def _pods(api: Api, live: Obj) -> list[Obj]:
     labels = live["spec"]["selector"].get("matchLabels") or {}
     query = ",".join(f"{key}={value}" for key, value in labels.items())
     return api.list("Pod", live["metadata"]["namespace"], labels=query)
+
+
+def _warnings(api: Api, pods: list[Obj]) -> list[str]:
+    """The last one about each Pod that is not ready: a volume that cannot be mounted shows in nothing else."""
+    said = []
+    for pod in pods:
+        if waits_for(pod):
+            name, space = pod["metadata"]["name"], pod["metadata"]["namespace"]
+            events = api.list("Event", space, fields=f"involvedObject.name={name},type=Warning")
+            last = max(events, key=lambda event: event.get("lastTimestamp") or "", default={})
+            said += [f"{name}: {last['reason']}: {last.get('message', '')}"] if last else []
+    return said
 
 
 def waits_for(pod: Obj) -> str:

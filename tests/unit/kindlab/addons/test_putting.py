@@ -82,6 +82,27 @@ def test_what_may_not_change_is_made_anew() -> None:
     assert api.created == [obj("Deployment")]
 
 
+class Going:
+    """An Api where x is on its way out."""
+
+    def __init__(self) -> None:
+        self.there = True
+
+    def live(self, wanted: Obj) -> Obj | None:
+        return live(meta={"deletionTimestamp": "now"}) if self.there else None
+
+    def wait_gone(self, kind: str, name: str, space: str, *, uid: str) -> None:
+        assert (kind, name, space, uid) == ("v1/ConfigMap", "x", "space", "u")
+        self.there = False
+
+    def create(self, wanted: Obj) -> None:
+        assert not self.there
+
+
+def test_what_is_on_its_way_out_is_waited_for() -> None:
+    assert putting.put(cast(Api, Going()), obj())
+
+
 @pytest.mark.parametrize("kind", putting.NEVER_ANEW)
 def test_definitions_and_namespaces_are_never_made_anew(kind: str) -> None:
     api = Refusing()
