@@ -15,7 +15,7 @@ from kindlab.clusters.pocket import Pocket
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 
-LIVE = ("course", "durability", "golden", "kubectl", "notebooks", "parity")
+LIVE = ("course", "durability", "engine", "golden", "kubectl", "notebooks", "parity")
 """Folders whose tests drive other programs against a cluster: an older kubectl, a notebook's kernel, a second process.
 Such a program now and then loses a race of its own, so these tests get one second chance; the summary names each that
 took it. Those of `unit` get none."""

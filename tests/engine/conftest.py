@@ -35,10 +35,10 @@ def _docker() -> Iterator[Daemon | str]:
 
 @pytest.fixture
 def cannot(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Cannot:
-    """Skip loudly: the test has a line of its own in the summary."""
+    """Skip loudly: what was not tried, and why, has a line of its own in the summary."""
 
     def say(why: str) -> NoReturn:
-        record_property("summary", f"NOT RUN for want of a real engine: {request.node.nodeid}: {why}")
+        record_property("summary", f"NOT TRIED with a real engine: what is in tests/engine/{request.path.name}: {why}")
         pytest.skip(why)
 
     return say

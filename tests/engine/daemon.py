@@ -66,7 +66,8 @@ class Daemon:
         env = environment(LD_LIBRARY_PATH=LIBRARIES, **self.more)
         with log.open("ab") as file:
             self.process = subprocess.Popen(
-                [*(["unshare", "--net"] if self.alone else []), *command],
+                # it ends with this process, whatever that ends by
+                ["setpriv", "--pdeathsig", "TERM", *(["unshare", "--net"] if self.alone else []), *command],
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, start_new_session=True,
             )  # fmt: skip
         end = time.monotonic() + START
@@ -100,7 +101,7 @@ class Daemon:
 
 def lacking() -> str:
     """Why no dockerd can be started here; "" when it can be tried."""
-    for name in ("docker", "dockerd", "containerd", "runc", "unshare"):
+    for name in ("docker", "dockerd", "containerd", "runc", "setpriv", "unshare"):
         if shutil.which(name, path=PATH) is None:
             return f"{name} is not here (.ci/engine unpacks Debian's into .venv/engine)"
     return "" if os.geteuid() == 0 else "only root can start dockerd"
