@@ -41,10 +41,12 @@ These shapes are stable; keys may be added.
 `kindlab status --json`: `{"cluster": {"name", "kind", "kubeconfig", "context", "ready", "detail", "prefix"}}`.
 
 `kindlab check LAB --json`: `lab`, `outcome` (`passed`, `failed`, `could-not-grade`), `points`, `max_points`, `cluster`,
-`seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`, `max_points`, and of the first check that
-did not pass `expected`, `seen`, `broken_hop`, `next` (empty when all passed), and `checks[]` with `name`, `sentence`,
-`outcome`, `expected`, `seen`, `broken_hop`, `next`, `seconds`. A task that needs what the cluster lacks is not checked:
-its outcome is `could-not-grade`, `not_here` says why (else empty) and `next` what brings it. Such tasks count neither in
+`seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`, `max_points`, `not_here`, and of the first
+check that did not pass `expected`, `seen`, `broken_hop`, `next` (empty when all passed), and `checks[]` with `name`, `sentence`,
+`outcome`, `expected`, `seen`, `broken_hop`, `next`, `seconds`.
+
+A task that needs what the cluster lacks is not checked: its outcome is `could-not-grade`, `not_here` says why (it is
+empty otherwise) and `next` what brings it. Such tasks count neither in
 the lab's `max_points` nor in its `outcome`, which the others decide; a lab that has no others could not be graded.
 
 `kindlab why TARGET --json`: `target`, `namespace`, `hops[]` with `name`, `ok`, `evidence`, `next`, and `broken` (the
