@@ -20,7 +20,7 @@ HEADER = """# Commands
 | exit code | meaning |
 | --- | --- |
 | 0 | everything asked for worked; all checks passed |
-| 1 | some checks failed (or `lint` found problems, `why` a broken hop, `can` something that is lacking) |
+| 1 | some checks failed (or `lint` found problems, `why` a broken hop, `can` something that is lacking, `doctor` no cluster that works) |
 | 2 | the words of the command are off |
 | 3 | could not grade: the cluster or the grader failed; never a zero for the learner |
 
@@ -51,6 +51,11 @@ the lab's `max_points` nor in its `outcome`, which the others decide; a lab that
 
 `kindlab why TARGET --json`: `target`, `namespace`, `hops[]` with `name`, `ok`, `evidence`, `next`, and `broken` (the
 first hop that is not ok, or null).
+
+`kindlab doctor --json`: `clusters` (`kind`, `pocket` or `current` -> `works`, `why`), `findings[]` with `check`, `level`
+(`ok`, `note`: something may not work, `problem`: the clusters named do not work here), `says`, `breaks`, `fix`,
+`clusters`, and `engines[]` with `name`, `path`, `version`, `product`, `endpoint`, `rootless`, `cgroup`, `cpus`, `memory`
+(bytes), `root`, `virtual`, `containerd_images`, `usable`, `problem`, `then`.
 
 `kindlab list --json`: `{"labs": [{"slug", "title", "minutes", "kcna", "points", "max_points", "started", "not_here"}]}`; `not_here`: task -> why
 it cannot be done on the cluster in use, by what is seen at once or known from before.
