@@ -40,7 +40,8 @@ docs: $(INSTALLED)  ## Write the generated parts of docs/
 	$(BIN)/python -m kindlab.docs
 
 verify: $(INSTALLED)  ## Every answer of the labs (LABS="02 03") on a real cluster (CLUSTER=kind or current); RESUME=1 goes on
-	$(BIN)/kindlab verify $(LABS) --cluster $(or $(CLUSTER),current) --out $(or $(OUT),docs/parity.md) $(if $(RESUME),--resume)
+	$(BIN)/kindlab verify $(LABS) --cluster $(or $(CLUSTER),current) --out $(or $(OUT),docs/parity.md) \
+		$(if $(RESUME),--resume) $(if $(YES),--yes)
 
 lock: $(INSTALLED)  ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --group dev --no-emit-index-url \
