@@ -17,6 +17,7 @@ from kindlab.addons.records import Record, Ref
 from kindlab.api import Api, ApiError, Obj
 from kindlab.clusters.base import Step
 from kindlab.errors import Problem
+from kindlab.needs import forget
 
 PATIENCE, UNPULLED = 420.0, 90.0
 """Seconds for one add-on to get ready, pulling its images included; and for an image that is refused."""
@@ -75,6 +76,7 @@ def install(
         _install(api, addon, step, offline=offline, deadline=monotonic() + patience, unpulled=unpulled)
     except ApiError as error:
         raise refused(addon, error) from error
+    forget(api)  # what the cluster lacked it may have now
     return True
 
 
@@ -196,6 +198,7 @@ def remove(api: Api, addon: Addon, step: Step) -> bool:
         raise Problem(
             f"{addon} could not be removed.", f"{error.message.rstrip('.')}.", "What is left goes with another try."
         ) from error
+    forget(api)
     return True
 
 

@@ -27,8 +27,8 @@ def file(api: Api) -> Path:
         space = api.get("Namespace", "kube-system")
     except ApiError:
         space = None
-    known_by = space["metadata"]["uid"] if space else api.server
-    return paths.home() / "capabilities" / f"{sha256(known_by.encode()).hexdigest()[:16]}.json"
+    known_by = space["metadata"].get("uid", "") if space else ""
+    return paths.home() / "capabilities" / f"{sha256((known_by or api.server).encode()).hexdigest()[:16]}.json"
 
 
 def answers(api: Api) -> dict[str, Found]:
@@ -67,4 +67,7 @@ def keep(api: Api, new: dict[str, Found]) -> None:
 
 def forget(api: Api) -> None:
     """Have everything tried again: after something was installed, for one."""
-    file(api).unlink(missing_ok=True)
+    try:
+        file(api).unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("what the cluster could do could not be forgotten: %s", error)
