@@ -196,7 +196,7 @@ class Verified:
 
 
 def save(found: Verified, file: Path) -> None:
-    paths.write_atomically(file, json.dumps(found.to_json(), indent=1) + "\n")
+    paths.write_atomically(file, json.dumps(found.to_json()) + "\n")
 
 
 def load(file: Path) -> Verified:
