@@ -50,6 +50,30 @@ def test_a_daemon_that_runs_is_found_with_all_that_it_says(docker: Daemon, monke
     assert (found.rootless, found.virtual, found.containerd_images) == (False, False, False)
 
 
+def test_a_context_says_where_the_daemon_is(docker: Daemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in (
+        ("PATH", environment()["PATH"]),
+        ("DOCKER_CONFIG", str(tmp_path)),
+        (engines.PROVIDER, "docker"),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    for name, host in (("ours", docker.host), ("far", "ssh://ana@build.example.org")):
+        subprocess.run(
+            ["docker", "context", "create", name, "--docker", f"host={host}"], capture_output=True, check=True
+        )
+    monkeypatch.setenv("DOCKER_CONTEXT", "ours")
+    (found,) = engines.installed()
+    assert (found.usable, found.endpoint) == (True, docker.host)
+    monkeypatch.setenv("DOCKER_CONTEXT", "far")
+    (found,) = engines.installed(timeout=5)
+    assert (found.usable, found.endpoint) == (False, "ssh://ana@build.example.org")
+    monkeypatch.setenv("DOCKER_CONTEXT", "gone")
+    (found,) = engines.installed()
+    assert "context cannot be used" in found.problem
+    assert found.then.startswith("docker context use default")
+
+
 def test_the_doctor_finds_the_engine_and_kind(docker: Daemon, kind: tools.Tool, kindlab: Run) -> None:
     done = kindlab("doctor", "--cluster", "kind", "--json")
     assert [f["level"] for f in findings(done, "engine")] == ["ok"]

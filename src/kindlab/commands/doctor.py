@@ -21,7 +21,7 @@ LABELS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "problem": ("proble
 @click.option(
     "--cluster",
     type=click.Choice(("kind", "pocket", "current")),
-    help="Only what matters to this kind of cluster (default: kind and pocket).",
+    help="Only what matters to this kind of cluster (default: kind, pocket, and current when it is in use).",
 )
 @json_option
 def doctor(cluster: str | None, as_json: bool) -> int:
@@ -30,14 +30,17 @@ def doctor(cluster: str | None, as_json: bool) -> int:
     It changes nothing. For everything that is amiss it says what that breaks and what to type. Exit code 0: one of the
     clusters asked about works here (with --cluster, that one); 1: none does.
     """
+    from kindlab.clusters import base
     from kindlab.doctor import MADE, examine
     from kindlab.doctor.facts import of_this_machine
 
+    # nobody's cluster is contacted unasked, but for the one that is in use
+    every = (*MADE, "current") if base.active().kind == "current" else MADE
     with terminal.steps(quiet=as_json) as step:
         step("asking the container engines")
         facts = of_this_machine()
         step("looking at this machine")
-        report = examine(facts, (cluster,) if cluster else MADE)
+        report = examine(facts, (cluster,) if cluster else every)
     if as_json:
         click.echo(json.dumps(report.to_json() | {"engines": [engine.to_json() for engine in facts.engines]}))
         return PASSED if report.works else FOUND_PROBLEMS

@@ -20,8 +20,7 @@ from kindlab.doctor.finding import Check, Finding, Level
 __all__ = ["Check", "Facts", "Finding", "Level", "Report", "all_checks", "examine"]
 
 MADE = ("kind", "pocket")
-"""The clusters that kindlab makes on this machine. `current` is looked at only when it is asked for or in use: nobody's
-cluster is contacted unasked."""
+"""The clusters that kindlab makes on this machine."""
 
 
 @dataclass(frozen=True)

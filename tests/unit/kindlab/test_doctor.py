@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kindlab import doctor, tools
-from kindlab.clusters import kindrecord
+from kindlab.clusters import kindconfig, kindrecord
 from kindlab.clusters.kindrecord import CREATING, READY, Record
 from kindlab.computer import Computer
 from kindlab.doctor import Facts, Finding, Level, examine
@@ -111,6 +111,13 @@ def test_images_in_containerd_are_a_trap_for_kind_load() -> None:
     found = only(engine, facts(Engine("docker", "docker", "29.0", containerd_images=True)), Level.NOTE)
     assert "kind#3795" in found.breaks
     assert found.fix.startswith("docker save --platform linux/")
+
+
+def test_an_init_of_dockers_own_keeps_nodes_from_starting() -> None:
+    files = {"/etc/docker/daemon.json": '{"init": true}'}
+    assert "telinit" in only(engine, facts(DOCKER, files=files), Level.PROBLEM).breaks
+    fine(engine, facts(DOCKER, files={"/etc/docker/daemon.json": '{"init": fal'}))
+    fine(engine, facts(DESKTOP, computer=MAC, files=files))
 
 
 # -- what the machine has
@@ -223,6 +230,11 @@ def test_ports_that_are_free_and_those_that_are_not(tmp_path: Path) -> None:
     both = only(ports, facts(home=tmp_path, taken=lambda port: True), Level.PROBLEM)
     assert both.says == "ports 8080 and 8443 are taken"
     assert "--http-port 8081 --https-port 8444" in both.fix
+
+
+def test_the_ports_are_those_of_kind_yaml() -> None:
+    mapped = kindconfig.mapped(kindconfig.read())
+    assert {scheme: mapped[kindconfig.SCHEMES[scheme]].port for scheme in ports.DEFAULTS} == ports.DEFAULTS
 
 
 def test_ports_of_our_own_clusters_are_in_order(tmp_path: Path) -> None:

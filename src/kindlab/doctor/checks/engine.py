@@ -8,6 +8,7 @@ from kindlab.doctor.facts import Facts
 from kindlab.doctor.finding import Check, Finding, note, ok, problem
 from kindlab.engines import PROVIDER
 
+DAEMON = "/etc/docker/daemon.json"
 BREAKS = "kindlab up --cluster kind"
 INSTALL = {
     "linux": "Install Docker (https://docs.docker.com/engine/install/) or podman, with your distribution's packages.",
@@ -31,6 +32,12 @@ def look(facts: Facts) -> Iterator[Finding]:
     for broken in facts.engines:
         if not broken.usable and "in disguise" not in broken.problem:
             yield note(f"{broken.problem}; {engine.title} is used instead", "", broken.then)
+    if engine.name == "docker" and facts.own_kernel and _init(facts):
+        yield problem(
+            f'{DAEMON} has "init": true, which takes the place of the init in a node',
+            "kindlab up --cluster kind: no node starts (Couldn't find an alternative telinit implementation to spawn)",
+            f"Take that line out of {DAEMON}, then: sudo systemctl restart docker",
+        )
     if engine.name != "docker":
         yield note(
             f"{engine.title} is used: kind calls its support for it experimental",
@@ -41,11 +48,21 @@ def look(facts: Facts) -> Iterator[Finding]:
         yield note(
             f"{engine.title} keeps its images in containerd",
             "kind load docker-image, typed by hand, ends with 'content digest ... not found' (kind#3795)",
-            f"docker save --platform linux/{_arch(facts)} -o image.tar IMAGE && kind load image-archive image.tar",
+            f"docker save --platform linux/{_arch()} -o image.tar IMAGE && kind load image-archive image.tar",
         )
 
 
-def _arch(facts: Facts) -> str:
+def _init(facts: Facts) -> bool:
+    """Docker's own init in every container, switched on for all (kind's known issues)."""
+    import json
+
+    try:
+        return json.loads(facts.read(DAEMON) or "{}").get("init") is True
+    except (ValueError, AttributeError):
+        return False
+
+
+def _arch() -> str:
     import platform
 
     machine = platform.machine().lower()
