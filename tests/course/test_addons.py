@@ -21,7 +21,7 @@ from tests.course.command import ROOT, Run, runner
 from tests.golden.cluster import pocket
 from tests.web import Web, serving
 
-from kindlab import addons, labs, workspace
+from kindlab import addons, labs, manifests, workspace
 from kindlab.addons import installing, model, putting, records
 from kindlab.api import Api, Obj
 from kindlab.checks.live import LiveLab
@@ -225,7 +225,7 @@ def assert_answers(api: Api) -> None:
     lab = LiveLab(api, SPACE)
     door = lab.door("traefik")
     replies = lab.until(
-        lambda: door.ask(lab.probe, "shop.example", "/hostname", False, count=1), lambda found: found.ok
+        lambda: door.ask(lab.probe, "shop.example", "/hostname", False, count=1), lambda found: found.ok, timeout=30.0
     )
     assert [reply.body for reply in replies] == ["web"]
 
@@ -318,3 +318,50 @@ def test_what_somebody_else_has_put_there_is_not_taken_over(api: Api, course: Pa
     assert "ConfigMap default/theirs" in found.value.why
     assert api.get("ConfigMap", "theirs", "default") is not None
     api.delete("ConfigMap", "theirs", "default")
+
+
+DEFINITION = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: bells.addons.example}
+spec:
+  group: addons.example
+  scope: Namespaced
+  names: {kind: Bell, listKind: BellList, plural: bells, singular: bell}
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object}}}
+"""
+IN_TOWER = """
+apiVersion: addons.example/v1
+kind: Bell
+metadata: {name: big, namespace: addons-tower}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: song, namespace: addons-tower}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: addons-tower}
+"""
+
+
+@pytest.mark.parametrize("theirs", [False, True], ids=["our-definition", "their-definition"])
+def test_the_order_is_right_whatever_the_files_say_and_definitions_of_others_stay_theirs(
+    api: Api, course: Path, theirs: bool
+) -> None:
+    addon = declare(course, "tower", a=IN_TOWER, b=DEFINITION)
+    if theirs:
+        api.create(manifests.parse(DEFINITION, "theirs")[0])
+    try:
+        with removed(api, addon):
+            assert addons.install(api, addon, silent)
+            definition = api.get("CustomResourceDefinition", "bells.addons.example")
+            assert definition is not None
+            assert ("labels" in definition["metadata"]) is not theirs
+            assert api.get("Bell.addons.example", "big", "addons-tower") is not None
+            assert addons.state(api, addon).word == "installed"
+        assert api.get("Namespace", "addons-tower") is None
+        assert (api.get("CustomResourceDefinition", "bells.addons.example") is not None) is theirs
+    finally:
+        api.delete("CustomResourceDefinition", "bells.addons.example", wait=True)
