@@ -74,6 +74,8 @@ class Kind:
             return False, "the kind binary is not installed (kindlab tools install kind)"
         installed = engines.installed(timeout=QUICK)
         engine = engines.chosen(installed)
+        if engine is not None and engine.cgroup == 1:  # not asked for, kind is not tried where its nodes will not start
+            return False, f"{engine.title} runs under cgroup v1, which Kubernetes 1.35 and later refuse"
         if engine is not None:
             return True, f"{engine.title} and kind are usable"
         if not installed:
