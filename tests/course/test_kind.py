@@ -127,11 +127,12 @@ def test_a_lab_is_started_solved_and_graded_there(at: Machine, created: "subproc
 
 
 def test_a_second_up_finds_it_and_makes_nothing(at: Machine, created: "subprocess.CompletedProcess[str]") -> None:
-    before = [call for call in at.calls("kind[docker]") if call.startswith(("create", "delete"))]
+    making = ("create", "delete", "load")
+    before = [call for call in at.calls("kind[docker]") if call.startswith(making)]
     done = at.kindlab("up", "--cluster", "kind", "--offline", "--labs", "2")
     assert done.returncode == 0, done.stderr
     assert "using the kind cluster kindlab, which exists already" in done.stderr
-    assert [call for call in at.calls("kind[docker]") if call.startswith(("create", "delete"))] == before
+    assert [call for call in at.calls("kind[docker]") if call.startswith(making)] == before
 
 
 def test_a_kubeconfig_that_was_lost_is_fetched_anew(at: Machine, created: "subprocess.CompletedProcess[str]") -> None:

@@ -176,7 +176,7 @@ def test_a_second_up_waits_for_the_one_that_is_at_work(at: Machine) -> None:
     environment = {**at.environment, **PLAIN, "FAULT": "create-unknown"}
     second = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     assert second.stderr is not None
-    lines = []
+    lines: list[str] = []
     while "another kindlab is at work on the kind cluster kindlab" not in (line := second.stderr.readline()):
         assert line, lines
         lines.append(line)

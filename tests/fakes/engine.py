@@ -1,6 +1,7 @@
 """Stand-in for docker and podman (FAKE_NAME says which): NOT A RECORDING, see state.py.
 
-Knows what kindlab asks an engine: info, context, version, ps, image and network inspect, pull, start, stop, rm, save.
+Knows what kindlab asks an engine: info, context, version, ps, image and network inspect, pull,
+start, stop, save, exec of crictl.
 """
 
 import json
@@ -67,10 +68,22 @@ def main(name: str) -> None:
             start(container)
         case ["stop", "-t", "0", container]:
             stop(container)
+        case ["exec", _, "crictl", "images", "--output", "json"]:
+            found = [{"id": "sha256:0", "repoTags": [as_containerd(image)]} for image in state.read("loaded")]
+            print(json.dumps({"images": found}))
         case ["save", *_]:
             Path(state.option(words, "--output")).write_text(f"{words[-1]} {state.option(words, '--platform')}\n")
         case _:
             state.fail(f"{name}: the stand-in does not know: {' '.join(words)}")
+
+
+def as_containerd(image: str) -> str:
+    """Its normalized reference (distribution/reference): docker.io/library/nginx:1.27."""
+    if "." not in image.split("/")[0]:
+        image = f"docker.io/{image}"
+    if image.startswith("docker.io/") and image.count("/") == 1:
+        image = image.replace("/", "/library/")
+    return image if ":" in image.rpartition("/")[2] else f"{image}:latest"
 
 
 def ps(words: list[str]) -> None:

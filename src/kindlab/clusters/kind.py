@@ -70,8 +70,11 @@ class Kind:
         """Asks the engines side by side; one that hangs costs a few seconds."""
         from kindlab import engines, tools
 
-        if tools.find("kind") is None:
-            return False, "the kind binary is not installed (kindlab tools install kind)"
+        try:
+            if tools.find("kind") is None:
+                return False, "the kind binary is not installed (kindlab tools install kind)"
+        except Problem as problem:
+            return False, problem.what.rstrip(".")
         installed = engines.installed(timeout=QUICK)
         engine = engines.chosen(installed)
         if engine is not None and engine.cgroup == 1:  # not asked for, kind is not tried where its nodes will not start
@@ -82,10 +85,12 @@ class Kind:
             return False, "no container engine (docker, podman or nerdctl) is installed"
         return False, installed[0].problem
 
-    def _programs(self, *, kind: bool = True) -> Programs:
+    def _programs(self, *, kind: bool | None = True, quick: bool = False) -> Programs:
         """Raises Problem without a usable engine, and without the kind binary where that is asked for."""
         record = self._record()
-        return programs_for(self.name, record.engine if record else "", kind=kind)
+        return programs_for(
+            self.name, record.engine if record else "", kind=kind, timeout=QUICK if quick else 2 * QUICK
+        )
 
     def _record(self) -> Record | None:
         return kindrecord.read(self.folder)
@@ -141,15 +146,26 @@ class Kind:
                 f"{api.server} was asked for {kindready.API_TIMEOUT:.0f} s.",
                 f"Look with: {programs.engine.name} logs {self.name}-control-plane. {self._command('up')} tries again.",
             )
-        if self.wishes.preload or self.wishes.offline:
-            from kindlab.clusters import kindimages
-
-            images = kindimages.wanted(addons, self.wishes.labs)
-            kindimages.load(programs, images, step, offline=self.wishes.offline)
+        self._load_images(programs, addons, step)
         kindready.everything(api, len(programs.containers()), step)
 
+    def _load_images(self, programs: Programs, addons: list[Addon], step: Step) -> None:
+        """The add-ons' always, so that they are pulled once for all clusters, and a second one needs no connection;
+        should that fail the nodes pull for themselves. The labs' when that was asked for."""
+        from kindlab.clusters import kindimages
+
+        wishes = self.wishes
+        if wishes.preload or wishes.offline:
+            names = wishes.labs or (("all",) if wishes.preload and not wishes.offline else ())
+            kindimages.load(programs, kindimages.needed(addons, names), step, offline=wishes.offline)
+            return
+        try:
+            kindimages.load(programs, kindimages.needed(addons, ()), step)
+        except Problem as problem:
+            step(f"{problem.what} The nodes pull for themselves.")
+
     def _install(self, record: Record, step: Step) -> list[str]:
-        """Raises Incomplete when an add-on does not get ready; on a cluster that somebody else has made that is a note."""
+        """Raises Incomplete when an add-on does not get ready; on a cluster that is not ours that is a note."""
         from kindlab import addons
 
         _, problems = addons.bring(self._api(), self._words(), step, offline=self.wishes.offline)
@@ -174,7 +190,7 @@ class Kind:
 
         lacks = [] if made else [f"node image {i}" for i in kindconfig.images(config) if not programs.image(i)]
         lacks += [f"file {text}" for text in addons.absent(wanted)]
-        lacks += [f"image {i}" for i in kindimages.wanted(wanted, self.wishes.labs) if not programs.image(i)]
+        lacks += [f"image {i}" for i in kindimages.needed(wanted, self.wishes.labs) if not programs.image(i)]
         if lacks:
             named = f" --labs {','.join(self.wishes.labs)}" if self.wishes.labs else ""
             raise Problem(
@@ -200,7 +216,7 @@ class Kind:
         """Raises NeedsConsent for a cluster that kindlab has not made."""
         record = self._record()
         try:
-            programs = self._programs(kind=False)
+            programs = self._programs(kind=None)
         except Problem as problem:
             if record is None:
                 return False
@@ -259,7 +275,7 @@ class Kind:
             kept = " and its containers were kept for you to look at" if record.stage == kindrecord.KEPT else ""
             return f"its creation on {record.when} did not end{kept}; {self._command('up')} makes it anew"
         try:
-            containers = self._programs(kind=False).containers(timeout=QUICK)
+            containers = self._programs(kind=False, quick=True).containers(timeout=QUICK)
         except Problem as problem:
             return f"{problem.why.splitlines()[0] if problem.why else problem.what}"
         if not containers:

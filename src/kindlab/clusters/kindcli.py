@@ -262,17 +262,18 @@ class Programs:
         )
 
 
-def programs_for(name: str, engine: str = "", *, kind: bool = True) -> Programs:
+def programs_for(name: str, engine: str = "", *, kind: bool | None = True, timeout: float = 10.0) -> Programs:
     """The programs for that cluster: the engine in which it is, else the one that is chosen for a new one. Raises
-    Problem without a usable engine, and (`kind`) without the kind binary."""
+    Problem without a usable engine (one that hangs is given up after `timeout` s), and without the kind binary when
+    `kind` is True; None takes it if there is one, False does not look for it."""
     from kindlab import engines, tools
 
-    installed = engines.installed()
+    installed = engines.installed(timeout=timeout)
     installed = [found for found in installed if found.name == engine] or installed
     chosen = engines.chosen(installed)
     if chosen is None:
         raise _no_engine(installed)
-    tool = tools.find("kind")
+    tool = tools.find("kind") if kind is not False else None
     if tool is None and kind:
         raise no_kind()
     return Programs(chosen, tool.path if tool else None, name)

@@ -132,7 +132,10 @@ def differences(config: Mapping[str, Any], nodes: int, ports: Mapping[int, Liste
                 "cannot be opened from here (kubectl port-forward can)."
             )
         else:
-            found.append(f"{scheme.upper()} to its Ingress is port {has.port} of this machine, not {wants.port}.")
+            found.append(
+                f"{scheme.upper()} to its Ingress is port {has.port} of this machine, not {wants.port}: that is "
+                "settled when a cluster is made."
+            )
     return found
 
 

@@ -9,6 +9,7 @@ real engine where this was written.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kindlab import labs, paths
 from kindlab.clusters.base import Step
-from kindlab.clusters.kindcli import Failed, Programs
+from kindlab.clusters.kindcli import Failed, Programs, full_name
 from kindlab.errors import Problem
 from kindlab.labs import Lab
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from kindlab.addons import Addon
 
 LOAD_TIMEOUT = 900.0
-TRIALS = ("alternatives", "wrong")
-"""Folders of answers that are there to be tried by `kindlab lint`; wrong ones name images that do not exist."""
 
 
 def labs_named(names: Iterable[str]) -> list[Lab]:
@@ -50,10 +49,11 @@ def of_labs(chosen: Iterable[Lab]) -> list[str]:
     return sorted(found)
 
 
-def wanted(addons: Iterable[Addon], names: Iterable[str]) -> list[str]:
-    """Of these add-ons and of these labs (all of them when none is named), each once."""
-    chosen = labs_named(names) or labs.all_labs()
-    return list(dict.fromkeys([*(image for addon in addons for image in addon.images), *of_labs(chosen)]))
+def needed(addons: Iterable[Addon], names: Iterable[str]) -> list[str]:
+    """What `kindlab up` itself and the labs that were named run, each once."""
+    chosen = list(names)
+    mine = of_labs(labs_named(chosen)) if chosen else []
+    return list(dict.fromkeys([*(image for addon in addons for image in addon.images), *mine]))
 
 
 def _documents(file: Path) -> Iterator[Any]:
@@ -78,9 +78,10 @@ def _images(found: Any) -> Iterator[str]:
 
 
 def load(programs: Programs, images: list[str], step: Step, *, offline: bool = False) -> None:
-    """Pull what the engine lacks (unless offline) and load all of it into the nodes. Raises Problem, which names what
-    is missing."""
-    absent = [image for image in images if not programs.image(image)]
+    """Pull what the engine lacks (unless offline) and load into the nodes what they lack. Raises Problem."""
+    held = [_in_node(programs, container.name) for container in programs.containers()]
+    lacking = [image for image in images if not all(in_nodes(image) in names for names in held)]
+    absent = [image for image in lacking if not programs.image(image)]
     if absent and offline:
         raise Problem(
             "Images are missing, and --offline forbids to pull them.",
@@ -93,10 +94,27 @@ def load(programs: Programs, images: list[str], step: Step, *, offline: bool = F
             programs.pull(image, lambda line: None)
         except Failed as error:
             raise programs.explained(f"The image {image} could not be pulled.", error, pulling=True) from error
-    platform = _platform(programs)
-    for number, image in enumerate(images, 1):
-        step(f"loading image {number} of {len(images)} into the nodes: {image}")
+    platform = _platform(programs) if lacking else ""
+    for number, image in enumerate(lacking, 1):
+        step(f"loading image {number} of {len(lacking)} into the nodes: {image}")
         _load(programs, image, platform)
+
+
+def in_nodes(image: str) -> str:
+    """What containerd calls it in a node: docker.io/library/traefik:v3.7.11, and with :latest where there is no tag."""
+    registry, _, rest = full_name(image).partition("/")
+    if registry == "docker.io" and "/" not in rest:
+        rest = f"library/{rest}"
+    return f"{registry}/{rest}" + ("" if ":" in rest else ":latest")
+
+
+def _in_node(programs: Programs, node: str) -> set[str]:
+    """The full names of the images that a node has; empty when it does not say."""
+    try:
+        found = json.loads(programs.ask("exec", node, "crictl", "images", "--output", "json"))
+        return {name for image in found["images"] for name in image.get("repoTags") or ()}
+    except (Problem, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _load(programs: Programs, image: str, platform: str) -> None:
@@ -114,10 +132,15 @@ def _platform(programs: Programs) -> str:
     """linux/amd64, where the engine can save one platform of several: Docker since 28 (API 1.48), nerdctl. Others keep
     one only, and save that."""
     if programs.engine.name == "nerdctl" or (
-        programs.engine.name == "docker" and int(programs.engine.version.partition(".")[0] or 0) >= 28
+        programs.engine.name == "docker" and _major(programs.engine.version) >= 28
     ):
         return programs.ask("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").strip()
     return ""
+
+
+def _major(version: str) -> int:
+    number = version.partition(".")[0]
+    return int(number) if number.isdigit() else 0
 
 
 def _scratch() -> Path:
