@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from kindlab.api import Obj
 from kindlab.emptying import RIGHTS
-from kindlab.labs import Lab
+from kindlab.labs import Lab, manifests
 from kindlab.managed import MANAGED
+from kindlab.manifests import text_of
 from kindlab.naming import under
 
 RBAC = "rbac.authorization.k8s.io"
@@ -35,7 +36,8 @@ BEYOND_ADMIN: tuple[Obj, ...] = (
 of CVE-2021-25740), limits (10), the Gateway API (06), snapshots (14, 16), figures of use (10) where nobody has
 aggregated them."""
 READABLE: tuple[Obj, ...] = (
-    {"apiGroups": [""], "resources": ["nodes", "namespaces", "persistentvolumes"], "verbs": READ},
+    {"apiGroups": [""], "resources": ["nodes", "namespaces", "persistentvolumes", "services"], "verbs": READ},
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": READ},
     {
         "apiGroups": ["storage.k8s.io"],
         "resources": ["storageclasses", "csidrivers", "csinodes", "csistoragecapacities", "volumeattributesclasses"],
@@ -51,6 +53,8 @@ READABLE: tuple[Obj, ...] = (
     {"apiGroups": ["scheduling.k8s.io"], "resources": ["priorityclasses"], "verbs": READ},
     {"apiGroups": ["metrics.k8s.io"], "resources": ["nodes"], "verbs": READ},
 )
+"""What belongs to no namespace; and Services with their endpoints, by which the ingress controller is found wherever it
+runs (labs 06, 07, 16). No Pods, ConfigMaps or Secrets of others."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +101,25 @@ def _header(labs: Sequence[Lab], learners: Sequence[Learner], *, reading: bool) 
     yield "#                CVE-2021-25740), LimitRanges, Gateways and HTTPRoutes, VolumeSnapshots, metrics"
     if reading:
         yield f"# ClusterRole {READER}: look, not touch: nodes, namespaces, volumes and classes, which belong to no"
-        yield "#                namespace. Without it kindlab cannot tell what the cluster has, and some"
-        yield "#                tasks stay ungraded."
+        yield "#                namespace, and Services, by which the ingress controller is found. Without it"
+        yield "#                kindlab cannot tell what the cluster has, and some tasks stay ungraded."
+    if shared := [lab.number for lab in labs if _shares(lab)]:
+        yield "#"
+        yield f"# Not apart: labs {', '.join(shared)} use host names or node ports, which the whole cluster shares:"
+        yield "# learners who do one of them at the same time disturb each other."
     if wide:
         yield "#"
         yield f"# Not granted: making what belongs to no namespace, which these labs do: {'; '.join(wide)}."
         yield "# RBAC knows no beginnings of names: who may delete one PersistentVolume may delete all. Give learners a"
         yield "# cluster of their own for these (kindlab up --cluster pocket needs nothing)."
+
+
+def _shares(lab: Lab) -> bool:
+    """Whether its manifests fix node ports, or hosts of an ingress controller. No prefix tells those apart: certificates
+    and browsers know them by name."""
+    words = {*lab.needs, *(word for task in lab.tasks for word in task.needs)}
+    files = [*lab.start_files, *manifests(lab.solution_folder)]
+    return bool(words & {"ingress", "gateway"}) or any("nodePort:" in text_of(file) for file in files)
 
 
 def _of(labs: Iterable[Lab], learner: Learner, *, reading: bool) -> Iterator[Obj]:

@@ -25,6 +25,17 @@ def may(api: Api, verb: str, resource: str, namespace: str = "") -> bool:
     return bool(answer["status"].get("allowed"))
 
 
+def namespace(api: Api, name: str) -> Obj | None:
+    """A Namespace as far as it is ours to see: with its name only where we may work in it and not look at it, None
+    where there is none for us. Who has no rights in a namespace is not told whether it is there."""
+    try:
+        return api.get("Namespace", name)
+    except ApiError as error:
+        if error.code != FORBIDDEN:
+            raise
+        return {"metadata": {"name": name}} if may(api, "create", "pods", name) else None
+
+
 def refused(error: ApiError) -> Problem:
     """The API server's refusal as a learner reads it; one for want of rights says who can help."""
     if error.code != FORBIDDEN:

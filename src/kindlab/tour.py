@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from kindlab import labs, terminal, topology, workspace
+from kindlab import labs, naming, terminal, topology, workspace
 from kindlab.clusters.base import Status
 from kindlab.errors import FAILED, PASSED
 from kindlab.grading import runner
@@ -24,37 +24,37 @@ NAMESPACE = "kindlab-tour"
 def run(status: Status) -> int:
     """Start the lab, check it (it fails, and says why), solve it, check again, show the topology."""
     lab = labs.find(LAB)
-    api = status.api()
+    api, space = status.api(), naming.under(status.prefix, NAMESPACE)
 
     _say(f"1. A lab begins with something broken (kindlab start {lab.number})")
     with terminal.steps() as step:
         step(f"starting {lab.slug}")
-        workspace.remove_namespace(api, NAMESPACE)
-        workspace.make_namespace(api, NAMESPACE)
+        workspace.remove_namespace(api, space)
+        workspace.make_namespace(api, space)
         files = [lab.folder / "start" / name for name in lab.apply_at_start]
-        created = workspace.apply(api, NAMESPACE, files)
-    click.echo(f"{lab.title}: {', '.join(created)} in namespace {NAMESPACE}")
+        created = workspace.apply(api, space, files)
+    click.echo(f"{lab.title}: {', '.join(created)} in namespace {space}")
 
     _say(f"2. The grader looks at what the cluster does (kindlab check {lab.number})")
     with terminal.steps() as step:
         step(f"checking {lab.slug}")
-        before = runner.grade(lab, api, namespace=NAMESPACE, cluster=status.name)
+        before = runner.grade(lab, api, namespace=space, cluster=status.name)
     terminal.report(before)
 
     _say(f"3. The reference solution is applied (kindlab solve {lab.number})")
     with terminal.steps() as step:
         step(f"solving {lab.slug}")
-        applied = workspace.apply(api, NAMESPACE, labs.manifests(lab.solution_folder))
+        applied = workspace.apply(api, space, labs.manifests(lab.solution_folder))
     click.echo(", ".join(applied))
 
     _say(f"4. The grader looks again (kindlab check {lab.number})")
     with terminal.steps() as step:
         step(f"checking {lab.slug}")
-        after = runner.grade(lab, api, namespace=NAMESPACE, cluster=status.name)
+        after = runner.grade(lab, api, namespace=space, cluster=status.name)
     terminal.report(after)
 
     _say("5. What runs now")
-    for line in topology.lines(api, NAMESPACE):
+    for line in topology.lines(api, space):
         click.echo(line)
 
     _say("Your turn")

@@ -24,7 +24,7 @@ from kindlab.managed import MANAGED
 from kindlab.manifests import parse, text_of
 from kindlab.needs import Wanting, named, probed, wanting
 from kindlab.placeholders import filled
-from kindlab.rights import FORBIDDEN, no_namespace
+from kindlab.rights import FORBIDDEN, namespace, no_namespace
 
 NAMESPACE_TIMEOUT = 30.0
 REMOVAL_TIMEOUT, UNMOUNT_TIMEOUT = 180.0, 30.0
@@ -177,14 +177,16 @@ def remove_namespaces(api: Api, lab: Lab) -> None:
 def make_namespace(api: Api, name: str, labels: Mapping[str, str] | None = None) -> None:
     """Create the namespace, or use it where somebody has made it for us, and return once Pods can be created in it (its
     `default` ServiceAccount is there)."""
-    live = _namespace(api, name)
+    live = namespace(api, name)
     if live is not None and live["metadata"].get("deletionTimestamp"):
         api.wait_gone("Namespace", name, None, uid=live["metadata"]["uid"])
         live = None
     if live is None:
         owned = {**(labels or {}), **MANAGED}
         api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": owned}})
-    elif labels and not labels.items() <= (live["metadata"].get("labels") or {}).items():
+    elif (
+        labels and "labels" in live["metadata"] and not labels.items() <= (live["metadata"].get("labels") or {}).items()
+    ):
         api.patch("Namespace", name, None, {"metadata": {"labels": dict(labels)}})
     accounts = api.follow("ServiceAccount", name, fields="metadata.name=default", timeout=NAMESPACE_TIMEOUT)
     if not any(accounts):
@@ -199,7 +201,7 @@ def remove_namespace(api: Api, name: str) -> None:
     """Delete the namespace with everything in it and wait until it is gone; Pods get no grace, or next to none. The
     namespace goes first: in one that is on its way out nobody makes another Pod in place of one that was deleted. One
     that was made for us, or that we may not delete, is emptied."""
-    live = _namespace(api, name)
+    live = namespace(api, name)
     if live is None:
         return
     if not _deleted(api, name, live):
@@ -215,16 +217,6 @@ def remove_namespace(api: Api, name: str) -> None:
         for pod in api.list("Pod", name):
             api.delete("Pod", pod["metadata"]["name"], name, grace=0)
     api.wait_gone("Namespace", name, None, uid=live["metadata"]["uid"], timeout=REMOVAL_TIMEOUT)
-
-
-def _namespace(api: Api, name: str) -> Obj | None:
-    """None where there is none for us: who has no rights in a namespace is not told whether it is there."""
-    try:
-        return api.get("Namespace", name)
-    except ApiError as error:
-        if error.code != FORBIDDEN:
-            raise
-        return None
 
 
 def _deleted(api: Api, name: str, live: Obj) -> bool:

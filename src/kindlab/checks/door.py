@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kindlab.api import Api, Obj
+from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.certificates import Certificate
 from kindlab.checks.probe import TIMED_OUT, Probe, Replies
 from kindlab.conditions import is_ready
+from kindlab.endpoints import SERVICE_LABEL, ready_targets
 from kindlab.hosts import in_url
 
 LABELS = {
@@ -48,7 +49,13 @@ class Door:
         return in_url(self.address)
 
     def pod_object(self, api: Api) -> Obj | None:
-        return api.get("Pod", self.pod, self.namespace)
+        """None when it is not there, or not ours to see."""
+        try:
+            return api.get("Pod", self.pod, self.namespace)
+        except ApiError as error:
+            if error.code != 403:
+                raise
+            return None
 
     def ask(
         self, client: Probe, host: str, path: str, tls: bool, *, count: int, options: str = "", trust: str = ""
@@ -93,10 +100,20 @@ def door_of(api: Api, controller: str) -> Door | None:
         if not ports & {80, 443}:
             continue  # metrics, webhooks
         meta = service["metadata"]
-        ready = [p for p in api.list("Pod", meta["namespace"], labels=_selector(service)) if is_ready(p)]
-        pod = ready[0]["metadata"]["name"] if ready else ""
+        pod = min(_ready_pods(api, service), default="")
         return Door(meta["namespace"], meta["name"], service["spec"]["clusterIP"], 80, 443, pod, controller)
     return None
+
+
+def _ready_pods(api: Api, service: Obj) -> set[str]:
+    """Their names; who may not see the Pods of that namespace is told by the Service's endpoints."""
+    name, space = service["metadata"]["name"], service["metadata"]["namespace"]
+    try:
+        return {p["metadata"]["name"] for p in api.list("Pod", space, labels=_selector(service)) if is_ready(p)}
+    except ApiError as error:
+        if error.code != 403:
+            raise
+    return ready_targets(api.list("EndpointSlice.discovery.k8s.io", space, labels=f"{SERVICE_LABEL}={name}"))
 
 
 def _selector(service: Obj) -> str:

@@ -13,7 +13,7 @@ from time import monotonic
 import pytest
 from filelock import FileLock, Timeout
 
-from kindlab import paths
+from kindlab import paths, rights
 from kindlab.api import Api, ApiError
 from kindlab.errors import Problem
 from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult, overall, total
@@ -35,10 +35,10 @@ def grade(lab: Lab, api: Api, *, namespace: str = "", cluster: str = "", only: s
     space = namespace or lab.namespace
     tasks = [t for t in lab.tasks if only in (None, t.id)]
     try:
-        if api.get("Namespace", space) is None:
+        if rights.namespace(api, space) is None:
             raise Problem(
                 f"The lab's namespace {space} does not exist on this cluster.",
-                "The lab has not been started there.",
+                "The lab has not been started there, or you have no rights in it.",
                 f"Run: kindlab start {lab.slug}",
             )
         lacking = wanting(lab, probed(api, named(lab, tasks), space), tasks)
@@ -88,6 +88,7 @@ def _lacking(task: Task, what: Wanting) -> TaskResult:
 def not_graded(lab: Lab, why: Exception, *, only: str | None = None, cluster: str = "", seconds: float = 0.0) -> Report:
     """The report of a grading that could not be carried out at all."""
     tasks = [t for t in lab.tasks if only in (None, t.id)]
+    why = rights.refused(why) if isinstance(why, ApiError) else why
     results = [TaskResult(t.id, t.title, 0, t.points, Outcome.COULD_NOT_GRADE) for t in tasks]
     return Report(lab.slug, Outcome.COULD_NOT_GRADE, 0, _points(tasks), results, cluster, seconds, problem=str(why))
 

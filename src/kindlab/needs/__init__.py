@@ -13,6 +13,7 @@ from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 
+from kindlab import rights
 from kindlab.api import Api, ApiError
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.labs import Lab, Task
@@ -137,4 +138,4 @@ def grouped(lacking: Mapping[str, Wanting]) -> list[tuple[list[str], Wanting]]:
 
 def space_of(lab: Lab, api: Api) -> str:
     """The lab's own namespace, if it is there: where to try what needs a namespace."""
-    return lab.namespace if api.get("Namespace", lab.namespace) else ""
+    return lab.namespace if rights.namespace(api, lab.namespace) else ""

@@ -58,6 +58,10 @@ def test_labs_that_need_more_than_a_namespace_are_named() -> None:
     assert "Not granted" not in printed("--prefix", "alice", "--labs", "11")[0]
 
 
+def test_labs_in_which_a_prefix_keeps_nobody_apart_are_named() -> None:
+    assert "labs 05, 06, 07, 16 use host names or node ports" in printed("--prefix", "alice")[0]
+
+
 def test_a_class_is_a_list_or_a_file_of_prefixes(tmp_path: Path) -> None:
     file = tmp_path / "class.txt"
     file.write_text("alice\n# who has left: carol\nbob  # the new one\n\nalice\n", encoding="utf-8")

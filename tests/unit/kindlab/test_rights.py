@@ -16,16 +16,22 @@ def forbidden(what: str) -> ApiError:
 
 
 class Lodger:
-    """An API whose user may do nothing about namespaces; some are there, and those of `mine` may be looked at."""
+    """An API whose user may do nothing about namespaces; some are there, and those of `mine` may be looked at,
+    those that are `usable` only worked in."""
 
-    def __init__(self, mine: dict[str, dict[str, str]]) -> None:
+    def __init__(self, mine: dict[str, dict[str, str]], usable: tuple[str, ...] = ()) -> None:
         self.mine = mine
+        self.usable = usable
         self.calls: list[str] = []
 
     def get(self, kind: str, name: str) -> Any:
         if name not in self.mine:
             raise forbidden(name)
         return {"metadata": {"uid": "1", "name": name, "labels": self.mine[name]}}
+
+    def request(self, method: str, path: str, body: Any) -> Any:
+        asked = body["spec"]["resourceAttributes"]
+        return {"status": {"allowed": asked["namespace"] in self.usable}}
 
     def create(self, obj: Any) -> Any:
         raise forbidden(obj["metadata"]["name"])
@@ -79,6 +85,14 @@ def test_one_that_may_not_even_be_seen_is_left_alone() -> None:
     api = Lodger({})
     workspace.remove_namespace(cast(Any, api), "alice")
     assert api.calls == []
+
+
+def test_one_that_may_be_used_and_not_be_seen_is_used_and_emptied() -> None:
+    lab = labs.find("08").under("alice")
+    api = Lodger({}, lab.spaces)
+    workspace.make_namespaces(cast(Any, api), lab)
+    workspace.remove_namespace(cast(Any, api), lab.namespace)
+    assert api.calls[-1] == "look at every kind"
 
 
 def test_a_refusal_for_want_of_rights_says_who_can_help_and_another_does_not() -> None:
