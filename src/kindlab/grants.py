@@ -115,8 +115,8 @@ def _header(labs: Sequence[Lab], learners: Sequence[Learner], *, reading: bool) 
 
 
 def _shares(lab: Lab) -> bool:
-    """Whether its manifests fix node ports, or hosts of an ingress controller. No prefix tells those apart: certificates
-    and browsers know them by name."""
+    """Whether its manifests fix node ports, or hosts of an ingress controller. No prefix tells those apart:
+    certificates and browsers know them by name."""
     words = {*lab.needs, *(word for task in lab.tasks for word in task.needs)}
     files = [*lab.start_files, *manifests(lab.solution_folder)]
     return bool(words & {"ingress", "gateway"}) or any("nodePort:" in text_of(file) for file in files)
