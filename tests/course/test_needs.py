@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 from tests.course.command import Run, runner
+from tests.course.shared import Pupil, enrol
 
 from kindlab import labs
+from kindlab.clusters.base import Status
 
 pytestmark = pytest.mark.xdist_group("needs")
 
@@ -147,3 +149,46 @@ def test_a_lab_of_which_nothing_can_be_done_is_started_and_could_not_be_graded(k
     assert (report["outcome"], report["points"], report["max_points"]) == ("could-not-grade", 0, 0)
     assert all(task["not_here"] for task in report["tasks"])
     assert "kindlab addons install snapshotter csi-hostpath" in report["problem"]
+
+
+# -- a learner who may do nothing outside their namespaces
+
+
+@pytest.fixture(scope="module")
+def alice(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Pupil:
+    cluster = Status("lacking", "current", str(kubeconfig), None, ready=True)
+    return enrol(cluster, tmp_path_factory.mktemp("school"), "alice", "--labs", "13")
+
+
+RIGHTS = {"persistent-volumes", "storage-classes", "snapshot-classes", "snapshot-contents", "everywhere"}
+
+
+def test_who_may_make_no_namespace_finds_out_the_same_in_one_of_hers(
+    alice: Pupil, found: dict[str, dict[str, Any]]
+) -> None:
+    done = alice.kindlab("can", "--json")
+    assert done.returncode == 1, done.stderr
+    hers = {row["word"]: row for row in json.loads(done.stdout)["needs"]}
+    assert {word for word, row in hers.items() if not row["has"]} == LACKING | RIGHTS
+    assert all(row["sure"] for row in hers.values())
+    assert "you may not create persistentvolumes" in hers["persistent-volumes"]["why"]
+    assert hers["network-policy"]["why"] == found["network-policy"]["why"]
+    assert "in namespace alice-13-storage-classes" in hers["evictions"]["why"]
+    left = [
+        obj for kind in ("Pod", "Service", "NetworkPolicy") for obj in alice.api.list(kind, "alice-13-storage-classes")
+    ]
+    assert not [obj for obj in left if not obj["metadata"].get("deletionTimestamp")]
+
+
+def test_what_her_rights_suffice_for_is_started_solved_and_graded(alice: Pupil) -> None:
+    started = alice.kindlab("start", "13")
+    assert started.returncode == 0, started.stderr
+    assert "storageclass/alice-lab13-ledger" in started.stdout.partition("not put on this cluster: ")[2]
+    assert alice.kindlab("solve", "13").returncode == 0
+    done = alice.kindlab("check", "13", "--json")
+    assert done.returncode == 0, done.stdout
+    report = json.loads(done.stdout)
+    here = {task["id"] for task in report["tasks"] if not task["not_here"]}
+    assert here == {"orders-default"}
+    assert (report["points"], report["max_points"]) == (5, 5)
+    assert "you may not create storageclasses" in report["tasks"][1]["not_here"]

@@ -17,6 +17,7 @@ from testinfra.host import Host
 
 from kindlab.api import Api, Obj
 from kindlab.checks.host import pod_host
+from kindlab.checks.images import not_pulled
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.conditions import is_ready
 from kindlab.managed import MANAGED
@@ -161,6 +162,8 @@ class Probe:
                 seen = next(iter(pods.values()), seen)
                 if is_ready(seen):
                     return pod_host(self.api, self.namespace, NAME)
+                if said := not_pulled(seen) if seen else "":
+                    raise CouldNotGrade(f"the grader's own Pod {NAME} does not start: {said}")
             if patience == SILENCE and (node := _unheard(seen)):
                 self.api.delete("Pod", NAME, self.namespace, wait=True, grace=0)
                 self.api.create(_manifest([*silent, node]), self.namespace)

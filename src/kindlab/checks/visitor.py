@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from kindlab.api import Api, Obj
 from kindlab.checks.client import Client
+from kindlab.checks.images import not_pulled
 from kindlab.checks.probe import IMAGE, START_TIMEOUT
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.conditions import is_ready
@@ -61,6 +62,8 @@ def _await(api: Api, namespace: str, name: str) -> None:
     for pods in api.follow("Pod", namespace, fields=f"metadata.name={name}", timeout=START_TIMEOUT):
         if any(is_ready(pod) for pod in pods.values()):
             return
+        if said := next((said for pod in pods.values() if (said := not_pulled(pod))), ""):
+            raise CouldNotGrade(f"the grader's own Pod {name} does not start: {said}")
     raise CouldNotGrade(
         f"the grader's own Pod {name} was not ready within {START_TIMEOUT:.0f} s (kubectl get events -n {namespace})"
     )

@@ -13,6 +13,7 @@ import pytest
 
 from kindlab import addons, labs, needs
 from kindlab.api import Api, ApiError, Unreachable
+from kindlab.checks.images import not_pulled
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.needs import NEEDS, Found, Need, grouped, kept, overview, probed, wanting
 from kindlab.needs.words import entry
@@ -436,3 +437,17 @@ def test_a_lab_says_what_a_word_decides() -> None:
     lab = labs.find("08")
     whole = replace(row, tasks={lab.slug: [task.id for task in lab.tasks]})
     assert whole.decides == "lab 08"
+
+
+# -- images
+
+
+def test_an_image_that_cannot_be_pulled_is_named_with_what_the_kubelet_says() -> None:
+    def pod(**waiting: str) -> dict[str, Any]:
+        spec = {"containers": [{"name": "web", "image": "nginx:1.27"}]}
+        return {"spec": spec, "status": {"containerStatuses": [{"name": "web", "state": {"waiting": waiting}}]}}
+
+    said = not_pulled(pod(reason="ImagePullBackOff", message="Back-off pulling image: dial tcp: lookup docker.io"))
+    assert said == "image nginx:1.27 cannot be pulled: Back-off pulling image: dial tcp: lookup docker.io"
+    assert not_pulled(pod(reason="InvalidImageName")) == "image nginx:1.27 cannot be pulled: InvalidImageName"
+    assert not_pulled(pod(reason="ContainerCreating")) == not_pulled({}) == ""

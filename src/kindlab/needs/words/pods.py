@@ -6,6 +6,7 @@ import secrets
 
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.enforcement import enforces_policies
+from kindlab.checks.images import not_pulled
 from kindlab.checks.probe import IMAGE
 from kindlab.checks.room import room
 from kindlab.managed import MANAGED
@@ -20,7 +21,6 @@ IMAGES = {
     "hpa-example": "registry.k8s.io/hpa-example",
 }
 """The images of the labs."""
-NO_IMAGE = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull")
 PULLED = 180.0
 
 
@@ -58,9 +58,8 @@ def _images(api: Api, space: str) -> Found:
             missing = list(IMAGES)
             for pods in api.follow("Pod", here, fields=f"metadata.name={name}", timeout=PULLED):
                 found = [s for pod in pods.values() for s in pod["status"].get("containerStatuses") or ()]
-                if refused := [s for s in found if _waiting(s).get("reason") in NO_IMAGE]:
-                    said = _waiting(refused[0]).get("message") or _waiting(refused[0])["reason"]
-                    return no(f"the image {IMAGES[refused[0]['name']]} cannot be pulled: {said}")
+                if refused := [said for pod in pods.values() if (said := not_pulled(pod))]:
+                    return no(refused[0])
                 missing = [key for key in IMAGES if key not in {s["name"] for s in found if _waiting(s) == {}}]
                 if not missing:
                     return yes(f"all {len(IMAGES)} images of the labs were pulled")
