@@ -14,7 +14,7 @@ from tests.engine.conftest import Cannot
 from tests.engine.daemon import Daemon, environment, folder_of_a_daemon, lacking
 
 from kindlab import engines, tools
-from kindlab.clusters import kindrecord
+from kindlab.clusters import base, kindrecord
 from kindlab.clusters.kindrecord import Record
 from kindlab.computer import Computer
 from kindlab.engines.client import Client
@@ -77,7 +77,7 @@ def test_a_context_says_where_the_daemon_is(docker: Daemon, monkeypatch: pytest.
 def test_the_doctor_finds_the_engine_and_kind(docker: Daemon, kind: tools.Tool, kindlab: Run) -> None:
     done = kindlab("doctor", "--cluster", "kind", "--json")
     assert [f["level"] for f in findings(done, "engine")] == ["ok"]
-    assert f"kind {kind.version}" in findings(done, "versions")[-1]["says"]
+    assert f"kind {kind.version}" in findings(done, "versions")[0]["says"]
     told = json.loads(done.stdout)
     cgroup = next(engine["cgroup"] for engine in told["engines"] if engine["usable"])
     # of what can be wrong here, only what this machine is known to have
@@ -112,6 +112,20 @@ def test_without_the_engine_auto_takes_pocket_and_says_why(docker: Daemon, kind:
         )
     finally:
         kindlab("down")
+
+
+def test_auto_takes_kind_only_where_its_nodes_would_start(
+    docker: Daemon, kind: tools.Tool, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    for name, value in (("DOCKER_HOST", docker.host), (engines.PROVIDER, "docker"), ("KINDLAB_HOME", str(home))):
+        monkeypatch.setenv(name, value)
+    (found,) = engines.installed()
+    provider, why = base.choose("auto")
+    if found.cgroup == 1:
+        assert provider.kind == "pocket"
+        assert "cgroup v1" in why
+    else:
+        assert provider.kind == "kind"
 
 
 def test_a_daemon_that_hangs_holds_nobody_up(docker: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,8 +106,8 @@ needs_sh = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins for
 @needs_sh
 def test_a_client_that_hangs_hangs_nobody_nor_does_its_child(on_path: Path) -> None:
     client(on_path, "docker", f"echo $$ > {on_path}/pid; sleep 600 & echo $! > {on_path}/child; wait")
-    (found,) = engines.installed(timeout=2, here=LINUX)
-    assert found.problem == "docker did not answer within 2 s"
+    (found,) = engines.installed(timeout=3, here=LINUX)
+    assert found.problem == "docker did not answer within 3 s"
     for name in ("pid", "child"):
         assert _gone(int((on_path / name).read_text()))
 

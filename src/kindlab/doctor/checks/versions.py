@@ -11,22 +11,21 @@ from kindlab.doctor.finding import Check, Finding, note, ok, problem
 
 
 def look(facts: Facts) -> Iterator[Finding]:
-    good = [f"Python {sys.version.split()[0]}"]
+    good, amiss = [f"Python {sys.version.split()[0]}"], []
     for name in tools.pins():
         found = tools.look(name)
         if found.used is not None:
             good.append(f"{name} {found.used.version}")
             continue
         why = " ".join(found.notes).rstrip(".") or f"{name} is not installed"
+        fix = f"kindlab tools install {name}"
         if name == "kind":
-            yield problem(why, "kindlab up --cluster kind", "kindlab tools install kind", only=("kind",))
+            amiss.append(problem(why, "kindlab up --cluster kind", fix, only=("kind",)))
         else:
-            yield note(
-                why,
-                "the parts of labs that you do with kubectl yourself; kindlab and its graders do without",
-                f"kindlab tools install {name}",
-            )
+            without = "the parts of labs that you do with kubectl yourself; kindlab and its graders do without"
+            amiss.append(note(why, without, fix))
     yield ok(", ".join(good))
+    yield from amiss
 
 
 CHECK = Check("versions", 10, ("kind", "pocket", "current"), look)
