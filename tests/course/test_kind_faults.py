@@ -217,6 +217,9 @@ def test_an_engine_that_cannot_be_used_is_said_with_the_way_out(at: Machine, fau
     assert "kind cannot be used now." in said
     assert why in said
     assert "kindlab up --cluster pocket" in said
+    status = at.kindlab("status", "--cluster", "kind", FAULT=fault)
+    assert status.returncode == 3
+    assert why in status.stdout
 
 
 def test_without_an_engine_and_without_kind(tmp_path: Path) -> None:

@@ -38,8 +38,8 @@ QUICK = 5.0
 
 @dataclass(frozen=True)
 class Wishes:
-    """What `kindlab up` was asked for. Ports: 0 for none, None as in kind.yaml. `needs`: words of the labs that were
-    chosen. `labs`: as they were named, for the commands that are advised."""
+    """What `kindlab up` was asked for. Ports: 0 for none, None as in kind.yaml. `labs`: numbers, slugs or `all`, whose
+    needs are installed."""
 
     http_port: int | None = None
     https_port: int | None = None
@@ -155,9 +155,13 @@ class Kind:
         from kindlab.clusters import kindimages
 
         wishes = self.wishes
-        if wishes.preload or wishes.offline:
-            names = wishes.labs or (("all",) if wishes.preload and not wishes.offline else ())
-            kindimages.load(programs, kindimages.needed(addons, names), step, offline=wishes.offline)
+        if wishes.offline:
+            images = kindimages.needed(addons, wishes.labs)
+            images += [i for i in kindimages.needed((), ("all",)) if i not in images and programs.image(i)]
+            kindimages.load(programs, images, step, offline=True)
+            return
+        if wishes.preload:
+            kindimages.load(programs, kindimages.needed(addons, wishes.labs or ("all",)), step)
             return
         try:
             kindimages.load(programs, kindimages.needed(addons, ()), step)

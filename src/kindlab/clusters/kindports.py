@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import socket
@@ -49,6 +50,8 @@ def check(ports: Mapping[int, Listening], programs: Programs) -> None:
 
 def refused(at: Listening) -> str:
     """ "taken", another reason why nobody could listen there now, or ""."""
+    with contextlib.suppress(OSError), socket.create_connection((at.address, at.port), timeout=1):
+        return "taken"  # on macOS a narrower address may be had beside a wider one
     family = socket.AF_INET6 if ":" in at.address else socket.AF_INET
     try:
         with socket.socket(family) as trial:
