@@ -156,6 +156,9 @@ def test_whoever_switches_context_later_has_the_labs_where_they_were(
     config.write_text(yaml.safe_dump(read), encoding="utf-8")
     status = json.loads(kindlab("status", "--json").stdout)["cluster"]
     assert (status["context"], status["ready"]) == (another.context, True)
+    again = kindlab("up").stdout
+    assert f"Cluster {another.context} (current) is ready" in again
+    assert "Your current context is production" in again
     taken = kindlab("up", "--context", "production", "--yes")
     assert taken.returncode == 3
     assert "127.0.0.1:1" in taken.stderr

@@ -103,7 +103,7 @@ def provider(
     *,
     name: str = "",
     context: str | None = None,
-    prefix: str = "",
+    prefix: str | None = None,
     ip_family: str | None = None,
     http_port: int | None = None,
     https_port: int | None = None,
@@ -134,7 +134,7 @@ def provider(
     if kind == "current":
         from kindlab.clusters.current import Current
 
-        return Current(context, prefix)
+        return Current(context, prefix or "")
     raise UsageProblem(f"There is no cluster kind {kind!r}.", f"The kinds are: {', '.join(KINDS)}.")
 
 
@@ -143,6 +143,8 @@ def choose(kind: str, **options: Any) -> tuple[Provider, str]:
     names a context or a prefix means a cluster of the kubeconfig."""
     if kind == "auto" and (options.get("context") or options.get("prefix")):
         kind = "current"
+    if kind == "current":
+        options |= _taken(options.get("context"), options.get("prefix"))
     if kind != "auto":
         return provider(kind, **options), "you asked for it"
     real = provider("kind", **options)
@@ -150,6 +152,14 @@ def choose(kind: str, **options: Any) -> tuple[Provider, str]:
     if usable:
         return real, why
     return provider("pocket", **options), f"kind cannot be used here: {why}"
+
+
+def _taken(context: str | None, prefix: str | None) -> dict[str, str | None]:
+    """What was not said of a cluster of the kubeconfig is as it was last time: the context, and in it the prefix."""
+    last = active("current")
+    kept = getattr(last, "context", None)
+    context = context or kept
+    return {"context": context, "prefix": getattr(last, "prefix", "") if prefix is None and context == kept else prefix}
 
 
 # -- which cluster is in use

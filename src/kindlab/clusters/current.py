@@ -35,8 +35,10 @@ class Current:
         if not status.ready:
             which = f"The context {self.context}" if self.context else "The current kubeconfig context"
             raise Problem(f"{which} cannot be used.", sentence(status.detail), way_out(status))
-        kept = f"kindlab works in context {status.context} from now on, also when your current context changes."
-        return replace(status, notes=(kept,))
+        notes = [f"kindlab works in context {status.context} from now on, also when your current context changes."]
+        if (now := _contexts()[1]) and now != status.context:
+            notes.append(f"Your current context is {now}; to work there: kindlab up --cluster current --context {now}")
+        return replace(status, notes=(*notes, *status.notes))
 
     def down(self, step: Step) -> bool:
         return False
@@ -45,9 +47,10 @@ class Current:
         known, now = _contexts()
         context = self.context or now or None
         name = context or "current"
+        notes = (f"The names of your labs' namespaces begin with {self.prefix}- there.",) if self.prefix else ()
 
         def found(ready: bool, detail: str) -> Status:
-            return Status(name, self.kind, None, context, ready, detail, prefix=self.prefix)
+            return Status(name, self.kind, None, context, ready, detail, notes, self.prefix)
 
         if self.context and known and self.context not in known:
             return found(False, f"your kubeconfig has no context {self.context} (any more); it has {', '.join(known)}")

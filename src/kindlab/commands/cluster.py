@@ -47,7 +47,9 @@ Result = TypeVar("Result")
 )
 @click.option("--keep", is_flag=True, help="For kind: when creating fails, leave the containers to be looked at.")
 @click.option("--context", metavar="NAME", help="For current: a context of your kubeconfig (default: its current one).")
-@click.option("--prefix", default="", help="For current: what your namespaces begin with, where many share a cluster.")
+@click.option(
+    "--prefix", metavar="NAME", help="For current: what your namespaces begin with, where many share a cluster."
+)
 @click.option(
     "--yes", "-y", is_flag=True, help="Do not ask whether kindlab may work on, or replace, what is not its own."
 )

@@ -71,6 +71,21 @@ def test_current_is_what_up_took_also_when_it_is_named(home: Path, monkeypatch: 
     assert (other.context, other.prefix) == (None, "")
 
 
+def test_what_up_is_not_told_again_is_as_it_was(home: Path) -> None:
+    base.remember(Status("class", "current", None, "class", True, prefix="alice"))
+
+    def taken(**options: Any) -> tuple[str | None, str]:
+        found: Any = base.choose("current", **options)[0]
+        return found.context, found.prefix
+
+    assert taken() == taken(context=None, prefix=None) == taken(context="class") == ("class", "alice")
+    assert taken(prefix="bob") == ("class", "bob")
+    assert taken(prefix="") == ("class", "")
+    assert taken(context="production") == ("production", "")
+    base.remember(Status("pocket", "pocket", None, None, True))
+    assert taken() == (None, "")
+
+
 def test_a_file_of_before_there_were_prefixes_is_read(home: Path) -> None:
     (home / "active.json").write_text('{"kind": "current", "name": "class", "context": null}', encoding="utf-8")
     assert (base.active().kind, base.prefix()) == ("current", "")
