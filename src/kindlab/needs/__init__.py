@@ -13,7 +13,6 @@ from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 
-from kindlab import rights
 from kindlab.api import Api, ApiError
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.labs import Lab, Task
@@ -134,8 +133,3 @@ def grouped(lacking: Mapping[str, Wanting]) -> list[tuple[list[str], Wanting]]:
     for task, one in lacking.items():
         groups.setdefault(one, []).append(task)
     return [(tasks, one) for one, tasks in groups.items()]
-
-
-def space_of(lab: Lab, api: Api) -> str:
-    """The lab's own namespace, if it is there: where to try what needs a namespace."""
-    return lab.namespace if rights.namespace(api, lab.namespace) else ""

@@ -18,7 +18,7 @@ from kindlab.rights import may
 
 SOON = 3.0
 """Seconds that a list of labs waits for its cluster."""
-EVERY = "images"
+EVERY = ("images", "pods")
 """What all labs need, without a word."""
 
 
@@ -41,7 +41,7 @@ class Row:
             for slug, found in self.tasks.items()
             if slug not in whole
         ]
-        return "all labs" if self.need.word == EVERY else "; ".join(parts)
+        return "all labs" if self.need.word in EVERY else "; ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
         found, need = self.found, self.need

@@ -89,7 +89,7 @@ FORBIDDEN = ApiError(403, "Forbidden", "nodes is forbidden: User alice cannot li
 def test_every_word_of_a_lab_is_known_and_every_word_that_none_names_is_one_that_all_need() -> None:
     every = {word for lab in labs.all_labs() for word in needs.named(lab)}
     assert every <= NEEDS.keys()
-    assert NEEDS.keys() - every == {overview.EVERY}
+    assert NEEDS.keys() - every == set(overview.EVERY)
 
 
 def test_every_addon_that_is_advised_exists_and_brings_the_word() -> None:
@@ -218,6 +218,18 @@ def test_nodes_count_when_they_are_ready_and_workers_when_pods_are_put_there() -
     assert not among("zones", Node=[second]).has
 
 
+def test_a_crowd_needs_room_on_the_nodes_and_no_quota_against_it() -> None:
+    def crowd(each: str, **hard: str) -> Found:
+        workers = [{**node(name), "status": {**node(name)["status"], "allocatable": {"pods": each}}} for name in "ab"]
+        quota = named("class", spec={"hard": hard})
+        return found("many-pods", Listing({"Node": workers, "ResourceQuota": [quota]}), "alice-04")
+
+    assert crowd("110").has
+    assert crowd("110", **{"requests.cpu": "4", "count/pods": "200"}).has
+    assert crowd("30").why == "the nodes that take ordinary Pods have room for 60 in all"
+    assert crowd("110", pods="50").why == "ResourceQuota class of namespace alice-04 allows 50"
+
+
 def test_who_may_not_ask_has_it_not_and_is_told_by_whom_it_was_refused() -> None:
     for word in ("nodes", "two-workers", "zones"):
         cluster = Listing()
@@ -228,7 +240,7 @@ def test_who_may_not_ask_has_it_not_and_is_told_by_whom_it_was_refused() -> None
         assert answer.how_to_get == NEEDS[word].how_to_get
 
 
-@pytest.mark.parametrize("word", ["host-network", "host-path", "roles"])
+@pytest.mark.parametrize("word", ["pods", "host-network", "host-path", "roles"])
 def test_what_admission_refuses_is_asked_by_a_dry_run_in_the_labs_own_namespace(word: str) -> None:
     cluster = Listing()
     assert found(word, cluster, "alice-05").has

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.probe import IMAGE
 from kindlab.conditions import is_ready
 from kindlab.needs.need import Found, Need, no, yes
+from kindlab.quantities import number
 
 ZONE, WANTED = "topology.kubernetes.io/zone", "zone-b"
 """The label, and the zone that the labs' texts name."""
 MAY_READ = "Ask whoever runs the cluster for a ClusterRole that may get and list nodes."
+MANY = 120
+"""The crowd of lab 04 has 110, and there are a few others."""
 OWN = "A cluster of your own has it: kindlab up."
 
 
@@ -48,7 +52,26 @@ def _zones(api: Api, space: str) -> Found:
     return no(f"the zones of the nodes that take Pods are: {there}")
 
 
+def _many_pods(api: Api, space: str) -> Found:
+    """Room for them on the nodes, whoever else is there now; and no quota against them."""
+    room = sum(number((n["status"].get("allocatable") or {}).get("pods", 0)) for n in api.list("Node") if works(n))
+    if room < MANY:
+        return no(f"the nodes that take ordinary Pods have room for {room:.0f} in all")
+    with suppress(ApiError):  # who may not see quotas meets them
+        for quota in api.list("ResourceQuota", space) if space else ():
+            hard = quota["spec"].get("hard") or {}
+            limit = min((number(hard[key]) for key in ("pods", "count/pods") if key in hard), default=MANY)
+            if limit < MANY:
+                return no(f"ResourceQuota {quota['metadata']['name']} of namespace {space} allows {limit:.0f}")
+    return yes(f"its nodes have room for {room:.0f}")
+
+
 # -- what Pods may have of a node
+
+
+def _pods(api: Api, space: str) -> Found:
+    """As the labs' are: they say nothing of their user, and may be root."""
+    return _allowed(api, space, {})
 
 
 def _host_network(api: Api, space: str) -> Found:
@@ -80,6 +103,13 @@ PRIVILEGED = (
 )
 
 WORDS = (
+    Need("pods", "Pods that say nothing of their user, as the labs' are", _pods, PRIVILEGED),
+    Need(
+        "many-pods",
+        f"room for {MANY} Pods",
+        _many_pods,
+        "A cluster of your own has it (kindlab up); on one that is shared whoever runs it can raise the quota.",
+    ),
     Need("nodes", "the right to read nodes", _read, MAY_READ),
     Need("two-nodes", "two nodes, one of them for ordinary Pods", _two_nodes, OWN),
     Need("two-workers", "two nodes that take ordinary Pods", _two_workers, OWN),
