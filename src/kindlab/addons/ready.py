@@ -19,6 +19,8 @@ from kindlab.kubectl.session import Refused
 WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
 LOOK = 2.0
 """Seconds after which Pods are looked at while a workload is waited for."""
+REFUSED = 90.0
+"""Seconds that a refusal gets to pass: a webhook's certificate is made after its program has started."""
 NOT_PULLED = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName")
 
 
@@ -102,8 +104,9 @@ def _one(api: Api, ref: Ref, deadline: float) -> Iterator[Iterable[Obj]]:
 
 
 def until(what: Callable[[], Any], deadline: float, pause: Callable[[float], Any]) -> Any:
-    """What is refused for the moment is tried again: a kind that discovery does not list yet, an API whose backend or
-    a webhook that does not answer yet. There is nothing to watch. Raises ApiError."""
+    """What is refused for the moment is tried again for a while: a kind that discovery does not list yet, an API whose
+    backend or a webhook that does not answer yet. There is nothing to watch. Raises ApiError."""
+    deadline = min(deadline, monotonic() + REFUSED)
     while True:
         try:
             return what()
