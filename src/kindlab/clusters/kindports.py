@@ -35,8 +35,9 @@ def check(ports: Mapping[int, Listening], programs: Programs) -> None:
         scheme = next((s for s, port in SCHEMES.items() if port == node_port), "http")
         if said == "taken":
             look = WHO.get(sys.platform, WHO["linux"]).format(port=at.port)
-            why = f"{holder(at.port, programs) or 'Another program'} listens there, and the cluster's Ingress needs it."
-            then = f"{_end(at.port, programs)} (who it is: {look})"
+            who, end = holder(at.port, programs)
+            why = f"{who} listens there, and the cluster's Ingress needs it."
+            then = f"{end} (who listens: {look})"
         else:
             why = f"{said}." + (" Ports below 1024 belong to the administrator." if at.port < 1024 else "")
             then = "Choose another one"
@@ -75,17 +76,11 @@ def pocket_on(port: int) -> str:
     return ""
 
 
-def holder(port: int, programs: Programs) -> str:
+def holder(port: int, programs: Programs) -> tuple[str, str]:
+    """(who listens there, how to end it), as far as that can be said."""
     if name := pocket_on(port):
-        return f"kindlab's embedded cluster {name}"
-    try:
-        container = programs.holder(port)
-    except Problem:
-        return ""
-    return f"The container {container}" if container else ""
-
-
-def _end(port: int, programs: Programs) -> str:
-    if name := pocket_on(port):
-        return f"End it: kindlab down --cluster pocket --name {name}"
-    return "End that program"
+        return f"kindlab's embedded cluster {name}", f"End it: kindlab down --cluster pocket --name {name}"
+    with contextlib.suppress(Problem):
+        if container := programs.holder(port):
+            return f"The container {container}", f"End it: {programs.engine.name} stop {container}"
+    return "Another program", "End that program"

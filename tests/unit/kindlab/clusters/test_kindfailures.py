@@ -1,5 +1,5 @@
-"""What kind and the engines say, explained. The texts are from their documentation, sources and issue threads: none of
-them was recorded where this was written."""
+"""What kind and the engines say, explained. RECORDED is what dockerd 20.10.24 said to docker 28.2.2; the other texts are
+from documentation, sources and issue threads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,27 @@ from kindlab.clusters import kindfailures
 INIT = "ERROR: failed to create cluster: failed to init node with kubeadm: command ... exit status 1\nCommand Output: "
 PULL = "failed to pull image kindest/node\nError response from daemon: "
 
+RECORDED = [
+    (
+        'Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on '
+        "10.255.255.53:53: no such host",
+        "cannot be reached",
+    ),
+    (
+        "docker: Error response from daemon: driver failed programming external connectivity on endpoint happy_hertz "
+        "(2914b6e8c4e8): Error starting userland proxy: listen tcp4 127.0.0.1:18765: bind: address already in use",
+        "used by another program",
+    ),
+    (
+        "docker: Error response from daemon: driver failed programming external connectivity on endpoint dazzling_black "
+        "(06e38eedd4e6): Bind for 127.0.0.1:18766 failed: port is already allocated",
+        "used by another program",
+    ),
+    (
+        "Cannot connect to the Docker daemon at unix:///tmp/docker.sock. Is the docker daemon running?",
+        "it does not run",
+    ),
+]
 SAID = [
     ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "not run"),
     ("dial unix /var/run/docker.sock: connect: permission denied", "may not speak to it"),
@@ -43,6 +64,13 @@ def test_known_words(raw: str, why: str) -> None:
     assert why in problem.why.splitlines()[0]
     assert problem.then
     assert "{" not in problem.then
+
+
+@pytest.mark.parametrize(("raw", "why"), RECORDED)
+def test_recorded_words(raw: str, why: str) -> None:
+    pulling = "registry-1" in raw
+    problem = kindfailures.explained("It failed.", raw, engine="docker", name="kindlab", pulling=pulling)
+    assert why in problem.why.splitlines()[0]
 
 
 def test_unknown_words_are_shown_with_the_way_to_find_out_more() -> None:
