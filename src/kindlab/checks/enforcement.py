@@ -40,8 +40,11 @@ def enforces_policies(api: Api, space: str = "") -> bool:
 def _is_kept_out(clients: Mapping[str, Client]) -> bool:
     addresses = {key: client.object()["status"]["podIP"] for key, client in clients.items()}
     urls = {key: f"http://{in_url(address)}:{PORT}/hostname" for key, address in addresses.items()}
-    if not clients["closed"].get(urls["open"]).ok:
-        raise CouldNotGrade("a Pod that no policy closes does not answer either")
+    deadline = time.monotonic() + CATCH_UP
+    while not clients["closed"].get(urls["open"]).ok:
+        if time.monotonic() > deadline:
+            raise CouldNotGrade("a Pod that no policy closes does not answer either")
+        time.sleep(PAUSE)
     deadline = time.monotonic() + CATCH_UP
     while clients["open"].get(urls["closed"], timeout=1).exit != TIMED_OUT:
         if time.monotonic() > deadline:

@@ -359,8 +359,8 @@ def test_what_may_still_be_starting_is_waited_for(
 class Balancing:
     """An API in which a Service of ours gets an address, or events, or neither."""
 
-    def __init__(self, address: str = "", event: str = "") -> None:
-        self.address, self.event = address, event
+    def __init__(self, address: str = "", event: str = "", type: str = "Normal") -> None:
+        self.address, self.event, self.type = address, event, type
         self.there: dict[str, dict[str, Any]] = {}
         self.followed = 0
 
@@ -378,12 +378,12 @@ class Balancing:
         yield {"one": {"status": {"loadBalancer": {"ingress": given}}}}
 
     def list(self, kind: str, *_: Any, **__: Any) -> list[dict[str, Any]]:
-        return [{"message": self.event}] if self.event else []
+        return [{"message": self.event, "type": self.type}] if self.event else []
 
 
 def balanced(monkeypatch: pytest.MonkeyPatch, **cluster: str) -> Found:
     monkeypatch.setattr(entry, "QUICK", 0.0)
-    monkeypatch.setattr(entry, "BUSY", 60.0 if cluster.get("address") else 0.0)
+    monkeypatch.setattr(entry, "BUSY", 60.0)
     api = Balancing(**cluster)
     answer = entry._load_balancer(cast(Api, api), "")
     assert api.there == {}, "what was tried is removed"
@@ -399,8 +399,9 @@ def test_a_load_balancer_is_one_that_gives_an_address(monkeypatch: pytest.Monkey
 
 def test_who_is_at_work_on_the_address_gets_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert balanced(monkeypatch, address="34.1.2.3", event="Ensuring load balancer").has
-    failed = balanced(monkeypatch, event="no available IPs")
+    failed = balanced(monkeypatch, event="no available IPs", type="Warning")
     assert not failed.has
+    assert "within 0 s" in failed.why, "whoever has given up gets no more time"
     assert "no available IPs" in failed.why
 
 

@@ -80,15 +80,16 @@ def _load_balancer(api: Api, space: str) -> Found:
 
 
 def _awaited(api: Api, space: str, name: str) -> Found:
-    began, said, limit = time.monotonic(), "", QUICK
+    began, limit = time.monotonic(), QUICK
     while True:
         left = limit - (time.monotonic() - began)
         for live in api.follow("Service", space, fields=f"metadata.name={name}", timeout=max(0.0, min(left, QUICK))):
             for service in live.values():
                 if address := _address(service):
                     return yes(f"a Service of ours was given the address {address}")
-        said = _said(api, space, name)
-        limit = BUSY if said else QUICK
+        event = _last_event(api, space, name)
+        said = event.get("message") or event.get("reason")
+        limit = BUSY if said and event.get("type") != "Warning" else QUICK
         if time.monotonic() - began >= limit:
             more = f"; what its events say: {said}" if said else ", and nobody has said a word of it"
             return no(f"a Service of type LoadBalancer got no address within {limit:.0f} s{more}")
@@ -99,15 +100,18 @@ def _address(service: Obj) -> str:
     return given[0].get("ip") or given[0].get("hostname") or ""
 
 
-def _said(api: Api, space: str, name: str) -> str:
-    """The last event about our Service; "" when nobody cares for it."""
+def _last_event(api: Api, space: str, name: str) -> Obj:
+    """About our Service; empty when nobody cares for it."""
     with suppress(ApiError):
         found = api.list("Event", space, fields=f"involvedObject.name={name}")
-        return str(found[-1].get("message") or found[-1].get("reason")) if found else ""
-    return ""
+        return found[-1] if found else {}
+    return {}
 
 
 # -- ports of the nodes
+
+REACHED = 10.0
+"""Seconds after which every node has heard of a new port."""
 
 
 def _node_ports(api: Api, space: str) -> Found:
@@ -127,7 +131,7 @@ def _node_ports(api: Api, space: str) -> Found:
         try:
             port = made["spec"]["ports"][0]["nodePort"]
             url = f"http://{in_url(pod['status']['hostIP'])}:{port}/hostname"
-            deadline = time.monotonic() + QUICK
+            deadline = time.monotonic() + REACHED
             while True:
                 reply = guests["b"].get(url, timeout=1)
                 if reply.ok:
