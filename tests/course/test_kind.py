@@ -4,9 +4,12 @@ pocketkube serves the API: what comes after creation happens for real. One clust
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,8 +38,18 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="module")
-def created(at: Machine) -> "subprocess.CompletedProcess[str]":
-    done = at.kindlab("up", "--cluster", "kind", "--preload", "--labs", "2", "--merge")
+def port() -> Iterator[int]:
+    """A port of this machine for HTTP, which nobody else is given meanwhile: bound, but nobody listens."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def created(at: Machine, port: int) -> "subprocess.CompletedProcess[str]":
+    words = ("--preload", "--labs", "2", "--merge", "--http-port", str(port))
+    done = at.kindlab("up", "--cluster", "kind", *words)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -75,13 +88,23 @@ def test_up_shows_each_step_and_ends_with_a_cluster_that_is_ready(
     assert api.list("GatewayClass"), "the labs' Gateway API is there, too"
 
 
-def test_what_kind_was_told(at: Machine, created: "subprocess.CompletedProcess[str]") -> None:
-    """The engine that was chosen, a kubeconfig of its own, and ports as the tests want them: none."""
+def test_the_port_leads_to_the_ingress_controller_that_was_installed(
+    at: Machine, created: "subprocess.CompletedProcess[str]", port: int
+) -> None:
+    assert f"Ingress on http://127.0.0.1:{port}" in created.stdout
+    with pytest.raises(urllib.error.HTTPError, match="404") as answer:  # Traefik's, where no Ingress is
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30)
+    answer.value.close()
+
+
+def test_what_kind_was_told(at: Machine, created: "subprocess.CompletedProcess[str]", port: int) -> None:
+    """The engine that was chosen, a kubeconfig of its own, and ports as they were asked for: none for HTTPS."""
     (call,) = (call for call in at.calls("kind[docker]") if call.startswith("create"))
     assert f"--kubeconfig {kubeconfig(at)}" in call
     config = yaml.safe_load((at.home / "clusters" / "kind-kindlab" / "kind.yaml").read_text())
     assert [node["role"] for node in config["nodes"]] == ["control-plane", "worker", "worker"]
-    assert not any("extraPortMappings" in node for node in config["nodes"]), "KINDLAB_HTTP_PORT=0 means none"
+    mapping = {"containerPort": 30080, "hostPort": port, "listenAddress": "127.0.0.1"}
+    assert [node.get("extraPortMappings") for node in config["nodes"]] == [None, [mapping], None]
     assert stat.S_IMODE(kubeconfig(at).stat().st_mode) == 0o600
 
 
@@ -188,10 +211,10 @@ def test_one_that_was_made_by_hand_is_used_and_said_and_not_removed_unasked(
 ) -> None:
     """kindlab that knows nothing of it, as after `kind create cluster --name kindlab`: same engine, another home."""
     home = {"KINDLAB_HOME": str(at.folder / "another-home"), "KUBECONFIG": str(at.folder / "another-kubeconfig")}
-    done = at.kindlab("up", "--cluster", "kind", **home, KINDLAB_HTTP_PORT="8080")
+    done = at.kindlab("up", "--cluster", "kind", **home, KINDLAB_HTTPS_PORT="8443")
     assert done.returncode == 0, done.stderr
     assert "This cluster was not made by kindlab (kind create cluster): it is used as it is." in done.stdout
-    assert "No port of this machine leads to its node port 30080" in done.stdout
+    assert "No port of this machine leads to its node port 30443" in done.stdout
     refused = at.kindlab("down", **home)
     assert refused.returncode == 3
     assert "was not made by kindlab, and is left as it is" in refused.stderr

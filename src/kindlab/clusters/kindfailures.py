@@ -1,8 +1,8 @@
 """What kind and the container engine say when they fail, in words a learner can act on.
 
 The engine's words are matched, not its exit codes: those are all 1. Said by a real engine where this was written
-(dockerd 20.10, docker 28.2): that it does not run, that the registry cannot be reached, that a port is taken. The others
-are from the sources named beside them.
+(dockerd 20.10, docker 28.2): that it does not run, that the registry cannot be reached, that a port is taken. The
+others are from the sources named beside them.
 """
 
 from __future__ import annotations

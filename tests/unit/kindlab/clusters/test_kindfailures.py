@@ -1,5 +1,5 @@
-"""What kind and the engines say, explained. RECORDED is what dockerd 20.10.24 said to docker 28.2.2; the other texts are
-from documentation, sources and issue threads."""
+"""What kind and the engines say, explained. RECORDED is what dockerd 20.10.24 said to docker 28.2.2; the other texts
+are from documentation, sources and issue threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECORDED = [
         "used by another program",
     ),
     (
-        "docker: Error response from daemon: driver failed programming external connectivity on endpoint dazzling_black "
+        "docker: Error response from daemon: driver failed programming external connectivity on endpoint dazzling "
         "(06e38eedd4e6): Bind for 127.0.0.1:18766 failed: port is already allocated",
         "used by another program",
     ),
