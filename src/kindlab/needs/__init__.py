@@ -66,6 +66,7 @@ def _asked(api: Api, asked: list[str], space: str) -> dict[str, Found]:
     """All at once: most of it is waiting for answers."""
     if len(asked) < 2:
         return {word: _ask(api, NEEDS[word], space) for word in asked}
+    api.path("Pod")  # which kinds are served is asked once, not once by each
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return dict(zip(asked, pool.map(lambda word: _ask(api, NEEDS[word], space), asked), strict=True))
 

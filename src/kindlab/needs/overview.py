@@ -16,7 +16,7 @@ from kindlab.labs import Lab
 from kindlab.needs import NEEDS, Found, Need, Wanting, kept, named, probed, wanting
 from kindlab.rights import may
 
-SOON = 3.0
+SOON = 8.0
 """Seconds that a list of labs waits for its cluster."""
 EVERY = ("images", "pods")
 """What all labs need, without a word."""

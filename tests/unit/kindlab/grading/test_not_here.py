@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from kindlab import labs, progress
+from kindlab import labs, progress, shown, terminal
 from kindlab.api import Api
 from kindlab.grading import runner
 from kindlab.grading.outcome import CheckResult, Outcome, Report
 from kindlab.grading.report import html, text
-from kindlab.needs import Found
+from kindlab.needs import Found, named, wanting
+from kindlab.workspace import Started
 
 P, F, C = Outcome.PASSED, Outcome.FAILED, Outcome.COULD_NOT_GRADE
 SLUG, LOST = "05-exposing-services", "programme-load-balancer"
@@ -109,3 +110,19 @@ def test_it_is_no_zero_in_the_progress(grade: Any, monkeypatch: pytest.MonkeyPat
     whole = progress.load()[SLUG]["points"]
     progress.checked(grade(BALANCER))
     assert progress.load()[SLUG]["points"] == whole == labs.find(SLUG).max_points
+
+
+def test_start_says_it_before_the_learner_begins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = labs.find(SLUG)
+    found = {word: Found(True, "there") for word in named(lab)} | BALANCER
+    done = Started(tmp_path, lacking=wanting(lab, found), refused=["service/x"])
+    terminal.started(lab.title, done)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Cannot be done on this cluster: {LOST} {WHY} {HOW}" in said
+    assert "not put on this cluster: service/x" in said
+    notebook = shown.started(lab, done)
+    for answer in (notebook.text, str(notebook.html)):
+        assert LOST in answer
+        assert WHY in answer
+    terminal.started(lab.title, Started(tmp_path))
+    assert "Cannot be done" not in capsys.readouterr().out
