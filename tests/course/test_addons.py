@@ -310,12 +310,17 @@ def test_another_version_takes_the_place_of_the_first(api: Api, course: Path) ->
         assert not addons.remove(api, second, silent)
 
 
-def test_what_somebody_else_has_put_there_is_not_taken_over(api: Api, course: Path) -> None:
+def test_what_somebody_else_has_put_there_is_not_taken_over_and_good_enough_if_it_works(api: Api, course: Path) -> None:
     addon = declare(course, "taken", kept=LOOK.format(kind="ConfigMap", name="theirs"))
     api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": "default"}})
     with removed(api, addon), pytest.raises(Problem, match="by another hand") as found:
         addons.install(api, addon, silent)
     assert "ConfigMap default/theirs" in found.value.why
+    bring(api)
+    able = declare(course, "taken", 'gives = ["ingress"]\n', kept=LOOK.format(kind="ConfigMap", name="theirs"))
+    with removed(api, able):
+        assert not addons.install(api, able, silent), "the cluster can do what it would bring"
+        assert addons.state(api, able).word == "absent"
     assert api.get("ConfigMap", "theirs", "default") is not None
     api.delete("ConfigMap", "theirs", "default")
 

@@ -17,12 +17,16 @@ from kindlab.addons.records import Record, Ref
 from kindlab.api import Api, ApiError, Obj
 from kindlab.clusters.base import Step
 from kindlab.errors import Problem
-from kindlab.needs import forget
+from kindlab.needs import forget, probed
 
 PATIENCE, UNPULLED = 420.0, 90.0
 """Seconds for one add-on to get ready, pulling its images included; and for an image that is refused."""
 DEFINITION = "CustomResourceDefinition"
 RBAC = "rbac.authorization.k8s.io/"
+
+
+class Others(Problem):
+    """Somebody else has put parts of it there."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +73,26 @@ def _named(name: str) -> str:
 def install(
     api: Api, addon: Addon, step: Step, *, offline: bool = False, patience: float = PATIENCE, unpulled: float = UNPULLED
 ) -> bool:
-    """Bring it there and return when it is ready; what it requires must be there. False when it was. Raises Problem."""
+    """Bring it there and return when it is ready; what it requires must be there. False when it was, also by another
+    hand. Raises Problem."""
     try:
         if state(api, addon).word == "installed":
             return False
         _install(api, addon, step, offline=offline, deadline=monotonic() + patience, unpulled=unpulled)
+    except Others:
+        if not _serves(api, addon):
+            raise
+        return False
     except ApiError as error:
         raise refused(addon, error) from error
     forget(api)  # what the cluster lacked it may have now
     return True
+
+
+def _serves(api: Api, addon: Addon) -> bool:
+    """Whether the cluster can do all that the add-on would bring."""
+    found = probed(api, addon.gives)
+    return bool(found) and all(one.has for one in found.values())
 
 
 def refused(addon: Addon, error: ApiError) -> Problem:
@@ -132,15 +147,15 @@ def _placed(api: Api, addon: Addon, obj: Obj) -> Obj:
 
 def _without_others(api: Api, addon: Addon, objects: list[Obj]) -> list[Obj]:
     """What of it is ours to put there. Definitions that somebody else has installed are used as they are. Raises
-    Problem when anything more of it is there by another hand: to take that over might break it."""
+    Others when anything more of it is there by another hand: to take that over might break it."""
     others = [obj for obj in objects if _is_others(api, addon, obj)]
     taken = [label(obj) for obj in others if obj["kind"] != DEFINITION]
     if taken:
         more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
-        raise Problem(
+        raise Others(
             f"{addon} was not installed: this cluster has it, or parts of it, by another hand.",
             f"There already, and not made by kindlab: {', '.join(taken[:3])}{more}.",
-            "If it works the labs may use it as it is: kindlab start says what they lack. Else remove it in the way it "
+            "The labs would use it as it is, but it does not do what they need (kindlab can). Remove it in the way it "
             f"came (helm uninstall, kubectl delete -f), then: kindlab addons install {addon.name}",
         )
     return [obj for obj in objects if obj not in others]
