@@ -192,3 +192,15 @@ def test_what_her_rights_suffice_for_is_started_solved_and_graded(alice: Pupil) 
     assert here == {"orders-default"}
     assert (report["points"], report["max_points"]) == (5, 5)
     assert "you may not create storageclasses" in report["tasks"][1]["not_here"]
+
+
+def test_verify_lists_labs_that_cannot_run_there_and_grades_none_of_them(
+    kindlab: Run, found: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    done = kindlab("verify", "08", "14", "--cluster", "current", "--yes", "--out", str(tmp_path / "parity.md"))
+    assert done.returncode == 1, done.stderr
+    assert "Nothing was graded" in done.stdout
+    text = (tmp_path / "parity.md").read_text(encoding="utf-8")
+    assert "- 08-network-policy: It needs a network plugin that enforces NetworkPolicies" in text
+    assert "- 14-snapshots-and-clones: It needs volumes that can be snapshotted" in text
+    assert "## What differs\n\nNothing." in text
