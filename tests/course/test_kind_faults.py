@@ -172,6 +172,7 @@ def test_the_next_up_finds_what_kill_9_left_and_ends_what_still_runs(at: Machine
 
 def test_a_second_up_waits_for_the_one_that_is_at_work(at: Machine) -> None:
     first = begun(at)
+    assert "it is being created since" in at.kindlab("status", "--cluster", "kind").stdout
     command = [sys.executable, "-m", "kindlab.cli", "up", "--cluster", "kind"]
     environment = {**at.environment, **PLAIN, "FAULT": "create-unknown"}
     second = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)

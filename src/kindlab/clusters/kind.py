@@ -276,6 +276,8 @@ class Kind:
 
     def _why_not(self, record: Record | None) -> str:
         if record is not None and record.half_made:
+            if kindrecord.busy(self.folder):
+                return f"it is being created since {record.when}"
             kept = " and its containers were kept for you to look at" if record.stage == kindrecord.KEPT else ""
             return f"its creation on {record.when} did not end{kept}; {self._command('up')} makes it anew"
         try:

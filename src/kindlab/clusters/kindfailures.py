@@ -152,10 +152,13 @@ CREATING = (  # the containers (moby, podman's rootlessport), then the nodes in 
 
 
 def tail(raw: str, lines: int = TAIL) -> str:
-    """The last lines of a raw text, without colours and blank ones."""
+    """The last lines of a raw text, without colours and blank ones; before them kind's own word for the failure, which
+    hundreds of lines of a node may follow."""
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]|\r", "", raw)
     kept = [line.rstrip()[:400] for line in plain.splitlines() if line.strip()]
-    return "\n".join(kept[-lines:])
+    shown = kept[-lines:]
+    first = next((line for line in kept if line.startswith("ERROR")), "")
+    return "\n".join([first, "...", *shown] if first and first not in shown else shown)
 
 
 def known(raw: str) -> Known | None:

@@ -78,12 +78,30 @@ def change(folder: Path, record: Record, **fields: object) -> Record:
     return write(folder, replace(record, **fields))  # type: ignore[arg-type]
 
 
-@contextlib.contextmanager
-def locked(folder: Path, name: str, step: Step) -> Iterator[None]:
-    """One kindlab at a time works on a cluster; the lock is beside its folder, which may be removed meanwhile."""
+def _lock_file(folder: Path) -> Path:
+    """Beside the cluster's folder, which may be removed meanwhile."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def busy(folder: Path) -> bool:
+    """Whether a kindlab is at work on that cluster now."""
     from filelock import FileLock, Timeout
 
-    file = folder.with_name(f"{folder.name}.lock")
+    try:
+        with FileLock(_lock_file(folder), timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def locked(folder: Path, name: str, step: Step) -> Iterator[None]:
+    """One kindlab at a time works on a cluster. Raises Problem when another one does not end."""
+    from filelock import FileLock, Timeout
+
+    file = _lock_file(folder)
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = FileLock(file)

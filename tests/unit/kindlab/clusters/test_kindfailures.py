@@ -89,6 +89,13 @@ def test_the_tail_is_plain_and_short() -> None:
     assert kindfailures.tail(raw, 3) == "line 18\nline 19\n ✗ Preparing nodes"
 
 
+def test_kinds_own_word_stands_before_what_a_node_said_at_length() -> None:
+    raw = "ERROR: failed to create cluster: exit status 1\n\nCommand Output:\n" + "I1122 kubeadm\n" * 50
+    assert kindfailures.tail(raw, 2) == (
+        "ERROR: failed to create cluster: exit status 1\n...\nI1122 kubeadm\nI1122 kubeadm"
+    )
+
+
 def test_every_way_out_can_be_filled_in() -> None:
     for found in (*kindfailures.ANYWHERE, *kindfailures.PULLING, *kindfailures.CREATING):
         for text in (found.why, found.then):
