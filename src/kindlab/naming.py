@@ -49,6 +49,15 @@ def spelled(text: str, slug: str, prefix: str) -> str:
     return _names(slug).sub(lambda found: found["keep"] or under(prefix, found[0]), text)
 
 
+def is_anothers(text: str, slug: str, prefix: str) -> bool:
+    """Whether a text of the lab's has names as they are without this prefix, or with another one."""
+    if spelled(text, slug, prefix) != text:
+        return True
+    number = slug.partition("-")[0]
+    found = re.finditer(rf"(?<![\w-])([a-z][a-z0-9]*)-(?:{re.escape(slug)}(?!\w)|lab{number}-(?=[a-z]))", text)
+    return any(match[1] != prefix for match in found)
+
+
 @lru_cache
 def _names(slug: str) -> re.Pattern[str]:
     """Where a name of the lab's begins. `keep` is what only looks like one, and is stepped over.

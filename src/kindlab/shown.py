@@ -75,6 +75,7 @@ def started(lab: Lab, done: Started, *, aside: Path | None = None) -> Shown:
         ("your files", str(done.folder)),
         ("copied", ", ".join(done.copied)),
         ("kept", f"{', '.join(done.kept)} (as you left them)" if done.kept else ""),
+        ("other prefix", f"{', '.join(done.misnamed)} (%reset gives you new ones)" if done.misnamed else ""),
         ("created", ", ".join(done.created)),
         ("there already", ", ".join(done.already)),
         ("old files", str(aside or "")),

@@ -82,6 +82,8 @@ def started(title: str, done: Started) -> None:
     for label, names in (("copied", done.copied), ("kept as you left them", done.kept)):
         if names:
             click.echo(f"  {label}: {', '.join(names)}")
+    if done.misnamed:
+        click.echo(f"  made for another prefix: {', '.join(done.misnamed)}; kindlab reset gives you new ones")
     for label, names in (("created on the cluster", done.created), ("already on the cluster", done.already)):
         if names:
             click.echo(f"  {label}: {', '.join(names)}")

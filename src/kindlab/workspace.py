@@ -22,6 +22,7 @@ from kindlab.kubectl import applying
 from kindlab.labs import Lab
 from kindlab.managed import MANAGED
 from kindlab.manifests import parse, text_of
+from kindlab.naming import is_anothers
 from kindlab.needs import Wanting, named, probed, wanting
 from kindlab.placeholders import filled
 from kindlab.rights import FORBIDDEN, namespace, no_namespace
@@ -40,6 +41,8 @@ class Started:
     folder: Path
     copied: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    misnamed: list[str] = field(default_factory=list)
+    """Those of them that name namespaces of another prefix than the learner's here."""
     created: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)
     lacking: dict[str, Wanting] = field(default_factory=dict)
@@ -62,6 +65,8 @@ def start(lab: Lab, api: Api) -> Started:
         target = done.folder / source.name
         if target.exists():
             done.kept.append(source.name)
+            if is_anothers(text_of(target), lab.slug, lab.owner):
+                done.misnamed.append(source.name)
         else:
             paths.write_atomically(target, given(lab, source, api))
             done.copied.append(source.name)

@@ -63,10 +63,14 @@ def test_a_lab_with_a_neighbour_runs_from_start_to_reset(alice: Pupil, folder: P
     assert "alice-03" in alice.kindlab("kubectl", "get", "pods", "-o", "jsonpath={.items[0].metadata.namespace}").stdout
 
 
-def test_two_learners_do_not_disturb_each_other(alice: Pupil, bob: Pupil) -> None:
+def test_two_learners_do_not_disturb_each_other(alice: Pupil, bob: Pupil, folder: Path) -> None:
+    copied = folder / "bob/work/02-services/catalog-service.yaml"  # as she has lent it to him
+    copied.parent.mkdir(parents=True)
+    copied.write_text("# kubectl apply -n alice-02-services", encoding="utf-8")
     for pupil in (alice, bob):
         started = pupil.kindlab("start", "02")
         assert started.returncode == 0, started.stderr
+    assert "made for another prefix: catalog-service.yaml;" in started.stdout
     assert alice.kindlab("solve", "02").returncode == 0
     his = uids(bob.api, "bob-02-services")
     task = ("check", "02", "--task", "cart-selector", "--json")

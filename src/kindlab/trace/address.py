@@ -10,6 +10,7 @@ from kindlab.api import Api, Obj
 from kindlab.checks.client import Client
 from kindlab.errors import UsageProblem
 from kindlab.hosts import is_address
+from kindlab.rights import visible
 from kindlab.trace import annotated, httproute, ingress, ingressclass, service
 from kindlab.trace.hops import Trace
 
@@ -89,7 +90,7 @@ def _by_rule(api: Api, namespace: str, host: str, where: str, url: str, *, tls: 
         opened = annotated.schemes(one, runs.get(ingressclass.named(one), ""))
         return scheme not in opened, one["metadata"]["namespace"] != namespace
 
-    every = sorted(api.list("Ingress"), key=far)
+    every = sorted(visible(api, "Ingress", namespace), key=far)
     for exact in (True, False):  # a default backend takes what no rule does
         for found in every:
             route = ingresses.match(list(ingresses.routes(found)), host, where)
@@ -99,7 +100,7 @@ def _by_rule(api: Api, namespace: str, host: str, where: str, url: str, *, tls: 
         if exact and (taken := httproute.find(api, namespace, host, where)) is not None:
             meta = taken["metadata"]
             return httproute.trace(api, meta["namespace"], meta["name"], host=host, where=where, tls=tls)
-    hosts = sorted({r.host for i in every for r in ingresses.routes(i) if r.host} | httproute.hosts(api))
+    hosts = sorted({r.host for i in every for r in ingresses.routes(i) if r.host} | httproute.hosts(api, namespace))
     near = difflib.get_close_matches(host, hosts, n=1, cutoff=REALLY_NEAR)
     known = (
         f"; did you mean {near[0]}?"

@@ -9,12 +9,13 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kindlab.api import Api, Obj
+from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.client import Client
 from kindlab.checks.probe import NAME as PROBE
 from kindlab.checks.probe import TIMED_OUT, Replies
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.endpoints import SERVICE_LABEL
+from kindlab.rights import FORBIDDEN
 from kindlab.trace.hops import Trace
 from kindlab.trace.policy import Policies, Refusal
 
@@ -83,8 +84,13 @@ def _no_name(api: Api, name: str, client: Client, path: Trace) -> None:
 
 
 def _dns_refused(api: Api, client: Client) -> Refusal | None:
-    servers = api.list("Pod", "kube-system", labels="k8s-app=kube-dns")
-    policies, sender = Policies(api), client.object()
+    try:
+        servers = api.list("Pod", "kube-system", labels="k8s-app=kube-dns")
+    except ApiError as error:
+        if error.code != FORBIDDEN:
+            raise
+        return None
+    policies, sender = Policies(api, client.namespace), client.object()
     found = [policies.refuses_dns(sender, server, 53) for server in servers]
     return found[0] if found and all(found) else None
 
@@ -92,7 +98,7 @@ def _dns_refused(api: Api, client: Client) -> Refusal | None:
 def refused(api: Api, sender: Callable[[], Obj | None], namespace: str, endpoints: list[Endpoint]) -> Refusal | None:
     """The first refusal of a sending Pod by policies, over the endpoints that are Pods of `namespace`. The sender is
     looked up only where there are policies."""
-    policies = Policies(api)
+    policies = Policies(api, namespace)
     pod_that_asks = sender() if policies.all else None
     if pod_that_asks is None:
         return None

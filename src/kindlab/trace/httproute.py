@@ -11,6 +11,7 @@ from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.client import Client
 from kindlab.checks.door import Door
 from kindlab.checks.verdict import CouldNotGrade
+from kindlab.rights import visible
 from kindlab.trace import gateway, ingress, service
 from kindlab.trace.answer import redirect
 from kindlab.trace.gateway import GROUP, NEXT
@@ -92,7 +93,7 @@ def find(api: Api, namespace: str, host: str, where: str) -> Obj | None:
         return None
     best: tuple[tuple[int, int, int], bool] | None = None
     found = None
-    for route in api.list(KIND):
+    for route in visible(api, KIND, namespace):
         own = route["metadata"]["namespace"] == namespace
         for way in ways(route):
             fits = way.takes(host, where)
@@ -101,9 +102,10 @@ def find(api: Api, namespace: str, host: str, where: str) -> Obj | None:
     return found
 
 
-def hosts(api: Api) -> set[str]:
+def hosts(api: Api, namespace: str) -> set[str]:
     """The names that HTTPRoutes are for."""
-    return {h for r in api.list(KIND) for h in r["spec"].get("hostnames") or ()} if served(api) else set()
+    every = visible(api, KIND, namespace) if served(api) else []
+    return {h for route in every for h in route["spec"].get("hostnames") or ()}
 
 
 def trace(

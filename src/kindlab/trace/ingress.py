@@ -222,7 +222,7 @@ def refused(api: Api, door: Door, found: service.Found) -> Refusal | None:
 def kept_in(api: Api, client: Client, door: Door) -> str | None:
     """Why the probe got no answer, though a client outside may: a policy on what leaves its own namespace."""
     gate = door.pod_object(api)
-    closed = Policies(api).refuses(client.object(), gate, door.http) if gate is not None else None
+    closed = Policies(api, client.namespace).refuses(client.object(), gate, door.http) if gate is not None else None
     if closed is None or closed.direction != "Egress":
         return None
     return f"not tried: {closed}, the controller's. That keeps this namespace's Pods in, not clients outside"

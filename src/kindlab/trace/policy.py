@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from kindlab.api import Api, ApiError, Obj
+from kindlab.rights import FORBIDDEN, namespace, visible
 from kindlab.trace.labels import matches
 
 
@@ -37,14 +38,14 @@ class Refusal:
 
 
 class Policies:
-    """The policies and namespace labels of the cluster, read once."""
+    """The policies and namespace labels of the cluster, read once; of `spaces` for who may not see all."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, *spaces: str) -> None:
         try:
-            self.all = api.list("NetworkPolicy")
-        except ApiError:  # a cluster that does not serve them, or does not show them to this user
+            self.all = visible(api, "NetworkPolicy", *spaces)
+        except ApiError:  # a cluster that does not serve them
             self.all = []
-        self._spaces = {n["metadata"]["name"]: n["metadata"].get("labels") or {} for n in api.list("Namespace")}
+        self._spaces = {n["metadata"]["name"]: n["metadata"].get("labels") or {} for n in _namespaces(api, spaces)}
 
     def refuses(self, client: Obj, server: Obj, port: int, protocol: str = "TCP") -> Refusal | None:
         """Whether `client` (a Pod) may not reach `port` of the Pod `server`; the client's side is looked at first."""
@@ -98,6 +99,15 @@ class Policies:
         elif not matches(spaces, self._spaces.get(own["namespace"], {})):
             return False
         return pods is None or matches(pods, own.get("labels") or {})
+
+
+def _namespaces(api: Api, spaces: Iterable[str]) -> list[Obj]:
+    try:
+        return api.list("Namespace")
+    except ApiError as error:
+        if error.code != FORBIDDEN:
+            raise
+    return [found for name in dict.fromkeys(spaces) if (found := namespace(api, name)) is not None]
 
 
 def _types(spec: Obj) -> Iterable[str]:

@@ -14,6 +14,7 @@ from kindlab.api import Api, Obj
 from kindlab.checks.client import Client
 from kindlab.checks.probe import Replies
 from kindlab.ingresses import Route, described, fits, routes
+from kindlab.rights import visible
 from kindlab.trace import annotated, ingressclass
 from kindlab.trace.hops import Trace
 
@@ -87,7 +88,7 @@ def rivals(api: Api, ingress: Obj, route: Route, port: int, asked: Asked) -> lis
     runs, found = ingressclass.controllers(api), []
     namespace = ingress["metadata"]["namespace"]
     own = (route.backend["service"]["name"], namespace, port)
-    for other in api.list("Ingress"):
+    for other in visible(api, "Ingress", namespace):
         controller = runs.get(ingressclass.named(other))
         if other["metadata"]["uid"] == ingress["metadata"]["uid"] or controller != asked.controller:
             continue

@@ -38,6 +38,11 @@ def test_every_name_in_every_file_of_the_course_gets_the_prefix_once(lab: Lab) -
         spelled = mine.spelled(text)
         assert mine.spelled(spelled) == spelled
         assert not course_s.findall(spelled), file
+        assert not naming.is_anothers(text, lab.slug, "")
+        assert not naming.is_anothers(spelled, lab.slug, "p9")
+        assert (
+            (spelled != text) == naming.is_anothers(text, lab.slug, "p9") == naming.is_anothers(spelled, lab.slug, "")
+        )
         assert spelled.replace("p9-", "") == text.replace("p9-", "")
         match file.suffix:
             case ".ipynb":
