@@ -26,6 +26,8 @@ PATH = os.pathsep.join(
     [os.environ.get("PATH", ""), "/usr/sbin", "/sbin", f"{UNPACKED}/usr/sbin", f"{UNPACKED}/usr/bin"]
 )
 LIBRARIES = ":".join(map(str, UNPACKED.glob("usr/lib/*-linux-gnu")))
+ALONE = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "alone"]
+"""Before a command: it has a network in which there is nothing but its own 127.0.0.1."""
 START = 60.0
 """Seconds dockerd gets to answer; it takes one."""
 
@@ -67,7 +69,7 @@ class Daemon:
         with log.open("ab") as file:
             self.process = subprocess.Popen(
                 # it ends with this process, whatever that ends by
-                ["setpriv", "--pdeathsig", "TERM", *(["unshare", "--net"] if self.alone else []), *command],
+                ["setpriv", "--pdeathsig", "TERM", *(ALONE if self.alone else []), *command],
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env, start_new_session=True,
             )  # fmt: skip
         end = time.monotonic() + START
@@ -101,7 +103,7 @@ class Daemon:
 
 def lacking() -> str:
     """Why no dockerd can be started here; "" when it can be tried."""
-    for name in ("docker", "dockerd", "containerd", "runc", "setpriv", "unshare"):
+    for name in ("docker", "dockerd", "containerd", "runc", "setpriv", "unshare", "ip"):
         if shutil.which(name, path=PATH) is None:
             return f"{name} is not here (.ci/engine unpacks Debian's into .venv/engine)"
     return "" if os.geteuid() == 0 else "only root can start dockerd"

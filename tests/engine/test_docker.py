@@ -1,6 +1,7 @@
 """A real Docker daemon: stopped, running, hanging, forbidden. A real kind. A node image that cannot be pulled."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.course.command import Run
+from tests.course.command import ROOT, Run
 from tests.engine.conftest import Cannot
 from tests.engine.daemon import Daemon, environment, folder_of_a_daemon, lacking
 
@@ -180,15 +181,63 @@ def test_offline_names_what_is_missing_without_asking_the_registry(
     nothing_left(docker, home)
 
 
+def empty_image(docker: Daemon, name: str) -> None:
+    """An image in which there is nothing."""
+    empty = subprocess.run(["tar", "-c", "-T", "/dev/null"], capture_output=True, check=True).stdout
+    docker.docker("import", "--change", 'ENTRYPOINT ["/sbin/init"]', "-", name, given=empty)
+
+
+@pytest.fixture
+def course(docker: Daemon, tmp_path: Path) -> Path:
+    """The course with a node image that is there, and in which nothing can be started: kind makes its network and its
+    containers, and fails then."""
+    empty_image(docker, "kindlab-test/node:1")
+    folder = tmp_path / "course"
+    (folder / "cluster-config").mkdir(parents=True)
+    for path in (*ROOT.glob("[a-z]*"), *(ROOT / "cluster-config").iterdir()):
+        if not (folder / path.relative_to(ROOT)).exists():
+            (folder / path.relative_to(ROOT)).symlink_to(path)
+    config = (ROOT / "cluster-config" / "kind.yaml").read_text()
+    own = re.sub(r"kindest/node:\S+", "kindlab-test/node:1", config)
+    assert own != config
+    (folder / "cluster-config" / "kind.yaml").unlink()
+    (folder / "cluster-config" / "kind.yaml").write_text(own)
+    return folder
+
+
+def test_a_creation_that_fails_with_containers_there_already_leaves_nothing(
+    docker: Daemon, kind: tools.Tool, kindlab: Run, home: Path, course: Path
+) -> None:
+    done = kindlab("up", "--cluster", "kind", KINDLAB_COURSE=str(course))
+    assert done.returncode == 3, done.stdout
+    assert "The kind cluster kindlab could not be created." in done.stderr
+    assert "What it had made was removed." in done.stderr
+    assert "docker run --name kindlab-" in (home / "clusters" / "kind-kindlab-create.log").read_text()
+    nothing_left(docker, home)
+
+
+def test_keep_leaves_the_containers_until_down(
+    docker: Daemon, kind: tools.Tool, kindlab: Run, home: Path, course: Path
+) -> None:
+    done = kindlab("up", "--cluster", "kind", "--keep", KINDLAB_COURSE=str(course))
+    assert done.returncode == 3, done.stdout
+    assert "Its containers were kept for you" in done.stderr
+    kept = docker.docker("ps", "--all", "--filter", f"label={LABEL}", "--format", "{{.Names}}").split()
+    assert "kindlab-control-plane" in kept
+    assert docker.docker("network", "ls", "--filter", "name=kind", "--quiet") != ""
+    assert "were kept for you to look at" in kindlab("status", "--cluster", "kind").stdout
+    assert kindlab("down", "--cluster", "kind").returncode == 0
+    nothing_left(docker, home)
+
+
 @pytest.fixture
 def half_made(docker: Daemon, home: Path) -> None:
     """What a kindlab leaves that was killed while kind made the nodes: a container that never ran (its image is an
     empty one), the network, and the record."""
-    empty = subprocess.run(["tar", "-c", "-T", "/dev/null"], capture_output=True, check=True).stdout
-    image = docker.docker("import", "-", "empty:1", given=empty)
+    empty_image(docker, "kindlab-test/node:1")
     docker.docker("network", "create", "kind")
     labels = ["--label", LABEL, "--label", "io.x-k8s.kind.role=control-plane"]
-    docker.docker("create", "--name", "kindlab-control-plane", "--network", "kind", *labels, image, "/init")
+    docker.docker("create", "--name", "kindlab-control-plane", "--network", "kind", *labels, "kindlab-test/node:1")
     kindrecord.write(
         home / "clusters" / "kind-kindlab", Record(kindrecord.CREATING, engine="docker", network=True, pid=0)
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.course.command import PLAIN, ROOT
 from tests.engine.conftest import Cannot
-from tests.engine.daemon import LIBRARIES, PATH, environment, folder_of_a_daemon
+from tests.engine.daemon import ALONE, LIBRARIES, PATH, environment, folder_of_a_daemon
 
 from kindlab import engines, tools
 
@@ -48,9 +48,7 @@ def alone(podman: dict[str, str]) -> Program:
     """Run a program with podman for its engine, in a network in which there is nothing."""
 
     def run(*command: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            ["unshare", "--net", *command], env=podman, capture_output=True, text=True, check=False, timeout=120
-        )
+        return subprocess.run([*ALONE, *command], env=podman, capture_output=True, text=True, check=False, timeout=120)
 
     return run
 
