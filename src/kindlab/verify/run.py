@@ -70,7 +70,7 @@ def run(
     todo = [(lab, _begun(lab, found)) for lab in chosen]
     clock = Clock(sum(result.of - len(result.answers) for _, result in todo))
     for lab, result in todo:
-        found.labs[lab.slug] = result
+        found.labs = dict(sorted({**found.labs, lab.slug: result}.items()))
         if len(result.answers) == result.of:
             say(f"{lab.slug}: done before")
             continue

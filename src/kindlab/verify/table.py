@@ -46,7 +46,9 @@ def summary(found: Verified) -> str:
 def _summary(found: Verified) -> str:
     away = [lab.lab for lab in found.labs.values() if lab.away]
     ran = [lab for lab in found.labs.values() if lab.answers]
-    without = f", without {_and(away)}, which cannot run there" if away else ""
+    tasks = sum(len(lab.away_tasks) for lab in ran)
+    more = [f"{tasks} task{'s' if tasks > 1 else ''} of {'other' if away else 'its'} labs"] if tasks else []
+    without = f", without {_and([*away, *more])}, which cannot run there" if away or more else ""
     verdicts, same = sum(lab.verdicts for lab in ran), sum(lab.same for lab in ran)
     bad = [lab.lab for lab in ran if lab.differences or lab.problems]
     if not ran:

@@ -63,6 +63,8 @@ def test_a_lab_that_cannot_run_there_is_listed_and_is_no_difference() -> None:
     text = table.table(found)
     assert "- 18-other: it lacks metrics-server" in text
     assert "without 18-other, which cannot run there" in text
+    found.labs[LAB].away_tasks["t"] = "It needs a load balancer."
+    assert "without 18-other and 1 task of other labs, which cannot run there" in table.summary(found)
     found.labs.pop(LAB)
     assert not found.agrees
     assert "Nothing was graded" in table.summary(found)
