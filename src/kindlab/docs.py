@@ -20,7 +20,7 @@ HEADER = """# Commands
 | exit code | meaning |
 | --- | --- |
 | 0 | everything asked for worked; all checks passed |
-| 1 | some checks failed (or `lint` found problems, `why` a broken hop, `can` something that is lacking, `doctor` no cluster that works) |
+| 1 | some checks failed (or `lint` found problems, `why` a broken hop, `can` a lack, `doctor` no cluster that works) |
 | 2 | the words of the command are off |
 | 3 | could not grade: the cluster or the grader failed; never a zero for the learner |
 
@@ -40,10 +40,10 @@ These shapes are stable; keys may be added.
 
 `kindlab status --json`: `{"cluster": {"name", "kind", "kubeconfig", "context", "ready", "detail", "prefix"}}`.
 
-`kindlab check LAB --json`: `lab`, `outcome` (`passed`, `failed`, `could-not-grade`), `points`, `max_points`, `cluster`,
-`seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`, `max_points`, `not_here`, and of the first
-check that did not pass `expected`, `seen`, `broken_hop`, `next` (empty when all passed), and `checks[]` with `name`, `sentence`,
-`outcome`, `expected`, `seen`, `broken_hop`, `next`, `seconds`.
+`kindlab check LAB --json`: `lab`, `outcome` (`passed`, `failed`, `could-not-grade`), `points`, `max_points`,
+`cluster`, `seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`, `max_points`, `not_here`, and
+of the first check that did not pass `expected`, `seen`, `broken_hop`, `next` (empty when all passed), and `checks[]`
+with `name`, `sentence`, `outcome`, `expected`, `seen`, `broken_hop`, `next`, `seconds`.
 
 A task that needs what the cluster lacks is not checked: its outcome is `could-not-grade`, `not_here` says why (it is
 empty otherwise) and `next` what brings it. Such tasks count neither in
@@ -52,13 +52,14 @@ the lab's `max_points` nor in its `outcome`, which the others decide; a lab that
 `kindlab why TARGET --json`: `target`, `namespace`, `hops[]` with `name`, `ok`, `evidence`, `next`, and `broken` (the
 first hop that is not ok, or null).
 
-`kindlab doctor --json`: `clusters` (`kind`, `pocket` or `current` -> `works`, `why`), `findings[]` with `check`, `level`
-(`ok`, `note`: something may not work, `problem`: the clusters named do not work here), `says`, `breaks`, `fix`,
-`clusters`, and `engines[]` with `name`, `path`, `version`, `product`, `endpoint`, `rootless`, `cgroup`, `cpus`, `memory`
-(bytes), `root`, `virtual`, `containerd_images`, `usable`, `problem`, `then`.
+`kindlab doctor --json`: `clusters` (`kind`, `pocket` or `current` -> `works`, `why`), `findings[]` with `check`,
+`level` (`ok`, `note`: something may not work, `problem`: the clusters named do not work here), `says`, `breaks`,
+`fix`, `clusters`, and `engines[]` with `name`, `path`, `version`, `product`, `endpoint`, `rootless`, `cgroup`,
+`cpus`, `memory` (bytes), `root`, `virtual`, `containerd_images`, `usable`, `problem`, `then`.
 
-`kindlab list --json`: `{"labs": [{"slug", "title", "minutes", "kcna", "points", "max_points", "started", "not_here"}]}`; `not_here`: task -> why
-it cannot be done on the cluster in use, by what is seen at once or known from before.
+`kindlab list --json`: `{"labs": [{"slug", "title", "minutes", "kcna", "points", "max_points", "started",
+"not_here"}]}`; `not_here`: task -> why it cannot be done on the cluster in use, by what is seen at once or known from
+before.
 
 `kindlab can --json`: `cluster` (as in `status`) and `needs[]` with `word`, `title`, `has`, `why`, `how_to_get`, `sure`
 (false: it could not be found out, or may change in a moment), and `tasks` (lab -> the tasks that need it).
@@ -75,9 +76,10 @@ it cannot be done on the cluster in use, by what is seen at once or known from b
 `kindlab quiz --list --json`: `{"questions": [{"lab", "id", "kcna", "text", "options": [{"text", "right", "why"}]}]}`.
 `lab` is `course` where the question belongs to no lab.
 
-`kindlab verify --json`, and the JSON file beside `--out`: `cluster`, `facts[]` (what, which), `date`, `agrees`, `rows[]` with
-`lab`, `answers`, `of`, `right`, `verdicts`, `same`, `tried_again`, `seconds`, `pocket_seconds`, `took`, `away`, `away_tasks`,
-`differences[]` with `lab`, `state`, `check`, `there`, `pocket`, `seen`, `problems[]`, and `labs` with every answer.
+`kindlab verify --json`, and the JSON file beside `--out`: `cluster`, `facts[]` (what, which), `date`, `agrees`,
+`rows[]` with `lab`, `answers`, `of`, `right`, `verdicts`, `same`, `tried_again`, `seconds`, `pocket_seconds`, `took`,
+`away`, `away_tasks`, `differences[]` with `lab`, `state`, `check`, `there`, `pocket`, `seen`, `problems[]`, and
+`labs` with every answer.
 """
 
 
