@@ -391,11 +391,8 @@ def test_a_clock_that_has_slept() -> None:
 def test_leftovers_of_our_own_clusters_only(tmp_path: Path) -> None:
     for name, stage in (("kindlab", READY), ("gone", READY), ("half", CREATING)):
         kindrecord.write(tmp_path / "clusters" / f"kind-{name}", Record(stage, begun="2026-11-22T14:03:00+01:00"))
-    nodes = (
-        "kindlab\tkindlab-control-plane\tUp 2 minutes\nkindlab\tkindlab-worker\tCreated\n"
-        "theirs\ttheirs-control-plane\tExited (137) 3 days ago\n"
-    )
-    found = list(leftovers.look(facts(DOCKER, home=tmp_path, ask=says({"ps --all": nodes}))))
+    nodes = {"=kindlab ": "kindlab-control-plane\tUp 2 minutes\nkindlab-worker\tCreated\n", "ps --all": ""}
+    found = list(leftovers.look(facts(DOCKER, home=tmp_path, ask=says(nodes))))
     assert {f.level for f in found} == {Level.NOTE}
     assert [f.says for f in found] == [
         "kindlab has notes of a kind cluster gone that docker does not have (any more)",
@@ -404,7 +401,18 @@ def test_leftovers_of_our_own_clusters_only(tmp_path: Path) -> None:
     ]
     assert found[0].fix.startswith("kindlab down --cluster kind --name gone forgets it")
     assert found[2].fix.startswith("kindlab up --cluster kind starts it again")
-    assert "theirs" not in str(found)
+
+
+def test_leftovers_are_asked_for_in_words_that_every_engine_knows(tmp_path: Path) -> None:
+    """podman before 5.0 fails on {{.Label ...}} (podman#20957), and the check would see nothing there."""
+    kindrecord.write(tmp_path / "clusters" / "kind-kindlab", Record(READY))
+
+    def ask(*command: str) -> Answer:
+        return Answer(125) if ".Label " in " ".join(command) else Answer(0, "kindlab-worker\tExited (0) 1 day ago\n")
+
+    podman = Engine("podman", "/usr/bin/podman", "4.9.3", cgroup=2)
+    (found,) = leftovers.look(facts(podman, home=tmp_path, ask=ask))
+    assert found.says == "of the kind cluster kindlab kindlab-worker is not running"
 
 
 def test_no_leftovers(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ which not all run, and notes of one that is gone."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -22,17 +21,26 @@ def look(facts: Facts) -> Iterator[Finding]:
     engine = facts.engine
     if engine is None:
         return
-    form = f'{{{{.Label "{LABEL}"}}}}\t{{{{.Names}}}}\t{{{{.Status}}}}'
-    answer = facts.ask(engine.path, "ps", "--all", "--filter", f"label={LABEL}", "--format", form)
-    if answer.code != 0:
-        return
-    off: dict[str, list[str]] = defaultdict(list)
-    for line in answer.out.splitlines():
-        if line.count("\t") == 2:
-            cluster, name, status = line.split("\t")
-            off[cluster] += [] if status.startswith("Up") else [name]
-    found = [said for name, record in _kept(facts) if (said := _amiss(name, record, off, engine.name)) is not None]
+    kept = _kept(facts)
+    off: dict[str, list[str]] = {}
+    for name, _ in kept:  # one at a time: podman's ps knows no {{.Label ...}} before 5.0 (podman#20957)
+        nodes = _nodes(facts, engine.path, name)
+        if nodes is None:
+            return
+        if nodes:
+            off[name] = [node for node, status in nodes if not status.startswith("Up")]
+    found = [said for name, record in kept if (said := _amiss(name, record, off, engine.name)) is not None]
     yield from found or [ok("no half-made cluster")]
+
+
+def _nodes(facts: Facts, engine: str, cluster: str) -> list[tuple[str, str]] | None:
+    """(container, its status) of a cluster's nodes; None where the engine does not say."""
+    form = "{{.Names}}\t{{.Status}}"
+    answer = facts.ask(engine, "ps", "--all", "--filter", f"label={LABEL}={cluster}", "--format", form)
+    if answer.code != 0:
+        return None
+    rows = (line.partition("\t") for line in answer.out.splitlines())
+    return [(name, status) for name, tab, status in rows if tab]
 
 
 def _amiss(name: str, record: Record | None, off: dict[str, list[str]], engine: str) -> Finding | None:
