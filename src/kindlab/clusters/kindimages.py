@@ -129,11 +129,10 @@ def _load(programs: Programs, image: str, platform: str) -> None:
 
 
 def _platform(programs: Programs) -> str:
-    """linux/amd64, where the engine can save one platform of several: Docker since 28 (API 1.48), nerdctl. Others keep
-    one only, and save that."""
-    if programs.engine.name == "nerdctl" or (
-        programs.engine.name == "docker" and _major(programs.engine.version) >= 28
-    ):
+    """linux/amd64, where the engine saves all platforms unless it is told one: Docker since 28 (API 1.48). Others keep
+    one only, or save this machine's by themselves (nerdctl, which could not be asked that way either: what it says of
+    its server has no Os)."""
+    if programs.engine.name == "docker" and _major(programs.engine.version) >= 28:
         return programs.ask("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}").strip()
     return ""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kindlab import labs
 from kindlab.clusters import kindimages
+from kindlab.clusters.kindcli import Container, Programs
+from kindlab.engines import Engine
 from kindlab.errors import UsageProblem
 
 
@@ -50,3 +54,42 @@ def test_what_a_lab_needs_includes_what_its_single_tasks_need() -> None:
 def test_without_labs_only_what_up_itself_runs() -> None:
     assert kindimages.needed([], ()) == []
     assert "nginx:1.27" in kindimages.needed([], ("all",))
+
+
+@pytest.mark.parametrize(
+    ("engine", "version", "platform"),
+    [
+        ("docker", "29.2.0", ["--platform", "linux/arm64"]),
+        ("docker", "27.5.1", []),
+        ("podman", "5.4.2", []),
+        ("nerdctl", "v2.1.3", []),
+    ],
+)
+def test_one_platform_is_named_where_all_would_be_saved(
+    engine: str, version: str, platform: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only docker knows .Server.Os (nerdctl: pkg/inspecttypes/dockercompat/info.go), and only it needs to be told."""
+    monkeypatch.setenv("KINDLAB_HOME", str(tmp_path))
+    saved: list[list[str]] = []
+
+    class Recorded(Programs):
+        def containers(self, *, timeout: float = 0) -> list[Container]:
+            return [Container("kindlab-worker", "Up 1 minute", {})]
+
+        def image(self, name: str) -> bool:
+            return True
+
+        def ask(self, *args: str, timeout: float = 0) -> str:
+            if args[0] == "save":
+                saved.append(list(args[1 : args.index("--output")]))
+                return ""
+            assert (args[0], self.engine.name) == ("version", "docker")
+            return "linux/arm64\n"
+
+        def run_kind(self, *args: str, **more: object) -> str:
+            return ""
+
+    programs = Recorded(Engine(engine, f"/usr/bin/{engine}", version), Path("/usr/bin/kind"), "kindlab")
+    monkeypatch.setattr(kindimages, "_in_node", lambda programs, node: set())
+    kindimages.load(programs, ["nginx:1.27"], lambda text: None)
+    assert saved == [platform]
