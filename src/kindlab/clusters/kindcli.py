@@ -110,6 +110,8 @@ def run(
         clock.cancel()
         process.stdout.close()
         process.wait()
+    if code != 0:
+        _end(process)  # kind ends with the first node that fails, and the engine may still be asked for others
     if code != 0 or late.is_set():
         raise Failed("".join(lines), late=late.is_set())
     return "".join(lines)

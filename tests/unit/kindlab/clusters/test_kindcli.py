@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,24 @@ def test_one_that_hangs_is_stopped_with_all_that_it_has_started(tmp_path: Path) 
     with pytest.raises(Failed) as failed:
         kindcli.run([sys.executable, "-c", program], timeout=1.0)
     assert failed.value.late
+
+
+def test_what_a_failure_leaves_running_is_stopped(tmp_path: Path) -> None:
+    """kind ends with the first node that fails, while `docker run` of the others goes on."""
+    script = f"sleep 600 > /dev/null 2>&1 & echo $! > {tmp_path}/child; exit 1"
+    with pytest.raises(Failed):
+        kindcli.run(["sh", "-c", script])
+    pid = int((tmp_path / "child").read_text())
+    while _lives(pid):  # the kernel ends it some time after it was told to
+        time.sleep(0.01)
+
+
+def _lives(pid: int) -> bool:
+    """Not there any more, or a zombie that nobody has collected: it is over."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_whoever_listens_may_stop_it() -> None:
