@@ -10,6 +10,7 @@ from kindlab.clusters import base, consent
 from kindlab.clusters.base import Status
 from kindlab.clusters.current import Current
 from kindlab.errors import UsageProblem
+from kindlab.session import Session
 
 
 class Elsewhere:
@@ -84,6 +85,13 @@ def test_what_up_is_not_told_again_is_as_it_was(home: Path) -> None:
     assert taken(context="production") == ("production", "")
     base.remember(Status("pocket", "pocket", None, None, True))
     assert taken() == (None, "")
+
+
+def test_a_notebook_is_about_the_learners_own_namespace(home: Path) -> None:
+    base.remember(Status("class", "current", None, "class", True, prefix="alice"))
+    assert Session(None).lab("02").namespace == "alice-02-services"
+    base.remember(Status("pocket", "pocket", None, None, True))
+    assert Session(None).lab("02").namespace == "02-services"
 
 
 def test_a_file_of_before_there_were_prefixes_is_read(home: Path) -> None:
