@@ -57,7 +57,7 @@ def installed(tmp_path: os.PathLike[str]) -> str:
 def test_a_second_make_start_installs_nothing(installed: str) -> None:
     command = ["make", "--no-print-directory", "--dry-run", "start", f"INSTALLED={installed}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n") == [".venv/bin/kindlab up", ".venv/bin/kindlab tour", ""]
+    assert done.stdout.split("\n") == [".venv/bin/kindlab up --cluster auto", ".venv/bin/kindlab tour", ""]
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make on this machine")
