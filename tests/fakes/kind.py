@@ -20,7 +20,10 @@ def say(*lines: str) -> None:
 
 
 def main() -> None:
-    words = state.called(f"kind[{os.environ.get('KIND_EXPERIMENTAL_PROVIDER', '')}]")
+    provider = os.environ.get("KIND_EXPERIMENTAL_PROVIDER", "")
+    words = state.called(f"kind[{provider}]")
+    if provider and words[:1] != ["version"]:
+        say(f"using {provider} due to KIND_EXPERIMENTAL_PROVIDER")
     name = state.option(words, "--name", "kind")
     match words:
         case ["version", *_]:
@@ -28,9 +31,13 @@ def main() -> None:
         case ["create", "cluster", *_]:
             create(words, name)
         case ["delete", "cluster", *_]:
+            say(f'Deleting cluster "{name}" ...')
             delete(name)
         case ["get", "clusters", *_]:
-            print(*sorted({c["cluster"] for c in state.read("containers")}), sep="\n")
+            for found in sorted({c["cluster"] for c in state.read("containers")}):
+                print(found)
+            if not state.read("containers"):
+                say("No kind clusters found.")
         case ["export", "kubeconfig", *_]:
             export(name, Path(state.option(words, "--kubeconfig")))
         case ["load", "image-archive", *_]:
@@ -39,7 +46,7 @@ def main() -> None:
             state.fail(
                 f'ERROR: failed to load image: command "docker exec --privileged -i {name}-worker ctr '
                 '--namespace=k8s.io images import --all-platforms --digests --snapshotter=overlayfs -" failed with '
-                "error: exit status 1\\n\\nCommand Output: ctr: content digest sha256:1b2c: not found"
+                "error: exit status 1\n\nCommand Output: ctr: content digest sha256:1b2c: not found"
             )
         case _:
             state.fail(f'ERROR: unknown command "{" ".join(words)}" for "kind"')
@@ -57,19 +64,23 @@ def create(words: list[str], name: str) -> None:
     say(f'Creating cluster "{name}" ...')
     say(f" • Ensuring node image ({image.partition('@')[0]}) 🖼️  ...")
     if image not in state.read("images"):
-        say(f" ✗ Ensuring node image ({image.partition('@')[0]}) 🖼️ ")
+        say(f" ✗ Ensuring node image ({image.partition('@')[0]}) 🖼️")
         state.fail(f'ERROR: failed to create cluster: failed to pull image "{image}": {PULL["pull-offline"]}')
     say(f" ✓ Ensuring node image ({image.partition('@')[0]}) 🖼️")
     if "kind" not in state.read("networks"):
         state.write("networks", [*state.read("networks"), "kind"])
     containers = planned(config, name)
-    say(f" • Preparing nodes {'📦 ' * len(containers)} ...")
+    say(f" • Preparing nodes {'📦 ' * len(containers)}  ...")
     state.write("containers", [*state.read("containers"), *containers])
-    for step in ("Preparing nodes", "Writing configuration", "Starting control-plane"):
+    for step, picture in {
+        "Preparing nodes": "",
+        "Writing configuration": " 📜",
+        "Starting control-plane": " 🕹️",
+    }.items():
         if step != "Preparing nodes":
-            say(f" • {step} 📜  ...")
+            say(f" • {step}{picture}  ...")
         trouble(step, name, words)
-        say(f" ✓ {step} 📜")
+        say(f" ✓ {step}{picture or ' ' + '📦 ' * len(containers)}")
     ports = {inner: port for container in containers for inner, port in container["ports"].items()}
     state.power_on(name, {inner: port for inner, port in ports.items() if inner != "6443"})
     for step in ("Installing CNI 🔌", "Installing StorageClass 💾", "Joining worker nodes 🚜"):
@@ -103,14 +114,14 @@ def trouble(step: str, name: str, words: list[str]) -> None:
         time.sleep(3600)
     failing, rest = CREATE.get(state.FAULT, ("", ""))
     if failing == step:
-        say(f" ✗ {step} 📜")
+        say(f" ✗ {step}")
         if "--retain" not in words:
             delete(name)
         state.fail(rest.format(name=name))
 
 
 def delete(name: str) -> None:
-    say(f'Deleting cluster "{name}" ...')
+    """Also what kind does by itself after a creation that failed."""
     if state.FAULT == "delete-fails":
         state.fail(f'ERROR: failed to delete cluster "{name}": failed to delete nodes: exit status 1')
     state.power_off(name)
@@ -118,10 +129,12 @@ def delete(name: str) -> None:
     gone = [container["name"] for container in state.nodes(name)]
     state.write("containers", [c for c in state.read("containers") if c["cluster"] != name])
     if gone:
-        say(f"Deleted nodes: {gone}")
+        say("Deleted nodes: [" + " ".join(f'"{node}"' for node in gone) + "]")
 
 
 def export(name: str, target: Path) -> None:
+    if target.with_name(f"{target.name}.lock").exists():
+        state.fail(f"ERROR: failed to lock config file: open {target}.lock: file exists")
     if not (state.cluster_folder(name) / "kubeconfig").exists():
         state.fail(
             'ERROR: failed to get cluster internal kubeconfig: command "docker exec --privileged '
