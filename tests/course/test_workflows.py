@@ -70,7 +70,9 @@ def test_the_dev_container() -> None:
     image, tag = found["image"].rsplit(":", 1)
     assert image.startswith("mcr.microsoft.com/devcontainers/python")
     assert re.search(r"-3\.1[1-9]-bookworm$", tag), "a Debian that the Docker feature's packages are for"
-    assert any(name.startswith("ghcr.io/devcontainers/features/docker-in-docker:") for name in found["features"])
+    assert int(tag.partition("-")[0]) >= 3, "older ones get no security updates any more (their README)"
+    (docker,) = [n for n in found["features"] if n.startswith("ghcr.io/devcontainers/features/docker-in-docker:")]
+    assert int(docker.rpartition(":")[2]) >= 3, "before, Docker does not start with containerd 2.3 (features#1642)"
     assert found["hostRequirements"]["cpus"] >= 4
     assert {8080, 8443} <= set(found["forwardPorts"])
     assert {str(port) for port in found["forwardPorts"]} == found["portsAttributes"].keys()
