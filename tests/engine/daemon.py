@@ -28,6 +28,8 @@ PATH = os.pathsep.join(
 LIBRARIES = ":".join(map(str, UNPACKED.glob("usr/lib/*-linux-gnu")))
 ALONE = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "alone"]
 """Before a command: it has a network in which there is nothing but its own 127.0.0.1."""
+TRACES = [Path(path) for path in ("/etc/docker", "/etc/cni", "/opt/containerd", "/run/containerd", "/run/docker")]
+"""Folders that dockerd, containerd and podman make whatever they are told: a key, and empty ones."""
 START = 60.0
 """Seconds dockerd gets to answer; it takes one."""
 
@@ -111,12 +113,15 @@ def lacking() -> str:
 
 @contextlib.contextmanager
 def folder_of_a_daemon() -> Iterator[Path]:
-    """A short path: sockets are in it. What is mounted below goes first."""
+    """A short path: sockets are in it. Afterwards what is mounted below goes first, and what engines have made
+    elsewhere goes where there was none before."""
     folder = Path(tempfile.mkdtemp(prefix="kl-"))
+    traces = [path for path in TRACES if not path.exists()]
     try:
         yield folder
     finally:
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in reversed([m for m in mounts if m.startswith(f"{folder}/")]):
             subprocess.run(["umount", "-l", mount], check=False)
-        shutil.rmtree(folder, ignore_errors=True)
+        for path in (folder, *traces):
+            shutil.rmtree(path, ignore_errors=True)
