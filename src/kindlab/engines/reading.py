@@ -142,7 +142,8 @@ def _rootless_refused(found: Engine, *, limits: bool) -> Engine:
             found,
             problem=f"{found.name} is rootless, and kind takes a rootless engine only with cgroup v2",
             then="Start this machine with cgroup v2: in /etc/default/grub put systemd.unified_cgroup_hierarchy=1 into"
-            f" GRUB_CMDLINE_LINUX, run sudo update-grub, reboot. Or use {found.name} with root's rights.",
+            " GRUB_CMDLINE_LINUX, run sudo update-grub, reboot (Fedora, RHEL: sudo grubby --update-kernel=ALL"
+            f" --args=systemd.unified_cgroup_hierarchy=1, reboot). Or use {found.name} with root's rights.",
         )
     return replace(
         found,

@@ -34,7 +34,8 @@ def _fix(facts: Facts) -> str:
         return "Update what your engine runs in (Docker Desktop, podman machine, Colima ...): its Linux is too old."
     return (
         "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&systemd.unified_cgroup_hierarchy=1 /' /etc/default/grub"
-        " && sudo update-grub && sudo reboot"
+        " && sudo update-grub && sudo reboot (Fedora, RHEL: sudo grubby --update-kernel=ALL"
+        " --args=systemd.unified_cgroup_hierarchy=1 && sudo reboot)"
     )
 
 

@@ -96,6 +96,12 @@ def test_kinds_own_word_stands_before_what_a_node_said_at_length() -> None:
     )
 
 
+def test_rootless_podman_may_only_have_lost_the_line_that_kind_waits_for() -> None:
+    raw = 'ERROR: failed to create cluster: could not find a log line that matches "Reached target .*Multi-User System.*"'
+    then = kindfailures.explained("x", raw, engine="podman", name="a").then
+    assert 'log_driver = "k8s-file"' in then
+
+
 def test_every_way_out_can_be_filled_in() -> None:
     for found in (*kindfailures.ANYWHERE, *kindfailures.PULLING, *kindfailures.CREATING):
         for text in (found.why, found.then):
