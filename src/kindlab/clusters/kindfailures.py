@@ -134,8 +134,8 @@ CREATING = (  # the containers (moby, podman's rootlessport), then the nodes in 
     Known(
         r"could not find a log line that matches",
         "A node's container did not start up. Mostly the limits of inotify are too low, or memory is short.",
-        "kindlab doctor looks at both. More: kindlab up --cluster kind --keep, then {engine} logs {name}-control-plane. "
-        "Podman without administrator's rights may only have lost the line: put log_driver = \"k8s-file\" under "
+        "kindlab doctor looks at both. More: kindlab up --cluster kind --keep, then {engine} logs "
+        '{name}-control-plane. A rootless podman may only have lost the line: put log_driver = "k8s-file" under '
         "[containers] in ~/.config/containers/containers.conf (https://kind.sigs.k8s.io/docs/user/rootless/).",
     ),
     Known(
