@@ -1,5 +1,6 @@
 """`--cluster kind` from up to down, on stand-ins for kind and docker (tests/fakes: not recordings) behind which a real
-pocketkube serves the API: what comes after creation happens for real. One cluster for all of it, so the order matters.
+pocketkube serves the API: what comes after creation happens for real. One cluster for all of it; each test
+needs only that it was created, and the last one removes it.
 """
 
 import json
@@ -21,7 +22,7 @@ from tests.course.standins import Machine, fill_cache, machine
 from kindlab.api import Api
 
 pytestmark = [
-    pytest.mark.xdist_group("kind"),
+    pytest.mark.xdist_group("kind"),  # one cluster, not one a worker
     pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts"),
 ]
 
@@ -51,7 +52,14 @@ def created(at: Machine, port: int) -> "subprocess.CompletedProcess[str]":
     words = ("--preload", "--labs", "2", "--merge", "--http-port", str(port))
     done = at.kindlab("up", "--cluster", "kind", *words)
     assert done.returncode == 0, done.stderr
+    kept = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept", "namespace": "default"}}
+    api_of(at).create(kept)
     return done
+
+
+def is_the_same(at: Machine) -> bool:
+    """Whether it is still the cluster that was created, with what is in it."""
+    return api_of(at).get("ConfigMap", "kept", "default") is not None
 
 
 def kubeconfig(at: Machine) -> Path:
@@ -160,12 +168,13 @@ def test_a_second_up_finds_it_and_makes_nothing(at: Machine, created: "subproces
 
 def test_a_kubeconfig_that_was_lost_is_fetched_anew(at: Machine, created: "subprocess.CompletedProcess[str]") -> None:
     kubeconfig(at).unlink()
+    kubeconfig(at).with_name("kubeconfig.lock").touch()  # of a kind that was killed
     status = at.kindlab("status")
     assert status.returncode == 3
     assert "it runs, but kindlab has no kubeconfig of it" in status.stdout
     assert "kindlab up --cluster kind" in status.stdout
     assert at.kindlab("up", "--cluster", "kind").returncode == 0
-    assert api_of(at).get("Namespace", "02-services") is not None
+    assert is_the_same(at)
     assert stat.S_IMODE(kubeconfig(at).stat().st_mode) == 0o600
 
 
@@ -181,7 +190,7 @@ def test_after_a_reboot_its_containers_are_started_and_nothing_is_lost(
     done = at.kindlab("up", "--cluster", "kind")
     assert done.returncode == 0, done.stderr
     assert "starting its stopped containers: kindlab-control-plane, kindlab-worker" in done.stderr
-    assert api_of(at).get("Namespace", "02-services") is not None
+    assert is_the_same(at)
     assert [call for call in at.calls("docker") if call.startswith("start")] == [
         "start kindlab-control-plane",
         "start kindlab-worker",
@@ -219,7 +228,7 @@ def test_one_that_was_made_by_hand_is_used_and_said_and_not_removed_unasked(
     assert refused.returncode == 3
     assert "was not made by kindlab, and is left as it is" in refused.stderr
     assert "--yes" in refused.stderr
-    assert api_of(at).get("Namespace", "02-services") is not None
+    assert is_the_same(at)
 
 
 def test_two_at_once_take_turns(at: Machine, created: "subprocess.CompletedProcess[str]") -> None:

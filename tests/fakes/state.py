@@ -51,7 +51,10 @@ def read(what: str) -> list[Any]:
 
 
 def write(what: str, value: list[Any]) -> None:
-    (FOLDER / f"{what}.json").write_text(json.dumps(value))
+    """As a whole or not at all: stand-ins are stopped at any moment."""
+    temporary = FOLDER / f"{what}.{os.getpid()}"
+    temporary.write_text(json.dumps(value))
+    temporary.replace(FOLDER / f"{what}.json")
 
 
 def nodes(cluster: str) -> list[Container]:

@@ -167,12 +167,19 @@ def remove(programs: Programs, folder: Path, record: Record | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def unlock(kubeconfig: Path) -> None:
+    """A kind that was killed leaves the file by which it locks a kubeconfig, and the next one refuses for it
+    (pkg/cluster/internal/kubeconfig/internal/kubeconfig/lock.go). Ours is nobody else's: kindrecord.locked."""
+    kubeconfig.with_name(f"{kubeconfig.name}.lock").unlink(missing_ok=True)
+
+
 def _remove_containers(programs: Programs, kubeconfig: Path) -> None:
     """kind does it; without its binary the engine does what kind would (docker rm -f -v)."""
     if programs.kind is None:
         if names := [container.name for container in programs.containers()]:
             programs.ask("rm", "--force", "--volumes", *names)
         return
+    unlock(kubeconfig)
     try:
         programs.run_kind("delete", "cluster", "--name", programs.name, "--kubeconfig", str(kubeconfig))
     except Failed as error:

@@ -82,6 +82,7 @@ def _answers(programs: Programs, kubeconfig: Path, containers: list[Container], 
     kubeconfig.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         kubeconfig.unlink(missing_ok=True)  # its port is another one after some engines' restart
+        kindcreate.unlock(kubeconfig)
         programs.run_kind("export", "kubeconfig", "--name", programs.name, "--kubeconfig", str(kubeconfig))
     except Failed:
         return False  # its control plane was never set up
