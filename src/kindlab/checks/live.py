@@ -255,11 +255,12 @@ class LiveLab:
             )
             if done:
                 continue
+            live = self.require("Deployment", deployment)
             pods = self.pods(_selector(live))
-            if any(map(is_coming_up, pods)):
+            if not _is_observed(live) or any(map(is_coming_up, pods)):
                 continue
             if not between or pods.ready != pods:
-                return self.require("Deployment", deployment)
+                return live
             between -= 1
 
     def delete_pod(self, name: str) -> float:
@@ -281,8 +282,14 @@ def rolled_out(deployment: Obj) -> bool:
     """As `kubectl rollout status` decides."""
     status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
     return bool(
-        status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+        _is_observed(deployment)
         and status.get("updatedReplicas", 0) == wanted
         and status.get("replicas", 0) == wanted
         and status.get("availableReplicas", 0) == wanted
     )
+
+
+def _is_observed(deployment: Obj) -> bool:
+    """Whether the controller has seen what was written last; until then the Pods are those of before."""
+    seen = deployment.get("status", {}).get("observedGeneration", 0)
+    return bool(seen >= deployment["metadata"].get("generation", 0))

@@ -13,15 +13,17 @@ BROKEN = {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"
 
 
 class Rollout:
-    """An API whose Deployment of two is complete after so many windows, with one Pod until then."""
+    """An API whose Deployment of two is complete after so many windows, with one Pod until then. `unseen`: how many
+    windows the controller takes to look at it."""
 
-    def __init__(self, complete_after: int, pod: Obj) -> None:
+    def __init__(self, complete_after: int, pod: Obj, unseen: int = 0) -> None:
         self.left, self.pod = complete_after, pod
-        self.windows = 0
+        self.windows, self.unseen = 0, unseen
 
     def get(self, kind: str, name: str, namespace: str) -> Obj:
         made = 2 if self.left <= 0 else 1
-        status = {"observedGeneration": 1, "replicas": made, "updatedReplicas": made, "availableReplicas": made}
+        seen = 0 if self.windows < self.unseen else 1
+        status = {"observedGeneration": seen, "replicas": made, "updatedReplicas": made, "availableReplicas": made}
         spec = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}}
         return {"metadata": {"name": "web", "generation": 1}, "spec": spec, "status": status}
 
@@ -52,3 +54,9 @@ def test_one_with_a_broken_pod_is_not() -> None:
     api = Rollout(2, BROKEN)
     assert settled(api) == 1
     assert api.windows == 1
+
+
+def test_pods_of_before_are_not_judged_while_the_controller_has_not_looked() -> None:
+    api = Rollout(100, READY, unseen=9)
+    assert settled(api) == 1
+    assert api.windows == 10
