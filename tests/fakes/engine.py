@@ -58,6 +58,8 @@ def main(name: str) -> None:
             ps(words)
         case ["image", "inspect", image]:
             print("[]") if image in state.read("images") else state.fail(f"Error: No such image: {image}")
+        case ["image", "inspect", "--format", _, image]:
+            print("linux/amd64") if image in state.read("images") else state.fail(f"Error: No such image: {image}")
         case ["network", "inspect", network]:
             print("[]") if network in state.read("networks") else state.fail(f"Error: network {network} not found")
         case ["network", "rm", network]:

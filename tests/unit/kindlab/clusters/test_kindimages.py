@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -56,6 +58,41 @@ def test_without_labs_only_what_up_itself_runs() -> None:
     assert "nginx:1.27" in kindimages.needed([], ("all",))
 
 
+FULL = "docker.io/library/nginx:1.27"
+
+
+class Recorded(Programs):
+    """An engine on arm64 with these images, and for what platform each is; what it was asked to save."""
+
+    images: ClassVar[dict[str, str]] = {"nginx:1.27": "linux/arm64", "registry.k8s.io/hpa-example": "linux/amd64"}
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine, Path("/usr/bin/kind"), "kindlab")
+        self.saved: list[list[str]] = []
+
+    def containers(self, *, timeout: float = 0) -> list[Container]:
+        return [Container("kindlab-worker", "Up 1 minute", {})]
+
+    def image(self, name: str) -> bool:
+        return True
+
+    def ask(self, *args: str, timeout: float = 0) -> str:
+        match args:
+            case ("save", *options, "--output", _, image):
+                self.saved.append([*options, image])
+            case ("image", "inspect", "--format", _, image):
+                return f"{self.images[image]}\n"
+            case ("version", *_):
+                assert self.engine.name == "docker", "no other knows .Server.Os"
+                return "linux/arm64\n"
+            case ("exec", *_):
+                return json.dumps({"images": []})
+        return ""
+
+    def run_kind(self, *args: str, **more: object) -> str:
+        return ""
+
+
 @pytest.mark.parametrize(
     ("engine", "version", "platform"),
     [
@@ -70,26 +107,16 @@ def test_one_platform_is_named_where_all_would_be_saved(
 ) -> None:
     """Only docker knows .Server.Os (nerdctl: pkg/inspecttypes/dockercompat/info.go), and only it needs to be told."""
     monkeypatch.setenv("KINDLAB_HOME", str(tmp_path))
-    saved: list[list[str]] = []
-
-    class Recorded(Programs):
-        def containers(self, *, timeout: float = 0) -> list[Container]:
-            return [Container("kindlab-worker", "Up 1 minute", {})]
-
-        def image(self, name: str) -> bool:
-            return True
-
-        def ask(self, *args: str, timeout: float = 0) -> str:
-            if args[0] == "save":
-                saved.append(list(args[1 : args.index("--output")]))
-                return ""
-            assert (args[0], self.engine.name) == ("version", "docker")
-            return "linux/arm64\n"
-
-        def run_kind(self, *args: str, **more: object) -> str:
-            return ""
-
-    programs = Recorded(Engine(engine, f"/usr/bin/{engine}", version), Path("/usr/bin/kind"), "kindlab")
-    monkeypatch.setattr(kindimages, "_in_node", lambda programs, node: set())
+    programs = Recorded(Engine(engine, f"/usr/bin/{engine}", version))
     kindimages.load(programs, ["nginx:1.27"], lambda text: None)
-    assert saved == [platform]
+    assert programs.saved == [[*platform, "nginx:1.27" if engine != "podman" else FULL]]
+
+
+def test_an_image_of_another_processor_stops_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker refuses to save a platform that an image does not have: lab 10's on Apple silicon."""
+    monkeypatch.setenv("KINDLAB_HOME", str(tmp_path))
+    steps: list[str] = []
+    programs = Recorded(Engine("docker", "/usr/bin/docker", "29.2.0"))
+    kindimages.load(programs, ["registry.k8s.io/hpa-example", "nginx:1.27"], steps.append)
+    assert programs.saved == [["--platform", "linux/arm64", "nginx:1.27"]]
+    assert "registry.k8s.io/hpa-example exists for linux/amd64 only, and these nodes are linux/arm64" in " ".join(steps)
