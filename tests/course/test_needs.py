@@ -18,6 +18,7 @@ from tests.course.shared import Pupil, enrol
 
 from kindlab import labs
 from kindlab.clusters.base import Status
+from kindlab.needs import named
 
 pytestmark = pytest.mark.xdist_group("needs")
 
@@ -172,12 +173,25 @@ def test_who_may_make_no_namespace_finds_out_the_same_in_one_of_hers(
     assert {word for word, row in hers.items() if not row["has"]} == LACKING | RIGHTS
     assert all(row["sure"] for row in hers.values())
     assert "you may not create persistentvolumes" in hers["persistent-volumes"]["why"]
+    assert all("kindlab rights does not" in hers[word]["how_to_get"] for word in RIGHTS), "her manifest has none of it"
     assert hers["network-policy"]["why"] == found["network-policy"]["why"]
     assert "in namespace alice-13-storage-classes" in hers["evictions"]["why"]
     left = [
         obj for kind in ("Pod", "Service", "NetworkPolicy") for obj in alice.api.list(kind, "alice-13-storage-classes")
     ]
     assert not [obj for obj in left if not obj["metadata"].get("deletionTimestamp")]
+
+
+def test_her_list_of_labs_says_what_she_has_found_out(alice: Pupil) -> None:
+    """Also of rights that she has in her namespaces only, and not in `default`."""
+    assert alice.kindlab("can").returncode == 1
+    done = alice.kindlab("list", "--json")
+    assert done.returncode == 0, done.stderr
+    said = {row["slug"]: set(row["not_here"]) for row in json.loads(done.stdout)["labs"]}
+    lacking = LACKING | RIGHTS
+    assert said == {
+        lab.slug: {task.id for task in lab.tasks if lacking & set(named(lab, [task]))} for lab in labs.all_labs()
+    }
 
 
 def test_what_her_rights_suffice_for_is_started_solved_and_graded(alice: Pupil) -> None:

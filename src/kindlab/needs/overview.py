@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Any
 
 from kindlab import labs
-from kindlab.api import Api
+from kindlab.api import Api, ApiError
 from kindlab.clusters.base import Provider
 from kindlab.errors import Problem, UsageProblem
 from kindlab.labs import Lab
@@ -93,11 +93,12 @@ def _ask(cluster: Provider, every: list[Lab], answers: dict[str, dict[str, Wanti
             return
         api = status.api()
         words = dict.fromkeys(word for lab in every for word in named(lab))
-        found = probed(api, [word for word in words if not NEEDS[word].tried], patient=False)
+        space = _space(api, [lab.under(status.prefix) for lab in every])
+        found = probed(api, [word for word in words if not NEEDS[word].tried], space, patient=False)
         found |= {word: one for word, one in kept.answers(api).items() if word in words}
         for lab in every:
             sure = {task: one for task, one in wanting(lab, found).items() if one.sure}
             if sure:
                 answers[lab.slug] = sure
-    except Problem:  # it went away meanwhile
+    except (Problem, ApiError):  # it went away meanwhile
         answers.clear()

@@ -9,6 +9,7 @@ from kindlab.needs.need import Found, Need, Probe, no, yes
 from kindlab.rights import may
 
 ADMIN = "Whoever runs the cluster can grant it (kindlab rights prints what they apply)."
+EVERYBODYS = "It reaches what belongs to everybody there: kindlab rights does not give it, whoever runs the cluster may."
 ROLE = "Role.rbac.authorization.k8s.io"
 SLICES = "endpointslices.discovery.k8s.io"
 CLASSES, CONTENTS = "volumesnapshotclasses.snapshot.storage.k8s.io", "volumesnapshotcontents.snapshot.storage.k8s.io"
@@ -48,7 +49,7 @@ def _roles(api: Api, space: str) -> Found:
 
 
 def _made(word: str, kind: str, asked: Mapping[str, str]) -> Need:
-    return Need(word, f"the right to make {kind}", rights(asked, where=""), ADMIN)
+    return Need(word, f"the right to make {kind}", rights(asked, where=""), EVERYBODYS)
 
 
 WORDS = (
@@ -64,7 +65,7 @@ WORDS = (
         "everywhere",
         "the right to read the Pods and claims of all namespaces",
         rights({"pods": "list", "persistentvolumeclaims": "list"}, where=" of all namespaces"),
-        ADMIN,
+        EVERYBODYS,
     ),
     Need("volumes", "the right to read PersistentVolumes", rights({"persistentvolumes": "get list"}, where=""), ADMIN),
     _made("persistent-volumes", "PersistentVolumes", {"persistentvolumes": "create delete list"}),
@@ -74,6 +75,6 @@ WORDS = (
         "snapshot-contents",
         "the right to read and delete VolumeSnapshotContents",
         rights({CONTENTS: "list delete"}, where=""),
-        ADMIN,
+        EVERYBODYS,
     ),
 )
