@@ -9,7 +9,7 @@ from kindlab.needs.need import Found, Need, Probe, no, yes
 from kindlab.rights import may
 
 ADMIN = "Whoever runs the cluster can grant it (kindlab rights prints what they apply)."
-EVERYBODYS = "It reaches what belongs to everybody there: kindlab rights does not give it, whoever runs the cluster may."
+EVERYBODYS = "It reaches what belongs to everybody there: kindlab rights does not give it; who runs the cluster may."
 ROLE = "Role.rbac.authorization.k8s.io"
 SLICES = "endpointslices.discovery.k8s.io"
 CLASSES, CONTENTS = "volumesnapshotclasses.snapshot.storage.k8s.io", "volumesnapshotcontents.snapshot.storage.k8s.io"
