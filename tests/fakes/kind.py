@@ -79,8 +79,9 @@ def create(words: list[str], name: str) -> None:
     }.items():
         if step != "Preparing nodes":
             say(f" • {step}{picture}  ...")
-        trouble(step, name, words)
-        say(f" ✓ {step}{picture or ' ' + '📦 ' * len(containers)}")
+        shown = step + (picture or " " + "📦 " * len(containers))
+        trouble(step, shown, name, words)
+        say(f" ✓ {shown}")
     ports = {inner: port for container in containers for inner, port in container["ports"].items()}
     state.power_on(name, {inner: port for inner, port in ports.items() if inner != "6443"})
     for step in ("Installing CNI 🔌", "Installing StorageClass 💾", "Joining worker nodes 🚜"):
@@ -108,13 +109,13 @@ def planned(config: dict[str, Any], name: str) -> list[state.Container]:
     return found
 
 
-def trouble(step: str, name: str, words: list[str]) -> None:
+def trouble(step: str, shown: str, name: str, words: list[str]) -> None:
     if state.FAULT == "create-hangs" and step == "Starting control-plane":
         (state.FOLDER / "hanging").touch()
         time.sleep(3600)
     failing, rest = CREATE.get(state.FAULT, ("", ""))
     if failing == step:
-        say(f" ✗ {step}")
+        say(f" ✗ {shown}")
         if "--retain" not in words:
             delete(name)
         state.fail(rest.format(name=name))
