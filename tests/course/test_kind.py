@@ -160,9 +160,10 @@ def test_a_lab_is_started_solved_and_graded_there(at: Machine, created: "subproc
 def test_a_second_up_finds_it_and_makes_nothing(at: Machine, created: "subprocess.CompletedProcess[str]") -> None:
     making = ("create", "delete", "load")
     before = [call for call in at.calls("kind[docker]") if call.startswith(making)]
-    done = at.kindlab("up", "--cluster", "kind", "--offline", "--labs", "2")
+    done = at.kindlab("up", "--cluster", "kind", "--offline", "--labs", "2", KINDLAB_HTTP_PORT="")
     assert done.returncode == 0, done.stderr
     assert "using the kind cluster kindlab, which exists already" in done.stderr
+    assert "settled when a cluster is made" not in done.stdout, "nobody has asked for another port"
     assert [call for call in at.calls("kind[docker]") if call.startswith(making)] == before
 
 

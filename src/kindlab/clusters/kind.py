@@ -11,6 +11,7 @@ be pulled, and so no real kind cluster made, where this was written.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,8 +120,16 @@ class Kind:
                 kindcreate.remove(programs, self.folder, record)
                 record = None
             elif containers:
+                asked = [scheme for scheme in SCHEMES if getattr(wishes, f"{scheme}_port") is not None]
                 record, notes = kindrepair.found(
-                    programs, self.folder, containers, config, step, ip_family=self.ip_family, consent=self.consent
+                    programs,
+                    self.folder,
+                    containers,
+                    config,
+                    step,
+                    asked=asked,
+                    ip_family=self.ip_family,
+                    consent=self.consent,
                 )
             if record is None or not containers:
                 record = kindcreate.create(
@@ -176,9 +185,17 @@ class Kind:
         if problems and record.ours:
             first = problems[0]
             more = "".join(f" {problem.what}" for problem in problems[1:])
-            up = f"The cluster itself is up: labs that do not need this work. {self._command('up')} tries again."
+            again = self._command("up") + "".join(f" {word}" for word in self._more())
+            up = f"The cluster itself is up: labs that do not need this work. {again} tries again."
             raise Incomplete(self._described(()), first.what + more, first.why, f"{first.then} {up}")
         return [str(problem) for problem in problems]
+
+    def _more(self) -> Iterator[str]:
+        """The options that say what an up which did not get to its end was still to bring."""
+        if self.wishes.labs:
+            yield f"--labs {','.join(self.wishes.labs)}"
+        if self.wishes.merge:
+            yield "--merge"
 
     def _words(self) -> list[str]:
         """What the cluster is to have: what every one of ours has, and what the chosen labs need."""

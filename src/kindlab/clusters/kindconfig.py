@@ -7,7 +7,7 @@ copy. Pure but for reading the file.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,8 +114,11 @@ def published(column: str) -> dict[int, Listening]:
     return found
 
 
-def differences(config: Mapping[str, Any], nodes: int, ports: Mapping[int, Listening]) -> list[str]:
-    """What a cluster that was made otherwise lacks of this configuration, as sentences with what it means."""
+def differences(
+    config: Mapping[str, Any], nodes: int, ports: Mapping[int, Listening], schemes: Collection[str] = tuple(SCHEMES)
+) -> list[str]:
+    """What a cluster that was made otherwise lacks of this configuration, as sentences with what it means. `schemes`:
+    whose ports matter."""
     found = []
     if nodes < (asked := len(config["nodes"])):
         found.append(
@@ -124,7 +127,7 @@ def differences(config: Mapping[str, Any], nodes: int, ports: Mapping[int, Liste
         )
     for scheme, node_port in SCHEMES.items():
         wants, has = mapped(config).get(node_port), ports.get(node_port)
-        if wants is None or (has is not None and has.port == wants.port):
+        if scheme not in schemes or wants is None or (has is not None and has.port == wants.port):
             continue
         if has is None:
             found.append(

@@ -4,6 +4,7 @@ when it does not come up any more, removed: without asking only where it was nev
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ def found(
     config: dict[str, Any],
     step: Step,
     *,
+    asked: Collection[str] = (),
     ip_family: str | None = None,
     consent: bool = False,
 ) -> tuple[Record | None, list[str]]:
-    """Use these containers. Returns (its record, sentences a user should read); (None, ...) when it was removed.
-    Raises NeedsConsent, Problem."""
+    """Use these containers. `asked`: the schemes whose ports somebody has asked for now. Returns (its record, sentences
+    a user should read); (None, ...) when it was removed. Raises NeedsConsent, Problem."""
     name = programs.name
     record = kindrecord.read(folder)
     known = record or Record(kindrecord.READY, ours=False, engine=programs.engine.name)
@@ -50,7 +52,8 @@ def found(
         notes = (
             [] if known.ours else ["This cluster was not made by kindlab (kind create cluster): it is used as it is."]
         )
-        notes += kindconfig.differences(config, len(containers), ports)
+        schemes = asked if known.ours else tuple(kindconfig.SCHEMES)
+        notes += kindconfig.differences(config, len(containers), ports, schemes)
         return kindrecord.change(folder, known, ports=ports), notes
     if known.stage != kindrecord.CREATED and not consent:
         raise NeedsConsent(

@@ -1,7 +1,7 @@
 """Putting a cluster's context into the user's own kubeconfig, and taking it out again: only when asked (--merge).
 
 Written as a whole or not at all, under the lock file that kubectl and kind use (FILE.lock), with a copy of what was
-there beside it. As with kubectl, comments in the file are lost.
+there beside it. As with kubectl, comments in the file are lost; they come back with the context's removal.
 """
 
 from __future__ import annotations
@@ -66,12 +66,14 @@ def merge(added: Path) -> tuple[Path, str, str]:
     was = str(before.get("current-context") or "")
     known = any(entry["name"] == context for entry in before.get("contexts") or ())
     said = f"{file}: context {context} {'put in place of the old one' if known else 'added'} and made the current one"
-    said += f" (it was {was})" if was and was != context else ""
-    return file, was, f"{said}." + (f" As it was before: {backup}" if backup else "")
+    aside = [f"it was {was}"] if was and was != context else []
+    aside += [f"the file as it was: {backup}"] if backup else []
+    return file, was, said + (f" ({'; '.join(aside)})." if aside else ".")
 
 
 def unmerge(file: Path, context: str, previous: str) -> str:
-    """Take it out again. Returns what was changed; "" when there was nothing to take out."""
+    """Take it out again. Where nothing else has changed since, the file is what it was to the byte. Returns what was
+    changed; "" when there was nothing to take out."""
     if not file.is_file():
         return ""
     with _locked(file):
@@ -79,7 +81,11 @@ def unmerge(file: Path, context: str, previous: str) -> str:
         fresh = without(before, context, previous)
         if fresh == before:
             return ""
-        _written(file, fresh)
+        if (kept := _kept(file.resolve(), fresh)) is not None:
+            paths.write_atomically(file.resolve(), kept, mode=_mode(file.resolve()))
+            _backup(file.resolve()).unlink()
+        else:
+            _written(file, fresh, aside=False)  # the copy of the user's own, with comments, stays
     return f"{file}: context {context} removed."
 
 
@@ -108,16 +114,39 @@ def _unusable(file: Path, why: str) -> Problem:
     )
 
 
-def _written(file: Path, config: Config) -> Path | None:
+def _backup(real: Path) -> Path:
+    return real.with_name(real.name + BACKUP)
+
+
+def _mode(real: Path) -> int:
+    return stat.S_IMODE(real.stat().st_mode) & 0o700 or 0o600
+
+
+def _whole(config: Config) -> Config:
+    """With what may be left out."""
+    return {"apiVersion": "v1", "kind": "Config", "current-context": "", **{key: [] for key in SECTIONS}, **config}
+
+
+def _kept(real: Path, config: Config) -> str | None:
+    """The text of the copy, comments and all, when it says the same as `config`."""
+    try:
+        same = _whole(read(_backup(real))) == _whole(config)
+        return _backup(real).read_text(encoding="utf-8") if same else None
+    except (OSError, Problem):
+        return None
+
+
+def _written(file: Path, config: Config, *, aside: bool = True) -> Path | None:
     """Put the file in place; the copy of what was there, if there was anything. A link stays a link."""
     import yaml
 
     real = file.resolve()
     mode, backup = 0o600, None
     if real.exists():
-        mode = stat.S_IMODE(real.stat().st_mode) & 0o700 or 0o600
-        backup = real.with_name(real.name + BACKUP)
-        paths.write_atomically(backup, real.read_text(encoding="utf-8"), mode=0o600)
+        mode = _mode(real)
+        if aside:
+            backup = _backup(real)
+            paths.write_atomically(backup, real.read_text(encoding="utf-8"), mode=0o600)
     paths.write_atomically(real, yaml.safe_dump(config, sort_keys=False), mode=mode)
     return backup
 

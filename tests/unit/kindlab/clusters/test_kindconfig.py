@@ -79,6 +79,8 @@ def test_what_a_cluster_made_otherwise_lacks(config: dict[str, Any]) -> None:
     assert nodes.startswith("It has 1 node where cluster-config/kind.yaml asks for 3")
     assert http.startswith("No port of this machine leads to its node port 30080")
     assert https.startswith("HTTPS to its Ingress is port 443 of this machine, not 8443")
+    assert kindconfig.differences(config, 3, {30443: Listening("0.0.0.0", 443)}, ["https"]) == [https]
+    assert kindconfig.differences(config, 3, {}, []) == [], "nobody has asked for a port"
 
 
 @pytest.mark.parametrize("name", ["kindlab", "a", "my-class.2", "a" * 49])

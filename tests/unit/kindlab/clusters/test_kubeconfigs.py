@@ -45,7 +45,7 @@ def test_added_and_taken_out_leaves_what_was(own: Path, users: Path) -> None:
     users.chmod(0o600)
     file, was, said = kubeconfigs.merge(own)
     assert (file, was) == (users, "work")
-    assert "context kind-kindlab added and made the current one (it was work)" in said
+    assert "context kind-kindlab added and made the current one (it was work; the file as it was: " in said
     backup = users.with_name("users.before-kindlab")
     assert str(backup) in said
     assert yaml.safe_load(backup.read_text()) == before
@@ -56,6 +56,35 @@ def test_added_and_taken_out_leaves_what_was(own: Path, users: Path) -> None:
     assert "kind-kindlab removed" in kubeconfigs.unmerge(users, "kind-kindlab", "work")
     assert yaml.safe_load(users.read_text()) == before
     assert kubeconfigs.unmerge(users, "kind-kindlab", "work") == ""
+
+
+MINE = """# mine
+kind: Config
+clusters: [{name: work, cluster: {server: "https://work"}}]  # the company's
+users: [{name: work, user: {token: secret}}]
+contexts: [{name: work, context: {cluster: work, user: work}}]
+current-context: work
+"""
+
+
+def test_what_comes_back_is_the_file_as_it_was_to_the_byte(own: Path, users: Path) -> None:
+    users.write_text(MINE)
+    kubeconfigs.merge(own)
+    kubeconfigs.unmerge(users, "kind-kindlab", "work")
+    assert users.read_text() == MINE
+    assert list(users.parent.glob("users*")) == [users], "nothing is left beside it"
+
+
+def test_what_was_changed_meanwhile_stays_and_so_does_the_copy(own: Path, users: Path) -> None:
+    users.write_text(MINE)
+    kubeconfigs.merge(own)
+    changed = yaml.safe_load(users.read_text())
+    changed["users"][0]["user"]["token"] = "another"
+    users.write_text(yaml.safe_dump(changed))
+    kubeconfigs.unmerge(users, "kind-kindlab", "work")
+    left = yaml.safe_load(users.read_text())
+    assert (left["users"], left["current-context"]) == ([{"name": "work", "user": {"token": "another"}}], "work")
+    assert users.with_name("users.before-kindlab").read_text() == MINE
 
 
 def test_a_context_that_was_chosen_since_stays_the_current_one(own: Path, users: Path) -> None:
