@@ -92,7 +92,8 @@ def test_the_json_has_the_documented_keys(checked: Done) -> None:
     documented = text.partition("`kindlab check LAB --json`:")[2].partition("\n\n")[0]
     values = {"passed", "failed", "could-not-grade"}
     whole, task, check = (
-        set(re.findall(r"`([a-z_-]+)`", part)) - values for part in re.split(r"`(?:tasks|checks)\[\]`\s+with", documented)
+        set(re.findall(r"`([a-z_-]+)`", part)) - values
+        for part in re.split(r"`(?:tasks|checks)\[\]`\s+with", documented)
     )
     report = json.loads(checked.stdout)
     assert report.keys() == whole | {"tasks"}
