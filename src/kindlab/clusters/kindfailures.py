@@ -112,7 +112,7 @@ CREATING = (  # the containers (moby, podman's rootlessport), then the nodes in 
         r"requires cgroup v2|cgroup v1 (is|support)|configured to not run on a host using cgroup v1",
         "This machine counts what programs use the old way (cgroup v1), which Kubernetes 1.35 and newer refuse.",
         "A current Linux has cgroup v2; older ones are switched by the kernel's option "
-        "systemd.unified_cgroup_hierarchy=1 and a restart. On WSL2: kernelCommandLine = "
+        "systemd.unified_cgroup_hierarchy=1 and a restart. On WSL2: wsl --update, or kernelCommandLine = "
         "cgroup_no_v1=all in .wslconfig.",
     ),
     Known(
@@ -130,6 +130,12 @@ CREATING = (  # the containers (moby, podman's rootlessport), then the nodes in 
         r"already exist for a cluster with the name",
         "Containers of a cluster of that name are there already, made by another program meanwhile.",
         "Run the command again: it looks at them. Or take another name: --name mine",
+    ),
+    Known(
+        r"no suitable export target|content digest \S+: not found",
+        "The engine's copy of an image is not whole: Docker may leave out layers that it has unpacked already "
+        "(docker/cli#7278).",
+        "Have it pulled anew: {engine} image rm IMAGE (its name is above), then run the command again.",
     ),
     Known(
         r"could not find a log line that matches",

@@ -128,7 +128,9 @@ def test_cgroup_v1_is_a_problem_since_kubernetes_1_35() -> None:
     fix = only(cgroup, facts(old), Level.PROBLEM).fix
     assert "sudo update-grub" in fix  # Debian, Ubuntu
     assert "sudo grubby --update-kernel=ALL --args=systemd.unified_cgroup_hierarchy=1" in fix
-    assert ".wslconfig" in only(cgroup, facts(old, computer=WSL), Level.PROBLEM).fix
+    fix = only(cgroup, facts(old, computer=WSL), Level.PROBLEM).fix
+    assert "wsl --update" in fix
+    assert ".wslconfig" in fix
     assert fine(cgroup, facts(DOCKER)) == "cgroup v2"
     assert list(cgroup.look(facts(STOPPED))) == []
 

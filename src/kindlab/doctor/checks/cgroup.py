@@ -27,8 +27,8 @@ def look(facts: Facts) -> Iterator[Finding]:
 def _fix(facts: Facts) -> str:
     if facts.computer.wsl:
         return (
-            "In %UserProfile%\\.wslconfig, section [wsl2]: kernelCommandLine = cgroup_no_v1=all"
-            " and then in PowerShell: wsl --shutdown"
+            "In PowerShell: wsl --update; wsl --shutdown (from 2.5.1 on WSL has cgroup v2). Should that not do: in"
+            " %UserProfile%\\.wslconfig, section [wsl2]: kernelCommandLine = cgroup_no_v1=all and then: wsl --shutdown"
         )
     if not facts.own_kernel:
         return "Update what your engine runs in (Docker Desktop, podman machine, Colima ...): its Linux is too old."

@@ -53,6 +53,11 @@ SAID = [
     (INIT + "runtime: cannot allocate memory", "not enough memory"),
     ('node(s) already exist for a cluster with the name "kindlab"', "there already"),
     ('could not find a log line that matches "Reached target .*Multi-User System.*"', "did not start up"),
+    (
+        "Error response from daemon: no suitable export target found: image with reference nginx:1.27 was found but "
+        "does not provide the specified platform (linux/amd64)",
+        "is not whole",
+    ),
     (INIT + 'Get "https://x:6443/healthz": dial tcp 172.18.0.2:6443: connect: connection refused', "in time"),
     ("ERROR: unable to decode config: strict decoding error", "does not take the configuration"),
 ]
