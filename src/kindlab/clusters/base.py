@@ -233,4 +233,7 @@ def way_out(found: Status) -> str:
         from kindlab.clusters.kindrepair import command
 
         return f"Start it with: {command('up', found.name)}"
-    return "Start it with: kindlab up"
+    from kindlab.clusters.pocket import DEFAULT_NAME
+
+    this = "" if found.name == DEFAULT_NAME else f" --cluster pocket --name {found.name}"
+    return f"Start it with: kindlab up{this}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from kindlab.errors import Problem, UsageProblem
 
 REVIEW = "authentication.k8s.io/v1"
 FILE = "consent.json"
+WIDTH = 100
+"""Of what a person reads before saying yes."""
 
 
 def ensure(status: Status, *, yes: bool = False) -> None:
@@ -73,7 +76,8 @@ def described(status: Status, api: Api) -> Iterator[str]:
     yield f"  - for each lab you start, make its namespaces (as {first.namespace}); kindlab reset removes them with"
     yield "    everything in them, or empties those that you may not remove"
     yield "  - in them run small Pods (kindlab-probe and others) that send requests while a lab is checked"
-    yield f"  - in some labs make what belongs to no namespace: {', '.join(kinds)};"
+    made = f"  - in some labs make what belongs to no namespace: {', '.join(kinds)};"
+    yield from textwrap.wrap(made, WIDTH, subsequent_indent="    ")
     yield f"    all of it is called {first.prefix}... (with the lab's number) and goes with kindlab reset"
     yield "  Labs 06, 07 and 16 also use host names, and lab 05 node ports, which the whole cluster shares."
 

@@ -87,7 +87,7 @@ def _contexts() -> tuple[list[str], str]:
     try:
         every, now = config.list_kube_config_contexts()
         return [str(context["name"]) for context in every], str(now["name"])
-    except (ConfigException, OSError, YAMLError, TypeError, KeyError, AttributeError):
+    except (ConfigException, OSError, YAMLError, TypeError, KeyError, AttributeError, ValueError):
         return _named(), ""
 
 

@@ -58,6 +58,10 @@ def up(cluster: str, name: str, yes: bool, as_json: bool, labs: str, **options: 
     """Start a cluster, or find it running."""
     wishes = {wish: options.pop(wish) for wish in ("offline", "preload", "merge", "keep")}
     wishes["labs"] = tuple(filter(None, labs.replace(",", " ").split()))
+    if wishes["labs"]:
+        from kindlab.clusters import kindimages
+
+        kindimages.labs_named(wishes["labs"])  # a typo is one on every cluster
     provider, why = base.choose(cluster, name=name, wishes=wishes, **options)
 
     def work() -> base.Status:

@@ -61,10 +61,11 @@ def environment(status: Status, namespace: str) -> dict[str, str]:
 def _context(kubeconfig: str, status: Status) -> dict[str, str]:
     from kubernetes import config
     from kubernetes.config.config_exception import ConfigException
+    from yaml import YAMLError
 
     try:
         contexts, current = config.list_kube_config_contexts(kubeconfig)
-    except (ConfigException, OSError, TypeError) as error:
+    except (ConfigException, OSError, YAMLError, TypeError, KeyError, AttributeError, ValueError) as error:
         raise Problem(
             "There is no usable kubeconfig.",
             str(error),

@@ -83,6 +83,11 @@ def test_status_json_without_a_cluster(kindlab) -> None:
     assert {"name", "kind", "kubeconfig"} <= cluster.keys()
 
 
+def test_a_cluster_of_another_name_is_started_by_its_name(kindlab) -> None:
+    assert "Start it with: kindlab up --cluster pocket --name second\n" in kindlab("status", "--name", "second").stdout
+    assert "Start it with: kindlab up\n" in kindlab("status").stdout
+
+
 def test_current_without_a_kubeconfig(kindlab) -> None:
     done = kindlab("check", "02", "--cluster", "current")
     assert done.returncode == 3
@@ -110,9 +115,16 @@ def test_down_without_a_cluster_is_fine(kindlab) -> None:
     assert "no cluster" in done.stdout
 
 
-@pytest.mark.parametrize("text", ["a:\n b: {", "- a list", "just a word", "clusters: 3", ""])
+@pytest.mark.parametrize("kind", ["pocket", "kind", "current"])
+def test_up_for_a_lab_that_is_none_makes_nothing(kindlab, kind: str) -> None:
+    done = kindlab("up", "--cluster", kind, "--labs", "2,99")
+    assert done.returncode == 2
+    assert "There is no lab '99'" in done.stderr
+
+
+@pytest.mark.parametrize("text", ["a:\n b: {", "- a list", "just a word", "clusters: 3", "", "\x00\xff\xfe"])
 def test_a_kubeconfig_that_is_none(kindlab, tmp_path: Path, text: str) -> None:
-    (tmp_path / "config").write_text(text)
+    (tmp_path / "config").write_text(text, encoding="latin-1")
     for command in (["check", "02", "--cluster", "current"], ["up", "--cluster", "current"]):
         done = kindlab(*command, KUBECONFIG=str(tmp_path / "config"))
         assert done.returncode == 3

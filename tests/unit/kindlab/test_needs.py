@@ -126,7 +126,7 @@ def test_a_gateway_class_must_be_accepted() -> None:
     assert not with_class({"type": "Accepted", "status": "False"}).has
     assert not with_class().sure
     assert found("gateway").why == "the API server does not know the Gateway API"
-    assert among("gateway", GatewayClass=[]).why == "the GatewayClasses there are: none"
+    assert among("gateway", GatewayClass=[]).why == "there is no GatewayClass"
 
 
 @pytest.mark.parametrize(

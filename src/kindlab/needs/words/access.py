@@ -26,7 +26,7 @@ def rights(asked: Mapping[str, str], *, where: str | None = None) -> Probe:
         refused = [f"{verb} {resource}" for verb, resource in pairs if not may(api, verb, resource, namespace)]
         if refused:
             return no(f"you may not {' or '.join(refused)}{words}")
-        told = [f"{verbs.replace(' ', ' and ')} {resource}" for resource, verbs in asked.items()]
+        told = [f"{' and '.join(', '.join(verbs.split()).rsplit(', ', 1))} {what}" for what, verbs in asked.items()]
         return yes(f"you may {', '.join(told)}{words}")
 
     return probe

@@ -24,8 +24,8 @@ def _ingress(api: Api, space: str) -> Found:
     """The class of the labs' files, whose controller listens."""
     classes = {c["metadata"]["name"]: c["spec"].get("controller", "") for c in api.list("IngressClass")}
     if CLASS not in classes:
-        there = ", ".join(classes) or "none"
-        return no(f"the IngressClasses there are: {there}")
+        there = ", ".join(classes)
+        return no(f"the IngressClasses there are: {there}" if there else "there is no IngressClass")
     if classes[CLASS] not in LABELS:
         return no(f"kindlab does not know where {classes[CLASS]}, the controller of IngressClass {CLASS}, listens")
     door = door_of(api, classes[CLASS])
@@ -46,8 +46,8 @@ def _gateway(api: Api, space: str) -> Found:
         return no("the API server does not know the Gateway API")
     found = next((c for c in classes if c["metadata"]["name"] == CLASS), None)
     if found is None:
-        there = ", ".join(c["metadata"]["name"] for c in classes) or "none"
-        return no(f"the GatewayClasses there are: {there}")
+        there = ", ".join(c["metadata"]["name"] for c in classes)
+        return no(f"the GatewayClasses there are: {there}" if there else "there is no GatewayClass")
     conditions = (found.get("status") or {}).get("conditions") or ()
     if not any(c["type"] == "Accepted" and c["status"] == "True" for c in conditions):
         return no(f"no controller has accepted GatewayClass {CLASS}", sure=False)
