@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,12 +22,21 @@ if TYPE_CHECKING:
     from kindlab.workspace import Started
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def harmless(text: str) -> str:
+    """Text of a cluster or an engine as a terminal may have it: what would move its cursor, rename its window or turn
+    the direction of writing is shown as a question mark. Lines and tabs stay."""
+    return _CONTROL.sub("\ufffd", text)
+
+
 def problem(error: Problem) -> None:
     """What happened, why, what to do next."""
-    click.secho(error.what, fg="red", err=True)
+    click.secho(harmless(error.what), fg="red", err=True)
     for line in (error.why, error.then):
         if line:
-            click.echo(line, err=True)
+            click.echo(harmless(line), err=True)
 
 
 @contextlib.contextmanager
@@ -39,17 +49,18 @@ def steps(*, quiet: bool = False, slow: bool = False) -> Iterator[Step]:
         yield _lines() if slow and not quiet else lambda text: None
         return
     from rich.console import Console
+    from rich.text import Text
 
     if not slow:
         with Console(stderr=True).status("...") as line:
-            yield lambda text: line.update(text)
+            yield lambda text: line.update(Text(harmless(text)))  # [/etc] of a message is no markup
         return
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("...", total=None)
-        yield lambda text: shown.update(task, description=text)
+        yield lambda text: shown.update(task, description=harmless(text))
 
 
 def _lines() -> Step:
@@ -60,7 +71,7 @@ def _lines() -> Step:
         nonlocal last
         if text != last:
             last = text
-            click.echo(f"[{monotonic() - began:3.0f} s] {text}", err=True)
+            click.echo(f"[{monotonic() - began:3.0f} s] {harmless(text)}", err=True)
 
     return say
 
@@ -94,6 +105,7 @@ def started(title: str, done: Started) -> None:
 
 def styled(line: str, **look: Any) -> None:
     """A line in colour, where the terminal has it."""
+    line = harmless(line)
     click.secho(line, **look) if "NO_COLOR" not in os.environ else click.echo(line)
 
 
@@ -104,7 +116,7 @@ def not_here(done: Started) -> None:
     for tasks, lacking in grouped(done.lacking):
         styled(f"Cannot be done on this cluster: {', '.join(tasks)}", fg="yellow")
         for line in (lacking.why, lacking.how_to_get):
-            click.echo(f"  {line}")
+            click.echo(f"  {harmless(line)}")
     if done.lacking:
         click.echo("They count for nothing here. The embedded cluster has everything: kindlab up --cluster pocket")
 

@@ -8,6 +8,7 @@ Who calls this checks the file's content: nothing here knows what it should be.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ LONGEST_PAUSE = 30.0
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses worth another try: the server is busy or broken, which says nothing of the file."""
 CHUNK = 64 * 1024
+MOST = 500_000_000
+"""Bytes of one file, several times those of the largest that is pinned: a server that never ends fills no disk."""
 REDIRECTS = 10
 
 
@@ -77,9 +80,13 @@ def by_way_of(url: str) -> str:
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy = select_proxy(url, get_environ_proxies(url))
-    return (
-        f"\nBy way of the proxy {re.sub('//[^/@]*@', '//', proxy)} (from HTTPS_PROXY or HTTP_PROXY)." if proxy else ""
-    )
+    return f"\nBy way of the proxy {without_password(proxy)} (from HTTPS_PROXY or HTTP_PROXY)." if proxy else ""
+
+
+def without_password(address: str) -> str:
+    """An address without the user and the password that may be in it, also one that is written wrongly: without
+    http://, or with a / or an @ in the password."""
+    return re.sub(r"^([A-Za-z0-9]+://)?.*@", r"\1", address, flags=re.DOTALL)
 
 
 def amount(size: int) -> str:
@@ -103,7 +110,7 @@ def _receive(url: str, name: str, part: Path, step: Step) -> Came:
                 part.unlink(missing_ok=True)
                 raise _Interrupted("the server sent another part of the file than was asked for")
             at = 0 if whole else at
-            _store(response, name, part, at, step)
+            _store(response, url, name, part, at, step)
             return Came(response.headers.get("Content-Type", "").partition(";")[0].strip(), resumed=at > 0)
     except (requests.ConnectionError, requests.Timeout, ChunkedEncodingError) as error:
         why = _reason(error)
@@ -187,16 +194,26 @@ def _check_status(url: str, name: str, response: requests.Response) -> None:
         )
 
 
-def _store(response: requests.Response, name: str, part: Path, at: int, step: Step) -> None:
-    """Write what comes behind the first `at` bytes of the part."""
+def _store(response: requests.Response, url: str, name: str, part: Path, at: int, step: Step) -> None:
+    """Write what comes behind the first `at` bytes of the part. Raises Problem when there is no end of it."""
     length = response.headers.get("Content-Length", "")
     total = at + int(length) if length.isdecimal() else 0
     said = ""
-    with part.open("ab") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    with open(os.open(part, flags, 0o600), "ab") as file:  # a link that somebody has put there leads to a file of ours
         file.truncate(at)
         for chunk in response.iter_content(CHUNK):
-            file.write(chunk)
             at += len(chunk)
+            if at > MOST:
+                file.truncate(0)
+                raise Problem(
+                    f"{name} was not downloaded: the server sends more than {amount(MOST)}, and no file here is so "
+                    "large.",
+                    f"From {url}{by_way_of(url)}",
+                    "Nothing of it was kept. Try again, from another network if you can; if it stays so, tell the "
+                    "people who run this course.",
+                )
+            file.write(chunk)
             done = f"{amount(at)} of {amount(total)} ({100 * at // total}%)" if total else amount(at)
             if done != said:
                 said = done

@@ -388,3 +388,32 @@ def test_offline_names_what_is_missing(web: Web, folder: Path) -> None:
 def test_a_checksum_is_one(digest: str) -> None:
     with pytest.raises(ValueError, match="is no sha256"):
         Source("https://files.example/kind", digest)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://user:secret@proxy:3128", "user:secret@proxy:3128", "http://user:se@cret/x@proxy:3128"],
+    ids=["right", "without-http", "signs-in-the-password"],
+)
+def test_no_password_of_a_proxy_is_said_however_it_is_written(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.delenv("https_proxy", raising=False)
+    said = transfer.by_way_of("https://example.org/kind")
+    assert "proxy:3128 " in said
+    assert not {word for word in ("user", "se@", "secret", "cret") if word in said}
+
+
+def test_a_file_without_end_fills_no_disk(web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "MOST", len(BODY) - 1)
+    found = problem(source(web))
+    assert "sends more than" in found.what
+    assert not any(file.stat().st_size for file in folder.iterdir())
+
+
+def test_a_link_in_the_place_of_a_part_leads_nowhere(web: Web, folder: Path, tmp_path: Path) -> None:
+    wanted, precious = source(web), tmp_path / "precious"
+    precious.write_text("mine", encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{wanted.sha256}.part").symlink_to(precious)
+    assert "could not be kept" in problem(wanted).what
+    assert precious.read_text(encoding="utf-8") == "mine"
