@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ from tests.golden.cluster import pocket
 from tests.web import Web, serving
 
 from kindlab import addons, labs, manifests, workspace
-from kindlab.addons import installing, model, putting, records
+from kindlab.addons import installing, model, putting, ready, records
+from kindlab.addons.records import Ref
 from kindlab.api import Api, Obj
 from kindlab.checks.live import LiveLab
 from kindlab.clusters.base import Status
@@ -325,6 +327,30 @@ def test_what_somebody_else_has_put_there_is_not_taken_over_and_good_enough_if_i
     api.delete("ConfigMap", "theirs", "default")
 
 
+def test_what_somebody_else_has_put_in_place_of_ours_since_then_stays(api: Api, course: Path) -> None:
+    """Their objects have the names of ours, which the record on the cluster still has."""
+    addon = declare(course, "replaced", a=LOOK.format(kind="ConfigMap", name="same"), b=DEFINITION)
+    theirs = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "same", "namespace": "default"}},
+        manifests.parse(DEFINITION, "theirs")[0],
+    ]
+    bell = {"apiVersion": "addons.example/v1", "kind": "Bell", "metadata": {"name": "big", "namespace": "default"}}
+    try:
+        with removed(api, addon):
+            assert addons.install(api, addon, silent)
+            for obj in theirs:
+                name, space = obj["metadata"]["name"], obj["metadata"].get("namespace")
+                api.delete(obj["kind"], name, space, wait=True)
+                api.create(obj)
+            ready.definition(api, Ref.of(theirs[1]), monotonic() + 30)
+            api.create(bell)
+        assert api.get("ConfigMap", "same", "default") is not None
+        assert api.get("Bell.addons.example", "big", "default") is not None
+    finally:
+        api.delete("ConfigMap", "same", "default")
+        api.delete("CustomResourceDefinition", "bells.addons.example", wait=True)
+
+
 DEFINITION = """
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -361,6 +387,9 @@ def test_the_order_is_right_whatever_the_files_say_and_definitions_of_others_sta
     try:
         with removed(api, addon):
             assert addons.install(api, addon, silent)
+            small = {"apiVersion": "addons.example/v1", "kind": "Bell"}
+            api.create({**small, "metadata": {"name": "small", "namespace": "default"}})
+            assert addons.lost_with(api, addon) == ([] if theirs else ["Bell default/small"])
             definition = api.get("CustomResourceDefinition", "bells.addons.example")
             assert definition is not None
             assert ("labels" in definition["metadata"]) is not theirs

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kindlab.addons.content import absent, images
-from kindlab.addons.installing import State, install, remove, state
+from kindlab.addons.installing import State, install, lost_with, remove, state
 from kindlab.addons.model import Addon, all_addons, find, for_needs, with_requirements
 from kindlab.api import Api
 from kindlab.clusters.base import Step
@@ -29,6 +29,7 @@ __all__ = [
     "for_needs",
     "images",
     "install",
+    "lost_with",
     "remove",
     "state",
     "with_requirements",

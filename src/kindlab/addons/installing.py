@@ -127,7 +127,7 @@ def _install(api: Api, addon: Addon, step: Step, *, offline: bool, deadline: flo
     for sign in addon.ready:
         ready.until(partial(ready.sign, api, addon, sign, step, deadline), deadline, time.sleep)
     now = [Ref.of(obj) for obj in wanted]
-    _remove(api, [ref for ref in record.objects if ref not in now and ref.kind not in NEVER_ANEW], step)
+    _remove(api, addon, [ref for ref in record.objects if ref not in now and ref.kind not in NEVER_ANEW], step)
     records.ended(api, addon, record, wanted)
 
 
@@ -168,7 +168,11 @@ def _is_others(api: Api, addon: Addon, obj: Obj) -> bool:
         if error.code == 404:
             return False
         raise
-    return live is not None and (live["metadata"].get("labels") or {}).get(content.LABEL) != addon.name
+    return live is not None and not _is_ours(addon, live)
+
+
+def _is_ours(addon: Addon, live: Obj) -> bool:
+    return bool((live["metadata"].get("labels") or {}).get(content.LABEL) == addon.name)
 
 
 def _phases(objects: list[Obj]) -> list[list[Obj]]:
@@ -196,7 +200,8 @@ def _phases(objects: list[Obj]) -> list[list[Obj]]:
 
 def remove(api: Api, addon: Addon, step: Step) -> bool:
     """Take away what kindlab has put there, the last first, definitions with all objects of their kinds; what was there
-    before kindlab stays. False when there was nothing. Raises Problem when something needs it."""
+    before kindlab, or was put in its place since, stays. False when there was nothing. Raises Problem when something
+    needs it."""
     try:
         record = records.of(api, addon)
         if record is None:
@@ -207,7 +212,7 @@ def remove(api: Api, addon: Addon, step: Step) -> bool:
                 "Without it the other would not work.",
                 f"Remove that first: kindlab addons remove {' '.join(needing)}",
             )
-        _remove(api, list(record.objects), step)
+        _remove(api, addon, list(record.objects), step)
         records.gone(api, addon)
     except ApiError as error:
         raise Problem(
@@ -217,10 +222,27 @@ def remove(api: Api, addon: Addon, step: Step) -> bool:
     return True
 
 
-def _remove(api: Api, refs: list[Ref], step: Step) -> None:
+def lost_with(api: Api, addon: Addon) -> list[str]:
+    """What goes with the definitions of an add-on and is not its own: objects of these kinds, whoever made them.
+    Raises ApiError."""
+    record = records.of(api, addon)
+    found = []
+    for ref in record.objects if record else ():
+        live = api.get(ref.type, ref.name) if ref.kind == DEFINITION else None
+        if live is not None and _is_ours(addon, live):
+            kind, served = live["spec"]["names"]["kind"], f"{live['spec']['names']['plural']}.{live['spec']['group']}"
+            found += [label({"kind": kind, **obj}) for obj in api.list(served) if not _is_ours(addon, obj)]
+    return found
+
+
+def _remove(api: Api, addon: Addon, refs: list[Ref], step: Step) -> None:
+    """What has our mark: under these names somebody else may have put his own since."""
     for ref in reversed(refs):
-        step(f"removing {ref.kind} {ref.name}")
         try:
+            live = api.get(ref.type, ref.name, ref.namespace)
+            if live is None or not _is_ours(addon, live):
+                continue
+            step(f"removing {ref.kind} {ref.name}")
             api.delete(ref.type, ref.name, ref.namespace, wait=ref.kind in (DEFINITION, "Namespace"))
         except ApiError as error:
             if error.code != 404:  # the cluster does not serve that kind any more

@@ -16,6 +16,7 @@ from kindlab.errors import Problem, UsageProblem
 
 if TYPE_CHECKING:
     from kindlab.addons import Addon
+    from kindlab.api import Api
     from kindlab.clusters.base import Status
 
 BUILT_IN = "The embedded cluster has all of it built in: there is nothing to install."
@@ -125,10 +126,25 @@ def remove(name: str, yes: bool, cluster: str | None) -> None:
             "Without it they could not be graded.",
             "Remove those labs' namespaces first (kubectl delete namespace), or leave it.",
         )
-    _consent(found, f"Remove {addon} there", yes=yes)
+    _consent(found, f"Remove {addon} there{_and_with_it(api, addon)}", yes=yes)
     with terminal.steps() as step:
         done = addons.remove(api, addon, step)
     click.echo(f"{addon} is removed." if done else f"{addon} was not installed by kindlab: nothing was changed.")
+
+
+def _and_with_it(api: Api, addon: Addon) -> str:
+    """The objects of its kinds, which somebody else may have made, for the question."""
+    from kindlab import addons
+    from kindlab.api import ApiError
+
+    try:
+        lost = addons.lost_with(api, addon)
+    except ApiError as error:
+        if error.code not in (403, 404):
+            raise
+        return ", and all objects of the kinds it defines (you may not see them)"
+    more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+    return f", and with its kinds {', '.join(lost[:5])}{more}" if lost else ""
 
 
 def _chosen(names: tuple[str, ...], wanted: str | None) -> list[Addon]:
@@ -206,11 +222,13 @@ def _labs(addon: Addon) -> list[str]:
 
 
 def _started(found: Status) -> list[str]:
-    """Names of the labs whose namespace is on the cluster."""
+    """Names of the labs whose namespace is on the cluster, under anybody's prefix."""
     from kindlab import labs
 
-    there = {namespace["metadata"]["name"] for namespace in found.api().list("Namespace")}
-    return [lab.slug for lab in labs.all_labs() if {lab.slug, lab.under(found.prefix).namespace} & there]
+    there = [namespace["metadata"]["name"] for namespace in found.api().list("Namespace")]
+    return [
+        lab.slug for lab in labs.all_labs() if any(name == lab.slug or name.endswith(f"-{lab.slug}") for name in there)
+    ]
 
 
 def _list(chosen: Iterable[Addon]) -> str:

@@ -53,7 +53,7 @@ def _show(row: Row) -> None:
     decides = f"decides about {row.decides}" if row.decides else ""
     for line in (row.found.why, *(() if row.found.has else (decides, row.found.how_to_get))):
         for part in textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False):
-            click.echo(f"{'':<21}{part}")
+            terminal.styled(f"{'':<21}{part}")
 
 
 def _conclude(rows: list[Row], *, whole: bool) -> None:

@@ -52,20 +52,20 @@ def doctor(cluster: str | None, as_json: bool) -> int:
             _line("", "", f"Breaks: {finding.breaks}")
         if finding.fix:
             # never broken into lines: it is there to be copied
-            click.echo(f"{'':10}Fix: {finding.fix}")
+            click.echo(f"{'':10}Fix: {terminal.harmless(finding.fix)}")
     click.echo()
     for name in report.clusters:
         why = report.why_not(name)
         if why is None:
             click.echo(_styled(f"{name} works here: kindlab up --cluster {name}", "green"))
         else:
-            click.echo(_styled(f"{name} does not work here: {why.says}.", "red"))
+            click.echo(_styled(f"{name} does not work here: {terminal.harmless(why.says)}.", "red"))
     return PASSED if report.works else FOUND_PROBLEMS
 
 
 def _line(label: str, colour: str, text: str) -> None:
     width = max(60, min(shutil.get_terminal_size().columns, 120)) - 10
-    first, *rest = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    first, *rest = textwrap.wrap(terminal.harmless(text), width, break_long_words=False, break_on_hyphens=False) or [""]
     click.echo(f"{_styled(f'{label:8}', colour)}  {first}")
     for line in rest:
         click.echo(f"{'':10}{line}")

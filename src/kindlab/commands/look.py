@@ -37,9 +37,9 @@ def why(target: str, sender: str, namespace: str | None, cluster: str | None, as
     else:
         click.echo(f"{path.target} in namespace {path.namespace}" if path.namespace else path.target)
         for hop in path.hops:
-            click.secho(f"  {'✔' if hop.ok else '✘'} {hop.name}: {hop.evidence}", fg=None if hop.ok else "red")
+            terminal.styled(f"  {'✔' if hop.ok else '✘'} {hop.name}: {hop.evidence}", fg=None if hop.ok else "red")
         broken = path.broken
-        click.echo(f"Next: {broken.next}" if broken else "Every hop is in order.")
+        terminal.styled(f"Next: {broken.next}" if broken else "Every hop is in order.")
     return FAILED if path.broken else PASSED
 
 
