@@ -17,9 +17,19 @@ import pytest
 import yaml
 from tests.course.command import ROOT, Run, runner
 
+from kindlab import workspace
 from kindlab.clusters.base import Status
 
+pytestmark = pytest.mark.xdist_group("current")  # one cluster, not one a worker
 SLUG = "02-services"
+
+
+def moved_in(home: Path, cluster: Status) -> Run:
+    """The command in a home of its own, which has the cluster's kubeconfig and nothing else."""
+    assert cluster.kubeconfig is not None
+    shutil.copyfile(cluster.kubeconfig, home / "config")
+    run = runner(KINDLAB_HOME=str(home / "state"), KINDLAB_WORK=str(home / "work"), KUBECONFIG=str(home / "config"))
+    return lambda *args, **more: run(*args, "--cluster", "current", **more)
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +39,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def kindlab(another: Status, home: Path) -> Run:
-    assert another.kubeconfig is not None
-    kubeconfig = home / "config"
-    shutil.copyfile(another.kubeconfig, kubeconfig)
-    run = runner(KINDLAB_HOME=str(home / "state"), KINDLAB_WORK=str(home / "work"), KUBECONFIG=str(kubeconfig))
-    return lambda *args, **more: run(*args, "--cluster", "current", **more)
+    """Somebody has said that it may work there."""
+    run = moved_in(home, another)
+    done = run("up", "--yes")
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+@pytest.fixture
+def stranger(another: Status, tmp_path: Path) -> Run:
+    """Nobody has said anything yet. Its home is the test's own folder."""
+    return moved_in(tmp_path, another)
+
+
+@pytest.fixture
+def untouched(another: Status) -> None:
+    """The lab is not there, whatever other tests did."""
+    workspace.remove_namespace(another.api(), SLUG)
 
 
 def on_a_terminal(home: Path, answer: str, *words: str) -> tuple[int, str]:
@@ -60,20 +82,22 @@ def on_a_terminal(home: Path, answer: str, *words: str) -> tuple[int, str]:
     return process.wait(), seen.decode()
 
 
+@pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("words", [("up",), ("start", "02"), ("check", "02", "--json")])
 def test_without_a_terminal_nothing_is_touched_that_is_not_ours(
-    another: Status, kindlab: Run, home: Path, words: tuple[str, ...]
+    another: Status, stranger: Run, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    done = kindlab(*words)
+    done = stranger(*words)
     assert done.returncode == 2, done.stderr
     assert "is not kindlab's" in done.stderr
     assert f"kindlab up --cluster current --context {another.context} --yes" in " ".join(done.stderr.split())
-    assert not (home / "state" / "active.json").exists()
+    assert not (tmp_path / "state" / "active.json").exists()
     assert another.api().get("Namespace", SLUG) is None
 
 
-def test_a_person_is_shown_what_it_is_and_may_say_no(another: Status, kindlab: Run, home: Path) -> None:
-    code, asked = on_a_terminal(home, "n", "up", "--cluster", "current", "--prefix", "alice")
+@pytest.mark.usefixtures("stranger")
+def test_a_person_is_shown_what_it_is_and_may_say_no(another: Status, tmp_path: Path) -> None:
+    code, asked = on_a_terminal(tmp_path, "n", "up", "--cluster", "current", "--prefix", "alice")
     assert code == 2
     for said in (
         f"context   {another.context}",
@@ -87,15 +111,15 @@ def test_a_person_is_shown_what_it_is_and_may_say_no(another: Status, kindlab: R
         "Nothing was touched.",
     ):
         assert said in asked, asked
-    assert not (home / "state" / "active.json").exists()
+    assert not (tmp_path / "state" / "active.json").exists()
 
 
-def test_a_yes_is_kept_for_that_cluster_and_holds_for_every_command(kindlab: Run, home: Path) -> None:
-    code, asked = on_a_terminal(home, "y", "up", "--cluster", "current")
+def test_a_yes_is_kept_for_that_cluster_and_holds_for_every_command(stranger: Run, tmp_path: Path) -> None:
+    code, asked = on_a_terminal(tmp_path, "y", "up", "--cluster", "current")
     assert code == 0, asked
-    code, asked = on_a_terminal(home, "", "up", "--cluster", "current")
+    code, asked = on_a_terminal(tmp_path, "", "up", "--cluster", "current")
     assert (code, "[y/N]" in asked) == (0, False)
-    assert "there is no Service nobody" in kindlab("why", "svc/nobody", "-n", "default").stdout
+    assert "there is no Service nobody" in stranger("why", "svc/nobody", "-n", "default").stdout
 
 
 def test_up_uses_the_cluster_and_remembers_it(another: Status, kindlab: Run, home: Path) -> None:
@@ -108,6 +132,7 @@ def test_up_uses_the_cluster_and_remembers_it(another: Status, kindlab: Run, hom
     assert remembered["kind"] == "current"
 
 
+@pytest.mark.usefixtures("untouched")
 def test_the_whole_lab_runs_and_nothing_of_pocket_is_needed(another: Status, kindlab: Run, home: Path) -> None:
     started = kindlab("start", "02")
     assert started.returncode == 0, started.stderr
@@ -176,13 +201,12 @@ def test_a_context_that_is_gone_is_said_with_those_that_are_there(another: Statu
     assert "--context NAME" in done.stderr
 
 
-def test_a_cluster_that_this_kindlab_made_is_not_asked_about(another: Status, home: Path, tmp_path: Path) -> None:
-    assert another.kubeconfig is not None
-    made = tmp_path / "clusters" / "pocket-another"
+def test_a_cluster_that_this_kindlab_made_is_not_asked_about(stranger: Run, tmp_path: Path) -> None:
+    made = tmp_path / "state" / "clusters" / "pocket-another"
     made.mkdir(parents=True)
-    shutil.copyfile(another.kubeconfig, made / "kubeconfig")
-    run = runner(KINDLAB_HOME=str(tmp_path), KUBECONFIG=str(home / "config"))
-    assert run("up", "--cluster", "current").returncode == 0
+    shutil.copyfile(tmp_path / "config", made / "kubeconfig")
+    done = stranger("up")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_kubeconfig_with_a_wrong_token_is_said(another: Status, kindlab: Run, tmp_path: Path) -> None:
