@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 MARK = "kindlab_check"
 
 
 def check(task: str, sentence: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """`task` is the id in lab.toml; `sentence` completes "this check verifies that ..."."""
+    import pytest  # half a second, which commands that only ask a cluster something need not wait for
+
     mark: Callable[[Callable[..., Any]], Callable[..., Any]] = getattr(pytest.mark, MARK)(task, sentence)
     return mark

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,16 +19,19 @@ if TYPE_CHECKING:
     from kindlab.labs import Lab
     from kindlab.needs import Wanting
 
+SOON = 8.0
+"""Seconds that a list of labs waits for its cluster."""
+
 
 @click.command("list")
 @json_option
 def list_(as_json: bool) -> None:
     """Show the labs and how far you are."""
     from kindlab import labs, progress
-    from kindlab.needs import overview
+    from kindlab.soon import within
 
     done, every = progress.load(), labs.all_labs()
-    away = overview.away(base.active(), every)
+    away = within(SOON, partial(_not_here, base.active(), every)) or {}
     rows: list[dict[str, Any]] = [
         {
             "slug": lab.slug,
@@ -54,6 +58,21 @@ def list_(as_json: bool) -> None:
             terminal.styled(f"{'':<24}          {_away(row['slug'], lacking)}", fg="yellow")
     if away:
         click.echo("\nkindlab can shows what this cluster can do, and how to get what it lacks.")
+
+
+def _not_here(cluster: base.Provider, every: list[Lab]) -> dict[str, dict[str, Wanting]]:
+    """Lab -> its tasks that cannot be done on that cluster; empty when it is not up, or goes away meanwhile."""
+    from kindlab.api import ApiError
+
+    try:
+        status = cluster.status()
+        if not status.ready:
+            return {}
+        from kindlab.needs import overview  # only now: without a cluster nobody waits for these modules
+
+        return overview.away(status, every)
+    except (Problem, ApiError):
+        return {}
 
 
 def _away(slug: str, lacking: dict[str, Wanting]) -> str:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from threading import Thread
 from typing import Any
 
 from kindlab import labs
-from kindlab.api import Api, ApiError
-from kindlab.clusters.base import Provider
-from kindlab.errors import Problem, UsageProblem
+from kindlab.api import Api
+from kindlab.clusters.base import Status
+from kindlab.errors import UsageProblem
 from kindlab.labs import Lab
 from kindlab.needs import NEEDS, Found, Need, Wanting, kept, named, probed, wanting
 from kindlab.rights import may
 
-SOON = 8.0
-"""Seconds that a list of labs waits for its cluster."""
 EVERY = ("images", "pods")
 """What all labs need, without a word."""
 
@@ -76,29 +73,13 @@ def _space(api: Api, every: list[Lab]) -> str:
     return next((lab.namespace for lab in reversed(every) if may(api, "create", "pods", lab.namespace)), "")
 
 
-def away(cluster: Provider, every: Iterable[Lab]) -> dict[str, dict[str, Wanting]]:
-    """Lab -> its tasks that cannot be done there, by what is seen at once or known from before; nothing is tried. Empty
-    when it is not up, or does not answer in SOON seconds."""
-    answers: dict[str, dict[str, Wanting]] = {}
-    asking = Thread(target=_ask, args=(cluster, list(every), answers), daemon=True)
-    asking.start()
-    asking.join(SOON)
-    return {} if asking.is_alive() else answers
-
-
-def _ask(cluster: Provider, every: list[Lab], answers: dict[str, dict[str, Wanting]]) -> None:
-    try:
-        status = cluster.status()
-        if not status.ready:
-            return
-        api = status.api()
-        words = dict.fromkeys(word for lab in every for word in named(lab))
-        space = _space(api, [lab.under(status.prefix) for lab in every])
-        found = probed(api, [word for word in words if not NEEDS[word].tried], space, patient=False)
-        found |= {word: one for word, one in kept.answers(api).items() if word in words}
-        for lab in every:
-            sure = {task: one for task, one in wanting(lab, found).items() if one.sure}
-            if sure:
-                answers[lab.slug] = sure
-    except (Problem, ApiError):  # it went away meanwhile
-        answers.clear()
+def away(status: Status, every: Iterable[Lab]) -> dict[str, dict[str, Wanting]]:
+    """Lab -> its tasks that cannot be done on that cluster, by what is seen at once or known from before; nothing is
+    tried. Raises ApiError, Problem."""
+    api, course = status.api(), list(every)
+    words = dict.fromkeys(word for lab in course for word in named(lab))
+    space = _space(api, [lab.under(status.prefix) for lab in course])
+    found = probed(api, [word for word in words if not NEEDS[word].tried], space, patient=False)
+    found |= {word: one for word, one in kept.answers(api).items() if word in words}
+    sure = {lab.slug: {task: one for task, one in wanting(lab, found).items() if one.sure} for lab in course}
+    return {slug: tasks for slug, tasks in sure.items() if tasks}

@@ -29,6 +29,13 @@ def kindlab(tmp_path: Path):
     return run
 
 
+def test_a_list_of_labs_without_a_cluster_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = "import sys; from kindlab.cli import cli; cli.main(['list'], standalone_mode=False); print(*sys.modules)"
+    home = os.environ | {"KINDLAB_HOME": str(tmp_path), "KINDLAB_WORK": str(tmp_path / "work")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=home)
+    assert not set(done.stdout.splitlines()[-1].split()) & {"kubernetes", "pytest", "rich", "yaml", "kindlab.needs"}
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from kindlab.cli import cli; cli.main(['--help'], standalone_mode=False); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
