@@ -167,6 +167,7 @@ RIGHTS = {"persistent-volumes", "storage-classes", "snapshot-classes", "snapshot
 def test_who_may_make_no_namespace_finds_out_the_same_in_one_of_hers(
     alice: Pupil, found: dict[str, dict[str, Any]]
 ) -> None:
+    before = probing(alice)
     done = alice.kindlab("can", "--json")
     assert done.returncode == 1, done.stderr
     hers = {row["word"]: row for row in json.loads(done.stdout)["needs"]}
@@ -176,10 +177,17 @@ def test_who_may_make_no_namespace_finds_out_the_same_in_one_of_hers(
     assert all("kindlab rights does not" in hers[word]["how_to_get"] for word in RIGHTS), "her manifest has none of it"
     assert hers["network-policy"]["why"] == found["network-policy"]["why"]
     assert "in namespace alice-13-storage-classes" in hers["evictions"]["why"]
-    left = [
-        obj for kind in ("Pod", "Service", "NetworkPolicy") for obj in alice.api.list(kind, "alice-13-storage-classes")
-    ]
-    assert not [obj for obj in left if not obj["metadata"].get("deletionTimestamp")]
+    assert not probing(alice) - before
+
+
+def probing(pupil: Pupil) -> set[str]:
+    """What is in the namespace in which she tries things out, and is not on its way out."""
+    return {
+        f"{kind} {obj['metadata']['name']}"
+        for kind in ("Pod", "Service", "NetworkPolicy")
+        for obj in pupil.api.list(kind, "alice-13-storage-classes")
+        if not obj["metadata"].get("deletionTimestamp")
+    }
 
 
 def test_her_list_of_labs_says_what_she_has_found_out(alice: Pupil) -> None:

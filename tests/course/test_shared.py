@@ -11,6 +11,7 @@ from kindlab.api import Api, ApiError
 from kindlab.clusters.base import Status
 from kindlab.errors import Problem
 
+pytestmark = pytest.mark.xdist_group("shared")  # one cluster, not one a worker
 SERVICES, DISCOVERY = "alice-02-services", "alice-03-service-discovery"
 
 
@@ -35,7 +36,9 @@ def test_she_may_do_everything_in_her_namespaces_and_nothing_elsewhere(alice: Pu
         alice.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "more"}})
     with pytest.raises(ApiError, match="cannot list resource"):
         alice.api.list("Pod")
-    assert alice.api.list("Pod", SERVICES) == []
+    alice.api.replace({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "hers"}}, SERVICES)
+    assert "hers" in {one["metadata"]["name"] for one in alice.api.list("ConfigMap", SERVICES)}
+    alice.api.delete("ConfigMap", "hers", SERVICES)
 
 
 def test_a_lab_with_a_neighbour_runs_from_start_to_reset(alice: Pupil, folder: Path) -> None:
@@ -65,7 +68,7 @@ def test_a_lab_with_a_neighbour_runs_from_start_to_reset(alice: Pupil, folder: P
 
 def test_two_learners_do_not_disturb_each_other(alice: Pupil, bob: Pupil, folder: Path) -> None:
     copied = folder / "bob/work/02-services/catalog-service.yaml"  # as she has lent it to him
-    copied.parent.mkdir(parents=True)
+    copied.parent.mkdir(parents=True, exist_ok=True)
     copied.write_text("# kubectl apply -n alice-02-services", encoding="utf-8")
     for pupil in (alice, bob):
         started = pupil.kindlab("start", "02")
@@ -107,7 +110,7 @@ def test_an_emptied_namespace_keeps_what_the_instructor_and_the_cluster_have_put
         "metadata": {"name": "class"},
         "spec": {"hard": {"pods": "99"}},
     }
-    admin.create(quota, SERVICES)
+    admin.replace(quota, SERVICES)
     for obj in (
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}},
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"}},
@@ -126,7 +129,7 @@ def test_an_emptied_namespace_keeps_what_the_instructor_and_the_cluster_have_put
             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
         },
     ):
-        api.create(obj, SERVICES)
+        api.replace(obj, SERVICES)
     workspace.remove_namespace(api, SERVICES)
     left = {kind: {o["metadata"]["name"] for o in api.list(kind, SERVICES)} for kind in (
         "ServiceAccount", "ConfigMap", "ResourceQuota", "RoleBinding", "Role", "Secret", "Pod", "Service", "Deployment",
@@ -143,7 +146,7 @@ def test_an_emptied_namespace_keeps_what_the_instructor_and_the_cluster_have_put
 
 def test_what_does_not_go_is_named_with_what_holds_it(alice: Pupil) -> None:
     meta = {"name": "held", "finalizers": ["example.com/somebody"]}
-    alice.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}, SERVICES)
+    alice.api.replace({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}, SERVICES)
     try:
         with pytest.raises(Problem, match="ConfigMap held") as raised:
             emptied_within_a_moment(alice.api)

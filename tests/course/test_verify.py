@@ -14,6 +14,7 @@ from tests.course.command import PLAIN, Run, runner
 from kindlab import labs, scaffold, states
 from kindlab.clusters.base import Status
 
+pytestmark = pytest.mark.xdist_group("verify")  # one cluster, not one a worker
 SLUG = "17-my-lab"
 
 
