@@ -41,13 +41,17 @@ These shapes are stable; keys may be added.
 `kindlab status --json`: `{"cluster": {"name", "kind", "kubeconfig", "context", "ready", "detail", "prefix"}}`.
 
 `kindlab check LAB --json`: `lab`, `outcome` (`passed`, `failed`, `could-not-grade`), `points`, `max_points`,
-`cluster`, `seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`, `max_points`, `not_here`, and
+`points_not_here`, `cluster`, `seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`,
+`max_points`, `not_here`, and
 of the first check that did not pass `expected`, `seen`, `broken_hop`, `next` (empty when all passed), and `checks[]`
 with `name`, `sentence`, `outcome`, `expected`, `seen`, `broken_hop`, `next`, `seconds`.
 
 A task that needs what the cluster lacks is not checked: its outcome is `could-not-grade`, `not_here` says why (it is
 empty otherwise) and `next` what brings it. Such tasks count neither in
 the lab's `max_points` nor in its `outcome`, which the others decide; a lab that has no others could not be graded.
+`points_not_here` is what they are worth together. On a cluster of their own learners can take away what a task needs:
+who gives marks asks for 0 there, or takes `points` of `max_points` + `points_not_here`; the exit code alone says only
+that all the other tasks are done.
 
 `kindlab why TARGET --json`: `target`, `namespace`, `hops[]` with `name`, `ok`, `evidence`, `next`, and `broken` (the
 first hop that is not ok, or null).

@@ -79,8 +79,11 @@ def checked(report: Report) -> None:
         for task in (t for t in report.tasks if not t.not_here):
             best[task.id] = max(best.get(task.id, 0), task.points)
         lab["points"] = sum(best.values())
-        lab["max_points"] = report.max_points
-        if report.points == report.max_points:
+        lab["max_points"] = report.max_points + report.points_not_here
+        lab.pop("not_here", None)
+        if away := [task.id for task in report.tasks if task.not_here]:
+            lab["not_here"] = away  # on the cluster of the last check
+        elif report.points == report.max_points:
             lab.setdefault("finished", _now())
 
 

@@ -78,6 +78,18 @@ class Report:
     """Why it could not grade, when the whole grading failed."""
 
     @property
+    def points_not_here(self) -> int:
+        """The points of the tasks that cannot be done on the cluster."""
+        return sum(task.max_points for task in self.tasks if task.not_here)
+
+    @property
+    def score(self) -> str:
+        """In words: never a plain full score where a part of the lab was left out."""
+        away = self.points_not_here
+        more = f"; {away} more cannot be had on this cluster" if away else ""
+        return f"{self.points} of {self.max_points} points{more}"
+
+    @property
     def exit_code(self) -> int:
         """What `kindlab check` exits with."""
         return {Outcome.PASSED: PASSED, Outcome.FAILED: FAILED}.get(self.outcome, COULD_NOT_GRADE)
@@ -86,6 +98,7 @@ class Report:
         """The stable, documented shape of `kindlab check --json` (docs/cli.md)."""
         data = asdict(self)
         data["outcome"] = self.outcome.value
+        data["points_not_here"] = self.points_not_here
         for task, row in zip(self.tasks, data["tasks"], strict=True):
             failure = task.first_failure
             row["outcome"] = task.outcome.value

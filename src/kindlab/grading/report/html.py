@@ -40,14 +40,13 @@ def _head(report: Report) -> Markup:
     on = f" on {report.cluster}" if report.cluster else ""
     if report.problem:
         return Markup("<div><b>{}</b>{}: <b>could not be graded</b></div>").format(report.lab, on)
-    share = 100 * report.points // report.max_points if report.max_points else 0
+    whole = report.max_points + report.points_not_here
+    share = 100 * report.points // whole if whole else 0
     bar = Markup(
         '<div style="height:6px;border-radius:3px;background:{};margin:6px 0 8px;overflow:hidden">'
         '<div style="height:6px;width:{}%;background:{}"></div></div>'
     ).format(LINE, share, GREEN)
-    return Markup("<div><b>{}</b>{}: <b>{} of {} points</b></div>{}").format(
-        report.lab, on, report.points, report.max_points, bar
-    )
+    return Markup("<div><b>{}</b>{}: <b>{}</b></div>{}").format(report.lab, on, report.score, bar)
 
 
 def _problem(report: Report) -> Markup:

@@ -20,7 +20,7 @@ def lines(report: Report) -> Iterator[tuple[str, str]]:
         yield "", ""
         yield from ((line, "yellow") for line in report.problem.splitlines())
         return
-    yield f"{report.lab}{on}: {report.points} of {report.max_points} points", "bold"
+    yield f"{report.lab}{on}: {report.score}", "bold"
     yield "", ""
     width = max((len(t.id) for t in report.tasks), default=0)
     for task in report.tasks:

@@ -85,17 +85,25 @@ def test_what_is_not_sure_counts_and_could_not_be_graded(grade: Any) -> None:
 def test_every_report_says_why_and_what_brings_it(grade: Any) -> None:
     report = grade(BALANCER)
     shown = " ".join(text.render(report).split())
-    assert "33 of 33 points" in shown
+    assert "33 of 33 points; 7 more cannot be had on this cluster" in shown
     assert f"not here {WHY} to get it {HOW}" in shown
     assert "One task cannot be done here and counts for nothing (–)." in shown
     assert "All others are done." in shown
     fragment = str(html.fragment(report))
     assert WHY in fragment
+    assert "<b>33 of 33 points; 7 more cannot be had on this cluster</b>" in fragment
     assert "not here" in fragment
     assert "All tasks that can be done on this cluster are done." in fragment
+    assert report.to_json()["points_not_here"] == 7
     rows = {row["id"]: row for row in report.to_json()["tasks"]}
     assert (rows[LOST]["outcome"], rows[LOST]["not_here"], rows[LOST]["next"]) == ("could-not-grade", WHY, HOW)
     assert {row["not_here"] for task, row in rows.items() if task != LOST} == {""}
+
+
+def test_a_whole_lab_is_no_less(grade: Any) -> None:
+    report = grade({})
+    assert "cannot be had" not in text.render(report) + str(html.fragment(report))
+    assert report.to_json()["points_not_here"] == 0
 
 
 def test_what_failed_beside_it_is_shown_first(grade: Any) -> None:
@@ -106,7 +114,13 @@ def test_what_failed_beside_it_is_shown_first(grade: Any) -> None:
 
 def test_it_is_no_zero_in_the_progress(grade: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KINDLAB_WORK", str(tmp_path))
+    progress.checked(grade(BALANCER))
+    part = progress.load()[SLUG]
+    assert (part["points"], part["max_points"], part["not_here"]) == (33, 40, [LOST])
+    assert "finished" not in part, "what was not done is not finished"
     progress.checked(grade({}))
+    assert "not_here" not in progress.load()[SLUG]
+    assert progress.load()[SLUG]["finished"]
     whole = progress.load()[SLUG]["points"]
     progress.checked(grade(BALANCER))
     assert progress.load()[SLUG]["points"] == whole == labs.find(SLUG).max_points
