@@ -17,7 +17,7 @@ from kindlab.api import Api, ApiError
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.labs import Lab, Task
 from kindlab.needs import kept, words
-from kindlab.needs.need import Found, Need, no
+from kindlab.needs.need import Found, Need, limited, no
 
 __all__ = ["NEEDS", "Found", "Need", "Wanting", "forget", "grouped", "named", "probed", "wanting"]
 
@@ -75,6 +75,9 @@ def _ask(api: Api, need: Need, space: str) -> Found:
     try:
         found = need.probe(api, space)
     except ApiError as error:
+        if limited(error):
+            look = f"kubectl get resourcequota,limitrange -n {space or 'default'} shows what is set there."
+            return replace(no(f"that could not be found out: {error.message}", sure=False), how_to_get=look)
         found = no(
             f"you may not find out: {error.message}" if error.code == 403 else f"{error}", sure=error.code == 403
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kindlab.api import Api
+from kindlab.api import Api, ApiError
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,15 @@ def yes(why: str) -> Found:
 
 def no(why: str, *, sure: bool = True) -> Found:
     return Found(False, why, sure=sure)
+
+
+_LIMIT = re.compile(r"(exceeded|failed) quota:|(maximum|minimum) \S+ usage per |max limit to request ratio per ")
+
+
+def limited(error: ApiError) -> bool:
+    """Whether a ResourceQuota or a LimitRange of the namespace was against it (Kubernetes' words). That says what is in
+    the namespace now, perhaps of the learner's making, and nothing about what the cluster can do."""
+    return error.code == 403 and _LIMIT.search(error.message) is not None
 
 
 Probe = Callable[[Api, str], Found]

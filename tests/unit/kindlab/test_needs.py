@@ -251,6 +251,24 @@ def test_what_admission_refuses_is_asked_by_a_dry_run_in_the_labs_own_namespace(
     assert "baseline:latest" in refused.why
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        'pods "kindlab-try" is forbidden: exceeded quota: mine, requested: pods=1, used: pods=3, limited: pods=3',
+        'pods "kindlab-try" is forbidden: failed quota: mine: must specify limits.cpu for: try',
+        'pods "kindlab-try" is forbidden: maximum cpu usage per Container is 1m. No limit is specified',
+        'pods "kindlab-try" is forbidden: minimum memory usage per Pod is 1Ti, but request is 0',
+    ],
+)
+def test_a_limit_that_the_learner_may_have_set_takes_no_task_out_of_the_points(message: str) -> None:
+    cluster = Listing()
+    cluster.refuses["alice-05"] = ApiError(403, "Forbidden", message)
+    refused = found("host-network", cluster, "alice-05")
+    assert (refused.has, refused.sure) == (False, False)
+    assert message in refused.why
+    assert "kubectl get resourcequota,limitrange -n alice-05" in refused.how_to_get
+
+
 def test_rights_are_asked_where_they_are_needed() -> None:
     asked: list[tuple[str, str, str]] = []
 

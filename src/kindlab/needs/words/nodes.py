@@ -8,7 +8,7 @@ from typing import Any
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.probe import IMAGE
 from kindlab.conditions import is_ready
-from kindlab.needs.need import Found, Need, no, yes
+from kindlab.needs.need import Found, Need, limited, no, yes
 from kindlab.quantities import number
 
 ZONE, WANTED = "topology.kubernetes.io/zone", "zone-b"
@@ -91,7 +91,7 @@ def _allowed(api: Api, space: str, more: dict[str, Any]) -> Found:
     try:
         api.request("POST", api.path("Pod", where), pod, query={"dryRun": "All"})
     except ApiError as error:
-        if error.code != 403:
+        if error.code != 403 or limited(error):
             raise
         return no(f"namespace {where} refuses such a Pod: {error.message}")
     return yes(f"namespace {where} takes such a Pod")
