@@ -153,5 +153,5 @@ def _verified(found: Verified, out: Path | None, as_json: bool, say: Callable[[s
     if as_json:
         click.echo(json.dumps(found.to_json()))
     else:
-        click.echo(table.summary(found))
+        terminal.styled(table.summary(found))
     return PASSED if found.agrees else FAILED

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from kindlab import paths
 from kindlab.errors import Problem
 
 FORMAT = 1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,8 @@ def load(file: Path) -> Verified:
             raise ValueError(f"format {data['format']} is not {FORMAT}")
         facts = [(str(what), str(which)) for what, which in data["facts"]]
         found = {slug: _lab(lab) for slug, lab in data["labs"].items()}
-        return Verified(data["cluster"], data["identity"], data["date"], facts, found, data["course"])
+        whole = {key: data[key] for key in ("cluster", "identity", "date", "course")}
+        return _made(Verified, {**whole, "facts": facts, "labs": found})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Problem(
             f"{file} holds no results of kindlab verify.",
@@ -231,17 +234,30 @@ def join(found: Iterable[Verified]) -> Verified:
 
 
 def _lab(data: dict[str, Any]) -> LabResult:
-    return LabResult(**{**data, "answers": {name: _answer(a) for name, a in data["answers"].items()}})
+    return _made(LabResult, {**data, "answers": {name: _answer(a) for name, a in data["answers"].items()}})
 
 
 def _answer(data: dict[str, Any]) -> Answer:
-    before = Graded(**data["before"]) if data["before"] else None
-    return Answer(
-        **{
-            **data,
-            "pocket": Graded(**data["pocket"]),
-            "there": Graded(**data["there"]),
-            "before": before,
-            "left_out": tuple(data["left_out"]),
-        }
-    )
+    graded = {key: _made(Graded, data[key]) for key in ("pocket", "there")}
+    before = _made(Graded, data["before"]) if data["before"] else None
+    return _made(Answer, {**data, **graded, "before": before, "left_out": tuple(data["left_out"])})
+
+
+def _made(kind: type[T], fields: dict[str, Any]) -> T:
+    """Raises TypeError for a field that there is not, or whose value is of another type."""
+    hints = get_type_hints(kind)
+    for name, value in fields.items():
+        if name in hints and not _fits(value, hints[name]):
+            raise TypeError(f"{name} is {value!r}"[:200])
+    return kind(**fields)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    within = get_args(hint)
+    if get_origin(hint) is dict:
+        return isinstance(value, dict) and all(isinstance(k, str) and _fits(v, within[1]) for k, v in value.items())
+    if get_origin(hint) in (list, tuple):
+        return isinstance(value, list | tuple) and all(_fits(one, within[0]) for one in value if within[0] is str)
+    if hint is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, hint)

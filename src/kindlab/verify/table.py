@@ -35,7 +35,7 @@ EMBEDDED = "+pocket"
 
 def is_embedded(found: Verified) -> bool:
     """Whether that was pocketkube too, which proves that the machinery works, and nothing about a real cluster."""
-    return EMBEDDED in dict(found.facts).get("Kubernetes", "")
+    return any(what == "Kubernetes" and EMBEDDED in which for what, which in found.facts)
 
 
 def summary(found: Verified) -> str:
@@ -81,16 +81,16 @@ def table(found: Verified) -> str:
         "# Parity: the course on a real cluster",
         "",
         *([_warning()] if is_embedded(found) else []),
-        f"**{summary(found)}**",
+        f"**{_line(summary(found))}**",
         "",
-        f"Every answer written down for each lab, graded there and on pocketkube (last on {found.date}), verdicts",
-        "compared check by check (`make verify`). Judged right: the start scores 0, solution and alternatives 100%,",
-        "each wrong answer fails the checks that its expect.toml names. A verdict that differed was asked for once",
+        f"Every answer written down for each lab, graded there and on pocketkube (last on {_line(found.date)}),",
+        "verdicts compared check by check (`make verify`). Judged right: the start scores 0, solution and alternatives",
+        "100%, each wrong answer fails the checks that its expect.toml names. A verdict that differed was asked for once",
         "more (*again*).",
         "",
         "| the cluster | |",
         "| --- | --- |",
-        *(f"| {what} | {_cell(which)} |" for what, which in found.facts),
+        *(f"| {_cell(what)} | {_cell(which)} |" for what, which in found.facts),
         "",
         "| lab | answers | judged right there | verdicts compared | the same | again | seconds there | on pocket |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -120,9 +120,9 @@ def _row(lab: LabResult) -> str:
     row = lab.row()
     answers = f"{row['answers']}" if row["answers"] == row["of"] else f"{row['answers']} of {row['of']}"
     if lab.away:
-        return f"| {lab.lab} | cannot run there | | | | | | |"
+        return f"| {_cell(lab.lab)} | cannot run there | | | | | | |"
     return (
-        f"| {lab.lab} | {answers} | {row['right']} | {row['verdicts']} | {row['same']} | {row['tried_again']} "
+        f"| {_cell(lab.lab)} | {answers} | {row['right']} | {row['verdicts']} | {row['same']} | {row['tried_again']} "
         f"| {row['seconds']:.1f} | {row['pocket_seconds']:.1f} |"
     )
 
@@ -145,7 +145,8 @@ def _cell(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    """In one line, and as it is: `<none>` would not be shown, and a file from elsewhere brings no pictures or links."""
+    return " ".join(text.split()).replace("<", "&lt;").replace("[", "\\[")
 
 
 def _and(names: list[str]) -> str:

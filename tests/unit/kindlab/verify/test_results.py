@@ -1,7 +1,9 @@
 """What a run of `kindlab verify` has found: compared, kept, joined."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +97,53 @@ def test_a_file_that_holds_no_results_is_said(tmp_path: Path, text: str) -> None
     (tmp_path / "parity.json").write_text(text)
     with pytest.raises(Problem, match="holds no results"):
         results.load(tmp_path / "parity.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data["labs"][LAB].update(of="2"),
+        lambda data: data["labs"][LAB].update(away_tasks=["t"]),
+        lambda data: data["labs"][LAB]["answers"]["solution"].update(left_out=[[]]),
+        lambda data: data["labs"][LAB]["answers"]["solution"].update(took="long"),
+        lambda data: data["labs"][LAB]["answers"]["solution"]["there"].update(verdicts=[]),
+        lambda data: data["labs"][LAB]["answers"]["solution"]["there"].update(seen={"test_a": 3}),
+        lambda data: data["labs"][LAB]["answers"]["solution"]["there"].update(more="x"),
+        lambda data: data.update(date=3),
+        lambda data: data.update(course=None),
+    ],
+)
+def test_a_file_from_elsewhere_is_looked_at_before_it_is_believed(tmp_path: Path, change: Any) -> None:
+    found = verified(Answer(LAB, "solution", graded(test_a=PASSED), graded(test_a=PASSED)))
+    data = json.loads(json.dumps(found.to_json()))
+    change(data)
+    (tmp_path / "parity.json").write_text(json.dumps(data))
+    with pytest.raises(Problem, match="holds no results"):
+        results.load(tmp_path / "parity.json")
+
+
+def test_nothing_in_a_file_from_elsewhere_is_markdown_or_html() -> None:
+    evil = "![x](http://a.example/i.png) <img src=x>\n\n# Verified | <none>"
+    there = replace(graded(test_a=FAILED), misjudged=evil, seen={"test_a": evil}, problem=evil)
+    found = verified(Answer(LAB, evil, graded(test_a=PASSED), there))
+    found.cluster = found.date = evil
+    found.facts.append((evil, evil))
+    found.labs[evil] = LabResult(evil, of=1, away=evil)
+    text = table.table(found)
+    assert "Verified" in text
+    assert "<" not in text
+    assert "![" not in text
+    assert "\n# Verified" not in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") - line.count("\\|") for line in rows} == {3, 9}
+
+
+def test_an_embedded_cluster_is_known_for_one_whatever_it_is_joined_with() -> None:
+    found = verified(Answer(LAB, "solution", graded(test_a=PASSED), graded(test_a=PASSED)))
+    embedded = verified(Answer(LAB, "solution", graded(test_a=PASSED), graded(test_a=PASSED)))
+    embedded.facts = [("Kubernetes", "v1.36.2+pocket")]
+    assert table.is_embedded(results.join([embedded, found]))
+    assert table.is_embedded(results.join([found, embedded]))
 
 
 def test_docs_parity_is_a_place_kept_free_or_a_figure_of_a_real_cluster() -> None:
