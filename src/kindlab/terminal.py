@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -103,10 +103,22 @@ def started(title: str, done: Started) -> None:
     not_here(done)
 
 
+def coloured(text: str, **look: Any) -> str:
+    """In colour, unless somebody wants none; what is not printed on a terminal loses it again (click)."""
+    text = harmless(text)
+    return text if "NO_COLOR" in os.environ else click.style(text, **look)
+
+
 def styled(line: str, **look: Any) -> None:
     """A line in colour, where the terminal has it."""
-    line = harmless(line)
-    click.secho(line, **look) if "NO_COLOR" not in os.environ else click.echo(line)
+    click.echo(coloured(line, **look))
+
+
+def table(*rows: Sequence[str]) -> None:
+    """Columns as wide as their widest cells."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("   ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def not_here(done: Started) -> None:

@@ -42,13 +42,8 @@ def addons(context: click.Context, cluster: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"addons": [_to_json(addon, words[addon.name], labs[addon.name]) for addon in every]}))
         return
-    rows = [("ADD-ON", "VERSION", "STATE", "LABS", "FOR")]
-    rows += [
-        (addon.name, addon.version, words[addon.name], ", ".join(labs[addon.name]), addon.about) for addon in every
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("   ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    rows = ((a.name, a.version, words[a.name], ", ".join(labs[a.name]), a.about) for a in every)
+    terminal.table(("ADD-ON", "VERSION", "STATE", "LABS", "FOR"), *rows)
     if found.kind == "pocket":
         click.echo(BUILT_IN)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import textwrap
 
@@ -57,19 +56,16 @@ def doctor(cluster: str | None, as_json: bool) -> int:
     for name in report.clusters:
         why = report.why_not(name)
         if why is None:
-            click.echo(_styled(f"{name} works here: kindlab up --cluster {name}", "green"))
+            terminal.styled(f"{name} works here: kindlab up --cluster {name}", fg="green")
         else:
-            click.echo(_styled(f"{name} does not work here: {terminal.harmless(why.says)}.", "red"))
+            terminal.styled(f"{name} does not work here: {why.says}.", fg="red")
     return PASSED if report.works else FOUND_PROBLEMS
 
 
 def _line(label: str, colour: str, text: str) -> None:
     width = max(60, min(shutil.get_terminal_size().columns, 120)) - 10
     first, *rest = textwrap.wrap(terminal.harmless(text), width, break_long_words=False, break_on_hyphens=False) or [""]
-    click.echo(f"{_styled(f'{label:8}', colour)}  {first}")
+    begin = terminal.coloured(f"{label:8}", fg=colour) if label else f"{'':8}"
+    click.echo(f"{begin}  {first}")
     for line in rest:
         click.echo(f"{'':10}{line}")
-
-
-def _styled(text: str, colour: str) -> str:
-    return click.style(text, fg=colour) if colour and "NO_COLOR" not in os.environ else text

@@ -28,10 +28,7 @@ def tools(context: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"tools": [_to_json(look) for look in found]}))
         return
-    rows = [("TOOL", "WANTED", "USED", "WHERE", "FOR"), *map(_row, found)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("   ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    terminal.table(("TOOL", "WANTED", "USED", "WHERE", "FOR"), *map(_row, found))
     for note in (note for look in found for note in look.notes):
         click.echo(note)
     lacking = [look.pin.name for look in found if look.used is None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kindlab import tools
 from kindlab.doctor.facts import Facts
 from kindlab.doctor.finding import Check, Finding, note, ok, problem
 from kindlab.engines import PROVIDER
@@ -48,7 +49,8 @@ def look(facts: Facts) -> Iterator[Finding]:
         yield note(
             f"{engine.title} keeps its images in containerd",
             "kind load docker-image, typed by hand, ends with 'content digest ... not found' (kind#3795)",
-            f"docker save --platform linux/{_arch()} -o image.tar IMAGE && kind load image-archive image.tar",
+            f"docker save --platform linux/{tools.this_platform()[1]} -o image.tar IMAGE"
+            " && kind load image-archive image.tar",
         )
 
 
@@ -60,13 +62,6 @@ def _init(facts: Facts) -> bool:
         return json.loads(facts.read(DAEMON) or "{}").get("init") is True
     except (ValueError, AttributeError):
         return False
-
-
-def _arch() -> str:
-    import platform
-
-    machine = platform.machine().lower()
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 CHECK = Check("engine", 20, ("kind",), look)

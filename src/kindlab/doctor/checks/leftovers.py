@@ -12,8 +12,6 @@ from kindlab.doctor.finding import Check, Finding, note, ok
 if TYPE_CHECKING:
     from kindlab.clusters.kindrecord import Record
 
-LABEL = "io.x-k8s.kind.cluster"
-
 
 def look(facts: Facts) -> Iterator[Finding]:
     """Running, stopped or half-made is told from the records and the containers alone: what a node says is for kindlab
@@ -35,6 +33,8 @@ def look(facts: Facts) -> Iterator[Finding]:
 
 def _nodes(facts: Facts, engine: str, cluster: str) -> list[tuple[str, str]] | None:
     """(container, its status) of a cluster's nodes; None where the engine does not say."""
+    from kindlab.clusters.kindcli import LABEL
+
     form = "{{.Names}}\t{{.Status}}"
     answer = facts.ask(engine, "ps", "--all", "--filter", f"label={LABEL}={cluster}", "--format", form)
     if answer.code != 0:
@@ -45,8 +45,9 @@ def _nodes(facts: Facts, engine: str, cluster: str) -> list[tuple[str, str]] | N
 
 def _amiss(name: str, record: Record | None, off: dict[str, list[str]], engine: str) -> Finding | None:
     """What is wrong with a cluster of which we have a folder. `off`: its nodes that do not run, by cluster."""
-    down = f"kindlab down --cluster kind{_named(name)}"
-    again = f"kindlab up --cluster kind{_named(name)}"
+    from kindlab.clusters.kindrepair import command
+
+    down, again = command("down", name), command("up", name)
     if record is not None and record.half_made:
         says = f"the kind cluster {name} is half-made: its creation on {record.when} did not end"
         return note(says, "every command with that cluster", f"{down} removes it; {again} makes it anew")
@@ -58,10 +59,6 @@ def _amiss(name: str, record: Record | None, off: dict[str, list[str]], engine: 
         says = f"of the kind cluster {name} {', '.join(sorted(off[name]))} {are} not running"
         return note(says, "its Pods, and checks that need them", f"{again} starts it again; {down} removes it")
     return None
-
-
-def _named(cluster: str) -> str:
-    return "" if cluster == "kindlab" else f" --name {cluster}"
 
 
 def _kept(facts: Facts) -> list[tuple[str, Record | None]]:
