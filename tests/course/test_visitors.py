@@ -74,13 +74,15 @@ class WithoutPolicies:
 
 def test_a_network_that_enforces_none_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enforcing, "CATCH_UP", 0.1)
-    monkeypatch.setattr(words, "enforces_policies", lambda api: enforcing.enforces_policies(WithoutPolicies(api)))  # type: ignore[arg-type]
+    monkeypatch.setattr(
+        words, "enforces_policies", lambda api, space: enforcing.enforces_policies(WithoutPolicies(api))
+    )  # type: ignore[arg-type]
     with pytest.raises(CouldNotGrade, match="does not enforce NetworkPolicies"):
         LiveLab(api, "default").need_policies()
 
 
 def test_a_lab_of_policies_says_so_where_none_are_enforced(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "enforces_policies", lambda api: False)
+    monkeypatch.setattr(words, "enforces_policies", lambda api, space: False)
     lab = labs.find("08")
     try:
         workspace.remove_namespaces(api, lab)
