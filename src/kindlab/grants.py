@@ -17,6 +17,7 @@ from kindlab.labs import Lab, manifests
 from kindlab.managed import MANAGED
 from kindlab.manifests import text_of
 from kindlab.naming import under
+from kindlab.needs import named
 
 RBAC = "rbac.authorization.k8s.io"
 LEARNER, READER = "kindlab-learner", "kindlab-reader"
@@ -117,9 +118,8 @@ def _header(labs: Sequence[Lab], learners: Sequence[Learner], *, reading: bool) 
 def _shares(lab: Lab) -> bool:
     """Whether its manifests fix node ports, or hosts of an ingress controller. No prefix tells those apart:
     certificates and browsers know them by name."""
-    words = {*lab.needs, *(word for task in lab.tasks for word in task.needs)}
     files = [*lab.start_files, *manifests(lab.solution_folder)]
-    return bool(words & {"ingress", "gateway"}) or any("nodePort:" in text_of(file) for file in files)
+    return bool({"ingress", "gateway"} & set(named(lab))) or any("nodePort:" in text_of(file) for file in files)
 
 
 def _of(labs: Iterable[Lab], learner: Learner, *, reading: bool) -> Iterator[Obj]:

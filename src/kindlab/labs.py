@@ -2,7 +2,7 @@
 lab, its solution (`solutions/<slug>`), its grader (`graders/test_<slug>.py`) and its notebook."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -174,6 +174,12 @@ def find(name: str) -> Lab:
     near = [by_words[words] for words in difflib.get_close_matches(wanted, by_words, n=1)]
     why = f"Did you mean {near[0]}?" if near else f"The labs are: {', '.join(slugs) or 'none yet'}."
     raise UsageProblem(f"There is no lab {name!r}.", why, "kindlab list shows them all.")
+
+
+def several(names: Iterable[str]) -> list[Lab]:
+    """Labs by slug or number, each once; all of them where one of the names is `all`. Raises UsageProblem."""
+    wanted = list(dict.fromkeys(names))
+    return all_labs() if "all" in wanted else [find(name) for name in wanted]
 
 
 def read(folder: Path) -> Lab:

@@ -199,9 +199,10 @@ class Kind:
 
     def _words(self) -> list[str]:
         """What the cluster is to have: what every one of ours has, and what the chosen labs need."""
-        from kindlab.clusters import kindimages
+        from kindlab import labs
+        from kindlab.needs import named
 
-        words = {word for lab in kindimages.labs_named(self.wishes.labs) for word in kindimages.words_of(lab)}
+        words = {word for lab in labs.several(self.wishes.labs) for word in named(lab)}
         return [*ALWAYS, *sorted(words - set(ALWAYS))]
 
     def _check_offline(self, programs: Programs, config: dict[str, Any], wanted: list[Addon], *, made: bool) -> None:

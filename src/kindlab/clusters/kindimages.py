@@ -27,17 +27,6 @@ if TYPE_CHECKING:
 LOAD_TIMEOUT = 900.0
 
 
-def labs_named(names: Iterable[str]) -> list[Lab]:
-    """`--labs`: slugs or numbers, or `all`. Raises UsageProblem."""
-    wanted = list(names)
-    return labs.all_labs() if "all" in wanted else [labs.find(name) for name in wanted]
-
-
-def words_of(lab: Lab) -> set[str]:
-    """What the lab and its single tasks need, in the words of `needs`."""
-    return {*lab.needs, *(word for task in lab.tasks for word in getattr(task, "needs", ()))}
-
-
 def of_labs(chosen: Iterable[Lab]) -> list[str]:
     """The images of the labs' finished manifests, and of the grader's own Pods."""
     from kindlab.checks.probe import IMAGE
@@ -51,8 +40,8 @@ def of_labs(chosen: Iterable[Lab]) -> list[str]:
 
 def needed(addons: Iterable[Addon], names: Iterable[str]) -> list[str]:
     """What `kindlab up` itself and the labs that were named run, each once."""
-    chosen = list(names)
-    mine = of_labs(labs_named(chosen)) if chosen else []
+    chosen = labs.several(names)
+    mine = of_labs(chosen) if chosen else []
     return list(dict.fromkeys([*(image for addon in addons for image in addon.images), *mine]))
 
 

@@ -11,7 +11,7 @@ import click
 
 from kindlab import terminal
 from kindlab.clusters import base
-from kindlab.commands.options import cluster_option, json_option
+from kindlab.commands.options import cluster_option, json_option, listed
 from kindlab.errors import Problem, UsageProblem
 
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ def _chosen(names: tuple[str, ...], wanted: str | None) -> list[Addon]:
         )
     if not names and wanted == "all":
         return addons.with_requirements(addons.all_addons())
-    words = [word.strip() for word in (wanted or "").split(",") if word.strip()]
-    chosen = labs.all_labs() if words == ["all"] else [labs.find(word) for word in words]
+    chosen = labs.several(listed(wanted or ""))
     needed = addons.for_needs([word for lab in chosen for word in named(lab)])
     return addons.with_requirements([*map(addons.find, names), *needed])
 

@@ -11,7 +11,7 @@ import click
 
 from kindlab import terminal
 from kindlab.clusters import base, consent
-from kindlab.commands.options import CLUSTERS, cluster_option, host_port_option, json_option
+from kindlab.commands.options import CLUSTERS, cluster_option, host_port_option, json_option, listed
 from kindlab.errors import COULD_NOT_GRADE, PASSED
 
 Result = TypeVar("Result")
@@ -57,11 +57,11 @@ Result = TypeVar("Result")
 def up(cluster: str, name: str, yes: bool, as_json: bool, labs: str, **options: Any) -> None:
     """Start a cluster, or find it running."""
     wishes = {wish: options.pop(wish) for wish in ("offline", "preload", "merge", "keep")}
-    wishes["labs"] = tuple(filter(None, labs.replace(",", " ").split()))
+    wishes["labs"] = tuple(listed(labs))
     if wishes["labs"]:
-        from kindlab.clusters import kindimages
+        from kindlab.labs import several
 
-        kindimages.labs_named(wishes["labs"])  # a typo is one on every cluster
+        several(wishes["labs"])  # a typo is one on every cluster
     provider, why = base.choose(cluster, name=name, wishes=wishes, **options)
 
     def work() -> base.Status:

@@ -26,6 +26,11 @@ def namespace_option(command: Function) -> Function:
     return click.option("-n", "--namespace", help="The namespace (default: the lab you started last).")(command)
 
 
+def listed(text: str) -> list[str]:
+    """The words of an option that takes several, with commas or blanks between."""
+    return text.replace(",", " ").split()
+
+
 def host_port_option(scheme: str, port: int) -> Callable[[Function], Function]:
     """--http-port and --https-port of kindlab's own clusters; None when it is not given."""
     return click.option(

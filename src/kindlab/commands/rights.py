@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kindlab.commands.options import listed
 from kindlab.errors import UsageProblem
 
 if TYPE_CHECKING:
     from kindlab.grants import Learner
-    from kindlab.labs import Lab
 
 
 @click.command()
@@ -43,12 +43,14 @@ def rights(
     An administrator of the cluster applies it; kindlab itself changes nothing. {prefix} in a NAME stands for the
     learner's prefix: --user '{prefix}@school.example'.
     """
-    from kindlab import grants, paths, terminal
+    from kindlab import grants, labs, paths, terminal
 
     named = [
         (kind, name) for kind, name in (("User", user), ("Group", group), ("ServiceAccount", serviceaccount)) if name
     ]
-    text = grants.manifest(_labs(numbers), _learners(_prefixes(prefix, prefixes), named), reading=reading)
+    text = grants.manifest(
+        labs.several(listed(numbers)), _learners(_prefixes(prefix, prefixes), named), reading=reading
+    )
     if out is None:
         click.echo(text, nl=False)
         return
@@ -97,11 +99,3 @@ def _learners(prefixes: list[str], named: list[tuple[str, str]]) -> list[Learner
             f"{name!r} is no ServiceAccount.", "", "Its namespace comes first: --serviceaccount class:alice"
         )
     return [Learner(prefix, kind, name.replace("{prefix}", prefix)) for prefix in prefixes]
-
-
-def _labs(numbers: str) -> list[Lab]:
-    from kindlab import labs
-
-    if numbers == "all":
-        return labs.all_labs()
-    return [labs.find(number) for number in dict.fromkeys(filter(None, numbers.replace(" ", ",").split(",")))]

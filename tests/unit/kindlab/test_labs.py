@@ -88,3 +88,11 @@ def test_no_course_is_said_with_the_way_out(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("KINDLAB_COURSE", str(tmp_path))
     with pytest.raises(UsageProblem, match="KINDLAB_COURSE"):
         labs.find("2")
+
+
+def test_several_labs_are_named_by_number_by_slug_or_all_at_once() -> None:
+    assert [lab.number for lab in labs.several(("2", "10-autoscaling", "2"))] == ["02", "10"]
+    assert labs.several(("02", "all")) == labs.all_labs()
+    assert labs.several(()) == []
+    with pytest.raises(UsageProblem):
+        labs.several(("77",))

@@ -12,7 +12,6 @@ from kindlab import labs
 from kindlab.clusters import kindimages
 from kindlab.clusters.kindcli import Container, Programs
 from kindlab.engines import Engine
-from kindlab.errors import UsageProblem
 
 
 @pytest.mark.parametrize(
@@ -38,19 +37,6 @@ def test_the_images_of_all_labs_are_those_of_the_design() -> None:
         "registry.k8s.io/e2e-test-images/agnhost:2.63.0",
         "registry.k8s.io/hpa-example",
     ]
-
-
-def test_labs_are_named_by_number_by_slug_or_all_at_once() -> None:
-    assert [lab.number for lab in kindimages.labs_named(("2", "10-autoscaling"))] == ["02", "10"]
-    assert kindimages.labs_named(("all",)) == labs.all_labs()
-    assert kindimages.labs_named(()) == []
-    with pytest.raises(UsageProblem):
-        kindimages.labs_named(("77",))
-
-
-def test_what_a_lab_needs_includes_what_its_single_tasks_need() -> None:
-    lab = labs.find("16")
-    assert {"ingress", "metrics", "snapshots"} <= kindimages.words_of(lab)
 
 
 def test_without_labs_only_what_up_itself_runs() -> None:
