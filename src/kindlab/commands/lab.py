@@ -12,7 +12,7 @@ import click
 from kindlab import terminal
 from kindlab.clusters import base
 from kindlab.commands.options import cluster_option, json_option
-from kindlab.errors import Problem, UsageProblem
+from kindlab.errors import FAILED, Problem, UsageProblem
 
 if TYPE_CHECKING:
     from kindlab.grading.outcome import Report
@@ -101,6 +101,7 @@ def _by_domain(tags: list[str]) -> str:
 def start(lab: str, cluster: str | None) -> None:
     """Begin LAB: your files, its namespace, what it starts from."""
     from kindlab import addons, labs, progress, workspace
+    from kindlab.needs import shared
 
     found, status = labs.find(lab), base.ready(cluster)
     found = found.under(status.prefix)
@@ -112,6 +113,8 @@ def start(lab: str, cluster: str | None) -> None:
     for problem in failed:
         terminal.problem(problem)
     terminal.started(found.title, done)
+    if note := shared.said(found):
+        click.echo(note)
     click.echo(f"When you have changed something: kindlab check {found.number}")
 
 
@@ -123,6 +126,7 @@ def start(lab: str, cluster: str | None) -> None:
 def check(lab: str | None, task: str | None, cluster: str | None, as_json: bool) -> int:
     """Grade LAB by what the live cluster does (default: the lab you checked or started last)."""
     from kindlab import labs, progress
+    from kindlab.needs import shared
 
     found = labs.find(lab or progress.latest()).under(base.prefix(cluster))
     only = found.task(task).id if task else None
@@ -131,6 +135,8 @@ def check(lab: str | None, task: str | None, cluster: str | None, as_json: bool)
         click.echo(json.dumps(report.to_json()))
     else:
         terminal.report(report)
+        if report.exit_code == FAILED and (note := shared.said(found)):
+            click.echo(note)
         if report.exit_code == 0 and report.points == report.max_points and only is None and found.debrief:
             click.echo()
             click.echo(found.debrief.strip())

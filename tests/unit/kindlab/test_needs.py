@@ -15,7 +15,7 @@ from kindlab import addons, labs, needs
 from kindlab.api import Api, ApiError, Unreachable
 from kindlab.checks.images import not_pulled
 from kindlab.checks.verdict import CouldNotGrade
-from kindlab.needs import NEEDS, Found, Need, grouped, kept, overview, probed, wanting
+from kindlab.needs import NEEDS, Found, Need, grouped, kept, overview, probed, shared, wanting
 from kindlab.needs.words import entry
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -482,3 +482,11 @@ def test_an_image_that_cannot_be_pulled_is_named_with_what_the_kubelet_says() ->
     assert said == "image nginx:1.27 cannot be pulled: Back-off pulling image: dial tcp: lookup docker.io"
     assert not_pulled(pod(reason="InvalidImageName")) == "image nginx:1.27 cannot be pulled: InvalidImageName"
     assert not_pulled(pod(reason="ContainerCreating")) == not_pulled({}) == ""
+
+
+def test_what_only_one_learner_of_a_shared_cluster_can_have_is_said_to_each() -> None:
+    noted = {lab.number: shared.said(lab.under("alice")) for lab in labs.all_labs()}
+    assert {number for number, text in noted.items() if text} == {"05", "06", "07", "16"}
+    assert noted["05"].startswith("The node ports of lab 05 belong to the whole cluster")
+    assert noted["06"].startswith("The host names of lab 06 belong to the whole cluster")
+    assert not any(shared.said(lab) for lab in labs.all_labs()), "who has a cluster alone shares nothing"
