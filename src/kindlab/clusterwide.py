@@ -1,8 +1,8 @@
 """A lab's objects that lie in no namespace: volumes made by hand, classes, contents of snapshots (`cluster_kinds`).
 
 No namespace takes them along when it goes, so a lab's are known by their names, which begin with `labNN-`. Also the
-lab's are the volumes and contents that its namespaces' claims and snapshots left behind (Retain). Nothing else is ever
-touched: the cluster's own classes belong to everybody.
+lab's are the volumes and contents that a driver made for its namespaces' claims and snapshots and that were left behind
+(Retain). Nothing else is ever touched: the cluster's own classes belong to everybody.
 """
 
 from __future__ import annotations
@@ -83,8 +83,12 @@ def _change(api: Api, kind: str, name: str, change: Obj) -> None:
 
 
 def _is_of(lab: Lab, kind: str, obj: Obj) -> bool:
-    made_for = obj["spec"].get(LEFT_BY[kind]) or {} if kind in LEFT_BY else {}
-    return obj["metadata"]["name"].startswith(lab.prefix) or made_for.get("namespace") in lab.spaces
+    """By its name, or made by a driver for one of its claims or snapshots. A volume that somebody has described by hand
+    and that a claim of the lab was bound to is theirs: an administrator's shared folder, for one."""
+    if obj["metadata"]["name"].startswith(lab.prefix):
+        return True
+    made_for = obj["spec"].get(LEFT_BY[kind]) or {} if _has_storage_of_its_own(kind, obj) else {}
+    return made_for.get("namespace") in lab.spaces
 
 
 def _remove(api: Api, lab: Lab, kind: str, found: list[Obj]) -> None:

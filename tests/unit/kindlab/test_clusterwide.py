@@ -63,7 +63,8 @@ def remove(cluster: Cluster) -> None:
 def test_what_is_the_labs_goes_and_the_rest_stays() -> None:
     cluster = Cluster(
         obj("PersistentVolume", "lab02-mine"),
-        obj("PersistentVolume", "left", claim="02-services/data"),
+        obj("PersistentVolume", "left", claim="02-services/data", annotations={MADE_FOR_CLAIM: "a.driver"}),
+        obj("PersistentVolume", "an-administrators", claim="02-services/books"),
         obj("PersistentVolume", "lab03-other"),
         obj("PersistentVolume", "theirs", claim="default/data"),
         obj("StorageClass", "lab02-fast"),
@@ -71,8 +72,8 @@ def test_what_is_the_labs_goes_and_the_rest_stays() -> None:
         obj("PriorityClass", "lab02-not-declared"),
     )
     remove(cluster)
-    assert cluster.names == ["lab03-other", "theirs", "standard", "lab02-not-declared"]
-    assert cluster.done == ["delete lab02-mine", "delete left", "delete lab02-fast"]
+    assert cluster.names == ["an-administrators", "lab03-other", "theirs", "standard", "lab02-not-declared"]
+    assert cluster.done == ["patch left Delete", "delete lab02-mine", "delete left", "delete lab02-fast"]
 
 
 def test_a_driver_deletes_the_storage_that_it_made() -> None:
