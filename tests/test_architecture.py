@@ -117,6 +117,56 @@ def test_kindlab_knows_pocketkube_in_one_module_only(path: Path) -> None:
     assert not [f"line {n}: {m}" for n, m in imports(path) if m.partition(".")[0] == "pocketkube"]
 
 
+CLUSTERS = {"commands", "doctor", "magics.py", "trials.py"}
+"""The parts of kindlab that know which kinds of cluster there are; to all others a cluster is what clusters/base.py
+says, and an API."""
+APART = {
+    "needs/words": {
+        "api",
+        "checks",
+        "conditions",
+        "hosts",
+        "kinds",
+        "managed",
+        "quantities",
+        "rights",
+        "volume_limits",
+    },
+    "engines": {"computer"},
+    "downloads.py": {"errors", "paths", "transfer"},
+    "transfer.py": {"errors"},
+    "tools.py": {"downloads", "errors", "paths"},
+    "computer.py": set(),
+    "naming.py": {"errors"},
+    "rights.py": {"api", "errors", "labs"},
+}
+"""Parts of kindlab that stand for themselves -> the others that they may import."""
+
+
+def test_a_cluster_is_a_provider_and_an_api_to_most_of_kindlab() -> None:
+    names = {path: path.relative_to(SOURCE / "kindlab") for path in modules("kindlab")}
+    wrong = [
+        f"{name}, line {line}: {module}"
+        for path, name in names.items()
+        if name.parts[0] not in CLUSTERS | {"clusters"}
+        for line, module in imports(path)
+        if module.startswith("kindlab.clusters.") and module != "kindlab.clusters.base"
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("part", APART)
+def test_parts_of_kindlab_that_stand_for_themselves(part: str) -> None:
+    place, own = SOURCE / "kindlab" / part, part.removesuffix(".py").split("/")[0]
+    wrong = [
+        f"{path.name}, line {line}: {module}"
+        for path in ([place] if place.is_file() else sorted(place.rglob("*.py")))
+        for line, module in imports(path)
+        if module.startswith("kindlab.") and module.split(".")[1] not in APART[part] | {own}
+    ]
+    assert not wrong, f"{part} may not import:\n" + "\n".join(wrong)
+
+
 def test_every_kind_controller_and_image_is_found_by_a_folder_scan() -> None:
     from pocketkube import controllers, images, resources
 
