@@ -8,6 +8,7 @@ a small role for what `admin` does not hold; once for all a role to read what be
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,15 +28,26 @@ LABELS = {**MANAGED, **RIGHTS}
 OWNER = "kindlab.dev/learner"
 
 BEYOND_ADMIN: tuple[Obj, ...] = (
-    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ALL},
-    {"apiGroups": [""], "resources": ["endpoints", "limitranges"], "verbs": ALL},
     {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["gateways", "httproutes"], "verbs": ALL},
     {"apiGroups": ["snapshot.storage.k8s.io"], "resources": ["volumesnapshots"], "verbs": ALL},
     {"apiGroups": ["metrics.k8s.io"], "resources": ["pods"], "verbs": READ},
 )
-"""What the labs use in a namespace and `admin` lacks: slices made by hand (lab 04; taken from `admin` in v1.22 because
-of CVE-2021-25740), limits (10), the Gateway API (06), snapshots (14, 16), figures of use (10) where nobody has
-aggregated them."""
+"""What the labs use in a namespace and `admin` lacks: the Gateway API (06), snapshots (14, 16), figures of use (10)
+where nobody has aggregated them."""
+ENDPOINTS, LIMITS = f"{LEARNER}-endpoints", f"{LEARNER}-limits"
+IN_SOME: dict[str, tuple[set[str], tuple[Obj, ...]]] = {
+    ENDPOINTS: (
+        {"EndpointSlice", "Endpoints"},
+        (
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ALL},
+            {"apiGroups": [""], "resources": ["endpoints"], "verbs": ALL},
+        ),
+    ),
+    LIMITS: ({"LimitRange"}, ({"apiGroups": [""], "resources": ["limitranges"], "verbs": ALL},)),
+}
+"""Role -> kinds, and what it adds in the namespaces of the labs that make such objects, and in no others: slices by
+hand (04; taken from `admin` in v1.22 because of CVE-2021-25740), limits (10), by which a learner could keep the
+grader's Pods out of a namespace."""
 READABLE: tuple[Obj, ...] = (
     {"apiGroups": [""], "resources": ["nodes", "namespaces", "persistentvolumes", "services"], "verbs": READ},
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": READ},
@@ -80,9 +92,12 @@ def manifest(labs: Sequence[Lab], learners: Sequence[Learner], *, reading: bool 
     Raises UsageProblem for a prefix that cannot be."""
     import yaml
 
-    objects: list[Obj] = [_role(LEARNER, BEYOND_ADMIN), *([_role(READER, READABLE)] if reading else [])]
+    given = {lab.slug: _roles(lab) for lab in labs}
+    some = {role: rules for role, (_, rules) in IN_SOME.items() if any(role in roles for roles in given.values())}
+    roles = {LEARNER: BEYOND_ADMIN, **some, **({READER: READABLE} if reading else {})}
+    objects: list[Obj] = [_role(name, rules) for name, rules in roles.items()]
     for learner in learners:
-        objects += _of(labs, learner, reading=reading)
+        objects += _of(labs, learner, given, reading=reading)
     whole = json.loads(json.dumps(objects))  # what they share is written out each time, not as YAML's references
     return "\n".join(_header(labs, learners, reading=reading)) + "\n" + yaml.safe_dump_all(whole, sort_keys=False)
 
@@ -97,9 +112,13 @@ def _header(labs: Sequence[Lab], learners: Sequence[Learner], *, reading: bool) 
     yield "# Namespace      one for each learner and lab, and those of its neighbours, with the labels it needs"
     yield "# RoleBinding    in each of them: ClusterRole admin, which every cluster has, so that a learner does all"
     yield f"#                there and nothing elsewhere; and {LEARNER}"
-    yield f"# ClusterRole {LEARNER}: what admin does not hold and the labs use in a namespace: EndpointSlices and"
-    yield "#                Endpoints made by hand (lab 04; who writes those can send a namespace's traffic anywhere,"
-    yield "#                CVE-2021-25740), LimitRanges, Gateways and HTTPRoutes, VolumeSnapshots, metrics"
+    yield f"# ClusterRole {LEARNER}: what admin does not hold and the labs use in a namespace: Gateways and"
+    yield "#                HTTPRoutes, VolumeSnapshots, metrics"
+    if of := [lab.number for lab in labs if ENDPOINTS in _roles(lab)]:
+        yield f"# ClusterRole {ENDPOINTS}: EndpointSlices and Endpoints made by hand; who writes those can"
+        yield f"#                send its traffic anywhere (CVE-2021-25740). Only in namespaces of lab {', '.join(of)}"
+    if of := [lab.number for lab in labs if LIMITS in _roles(lab)]:
+        yield f"# ClusterRole {LIMITS}: LimitRanges. Only in namespaces of lab {', '.join(of)}"
     if reading:
         yield f"# ClusterRole {READER}: look, not touch: nodes, namespaces, volumes and classes, which belong to no"
         yield "#                namespace, and Services, by which the ingress controller is found. Without it"
@@ -118,11 +137,22 @@ def _header(labs: Sequence[Lab], learners: Sequence[Learner], *, reading: bool) 
 def _shares(lab: Lab) -> bool:
     """Whether its manifests fix node ports, or hosts of an ingress controller. No prefix tells those apart:
     certificates and browsers know them by name."""
-    files = [*lab.start_files, *manifests(lab.solution_folder)]
-    return bool({"ingress", "gateway"} & set(named(lab))) or any("nodePort:" in text_of(file) for file in files)
+    return bool({"ingress", "gateway"} & set(named(lab))) or "nodePort:" in _text(lab)
 
 
-def _of(labs: Iterable[Lab], learner: Learner, *, reading: bool) -> Iterator[Obj]:
+def _roles(lab: Lab) -> list[str]:
+    """Of ours, those that a learner gets in the lab's namespaces."""
+    others = (file for folder in lab.solution_folder.glob("alternatives/*") for file in manifests(folder))
+    kinds = set(re.findall(r"\bkind: *(\w+)", "\n".join((_text(lab), *map(text_of, others)))))
+    return [LEARNER, *(role for role, (made, _) in IN_SOME.items() if made & kinds)]
+
+
+def _text(lab: Lab) -> str:
+    """Its manifests, from the start and of the solution."""
+    return "\n".join(text_of(file) for file in (*lab.start_files, *manifests(lab.solution_folder)))
+
+
+def _of(labs: Iterable[Lab], learner: Learner, given: dict[str, list[str]], *, reading: bool) -> Iterator[Obj]:
     own = LABELS | ({OWNER: learner.prefix} if learner.prefix else {})
     for lab in labs:
         mine = lab.under(learner.prefix)
@@ -130,8 +160,8 @@ def _of(labs: Iterable[Lab], learner: Learner, *, reading: bool) -> Iterator[Obj
         for space in mine.spaces:
             labels = {**neighbours.get(space, {}), **own}
             yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space, "labels": labels}}
-            for role in ("admin", LEARNER):
-                name = role if role == LEARNER else "kindlab-admin"
+            for role in ("admin", *given[lab.slug]):
+                name = "kindlab-admin" if role == "admin" else role
                 meta = {"name": name, "namespace": space, "labels": own}
                 yield _binding("RoleBinding", meta, role, learner.subject)
     if reading:

@@ -68,8 +68,8 @@ def _prefixes(one: str, several: str) -> list[str]:
         raise UsageProblem(
             "--prefix and --prefixes?", "One is for a learner, the other for a class.", "Take one of them."
         )
-    file = Path(several)
-    text = file.read_text(encoding="utf-8") if file.is_file() else several.replace(",", "\n")
+    file = None if "," in several else Path(several)  # a class is longer than the name of a file may be
+    text = file.read_text(encoding="utf-8") if file and file.is_file() else several.replace(",", "\n")
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     found = list(dict.fromkeys(checked(line) for line in lines if line))
     if not found:

@@ -53,6 +53,28 @@ def test_everywhere_there_is_nothing_but_reading_and_not_even_that_unless_it_is_
     assert named(printed("--prefix", "alice", "--no-reading")[1], "ClusterRoleBinding") == []
 
 
+def test_what_reaches_beyond_a_namespace_is_given_in_the_labs_that_use_it_only() -> None:
+    """Who writes EndpointSlices may send a shared ingress controller to others' Pods; who sets limits may keep the
+    grader's Pods out."""
+    text, objects = printed("--prefix", "alice")
+    rules = {o["metadata"]["name"]: o["rules"] for o in objects if o["kind"] == "ClusterRole"}
+    given = {
+        (o["metadata"]["namespace"], resource)
+        for o in objects
+        if o["kind"] == "RoleBinding"
+        for rule in rules.get(o["roleRef"]["name"], ())
+        for resource in rule["resources"]
+        if set(rule["verbs"]) - {"get", "list", "watch"}
+    }
+    for resource, number in (("endpointslices", "04"), ("endpoints", "04"), ("limitranges", "10")):
+        spaces = labs.find(number).under("alice").spaces
+        assert {space for space, what in given if what == resource} == set(spaces)
+    assert "CVE-2021-25740" in text
+    for one in ("endpointslices", "limitranges", "CVE-2021-25740"):
+        assert one not in printed("--prefix", "alice", "--labs", "02", "--no-reading")[0]
+    assert all(o["roleRef"]["name"] in {*rules, "admin"} for o in objects if "roleRef" in o)
+
+
 def test_labs_that_need_more_than_a_namespace_are_named() -> None:
     assert "12 (PersistentVolume, StorageClass)" in printed("--prefix", "alice", "--labs", "11,12")[0]
     assert "Not granted" not in printed("--prefix", "alice", "--labs", "11")[0]
@@ -70,6 +92,11 @@ def test_a_class_is_a_list_or_a_file_of_prefixes(tmp_path: Path) -> None:
     assert named(listed, "Namespace") == ["alice-02-services", "bob-02-services"]
     assert subjects(listed) == {("User", "alice@school.example"), ("User", "bob@school.example")}
     assert len(named(listed, "ClusterRole")) == 2
+
+
+def test_a_class_may_be_large() -> None:
+    names = [f"pupil{number}" for number in range(60)]
+    assert len(named(printed("--prefixes", ",".join(names), "--labs", "02")[1], "Namespace")) == len(names)
 
 
 def test_a_group_and_an_account_are_subjects_too_and_a_file_is_written(tmp_path: Path) -> None:
