@@ -35,6 +35,10 @@ class ApiError(Exception):
         self.details = details or {}
 
 
+HERE = ("localhost", "127.0.0.0/8", "::1")
+"""This machine, which no proxy is asked for whatever NO_PROXY says; as with kubectl (Go's ProxyFromEnvironment)."""
+
+
 class Served(NamedTuple):
     """A kind the cluster serves: `prefix` is the URL of its group and version, `group` is "" for the core."""
 
@@ -55,14 +59,18 @@ class Api:
     """`kubeconfig` None means the user's own (KUBECONFIG or ~/.kube/config); `context` None means the current one."""
 
     def __init__(self, kubeconfig: Path | None = None, context: str | None = None) -> None:
-        from kubernetes import config
+        from kubernetes import client, config
         from kubernetes.config.config_exception import ConfigException
         from yaml import YAMLError
 
         self.kubeconfig = kubeconfig
         self.context = context
+        settings = type.__call__(client.Configuration)  # of this client, not the process' default
+        settings.no_proxy = ",".join(filter(None, (settings.no_proxy, *HERE)))
         try:
-            self.client = config.new_client_from_config(str(kubeconfig) if kubeconfig else None, context)
+            self.client = config.new_client_from_config(
+                str(kubeconfig) if kubeconfig else None, context, client_configuration=settings
+            )
         except (ConfigException, OSError, YAMLError, TypeError, AttributeError, ValueError) as error:
             raise Unreachable(
                 "There is no usable kubeconfig.",

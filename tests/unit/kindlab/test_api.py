@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kindlab.api import CONFLICTS, Api, ApiError, Obj
 
@@ -63,3 +65,31 @@ def test_what_is_not_there_is_created() -> None:
 def test_other_refusals_are_told() -> None:
     with pytest.raises(ApiError, match="immutable"):
         OneObject(refuses=403).replace(WANTED)
+
+
+@pytest.mark.parametrize("no_proxy", ["", "example.com"])
+@pytest.mark.parametrize(
+    ("server", "direct"),
+    [("127.0.0.1", True), ("localhost", True), ("[::1]", True), ("127.0.0.2", True), ("school.example", False)],
+)
+def test_a_cluster_on_this_machine_is_not_asked_by_way_of_a_proxy(
+    server: str, direct: bool, no_proxy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As kubectl does (Go's net/http, ProxyFromEnvironment)."""
+    from urllib3 import ProxyManager
+
+    for name in ("HTTP_PROXY", "https_proxy", "http_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "one", "cluster": {"server": f"https://{server}:6443"}}],
+        "users": [{"name": "one", "user": {"token": "t"}}],
+        "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
+        "current-context": "one",
+    }
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    api = Api(tmp_path / "config")
+    assert isinstance(api.client.rest_client.pool_manager, ProxyManager) is not direct
