@@ -176,6 +176,19 @@ def test_a_second_up_finds_it_and_makes_nothing(at: Machine, created: "subproces
     assert [call for call in at.calls("kind[docker]") if call.startswith(making)] == before
 
 
+def test_a_cluster_whose_context_cannot_be_merged_is_up_and_remembered_all_the_same(
+    at: Machine, created: "subprocess.CompletedProcess[str]"
+) -> None:
+    (at.folder / "rubbish").write_text("{{{")
+    (at.home / "active.json").unlink()
+    done = at.kindlab("up", "--cluster", "kind", "--merge", KUBECONFIG=str(at.folder / "rubbish"))
+    assert done.returncode == 3
+    assert f"The kubeconfig {at.folder / 'rubbish'} cannot be used" in done.stderr
+    assert "The cluster itself is up. kindlab up --cluster kind --merge tries again." in done.stderr
+    assert "Cluster kindlab (kind) is ready" in at.kindlab("status").stdout
+    assert (at.folder / "rubbish").read_text() == "{{{"
+
+
 def test_a_kubeconfig_that_was_lost_is_fetched_anew(at: Machine, created: "subprocess.CompletedProcess[str]") -> None:
     kubeconfig(at).unlink(missing_ok=True)
     kubeconfig(at).with_name("kubeconfig.lock").touch()  # of a kind that was killed

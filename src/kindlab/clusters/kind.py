@@ -11,7 +11,6 @@ be pulled, and so no real kind cluster made, where this was written.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,17 +184,14 @@ class Kind:
         if problems and record.ours:
             first = problems[0]
             more = "".join(f" {problem.what}" for problem in problems[1:])
-            again = self._command("up") + "".join(f" {word}" for word in self._more())
-            up = f"The cluster itself is up: labs that do not need this work. {again} tries again."
+            up = f"The cluster itself is up: labs that do not need this work. {self._again()} tries again."
             raise Incomplete(self._described(()), first.what + more, first.why, f"{first.then} {up}")
         return [str(problem) for problem in problems]
 
-    def _more(self) -> Iterator[str]:
-        """The options that say what an up which did not get to its end was still to bring."""
-        if self.wishes.labs:
-            yield f"--labs {','.join(self.wishes.labs)}"
-        if self.wishes.merge:
-            yield "--merge"
+    def _again(self) -> str:
+        """The command that brings what an up which did not get to its end was still to bring."""
+        labs = f" --labs {','.join(self.wishes.labs)}" if self.wishes.labs else ""
+        return self._command("up") + labs + (" --merge" if self.wishes.merge else "")
 
     def _words(self) -> list[str]:
         """What the cluster is to have: what every one of ours has, and what the chosen labs need."""
@@ -222,9 +218,14 @@ class Kind:
             )
 
     def _merge(self, record: Record) -> str:
+        """Raises Incomplete when the user's kubeconfig cannot be written."""
         from kindlab.clusters import kubeconfigs
 
-        file, before, said = kubeconfigs.merge(self.kubeconfig)
+        try:
+            file, before, said = kubeconfigs.merge(self.kubeconfig)
+        except Problem as problem:
+            up = f"The cluster itself is up. {self._again()} tries again."
+            raise Incomplete(self._described(()), problem.what, problem.why, f"{problem.then} {up}") from problem
         if record.merged is None:
             kindrecord.change(self.folder, record, merged=(str(file), before))
         return f"{said} {self._command('down')} takes it out again."
