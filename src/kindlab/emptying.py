@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from time import monotonic
 
 from kindlab.api import Api, ApiError, Obj, Served
+from kindlab.checks.volumes import has_claims
 from kindlab.errors import Problem
 
 RIGHTS = {"kindlab.dev/rights": "instructor"}
@@ -74,7 +75,7 @@ def _grace(kind: Served, obj: Obj) -> int | None:
     """As in workspace.remove_namespace: a claim is unmounted before its Pod has gone."""
     if kind.kind != "Pod":
         return None
-    return 1 if any("persistentVolumeClaim" in v or "ephemeral" in v for v in obj["spec"].get("volumes") or ()) else 0
+    return 1 if has_claims(obj) else 0
 
 
 def _wait(api: Api, kind: Served, namespace: str, seconds: float) -> None:

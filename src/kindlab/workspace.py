@@ -15,7 +15,7 @@ from time import monotonic
 from kindlab import claims, clusterwide, labs, paths, steps
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.coming import is_coming_up
-from kindlab.checks.volumes import claim_of
+from kindlab.checks.volumes import has_claims
 from kindlab.emptying import RIGHTS, empty
 from kindlab.errors import Problem
 from kindlab.kubectl import applying
@@ -214,7 +214,7 @@ def remove_namespace(api: Api, name: str) -> None:
         return
     for pod in api.list("Pod", name):
         # without any grace its claim might go before the node has unmounted it, and then some drivers never get it free
-        api.delete("Pod", pod["metadata"]["name"], name, grace=1 if _has_claims(pod) else 0)
+        api.delete("Pod", pod["metadata"]["name"], name, grace=1 if has_claims(pod) else 0)
     for pods in api.follow("Pod", name, timeout=UNMOUNT_TIMEOUT):
         if not pods:
             break
@@ -235,10 +235,6 @@ def _deleted(api: Api, name: str, live: Obj) -> bool:
             raise
         return False
     return True
-
-
-def _has_claims(pod: Obj) -> bool:
-    return any(claim_of(pod, volume) for volume in pod["spec"].get("volumes") or ())
 
 
 def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = None, *, whole: bool = True) -> list[str]:

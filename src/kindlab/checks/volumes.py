@@ -298,6 +298,10 @@ def claim_of(pod: Obj, volume: Obj) -> str:
     return str((volume.get("persistentVolumeClaim") or {}).get("claimName", ""))
 
 
+def has_claims(pod: Obj) -> bool:
+    return any(claim_of(pod, volume) for volume in pod["spec"].get("volumes") or ())
+
+
 def _sum(line: str) -> tuple[str, str]:
     """(relative name, digest) of a line of sha256sum, which escapes names with a line feed or backslash."""
     digest, _, name = line.partition("  ")

@@ -10,7 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from kindlab import paths
-from kindlab.api import Api, ApiError
+from kindlab.api import Api
+from kindlab.identity import identity
 from kindlab.needs.need import Found
 
 log = logging.getLogger(__name__)
@@ -21,14 +22,8 @@ HAS, LACKS = 12 * 3600.0, 600.0
 
 
 def file(api: Api) -> Path:
-    """Where the answers about this cluster are. A cluster is known by the uid of its namespace kube-system, for its
-    address may be another one's tomorrow; by the address where that may not be read."""
-    try:
-        space = api.get("Namespace", "kube-system")
-    except ApiError:
-        space = None
-    known_by = space["metadata"].get("uid", "") if space else ""
-    return paths.home() / "capabilities" / f"{sha256((known_by or api.server).encode()).hexdigest()[:16]}.json"
+    """Where the answers about this cluster are."""
+    return paths.home() / "capabilities" / f"{sha256(identity(api).encode()).hexdigest()[:16]}.json"
 
 
 def answers(api: Api) -> dict[str, Found]:

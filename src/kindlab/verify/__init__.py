@@ -19,6 +19,7 @@ from kindlab import labs
 from kindlab.api import Api
 from kindlab.clusters.base import Status
 from kindlab.errors import Problem
+from kindlab.identity import identity
 from kindlab.labs import Lab
 from kindlab.verify import embedded, facts
 from kindlab.verify.results import Verified, load
@@ -34,7 +35,7 @@ def begun(chosen: list[Lab], status: Status, file: Path, *, resume: bool) -> Ver
     """What a run begins with: of the labs that are not chosen what `file` has of the same cluster and the same files,
     of the chosen ones too where it is to `resume`. Raises Problem when there is nothing to resume."""
     course, api, cluster = labs.all_labs(), status.api(), f"{status.name} ({status.kind})"
-    found = Verified(cluster, facts.identity(api), course=len(course))
+    found = Verified(cluster, identity(api), course=len(course))
     try:
         before = load(file)
         if before.identity != found.identity:

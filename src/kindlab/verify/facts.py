@@ -10,7 +10,6 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Callable
-from hashlib import sha256
 
 from kindlab.api import Api, ApiError, Obj
 from kindlab.errors import Problem
@@ -40,16 +39,6 @@ PLUGINS = (
     "ovnkube",
 )
 """How the DaemonSets of network plugins are called, or how their names begin. Not whole: others are not named."""
-
-
-def identity(api: Api) -> str:
-    """Another one for each cluster, also for one made anew under the same name; where that may not be read, for each
-    address."""
-    try:
-        found = api.get("Namespace", "kube-system")
-    except ApiError:
-        found = None
-    return str(found["metadata"]["uid"]) if found else sha256(api.server.encode()).hexdigest()[:16]
 
 
 def here(kind: str) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import pytest
 
 from kindlab import engines, tools
 from kindlab.api import Api, ApiError, Obj
+from kindlab.identity import identity
 from kindlab.verify import facts
 
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
@@ -73,14 +74,14 @@ def test_a_kind_cluster_is_described() -> None:
         "classes of ingress": "traefik",
         "runs there": "coredns (coredns:v1.14.2), kindnet (kindnetd:v20260820-aa)",
     }
-    assert facts.identity(Cluster()) == "1234"
+    assert identity(Cluster()) == "1234"
 
 
 def test_what_may_not_be_read_is_unknown() -> None:
     found = dict(facts.of(Cluster("Node", "Namespace", "ConfigMap")))
     assert found["nodes"] == found["kube-proxy"] == found["runs there"] == "unknown (may not be read)"
     assert found["Kubernetes"] == "v1.36.4"
-    assert facts.identity(Cluster("Namespace")) == facts.identity(Cluster("Namespace")) != "1234"
+    assert identity(Cluster("Namespace")) == identity(Cluster("Namespace")) != "1234"
 
 
 def test_the_machine_counts_where_the_cluster_runs_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
