@@ -38,7 +38,8 @@ JSON = """
 
 These shapes are stable; keys may be added.
 
-`kindlab status --json`: `{"cluster": {"name", "kind", "kubeconfig", "context", "ready", "detail", "prefix"}}`.
+`kindlab status --json` and `kindlab up --json`: `{"cluster": {"name", "kind", "kubeconfig", "context", "ready",
+"detail", "notes", "prefix"}}`; `notes[]` are sentences about what does not work or was found.
 
 `kindlab check LAB --json`: `lab`, `outcome` (`passed`, `failed`, `could-not-grade`), `points`, `max_points`,
 `points_not_here`, `cluster`, `seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`,
@@ -73,6 +74,9 @@ before.
 `kindlab tools --json`: `{"tools": [{"name", "wanted", "usable", "version", "path", "ours", "fault", "purpose",
 "notes"}]}`; `version` and `path` are those of the one that was found, or null; `fault` says why it is not usable.
 
+`kindlab addons --json`: `{"addons": [{"name", "title", "version", "about", "state", "labs", "gives", "requires",
+"images", "traps"}]}`; `state` as in the table, `labs` their numbers, `gives` words of `kindlab can`.
+
 `kindlab url TARGET --json`: `{"urls": [...], "notes": [...]}`.
 
 `kindlab lint --json`: `problems[]`, `states`, `wrong`, `caught`.
@@ -80,7 +84,8 @@ before.
 `kindlab quiz --list --json`: `{"questions": [{"lab", "id", "kcna", "text", "options": [{"text", "right", "why"}]}]}`.
 `lab` is `course` where the question belongs to no lab.
 
-`kindlab verify --json`, and the JSON file beside `--out`: `cluster`, `facts[]` (what, which), `date`, `agrees`,
+`kindlab verify --json`, and the JSON file beside `--out`: `format`, `cluster`, `identity` (another one for a cluster
+made anew), `course` (how many labs there are), `facts[]` (what, which), `date`, `agrees`,
 `rows[]` with `lab`, `answers`, `of`, `right`, `verdicts`, `same`, `tried_again`, `seconds`, `pocket_seconds`, `took`,
 `away`, `away_tasks`, `differences[]` with `lab`, `state`, `check`, `there`, `pocket`, `seen`, `problems[]`, and
 `labs` with every answer.
