@@ -38,12 +38,6 @@ class Tried:
     problem: str = ""
 
     @property
-    def verdicts(self) -> dict[str, str]:
-        """Check -> passed, failed, could-not-grade; none when nothing was graded."""
-        tasks = self.report.tasks if self.report else []
-        return {check.name: check.outcome.value for task in tasks for check in task.checks}
-
-    @property
     def seconds(self) -> float:
         return self.report.seconds if self.report else 0.0
 

@@ -57,7 +57,7 @@ def workload(api: Api, addon: Addon, ref: Ref, step: Step, deadline: float, *, u
         pods = _pods(api, live) if live else []
         waiting = [f"{pod['metadata']['name']}: {text}" for pod in pods if (text := waits_for(pod))]
         step(f"{addon}: {waiting[0] if waiting else f'waiting for {ref.kind} {ref.name}'}"[:200])
-        since = (since or monotonic()) if any(map(_lacks_image, pods)) else None
+        since = (since or monotonic()) if any(map(_unpulled, pods)) else None
         if since is not None and monotonic() - since >= unpulled:
             raise _not_pulled(addon, waiting, [image for pod in pods for image in _unpulled(pod)])
         if monotonic() >= deadline:
@@ -152,10 +152,6 @@ def waits_for(pod: Obj) -> str:
     if any(waiting for _, waiting in _waiting(pod)) or not _statuses(pod):
         return "is being started (its images are pulled first)"
     return "runs, and its readiness probe does not succeed yet"
-
-
-def _lacks_image(pod: Obj) -> bool:
-    return bool(_unpulled(pod))
 
 
 def _unpulled(pod: Obj) -> list[str]:

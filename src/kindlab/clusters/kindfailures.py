@@ -177,11 +177,8 @@ def known(raw: str) -> Known | None:
     return next((k for k in rows if re.search(k.words, raw, re.IGNORECASE)), None)
 
 
-def explained(
-    what: str, raw: str, *, engine: str, name: str, log: str = "", then: str = "", pulling: bool = False
-) -> Problem:
-    """`what` failed with that raw text: why, and what to do. `log` names the file with all of it, `then` is added to
-    the way out."""
+def explained(what: str, raw: str, *, engine: str, name: str, log: str = "", pulling: bool = False) -> Problem:
+    """`what` failed with that raw text: why, and what to do. `log` names the file with all of it."""
     found = known(f"failed to pull image\n{raw}" if pulling else raw)
     fill = {"engine": engine, "name": name}
     why = found.why.format(**fill) if found else "kindlab does not know these words."
@@ -189,4 +186,4 @@ def explained(
     said = "\n".join(f"  {line}" for line in tail(raw).splitlines())
     if said:
         why += f" It was said{f' (all of it: {log})' if log else ''}:\n{said}"
-    return Problem(what, why, " ".join(filter(None, (way, then, POCKET + "."))))
+    return Problem(what, why, f"{way} {POCKET}.")

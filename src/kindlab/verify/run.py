@@ -30,7 +30,6 @@ class Clock:
     total: int
     done: int = 0
     took: list[float] = field(default_factory=list)
-    began: float = field(default_factory=monotonic)
 
     def answered(self, seconds: float) -> None:
         self.done += 1
