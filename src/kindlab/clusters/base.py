@@ -122,6 +122,8 @@ def provider(
             f"You asked for {kind}, a cluster of kindlab's own, where nobody else works.",
             "kindlab up --cluster current --context NAME --prefix alice",
         )
+    if kind != "current":
+        _check_name(name)
     if kind == "pocket":
         from kindlab.clusters.pocket import Pocket
 
@@ -136,6 +138,17 @@ def provider(
 
         return Current(context, prefix or "")
     raise UsageProblem(f"There is no cluster kind {kind!r}.", f"The kinds are: {', '.join(KINDS)}.")
+
+
+def _check_name(name: str) -> None:
+    """A cluster's folder is called after it, and goes with it. Raises UsageProblem for a name that leads elsewhere, or
+    that programs take for an option."""
+    if name and (name[0] in ".-" or not name.isprintable() or set(name) & set("/\\")):
+        raise UsageProblem(
+            f"A cluster cannot be called {name!r}.",
+            "Its folder is named after it: letters, digits and dashes, a letter or a digit first.",
+            "For example: --name mine",
+        )
 
 
 def choose(kind: str, **options: Any) -> tuple[Provider, str]:

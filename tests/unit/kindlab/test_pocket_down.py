@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from kindlab.clusters import base
 from kindlab.clusters.pocket import Pocket
+from kindlab.errors import UsageProblem
 
 
 def test_folders_of_any_depth_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,3 +26,20 @@ def test_folders_of_any_depth_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert pocket.down(lambda text: None)
     assert not pocket.folder.exists()
     assert not pocket.down(lambda text: None)
+
+
+@pytest.mark.parametrize("kind", ["pocket", "kind"])
+@pytest.mark.parametrize(
+    "name", ["deep/..", "deep/../../../precious", "../precious", "..", "-h", ".", "a\\b", "a\nb", "\x1b"]
+)
+def test_a_name_that_leads_out_of_our_folder_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str
+) -> None:
+    """`down` removes the folder of that name, with all that is in it."""
+    monkeypatch.setenv("KINDLAB_HOME", str(tmp_path / "home"))
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "home" / "clusters" / f"{kind}-deep").mkdir(parents=True)
+    with pytest.raises(UsageProblem, match="cannot be called"):
+        base.active(kind, name).down(lambda text: None)
+    assert (tmp_path / "precious").is_dir()
+    assert (tmp_path / "home" / "clusters" / f"{kind}-deep").is_dir()
