@@ -69,6 +69,12 @@ def _prefixes(one: str, several: str) -> list[str]:
             "--prefix and --prefixes?", "One is for a learner, the other for a class.", "Take one of them."
         )
     file = None if "," in several else Path(several)  # a class is longer than the name of a file may be
+    if file and not file.is_file() and ("." in several or "/" in several):
+        raise UsageProblem(
+            f"There is no file {several}.",
+            "A class is prefixes with commas between them, or a file with one in each line.",
+            "For example: --prefixes alice,bob",
+        )
     text = file.read_text(encoding="utf-8") if file and file.is_file() else several.replace(",", "\n")
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     found = list(dict.fromkeys(checked(line) for line in lines if line))
@@ -92,7 +98,8 @@ def _learners(prefixes: list[str], named: list[tuple[str, str]]) -> list[Learner
         raise UsageProblem(
             f"{kind} {name} would have the namespaces of {len(prefixes)} learners.",
             "Each learner needs an account of their own, or one could see the others' work.",
-            "Say how the accounts are called, with {prefix} in it, as --user '{prefix}@school.example'.",
+            "Say how the accounts are called, with {prefix} in it, as "
+            + ("--user '{prefix}@school.example'." if kind == "User" else "--serviceaccount 'class:{prefix}'."),
         )
     if kind == "ServiceAccount" and not all(name.partition(":")):
         raise UsageProblem(

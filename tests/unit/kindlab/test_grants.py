@@ -117,6 +117,7 @@ def test_a_group_and_an_account_are_subjects_too_and_a_file_is_written(tmp_path:
         (["--prefix", "a-b"], "cannot be a prefix"),
         (["--prefixes", "alice,Bob"], "'Bob' cannot be a prefix"),
         (["--prefixes", ",", "--user", "x"], "There is no prefix"),
+        (["--prefixes", "class.txt"], "There is no file class.txt"),
         (["--prefix", "a", "--prefixes", "b"], "--prefix and --prefixes"),
         (["--prefix", "a", "--user", "x", "--group", "y"], "A user, a group or"),
         (["--prefixes", "a,b", "--user", "both"], "would have the namespaces of 2 learners"),
@@ -132,3 +133,16 @@ def test_words_that_cannot_be_meant_are_refused(words: list[str], says: str) -> 
 def test_the_longest_prefix_is_taken() -> None:
     longest = "a" * naming.LONGEST
     assert all(len(name) <= 63 for name in named(printed("--prefix", longest)[1], "Namespace"))
+
+
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        (["--user", "one"], "--user '{prefix}@"),
+        (["--serviceaccount", "class:one"], "--serviceaccount 'class:{prefix}'"),
+    ],
+)
+def test_who_gave_one_account_for_many_is_told_how_that_option_names_each(words: list[str], way: str) -> None:
+    with pytest.raises(UsageProblem) as refused:
+        CliRunner().invoke(rights, ["--prefixes", "alice,bob", *words], catch_exceptions=False)
+    assert way in refused.value.then
