@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.course.command import ROOT, Run, runner
 from tests.fakes import installing
 
+OF_THE_USER = ("KIND_EXPERIMENTAL_PROVIDER", "DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", "KINDLAB_TOOLS")
+"""What a developer may have set for an engine of their own."""
 LINKED = ("labs", "solutions", "graders", "notebooks")
 GATEWAY_API = ROOT / "src" / "pocketkube" / "data" / "addons" / "gateway-api.yaml"
 
@@ -55,6 +57,7 @@ def machine(folder: Path, *programs: str) -> Machine:
         "KINDLAB_COURSE": str(course),
         "KINDLAB_CACHE": str(folder / "cache"),
         "KUBECONFIG": str(folder / "kube" / "config"),
+        **dict.fromkeys(OF_THE_USER, ""),
     }
     return Machine(folder, runner(**environment), {**os.environ, **environment})
 

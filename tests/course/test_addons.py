@@ -103,6 +103,8 @@ def here(course: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """For what a test calls itself."""
     monkeypatch.setenv("KINDLAB_COURSE", str(course))
     monkeypatch.setenv("KINDLAB_CACHE", str(tmp_path))
+    for name in ("NO_PROXY", "no_proxy"):  # the web server is on this machine
+        monkeypatch.setenv(name, "127.0.0.1")
 
 
 def states(api: Api) -> dict[str, str]:

@@ -67,7 +67,7 @@ class Daemon:
         command += ["--config-file", f"{self.folder}/daemon.json", "--bridge", "none", "--iptables=false"]
         (self.folder / "daemon.json").write_text("{}")
         log = self.folder / "log"
-        env = environment(LD_LIBRARY_PATH=LIBRARIES, **self.more)
+        env = environment(LD_LIBRARY_PATH=LIBRARIES, TMPDIR=str(self.folder), **self.more)
         with log.open("ab") as file:
             self.process = subprocess.Popen(
                 # it ends with this process, whatever that ends by
