@@ -18,6 +18,7 @@ from kindlab.api import Api, Obj
 from kindlab.conditions import is_ready
 from kindlab.errors import Problem
 from kindlab.kinds import SNAPSHOT
+from kindlab.selectors import of_pods
 
 FILE = "steps.toml"
 PATIENCE = 60.0
@@ -112,7 +113,7 @@ def _scale(api: Api, namespace: str, kind: str, name: str, number: int) -> None:
     if api.get(kind, name, namespace) is None:
         return
     live = api.patch(kind, name, namespace, {"spec": {"replicas": number}})
-    labels = ",".join(f"{k}={v}" for k, v in (live["spec"]["selector"].get("matchLabels") or {}).items())
+    labels = of_pods(live)
     there: list[Obj] = []
     for pods in api.follow("Pod", namespace, labels=labels, timeout=PATIENCE):
         there = list(pods.values())

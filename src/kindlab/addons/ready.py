@@ -15,6 +15,7 @@ from kindlab.conditions import condition, is_over, is_ready
 from kindlab.errors import Problem
 from kindlab.kubectl.rollouts import BY_KIND
 from kindlab.kubectl.session import Refused
+from kindlab.selectors import of_pods
 
 WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
 LOOK = 2.0
@@ -120,9 +121,7 @@ def until(what: Callable[[], Any], deadline: float, pause: Callable[[float], Any
 
 
 def _pods(api: Api, live: Obj) -> list[Obj]:
-    labels = live["spec"]["selector"].get("matchLabels") or {}
-    query = ",".join(f"{key}={value}" for key, value in labels.items())
-    return api.list("Pod", live["metadata"]["namespace"], labels=query)
+    return api.list("Pod", live["metadata"]["namespace"], labels=of_pods(live))
 
 
 def _warnings(api: Api, pods: list[Obj]) -> list[str]:

@@ -12,6 +12,7 @@ from kindlab.checks.probe import TIMED_OUT, Probe, Replies
 from kindlab.conditions import is_ready
 from kindlab.endpoints import SERVICE_LABEL, ready_targets
 from kindlab.hosts import in_url
+from kindlab.selectors import query
 
 LABELS = {
     "traefik.io/ingress-controller": "app.kubernetes.io/name=traefik",
@@ -109,12 +110,9 @@ def _ready_pods(api: Api, service: Obj) -> set[str]:
     """Their names; who may not see the Pods of that namespace is told by the Service's endpoints."""
     name, space = service["metadata"]["name"], service["metadata"]["namespace"]
     try:
-        return {p["metadata"]["name"] for p in api.list("Pod", space, labels=_selector(service)) if is_ready(p)}
+        pods = api.list("Pod", space, labels=query(service["spec"].get("selector")))
+        return {pod["metadata"]["name"] for pod in pods if is_ready(pod)}
     except ApiError as error:
         if error.code != 403:
             raise
     return ready_targets(api.list("EndpointSlice.discovery.k8s.io", space, labels=f"{SERVICE_LABEL}={name}"))
-
-
-def _selector(service: Obj) -> str:
-    return ",".join(f"{k}={v}" for k, v in (service["spec"].get("selector") or {}).items())

@@ -26,6 +26,7 @@ from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.visitor import Guest, visitor, visitors
 from kindlab.checks.volumes import Volumes
 from kindlab.conditions import is_ready
+from kindlab.selectors import of_pods
 
 T = TypeVar("T")
 PROGRAMMED = 1.5
@@ -103,7 +104,7 @@ class LiveLab:
         `timeout`: seconds that each has to settle."""
         found: builtins.list[Obj] = []
         for name in deployments:
-            found += self.pods(_selector(self.settled(name, timeout=timeout))).ready
+            found += self.pods(of_pods(self.settled(name, timeout=timeout))).ready
         return Pods(found)
 
     # -- names, which differ from learner to learner where many share a cluster (naming.py)
@@ -256,7 +257,7 @@ class LiveLab:
             if done:
                 continue
             live = self.require("Deployment", deployment)
-            pods = self.pods(_selector(live))
+            pods = self.pods(of_pods(live))
             if not _is_observed(live) or any(map(is_coming_up, pods)):
                 continue
             if not between or pods.ready != pods:
@@ -271,11 +272,6 @@ class LiveLab:
             if error.code != 404:
                 raise
         return monotonic()
-
-
-def _selector(workload: Obj) -> str:
-    """Its matchLabels, as a query; expressions are left out."""
-    return ",".join(f"{k}={v}" for k, v in (workload["spec"]["selector"].get("matchLabels") or {}).items())
 
 
 def rolled_out(deployment: Obj) -> bool:

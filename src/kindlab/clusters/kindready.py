@@ -13,6 +13,7 @@ from kindlab.api import Api, ApiError, Obj
 from kindlab.clusters.base import Step
 from kindlab.conditions import is_ready
 from kindlab.errors import Problem
+from kindlab.selectors import of_pods
 
 API_TIMEOUT = 120.0
 """Seconds after its containers were started; a machine that has just booted is slow."""
@@ -138,8 +139,7 @@ def _not_there(api: Api, namespace: str, name: str, what: str) -> Problem:
             f"There is no Deployment {name} in namespace {namespace}, which kind itself installs.",
             "The cluster is damaged. Make it anew: kindlab down, then kindlab up --cluster kind",
         )
-    chosen = (found["spec"].get("selector") or {}).get("matchLabels") or {}
-    pods = api.list("Pod", namespace, labels=",".join(f"{key}={value}" for key, value in chosen.items()))
+    pods = api.list("Pod", namespace, labels=of_pods(found))
     late = {pod["metadata"]["name"]: said for pod in pods if (said := trouble(pod))}
     lines = [f"Pod {pod}: {said}" for pod, said in late.items()] or ["None of its Pods has been made."]
     missing = images_missing(pods)
