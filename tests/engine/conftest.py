@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 from tests.course.command import Run, runner
-from tests.engine.daemon import PATH, Daemon, folder_of_a_daemon, lacking
+from tests.engine.daemon import HIDDEN, PATH, Daemon, folder_of_a_daemon, lacking
 
 from kindlab import engines, tools
 
@@ -18,6 +18,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.engine)
             item.add_marker(pytest.mark.xdist_group("engine"))  # one daemon for all of them
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is set for the user's own engine shows."""
+    for name in HIDDEN:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

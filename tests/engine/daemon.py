@@ -30,14 +30,16 @@ ALONE = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "alon
 """Before a command: it has a network in which there is nothing but its own 127.0.0.1."""
 TRACES = [Path(path) for path in ("/etc/docker", "/etc/cni", "/opt/containerd", "/run/containerd", "/run/docker")]
 """Folders that dockerd, containerd and podman make whatever they are told: a key, and empty ones."""
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+HIDDEN = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", engines.PROVIDER, "KUBECONFIG", *PROXIES)
+"""What the user may have set for an engine of their own."""
 START = 60.0
 """Seconds dockerd gets to answer; it takes one."""
 
 
 def environment(**more: str) -> dict[str, str]:
     """Of a program here: nothing of the user's own engine shows."""
-    hidden = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", engines.PROVIDER, "KUBECONFIG")
-    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    kept = {name: value for name, value in os.environ.items() if name not in HIDDEN}
     return {**kept, "PATH": PATH, **more}
 
 
