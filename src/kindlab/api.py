@@ -10,6 +10,7 @@ import builtins
 import json
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,6 +82,18 @@ class Api:
     @property
     def server(self) -> str:
         return str(self.client.configuration.host)
+
+    @property
+    def authority(self) -> str:
+        """A digest of the certificates by which the server is known for the right one; "" where the machine's own are
+        taken, "none" where nobody looks."""
+        known_by = self.client.configuration
+        if not known_by.verify_ssl:
+            return "none"
+        try:
+            return sha256(Path(known_by.ssl_ca_cert).read_bytes()).hexdigest() if known_by.ssl_ca_cert else ""
+        except OSError:
+            return ""
 
     # -- verbs
 

@@ -1,5 +1,6 @@
-"""Whether kindlab may work on a cluster that it has not made: asked once for each server and context, before anything
-is done there. Clusters of kindlab's own (`pocket`, `kind`) are not asked about, however they are reached.
+"""Whether kindlab may work on a cluster that it has not made: asked once for each server (its address and the authority
+that vouches for it) and context, before anything is done there. Clusters of kindlab's own (`pocket`, `kind`) are not
+asked about, however they are reached.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 from kindlab import paths
@@ -26,13 +27,12 @@ def ensure(status: Status, *, yes: bool = False) -> None:
     """Return when kindlab may work there: it is ours, or somebody said so before, or says so now (`yes`: in advance).
     Raises UsageProblem when nobody does, having touched nothing."""
     api = status.api()
-    if api.server in _ours() or [api.server, status.context] in _given():
+    asked = [api.server, status.context, api.authority]
+    if asked in _given() or (api.server, api.authority) in _ours():
         return
     if not yes:
         _ask(status, api)
-    paths.write_atomically(
-        paths.home() / FILE, json.dumps([*_given(), [api.server, status.context]], indent=1) + "\n", mode=0o600
-    )
+    paths.write_atomically(paths.home() / FILE, json.dumps([*_given(), asked], indent=1) + "\n", mode=0o600)
 
 
 def _ask(status: Status, api: Api) -> None:
@@ -104,24 +104,20 @@ def _nodes(api: Api) -> str:
 
 
 def _given() -> list[list[str | None]]:
-    """[server, context] of each cluster that somebody has said yes to; a damaged file says no to all."""
+    """[server, context, authority] of each cluster that somebody has said yes to; a damaged file says no to all."""
     try:
         read = json.loads((paths.home() / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    return [entry for entry in read if isinstance(entry, list) and len(entry) == 2] if isinstance(read, list) else []
+    return [entry for entry in read if isinstance(entry, list) and len(entry) == 3] if isinstance(read, list) else []
 
 
-def _ours() -> set[str]:
-    """The servers of the clusters that this kindlab has made."""
-    return {server for file in (paths.home() / "clusters").glob("*/kubeconfig") for server in _servers(file)}
-
-
-def _servers(file: Path) -> Iterator[str]:
-    import yaml
-
-    try:
-        read = yaml.safe_load(file.read_text(encoding="utf-8"))
-        yield from (str(entry["cluster"]["server"]) for entry in read["clusters"])
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
-        return
+def _ours() -> set[tuple[str, str]]:
+    """(server, authority) of the clusters that this kindlab has made. A port may be anybody's after a cluster was
+    killed; its certificates may not."""
+    found = set()
+    for file in (paths.home() / "clusters").glob("*/kubeconfig"):
+        with suppress(Problem):
+            api = Api(file)
+            found.add((api.server, api.authority))
+    return found

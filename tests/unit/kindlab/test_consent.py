@@ -1,10 +1,12 @@
 """Consent to work on a cluster that kindlab has not made, as it is kept."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kindlab.clusters import base, consent
 from kindlab.clusters.base import Status
@@ -14,8 +16,8 @@ from kindlab.session import Session
 
 
 class Elsewhere:
-    def __init__(self, server: str) -> None:
-        self.server = server
+    def __init__(self, server: str, authority: str = "") -> None:
+        self.server, self.authority = server, authority
 
 
 @pytest.fixture
@@ -39,17 +41,64 @@ def test_a_yes_holds_for_that_server_and_context_only(home: Path) -> None:
     consent.ensure(at("https://one"))
 
 
+def test_another_cluster_behind_the_same_address_is_asked_about(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every k3s is context default at https://127.0.0.1:6443, and so is a tunnel to somebody else's."""
+    monkeypatch.setattr(Status, "api", lambda self: Elsewhere("https://127.0.0.1:6443", self.detail))
+    consent.ensure(at("mine"), yes=True)
+    consent.ensure(at("mine"))
+    with pytest.raises(UsageProblem, match="is not kindlab's"):
+        consent.ensure(at("theirs"))
+
+
+def test_a_server_that_is_not_verified_is_not_ours(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kubeconfig of a cluster that was killed is still there, and its port may be anybody's now."""
+    folder = home / "clusters" / "pocket-x"
+    folder.mkdir(parents=True)
+    ours, theirs = (base64.b64encode(text).decode() for text in (b"our authority", b"theirs"))
+    entry = {"server": "https://127.0.0.1:40000", "certificate-authority-data": ours}
+    config = {
+        "clusters": [{"name": "c", "cluster": entry}],
+        "contexts": [{"name": "c", "context": {"cluster": "c"}}],
+        "current-context": "c",
+    }
+    (folder / "kubeconfig").write_text(yaml.safe_dump(config), encoding="utf-8")
+    monkeypatch.undo()
+    monkeypatch.setenv("KINDLAB_HOME", str(home))
+
+    def seen(name: str, **changed: Any) -> Status:
+        entry.clear()
+        entry.update({"server": "https://127.0.0.1:40000", **changed})
+        (tmp_path / name).write_text(yaml.safe_dump(config), encoding="utf-8")
+        return Status("c", "current", str(tmp_path / name), "c", True)
+
+    consent.ensure(seen("same", **{"certificate-authority-data": ours}))
+    for other in (
+        seen("theirs", **{"certificate-authority-data": theirs}),
+        seen("nobody", **{"insecure-skip-tls-verify": True}),
+        seen("public"),
+    ):
+        with pytest.raises(UsageProblem, match="is not kindlab's"):
+            consent.ensure(other)
+
+
 @pytest.mark.parametrize("damage", ["", "{", "3", '["https://one", "class"]', '[["https://one"]]', "null"])
 def test_a_damaged_file_says_no_and_is_written_anew(home: Path, damage: str) -> None:
     (home / consent.FILE).write_text(damage, encoding="utf-8")
     with pytest.raises(UsageProblem):
         consent.ensure(at("https://one"))
     consent.ensure(at("https://one"), yes=True)
-    assert json.loads((home / consent.FILE).read_text(encoding="utf-8")) == [["https://one", "class"]]
+    assert json.loads((home / consent.FILE).read_text(encoding="utf-8")) == [["https://one", "class", ""]]
     assert (home / consent.FILE).stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("text", ["clusters: [{cluster: {server: 'https://one'}}]", "}{", "", "clusters: 3"])
+WHOLE = """
+clusters: [{name: c, cluster: {server: 'https://one'}}]
+contexts: [{name: c, context: {cluster: c}}]
+current-context: c
+"""
+
+
+@pytest.mark.parametrize("text", [WHOLE, "clusters: [{cluster: {server: 'https://two'}}]", "}{", "", "clusters: 3"])
 def test_only_a_kubeconfig_of_our_own_that_names_the_server_makes_it_ours(home: Path, text: str) -> None:
     (home / "clusters" / "kind-x").mkdir(parents=True)
     (home / "clusters" / "kind-x" / "kubeconfig").write_text(text, encoding="utf-8")
