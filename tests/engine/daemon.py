@@ -31,7 +31,7 @@ ALONE = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "alon
 TRACES = [Path(path) for path in ("/etc/docker", "/etc/cni", "/opt/containerd", "/run/containerd", "/run/docker")]
 """Folders that dockerd, containerd and podman make whatever they are told: a key, and empty ones."""
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-HIDDEN = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST", engines.PROVIDER, "KUBECONFIG", *PROXIES)
+HIDDEN = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST", engines.PROVIDER, "KUBECONFIG", *PROXIES)
 """What the user may have set for an engine of their own."""
 START = 60.0
 """Seconds dockerd gets to answer; it takes one."""
