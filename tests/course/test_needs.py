@@ -158,7 +158,7 @@ def test_a_lab_of_which_nothing_can_be_done_is_started_and_could_not_be_graded(k
 @pytest.fixture(scope="module")
 def alice(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Pupil:
     cluster = Status("lacking", "current", str(kubeconfig), None, ready=True)
-    return enrol(cluster, tmp_path_factory.mktemp("school"), "alice", "--labs", "13")
+    return enrol(cluster, tmp_path_factory.mktemp("school"), "alice", "--labs", "04,13")
 
 
 RIGHTS = {"persistent-volumes", "storage-classes", "snapshot-classes", "snapshot-contents", "everywhere"}

@@ -59,7 +59,9 @@ def of(api: Api, words: Iterable[str], prefix: str = "", *, again: bool = False)
     """What the cluster says about these words. Where no namespace may be made it is tried in one of the labs that are
     there."""
     every = [lab.under(prefix) for lab in labs.all_labs()]
-    found = probed(api, words, _space(api, every), again=again)
+    space = _space(api, every)
+    found = probed(api, words, space, again=again)
+    found |= _elsewhere(api, found, every, space)
     tasks = {word: {lab.slug: [t.id for t in lab.tasks if word in named(lab, [t])] for lab in every} for word in found}
     return [
         Row(NEEDS[word], one, {slug: ids for slug, ids in tasks[word].items() if ids}) for word, one in found.items()
@@ -73,13 +75,25 @@ def _space(api: Api, every: list[Lab]) -> str:
     return next((lab.namespace for lab in reversed(every) if may(api, "create", "pods", lab.namespace)), "")
 
 
+def _elsewhere(api: Api, found: dict[str, Found], every: list[Lab], space: str) -> dict[str, Found]:
+    """What is lacking in that namespace and there in the one of a lab that needs it: rights differ (grants.py)."""
+    there: dict[str, Found] = {}
+    for word in [word for word, one in found.items() if space and not one.has and not NEEDS[word].tried]:
+        lab = next((lab for lab in every if word in named(lab)), None)
+        if lab and lab.namespace != space and may(api, "create", "pods", lab.namespace):
+            there |= {w: one for w, one in probed(api, [word], lab.namespace, patient=False).items() if one.has}
+    return there
+
+
 def away(status: Status, every: Iterable[Lab]) -> dict[str, dict[str, Wanting]]:
     """Lab -> its tasks that cannot be done on that cluster, by what is seen at once or known from before; nothing is
     tried. Raises ApiError, Problem."""
     api, course = status.api(), list(every)
     words = dict.fromkeys(word for lab in course for word in named(lab))
-    space = _space(api, [lab.under(status.prefix) for lab in course])
+    mine = [lab.under(status.prefix) for lab in course]
+    space = _space(api, mine)
     found = probed(api, [word for word in words if not NEEDS[word].tried], space, patient=False)
+    found |= _elsewhere(api, found, mine, space)
     found |= {word: one for word, one in kept.answers(api).items() if word in words}
     sure = {lab.slug: {task: one for task, one in wanting(lab, found).items() if one.sure} for lab in course}
     return {slug: tasks for slug, tasks in sure.items() if tasks}
