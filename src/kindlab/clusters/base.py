@@ -66,6 +66,21 @@ class Provider(Protocol):
     """One way to have a cluster."""
 
     kind: str
+    consent: bool
+    """Somebody has said that what would be lost may be (NeedsConsent)."""
+
+    @property
+    def name(self) -> str:
+        """Tells several clusters of one kind apart; "" for the user's own."""
+        ...
+
+    @property
+    def context(self) -> str | None: ...
+
+    @property
+    def prefix(self) -> str:
+        """What the names of this learner's labs begin with there; "" on a cluster of kindlab's own."""
+        ...
 
     def usable(self) -> tuple[bool, str]:
         """Whether this machine can use it, and why (not)."""
@@ -170,9 +185,8 @@ def choose(kind: str, **options: Any) -> tuple[Provider, str]:
 def _taken(context: str | None, prefix: str | None) -> dict[str, str | None]:
     """What was not said of a cluster of the kubeconfig is as it was last time: the context, and in it the prefix."""
     last = active("current")
-    kept = getattr(last, "context", None)
-    context = context or kept
-    return {"context": context, "prefix": getattr(last, "prefix", "") if prefix is None and context == kept else prefix}
+    context = context or last.context
+    return {"context": context, "prefix": last.prefix if prefix is None and context == last.context else prefix}
 
 
 # -- which cluster is in use
@@ -192,7 +206,7 @@ def remember(status: Status) -> None:
 def forget(gone: Provider) -> None:
     """Commands do not look for that cluster any more, if they did."""
     used = active()
-    if (gone.kind, getattr(gone, "name", "")) == (used.kind, getattr(used, "name", "")):
+    if (gone.kind, gone.name) == (used.kind, used.name):
         _active_file().unlink(missing_ok=True)
 
 
@@ -213,7 +227,7 @@ def active(kind: str | None = None, name: str = "") -> Provider:
 
 def prefix(kind: str | None = None) -> str:
     """What the names of the learner's labs begin with on the cluster in use; nobody is asked."""
-    return str(getattr(active(kind), "prefix", ""))
+    return active(kind).prefix
 
 
 def ready(kind: str | None = None, *, yes: bool = False) -> Status:

@@ -19,7 +19,8 @@ class Current:
     """`context` "" or None: whatever is current now. `prefix`: of the learner's names there. Raises UsageProblem for
     one that cannot be."""
 
-    kind = "current"
+    kind, name = "current", ""
+    consent = False
 
     def __init__(self, context: str | None = None, prefix: str = "") -> None:
         self.context = context or None

@@ -53,7 +53,7 @@ class Wishes:
 class Kind:
     """`consent`: somebody has said that what would be lost may be (see NeedsConsent)."""
 
-    kind = "kind"
+    kind, prefix = "kind", ""
 
     def __init__(self, name: str = DEFAULT_NAME, *, ip_family: str | None = None, wishes: Wishes | None = None) -> None:
         self.name = name

@@ -39,7 +39,8 @@ class Pocket:
     `ip_family` (ipv4, ipv6, dual) is settled when the cluster is made; None: as it was, or ipv4.
     """
 
-    kind = "pocket"
+    kind, prefix = "pocket", ""
+    consent = False
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class Pocket:
         ip_family: str | None = None,
         node_monitor_grace_period: int | None = None,
     ) -> None:
-        self.name = name
+        self.name = self.context = name
         self.ip_family = ip_family
         self.port = port
         self._asked = {"http": http_port, "https": https_port}

@@ -115,7 +115,7 @@ def _agreed(provider: base.Provider, work: Callable[[], Result], *, yes: bool) -
             click.echo(f"{problem.what} {problem.why}", err=True)
             if not click.confirm(problem.question, default=False, err=True):
                 raise
-        setattr(provider, "consent", True)  # noqa: B010 - only providers that ask have it
+        provider.consent = True
         return work()
 
 
