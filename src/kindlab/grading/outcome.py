@@ -1,12 +1,16 @@
 """What grading finds: three outcomes, and for each check what was expected, what was seen, which hop is broken
 first and what to try next. These are plain data: every report format is written from them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED
+
+T = TypeVar("T")
 
 
 class Outcome(Enum):
@@ -108,6 +112,24 @@ class Report:
             for check, entry in zip(task.checks, row["checks"], strict=True):
                 entry["outcome"] = check.outcome.value
         return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Report:
+        """What to_json made. Raises ValueError, KeyError, TypeError for anything else."""
+        return _made(cls, {**data, "tasks": [_task(task) for task in data["tasks"]]})
+
+
+def _task(row: dict[str, Any]) -> TaskResult:
+    how = row["next"] if row["not_here"] else ""
+    return _made(
+        TaskResult, {**row, "checks": [_made(CheckResult, check) for check in row["checks"]], "how_to_get": how}
+    )
+
+
+def _made(kind: type[T], row: dict[str, Any]) -> T:
+    """Of those fields of a row that the dataclass has; its `outcome` is there as a word."""
+    fields = {key: row[key] for key in kind.__dataclass_fields__ if key in row}  # type: ignore[attr-defined]
+    return kind(**{**fields, "outcome": Outcome(row["outcome"])})
 
 
 def total(tasks: Iterable[TaskResult]) -> int:

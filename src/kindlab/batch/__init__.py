@@ -1,0 +1,1 @@
+"""Grading a class: submissions in, a fresh cluster for each, grades out."""
