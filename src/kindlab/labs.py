@@ -39,6 +39,9 @@ class Task:
     """Each check that passes counts its share of the points; else they are all or nothing."""
     needs: tuple[str, ...] = ()
     """What it needs of the cluster beside what the whole lab needs, in the same words."""
+    files: tuple[str, ...] = ()
+    """The start files that a learner completes or changes for it: what `reset --task` puts back. One file may serve
+    several tasks."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Lab:
     """The exam of the course: longer than a lab, with more tasks."""
     apply_at_start: tuple[str, ...] = ()
     """Names of start files that are applied when the lab starts; the others are the learner's to complete."""
+    given: tuple[str, ...] = ()
+    """Names of start files that no task asks to change."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     owner: str = ""
     """Whose it is on a cluster that many share: the prefix of all names there (naming.py)."""
@@ -216,6 +221,7 @@ _KNOWN = {
     "debrief",
     "read",
     "apply_at_start",
+    "given",
     "capstone",
 }
 
@@ -232,6 +238,7 @@ def _lab(folder: Path, data: dict[str, Any]) -> Lab:
             bool(t.get("behavioural", True)),
             bool(t.get("partial", False)),
             tuple(t.get("needs", ())),
+            tuple(t.get("files", ())),
         )
         for t in data["tasks"]
     )
@@ -254,6 +261,7 @@ def _lab(folder: Path, data: dict[str, Any]) -> Lab:
         debrief=data.get("debrief", ""),
         read=tuple(data.get("read", ())),
         apply_at_start=tuple(data.get("apply_at_start", ())),
+        given=tuple(data.get("given", ())),
         capstone=bool(data.get("capstone", False)),
         extra={k: v for k, v in data.items() if k not in _KNOWN},
     )

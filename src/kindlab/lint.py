@@ -134,6 +134,7 @@ def _file_problems(lab: Lab) -> Iterator[str]:
     for name in lab.apply_at_start:
         if name not in start:
             yield f"apply_at_start names {name}, which is not in labs/{lab.slug}/start"
+    yield from _owner_problems(lab, start)
     alternatives, wrong = folders(lab, "alternatives"), folders(lab, "wrong")
     if len(alternatives) < LEAST_ALTERNATIVES:
         yield f"{len(alternatives)} alternatives: write at least {LEAST_ALTERNATIVES} other right answers"
@@ -152,6 +153,21 @@ def _file_problems(lab: Lab) -> Iterator[str]:
         yield from _step_problems(lab, folder, there)
     if (lab.folder / "lab.md").exists() and not render.is_fresh(lab):
         yield f"notebooks/{lab.slug}.ipynb is not what lab.md says: run make notebooks"
+
+
+def _owner_problems(lab: Lab, start: set[str]) -> Iterator[str]:
+    """Each start file is of a task, which reset puts it back with, or of none on purpose."""
+    of_tasks = {name for task in lab.tasks for name in task.files}
+    for whose, names in (("given", lab.given), *((f"files of task {task.id}", task.files) for task in lab.tasks)):
+        for name in sorted(set(names) - start):
+            yield f"{whose} names {name}, which is not in labs/{lab.slug}/start"
+    for name in sorted(of_tasks & set(lab.given)):
+        yield f"{name} is given, and a task's: name it in one of the two"
+    for name in sorted(start - of_tasks - set(lab.given)):
+        yield f"{name} belongs to no task: name it in the files of one, or in given if nobody need change it"
+    for task in lab.tasks:
+        if start and not task.files:
+            yield f"task {task.id} has no files: name the start files it is done in"
 
 
 def _step_problems(lab: Lab, folder: Path, there: set[str]) -> Iterator[str]:

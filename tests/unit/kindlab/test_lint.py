@@ -89,3 +89,16 @@ def test_a_task_that_was_not_graded_on_the_cluster_is_no_answer_tried() -> None:
     graded = report(P, P)
     graded.tasks.append(away)
     assert lint.judge(state(), graded) == "not graded on this cluster: three: It needs luck, but there is none."
+
+
+def test_a_start_file_belongs_to_a_task_or_is_given() -> None:
+    lab = labs.find("02")
+    first, *others = lab.tasks
+    assert f"{first.files[0]} belongs to no task" in "\n".join(
+        lint.static_problems(replace(lab, tasks=(replace(first, files=()), *others)))
+    )
+    found = list(lint.static_problems(replace(lab, given=("cart.yaml", "none.yaml"))))
+    assert found == [
+        "given names none.yaml, which is not in labs/02-services/start",
+        "cart.yaml is given, and a task's: name it in one of the two",
+    ]
