@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,28 @@ from kindlab.errors import Problem
 
 _LARGEST = 200_000
 """Values of a file, aliases written out."""
+_MOST_ALIASES, _MOST_MERGED = 500, 5_000
+"""Aliases of a file, and keys of one mapping after `<<` has merged others into it."""
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's, which alone writes out what `<<` merges before anybody can count it: nine such lines are billions."""
+
+    aliases = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            self.aliases += 1
+            if self.aliases > _MOST_ALIASES:
+                why = f"there are more than {_MOST_ALIASES} aliases (*name)"
+                raise yaml.composer.ComposerError(None, None, why, self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
+
+    def flatten_mapping(self, node: Any) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > _MOST_MERGED:
+            why = f"more than {_MOST_MERGED} keys are merged (<<) into one mapping"
+            raise yaml.constructor.ConstructorError(None, None, why, node.start_mark)
 
 
 def read(files: Iterable[Path]) -> list[Obj]:
@@ -35,8 +57,19 @@ def text_of(file: Path) -> str:
 
 def parse(text: str, source: str) -> list[Obj]:
     """The objects of one YAML or JSON text; `source` names it in messages. Raises Problem."""
+    found = []
+    for one in each(text, source):
+        if isinstance(one, Problem):
+            raise one
+        found.append(one)
+    return found
+
+
+def each(text: str, source: str) -> list[Obj | Problem]:
+    """As `parse`, with the Problem of what is no object in its place among the others. Raises Problem where the text
+    itself cannot be read."""
     try:
-        documents = [json.loads(text)] if text.lstrip().startswith("{") else list(yaml.safe_load_all(text))
+        documents = [json.loads(text)] if text.lstrip().startswith("{") else list(yaml.load_all(text, _Loader))
     except RecursionError:
         raise Problem(f"{source}: its lists and objects are nested too deep.", "", "Write it flatter.") from None
     except (yaml.YAMLError, ValueError) as error:
@@ -52,7 +85,7 @@ def parse(text: str, source: str) -> list[Obj]:
             f"More than {_LARGEST} values.",
             "Write out what is needed, or use fewer aliases.",
         )
-    return [obj for document in documents if document is not None for obj in _objects(document, source)]
+    return [one for document in documents if document is not None for one in _objects(document, source)]
 
 
 def _is_endless(documents: list[Any]) -> bool:
@@ -66,15 +99,25 @@ def _is_endless(documents: list[Any]) -> bool:
     return count > _LARGEST
 
 
-def _objects(document: Any, source: str) -> list[Obj]:
+def _objects(document: Any, source: str) -> Iterator[Obj | Problem]:
     if isinstance(document, dict) and document.get("kind") == "List":
-        return [obj for item in document.get("items") or [] for obj in _objects(item, source)]
-    if not isinstance(document, dict) or "kind" not in document or "apiVersion" not in document:
-        raise Problem(
+        items = document.get("items") or []
+        for item in items if isinstance(items, list) else [items]:
+            yield from _objects(item, source)
+    elif not isinstance(document, dict) or not all(_is_text(document.get(key)) for key in ("kind", "apiVersion")):
+        yield Problem(
             f"{source}: one of its documents is not a Kubernetes object.",
             "An object needs at least apiVersion, kind and metadata.name.",
             "Check that the file begins with apiVersion: and that documents are separated by ---",
         )
-    if not (document.get("metadata") or {}).get("name"):
-        raise Problem(f"{source}: a {document['kind']} has no metadata.name.", "", "Give it a name and try again.")
-    return [document]
+    elif not isinstance(meta := document.get("metadata"), dict) or not meta.get("name"):
+        yield Problem(f"{source}: a {document['kind']} has no metadata.name.", "", "Give it a name and try again.")
+    elif not isinstance(meta["name"], str):
+        why = f"{meta['name']!r} without quotes is a number, a date or a list for YAML, and names are texts."
+        yield Problem(f"{source}: the name of a {document['kind']} is not a text.", why, "Put it in quotes.")
+    else:
+        yield document
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
