@@ -24,6 +24,13 @@ CLUSTER_KINDS = {
     "PriorityClass": "PriorityClass.scheduling.k8s.io",
 }
 """Kinds without a namespace that a lab may use -> how the API is asked for them, in the order of their removal."""
+FREEDOMS = {
+    "host-path": "folders of a node, below /var/lib/kindlab",
+    "host-network": "Pods in the network of their node",
+    "host-port": "ports of the node",
+    "node-name": "Pods that name their node themselves, past the scheduler",
+}
+"""What a lab may let submissions use that others may not -> what that is."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,15 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
+class Allowed:
+    """What a submission may contain (batch/fence), lab.toml's `[submission]`: `kinds` as `Kind` or `Kind.group`,
+    `freedoms` beyond those of every lab."""
+
+    kinds: tuple[str, ...] = ()
+    freedoms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Lab:
     """A lab's facts. Everything a learner gets lies in `folder`; `slug` is also its namespace, unless the learner has a
     prefix (`under`)."""
@@ -77,6 +93,7 @@ class Lab:
     """Names of start files that are applied when the lab starts; the others are the learner's to complete."""
     given: tuple[str, ...] = ()
     """Names of start files that no task asks to change."""
+    submission: Allowed = Allowed()
     extra: Mapping[str, Any] = field(default_factory=dict)
     owner: str = ""
     """Whose it is on a cluster that many share: the prefix of all names there (naming.py)."""
@@ -223,6 +240,7 @@ _KNOWN = {
     "apply_at_start",
     "given",
     "capstone",
+    "submission",
 }
 
 
@@ -263,8 +281,17 @@ def _lab(folder: Path, data: dict[str, Any]) -> Lab:
         apply_at_start=tuple(data.get("apply_at_start", ())),
         given=tuple(data.get("given", ())),
         capstone=bool(data.get("capstone", False)),
+        submission=_allowed(data.get("submission") or {}),
         extra={k: v for k, v in data.items() if k not in _KNOWN},
     )
+
+
+def _allowed(data: dict[str, Any]) -> Allowed:
+    if unknown := sorted(set(data) - {"kinds", "allow"}):
+        raise ValueError(f"submission knows kinds and allow, not {', '.join(unknown)}")
+    if unknown := sorted(set(data.get("allow", ())) - FREEDOMS.keys()):
+        raise ValueError(f"submission allows {', '.join(unknown)}: the words are {', '.join(FREEDOMS)}")
+    return Allowed(tuple(data.get("kinds", ())), tuple(data.get("allow", ())))
 
 
 def _neighbour(slug: str, data: dict[str, Any]) -> Neighbour:
