@@ -1,0 +1,1 @@
+"""`kindlab mutate`: graders tested against wrong answers that nobody wrote by hand."""
