@@ -167,7 +167,7 @@ def _tasks(graded: Graded, lab: Lab, policy: Policy) -> list[ScoredTask]:
             extra=rule.extra_credit,
             visibility=rule.visibility,
             outcome=_task_outcome(result, partial.get(result.id, False)),
-            checks={check.name: policy.checks.get(check.name, rule.visibility) for check in result.checks},
+            checks={c.name: policy.checks.get(c.name.partition("[")[0], rule.visibility) for c in result.checks},
         )
         for result, rule in rows
     ]
