@@ -19,7 +19,7 @@ def text(lab: Lab) -> str:
     template = jinja2.Template(
         TEMPLATE.read_text(encoding="utf-8"), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
-    return template.render(lab=lab, checks=checks_of(lab))
+    return str(template.render(lab=lab, checks=checks_of(lab)))
 
 
 def write(lab: Lab, file: Path) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import sys
 from collections.abc import Generator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from kindlab import lint, paths, trials
+from kindlab import digests, lint, paths, trials
 from kindlab.grading.outcome import Outcome
 from kindlab.labs import Lab
 from kindlab.states import State
@@ -40,24 +39,14 @@ def graded(tried: Tried, left_out: frozenset[str] = frozenset()) -> Graded:
 def digest(lab: Lab) -> str:
     """Of the course's files that decide the lab's verdicts."""
     graders = lab.grader.parent
-    return _digest([lab.folder, lab.solution_folder, lab.grader, *sorted(graders.glob("conftest.py"))])
+    files = [lab.folder, lab.solution_folder, lab.grader, *sorted(graders.glob("conftest.py"))]
+    return digests.of(files, f"{sys.version_info[:2]}")
 
 
 def _programs() -> str:
     """Of both packages: what pocket says today it may not say tomorrow, with the same course."""
     package = Path(__file__).resolve().parents[2]
-    return _digest([package / "kindlab", package / "pocketkube"])
-
-
-def _digest(places: list[Path]) -> str:
-    whole = hashlib.sha256(f"{sys.version_info[:2]}".encode())
-    for place in places:
-        files = [place] if place.is_file() else sorted(f for f in place.rglob("*") if f.is_file())
-        for file in files:
-            if "__pycache__" not in file.parts:
-                whole.update(f"{file.relative_to(place.parent)}\0".encode())
-                whole.update(hashlib.sha256(file.read_bytes()).digest())
-    return whole.hexdigest()[:24]
+    return digests.of([package / "kindlab", package / "pocketkube"], f"{sys.version_info[:2]}")
 
 
 def verdicts(lab: Lab, states: list[State], course: str, jobs: int) -> Generator[Graded]:
