@@ -61,7 +61,7 @@ ALLOWED = {
     "images": PURE | {"network", "kubelet", "images"},
     "machines": ACCESS | {"network", "kubelet"},
 }
-ROOTS = {"cluster", "__main__", "__init__"}
+ROOTS = {"cluster", "nursery", "__main__", "__init__"}
 """The composition root and what starts it may import everything."""
 
 
@@ -117,7 +117,7 @@ def test_kindlab_knows_pocketkube_in_one_module_only(path: Path) -> None:
     assert not [f"line {n}: {m}" for n, m in imports(path) if m.partition(".")[0] == "pocketkube"]
 
 
-CLUSTERS = {"commands", "doctor", "magics.py", "trials.py"}
+CLUSTERS = {"commands", "doctor", "farm", "magics.py"}
 """The parts of kindlab that know which kinds of cluster there are; to all others a cluster is what clusters/base.py
 says, and an API."""
 APART = {

@@ -16,6 +16,7 @@ import os
 import signal
 import sqlite3
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ SETTLED = 2.0
 """Seconds after Ready: by then the add-ons run, and what they need is loaded."""
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`arguments`: instead of the command's own."""
     parser = argparse.ArgumentParser(
         prog="python -m pocketkube", description="A Kubernetes-compatible cluster in one process."
     )
@@ -92,7 +94,7 @@ def main() -> int:
         parser.add_argument(flag, metavar="DURATION", type=_duration, default=_duration(default), help=text)
     text = "how often metrics-server looks at what is used (metrics-server: 15s); a duration like 5s (default: 1s)"
     parser.add_argument("--metric-resolution", metavar="DURATION", type=_duration, default=1.0, help=text)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     sys.setrecursionlimit(5000)  # several calls for each level of what users may nest (schema.bounds)
     gc.disable()  # _collect_from_now_on says why
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -46,7 +46,7 @@ def test_a_lint_that_is_killed_leaves_no_cluster_behind(tmp_path: Path, monkeypa
         for line in process.stdout:
             if " start files" in line:  # one state has been tried: the cluster runs
                 break
-        clusters = list(scratch.glob("kindlab-lint-*/*/clusters/*"))
+        clusters = list(scratch.glob("kindlab-farm-*/*/clusters/*"))
         process.terminate()
         process.stdout.read()
     assert clusters
