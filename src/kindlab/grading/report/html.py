@@ -8,11 +8,12 @@ escaped: fragments are built with Markup only. The building blocks are used by t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from markupsafe import Markup, escape
 
 from kindlab.grading.outcome import Outcome, Report, TaskResult
+from kindlab.grading.report import text
 
 GREEN, RED, AMBER, GREY, BLUE = "#2e7d32", "#c62828", "#8a5a00", "#5f6368", "#1565c0"
 COLOURS = {Outcome.PASSED: GREEN, Outcome.FAILED: RED, Outcome.COULD_NOT_GRADE: AMBER}
@@ -54,7 +55,7 @@ def _problem(report: Report) -> Markup:
 
 
 def _task(task: TaskResult, *, unfolded: bool) -> Markup:
-    state, points = badge(WORDS[task.outcome], COLOURS[task.outcome]), f"{task.points}/{task.max_points}"
+    state, points = badge(WORDS[task.outcome], COLOURS[task.outcome]), f"{text.points(task)}/{task.max_points}"
     if task.not_here:
         state, points = badge("– not here", GREY), "–"
     title = Markup(
@@ -92,15 +93,17 @@ def _ending(report: Report) -> Markup:
     if report.problem:
         return Markup("")
     undone = next((t for t in report.tasks if t.outcome is not Outcome.PASSED and not t.not_here), None)
+    failed = next((t for t in report.tasks if t.outcome is Outcome.FAILED), None)
+    said = Markup("")
     if undone is None and any(t.not_here for t in report.tasks):
-        text = Markup("All tasks that can be done on this cluster are done. {}").format(commands(ELSEWHERE))
+        said = Markup("All tasks that can be done on this cluster are done. {}").format(commands(ELSEWHERE))
     elif undone is None:
-        text = Markup("All tasks are done.") if len(report.tasks) > 1 else Markup("This task is done.")
-    elif report.outcome is Outcome.COULD_NOT_GRADE:
-        text = Markup("Some checks could not be carried out: that costs no points. Check again.")
-    else:
-        text = Markup("Stuck? {}").format(code(f"%hint {report.lab.partition('-')[0]} {undone.id}"))
-    return Markup('<div style="padding-top:6px;border-top:1px solid {}">{}</div>').format(LINE, text)
+        said = Markup("All tasks are done.") if len(report.tasks) > 1 else Markup("This task is done.")
+    if report.points_not_graded:
+        said = Markup("Some checks could not be carried out: that costs no points. Check again. ")
+    if failed is not None:
+        said += Markup("Stuck? {}").format(code(f"%hint {report.lab.partition('-')[0]} {failed.id}"))
+    return Markup('<div style="padding-top:6px;border-top:1px solid {}">{}</div>').format(LINE, said)
 
 
 # -- building blocks
@@ -181,10 +184,17 @@ _COMMAND = re.compile(rf"`?\b(?<!kindlab )({_KUBECTL}|{_KINDLAB})\b`?")
 def commands(text: str) -> Markup:
     """A sentence in which the kubectl and kindlab commands are set as code, as they are typed in a notebook: as
     `%kubectl ...`, `%why ...`."""
+    return _with_commands(text, lambda typed: f"%{typed.removeprefix('kindlab ')}")
+
+
+def terminal_commands(text: str) -> Markup:
+    """The same, as they are typed in a terminal."""
+    return _with_commands(text, lambda typed: typed)
+
+
+def _with_commands(text: str, spelled: Callable[[str], str]) -> Markup:
     done, at = Markup(""), 0
     for found in _COMMAND.finditer(text):
-        typed = found[1].strip()
-        typed = f"%{typed}" if typed.startswith("kubectl") else f"%{typed.removeprefix('kindlab ')}"
-        done += escape(text[at : found.start()]) + code(typed)
+        done += escape(text[at : found.start()]) + code(spelled(found[1].strip()))
         at = found.end()
     return done + escape(text[at:])

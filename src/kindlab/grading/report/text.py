@@ -30,7 +30,7 @@ def lines(report: Report) -> Iterator[tuple[str, str]]:
             yield from _wrapped("to get it", task.how_to_get)
             continue
         yield (
-            f"  {MARKS[task.outcome]} {task.id:<{width}}  {task.points:>2}/{task.max_points}  {task.title}",
+            f"  {MARKS[task.outcome]} {task.id:<{width}}  {points(task):>2}/{task.max_points}  {task.title}",
             STYLES[task.outcome],
         )
         yield from _evidence(task)
@@ -73,11 +73,15 @@ def _ending(report: Report) -> Iterator[tuple[str, str]]:
     if report.outcome is Outcome.PASSED:
         yield "All tasks are done." if len(report.tasks) > 1 else "This task is done.", "bold green"
         return
-    open_task = next(t for t in report.tasks if t.outcome is not Outcome.PASSED and not t.not_here)
-    if report.outcome is Outcome.COULD_NOT_GRADE:
+    if report.points_not_graded:
         yield "Some checks could not be carried out (?): that costs no points. Check again.", "yellow"
-        return
-    yield f"Stuck? kindlab hint {report.lab} {open_task.id}", ""
+    if failed := next((t for t in report.tasks if t.outcome is Outcome.FAILED), None):
+        yield f"Stuck? kindlab hint {report.lab} {failed.id}", ""
+
+
+def points(task: TaskResult) -> str:
+    """What a task has brought; a question mark where that is not known, for a zero would look like a verdict."""
+    return "?" if task.outcome is Outcome.COULD_NOT_GRADE and not task.points else str(task.points)
 
 
 def not_here(tasks: int) -> str:

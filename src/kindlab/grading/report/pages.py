@@ -1,0 +1,55 @@
+"""The pages of batch grading: Jinja2 templates beside this file, with every text escaped and no part elsewhere."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from kindlab.grading.outcome import Outcome
+from kindlab.grading.report import html
+from kindlab.grading.report.told import NOT_SHOWN, ToldTask
+
+WORDS: dict[Outcome | None, str] = {
+    Outcome.PASSED: "passed",
+    Outcome.FAILED: "failed",
+    Outcome.COULD_NOT_GRADE: "could not be graded",
+    None: NOT_SHOWN,
+}
+MARKS: dict[Outcome | None, str] = {
+    Outcome.PASSED: "✔",
+    Outcome.FAILED: "✘",
+    Outcome.COULD_NOT_GRADE: "?",
+    None: "·",
+}
+
+
+def page(template: str, **values: Any) -> str:
+    """The page that the template makes of these values."""
+    return _environment().get_template(template).render({"script_source": "", **values})
+
+
+def state(task: ToldTask) -> Markup:
+    """The badge of a task."""
+    return html.badge("– not here", html.GREY) if task.not_here else outcome(task.outcome)
+
+
+def outcome(found: Outcome) -> Markup:
+    return html.badge(html.WORDS[found], html.COLOURS[found])
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"commands": html.terminal_commands, "state": state, "outcome": outcome}
+    environment.globals |= {"words": WORDS, "marks": MARKS}
+    return environment
