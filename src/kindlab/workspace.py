@@ -89,14 +89,14 @@ def start(lab: Lab, api: Api) -> Started:
                 raise
             done.already.append(label)
     if done.created:
-        _wait_for_first_pods(api, lab.spaces)
+        wait_for_first_pods(api, lab.spaces)
     done.lacking, done.refused = lacking(lab, api), list(refused)
     if refused and not done.lacking:  # nothing that a lab names explains it
         raise next(iter(refused.values()))
     return done
 
 
-def _wait_for_first_pods(api: Api, namespaces: Iterable[str]) -> None:
+def wait_for_first_pods(api: Api, namespaces: Iterable[str]) -> None:
     """Return when what has just been created runs, or cannot: the learner's next command may ask it. On a new cluster
     the images are pulled first."""
     deadline = monotonic() + FIRST_PULL

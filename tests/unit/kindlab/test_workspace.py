@@ -30,7 +30,7 @@ class Starting:
 
 def test_a_lab_has_begun_when_its_pods_run_or_cannot() -> None:
     api = Starting()
-    workspace._wait_for_first_pods(cast(Any, api), ["01-lab"])
+    workspace.wait_for_first_pods(cast(Any, api), ["01-lab"])
     assert api.shown == ["Deployment 0", "Deployment 1", "Deployment 2", "Pod 0", "Pod 1", "Pod 2"]
 
 
