@@ -24,6 +24,9 @@ HEADER = """# Commands
 | 2 | the words of the command are off |
 | 3 | could not grade: the cluster or the grader failed; never a zero for the learner |
 
+Where some checks failed and others could not be carried out the exit code is 1, and the report names both.
+`kindlab check --all-tasks` ends with 3 where a task cannot be done on the cluster, whatever the others say.
+
 Results go to standard output, progress and problems to standard error. `NO_COLOR` and `CI` are honoured; nothing
 needs a terminal. Environment: `KINDLAB_HOME` (where clusters keep their state), `KINDLAB_WORK` (your files, default
 `work/`), `KINDLAB_COURSE` (the folder with `labs/`), `KINDLAB_LOG=debug` (what happens inside, on standard error),
@@ -45,7 +48,12 @@ These shapes are stable; keys may be added.
 `points_not_here`, `cluster`, `seconds`, `problem`, and `tasks[]` with `id`, `title`, `outcome`, `points`,
 `max_points`, `not_here`, and
 of the first check that did not pass `expected`, `seen`, `broken_hop`, `next` (empty when all passed), and `checks[]`
-with `name`, `sentence`, `outcome`, `expected`, `seen`, `broken_hop`, `next`, `seconds`.
+with `name`, `sentence`, `outcome`, `expected`, `seen`, `broken_hop`, `next`, `seconds`, `hidden` (true: of its failure
+only the sentence is told, and the other texts stay empty).
+
+A check that could not be carried out (a bug of the grader, a time-out of ours, a Pod of ours that was deleted) is
+tried once more, with everything made anew. When the cluster itself is gone nothing else is tried: `problem` says so,
+once, and every task is `could-not-grade`. The points of a task that could not be graded are neither given nor refused.
 
 A task that needs what the cluster lacks is not checked: its outcome is `could-not-grade`, `not_here` says why (it is
 empty otherwise) and `next` what brings it. Such tasks count neither in

@@ -32,7 +32,7 @@ class Graded:
     """What this student was given of their own (names, ports, tokens)."""
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "format": FORMAT, "report": self.report.to_json()}
+        return {**asdict(self), "format": FORMAT, "report": self.report.to_json(whole=True)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Graded:

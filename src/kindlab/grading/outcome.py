@@ -4,7 +4,7 @@ first and what to try next. These are plain data: every report format is written
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -34,6 +34,15 @@ class CheckResult:
     broken_hop: str = ""
     next: str = ""
     seconds: float = 0.0
+    hidden: bool = False
+    """A learner is shown its sentence and nothing of what was found (`shown`); an instructor may be shown the rest."""
+
+    @property
+    def shown(self) -> CheckResult:
+        """What a learner may see of it. Why it could not be graded is no secret."""
+        if not self.hidden or self.outcome is Outcome.COULD_NOT_GRADE:
+            return self
+        return replace(self, expected="", seen="", broken_hop="", next="")
 
 
 @dataclass
@@ -54,8 +63,11 @@ class TaskResult:
 
     @property
     def first_failure(self) -> CheckResult | None:
-        """The check to show first: of those that did not pass, the first."""
-        return next((c for c in self.checks if c.outcome is not Outcome.PASSED), None)
+        """The check to show first, as a learner may see it: of those that failed, else of those that could not be
+        graded, the first."""
+        undone = [c for c in self.checks if c.outcome is not Outcome.PASSED]
+        undone.sort(key=lambda c: c.outcome is not Outcome.FAILED)
+        return undone[0].shown if undone else None
 
     @property
     def shares(self) -> str:
@@ -88,18 +100,27 @@ class Report:
 
     @property
     def score(self) -> str:
-        """In words: never a plain full score where a part of the lab was left out."""
-        away = self.points_not_here
-        more = f"; {away} more cannot be had on this cluster" if away else ""
+        """In words: never a plain full score where a part of the lab was left out, never a plain zero for what was
+        not graded."""
+        away, unsure = self.points_not_here, self.points_not_graded
+        more = f"; {unsure} could not be graded" if unsure else ""
+        more += f"; {away} more cannot be had on this cluster" if away else ""
         return f"{self.points} of {self.max_points} points{more}"
+
+    @property
+    def points_not_graded(self) -> int:
+        """The points of the tasks about which nothing is known: neither given nor refused."""
+        unsure = (t for t in self.tasks if t.outcome is Outcome.COULD_NOT_GRADE and not t.not_here)
+        return sum(task.max_points - task.points for task in unsure)
 
     @property
     def exit_code(self) -> int:
         """What `kindlab check` exits with."""
         return {Outcome.PASSED: PASSED, Outcome.FAILED: FAILED}.get(self.outcome, COULD_NOT_GRADE)
 
-    def to_json(self) -> dict[str, Any]:
-        """The stable, documented shape of `kindlab check --json` (docs/cli.md)."""
+    def to_json(self, *, whole: bool = False) -> dict[str, Any]:
+        """The stable, documented shape of `kindlab check --json` (docs/cli.md). `whole`: with what hidden checks found,
+        which is for an instructor's files only."""
         data = asdict(self)
         data["outcome"] = self.outcome.value
         data["points_not_here"] = self.points_not_here
@@ -110,6 +131,8 @@ class Report:
                 row[key] = getattr(failure, key) if failure else ""
             row["next"] = row.pop("how_to_get") or row["next"]
             for check, entry in zip(task.checks, row["checks"], strict=True):
+                if not whole:
+                    entry.update(asdict(check.shown))
                 entry["outcome"] = check.outcome.value
         return data
 

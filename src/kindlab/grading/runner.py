@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from hashlib import sha256
 from time import monotonic
 
@@ -20,6 +20,7 @@ from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult, ov
 from kindlab.grading.plugin import GradingPlugin
 from kindlab.labs import Lab, Task
 from kindlab.needs import Wanting, named, probed, wanting
+from kindlab.witness import with_
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +28,23 @@ TURN_TIMEOUT = 300.0
 """Seconds to wait for another grading of the same namespace."""
 
 
-def grade(lab: Lab, api: Api, *, namespace: str = "", cluster: str = "", only: str | None = None) -> Report:
-    """Run every check of the lab (of one task: `only`) against `namespace` (default: the lab's own). Never raises for
-    a check: what could not be graded is in the report; tasks that need what the cluster lacks are said so, and not
-    checked. Gradings of one namespace take turns."""
+def grade(
+    lab: Lab,
+    api: Api,
+    *,
+    namespace: str = "",
+    cluster: str = "",
+    only: str | Collection[str] | None = None,
+) -> Report:
+    """Run every check of the lab (of one task: `only`, or of those of these ids) against `namespace` (default: the
+    lab's own). Never raises for a check: what could not be graded is tried once more, and then it is in the report;
+    tasks that need what the cluster lacks are said so, and not checked. Gradings of one namespace take turns."""
+    with with_(api.witness()):
+        return _report(lab, api, namespace or lab.namespace, cluster, _chosen(lab, only))
+
+
+def _report(lab: Lab, api: Api, space: str, cluster: str, tasks: list[Task]) -> Report:
     began = monotonic()
-    space = namespace or lab.namespace
-    tasks = [t for t in lab.tasks if only in (None, t.id)]
     try:
         if rights.namespace(api, space) is None:
             raise Problem(
@@ -45,24 +56,40 @@ def grade(lab: Lab, api: Api, *, namespace: str = "", cluster: str = "", only: s
         there = frozenset(t.id for t in tasks) - lacking.keys()
         if not there:
             return _none_here(lab, tasks, lacking, cluster, _since(began))
-        plugin = GradingPlugin(api, lab, space, there)
         with _turn(api, space):
-            output = _run(lab, plugin)
-        if plugin.problems:
-            raise Problem(
-                "The grader is broken.", "; ".join(plugin.problems), "This is a fault of the course, not yours."
-            )
-        if not plugin.results:
-            raise Problem("The grader ran no check.", output[-500:], "This is a fault of the course, not yours.")
+            checks = _graded(lab, GradingPlugin(api, lab, space, there))
+            if unsure := frozenset(c.name for c in checks if c.outcome is Outcome.COULD_NOT_GRADE):
+                log.warning("once more: %s", ", ".join(sorted(unsure)))
+                again = _graded(lab, GradingPlugin(api, lab, space, there, names=unsure))
+                checks = [c for c in checks if c.name not in unsure] + again
     except (Problem, ApiError) as error:
         log.error("%s", error)
-        return not_graded(lab, error, only=only, cluster=cluster, seconds=_since(began))
+        return not_graded(lab, error, only=[t.id for t in tasks], cluster=cluster, seconds=_since(began))
     results = [
-        _lacking(t, lacking[t.id]) if t.id in lacking else _task(t, [r for r in plugin.results if r.task == t.id])
+        _lacking(t, lacking[t.id]) if t.id in lacking else _task(t, [c for c in checks if c.task == t.id])
         for t in tasks
     ]
     outcome = overall([r.outcome for r in results if not r.not_here])
     return Report(lab.slug, outcome, sum(r.points for r in results), total(results), results, cluster, _since(began))
+
+
+def _chosen(lab: Lab, only: str | Collection[str] | None) -> list[Task]:
+    """All tasks of the lab, the one of that id, or those of these ids."""
+    wanted = (only,) if isinstance(only, str) else only
+    return [task for task in lab.tasks if wanted is None or task.id in wanted]
+
+
+def _graded(lab: Lab, plugin: GradingPlugin) -> list[CheckResult]:
+    """What the checks found that the plugin lets run. Raises Problem when that says nothing at all: the grader is
+    broken, or the cluster has gone in the middle, and then what it did before says little either."""
+    output = _run(lab, plugin)
+    if plugin.gone is not None:
+        raise Problem("The cluster went away while it was being graded.", plugin.gone.why, plugin.gone.then)
+    if plugin.problems:
+        raise Problem("The grader is broken.", "; ".join(plugin.problems), "This is a fault of the course, not yours.")
+    if not plugin.results:
+        raise Problem("The grader ran no check.", output[-500:], "This is a fault of the course, not yours.")
+    return plugin.results
 
 
 def _none_here(lab: Lab, tasks: list[Task], lacking: dict[str, Wanting], cluster: str, seconds: float) -> Report:
@@ -85,9 +112,16 @@ def _lacking(task: Task, what: Wanting) -> TaskResult:
     return TaskResult(task.id, task.title, 0, task.points, Outcome.COULD_NOT_GRADE, [check])
 
 
-def not_graded(lab: Lab, why: Exception, *, only: str | None = None, cluster: str = "", seconds: float = 0.0) -> Report:
+def not_graded(
+    lab: Lab,
+    why: Exception,
+    *,
+    only: str | Collection[str] | None = None,
+    cluster: str = "",
+    seconds: float = 0.0,
+) -> Report:
     """The report of a grading that could not be carried out at all."""
-    tasks = [t for t in lab.tasks if only in (None, t.id)]
+    tasks = _chosen(lab, only)
     why = rights.refused(why) if isinstance(why, ApiError) else why
     results = [TaskResult(t.id, t.title, 0, t.points, Outcome.COULD_NOT_GRADE) for t in tasks]
     return Report(lab.slug, Outcome.COULD_NOT_GRADE, 0, _points(tasks), results, cluster, seconds, problem=str(why))

@@ -28,6 +28,12 @@ class Cluster:
     def get(self, *_: Any) -> dict[str, Any]:
         return {}
 
+    def witness(self) -> None:
+        return None
+
+    def request(self, *_: Any, **__: Any) -> dict[str, Any]:
+        return {}
+
 
 @pytest.fixture
 def grade(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -35,7 +41,7 @@ def grade(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def graded(lacking: dict[str, Found], outcome: Outcome = P, only: str | None = None) -> Report:
         def run(lab: labs.Lab, plugin: Any) -> str:
-            plugin.results = [CheckResult("test_a", task, "it works", outcome) for task in sorted(plugin.only)]
+            plugin.results = [CheckResult(f"test_{task}", task, "it works", outcome) for task in sorted(plugin.only)]
             return ""
 
         monkeypatch.setattr(runner, "_run", run)
