@@ -1,9 +1,6 @@
 """Lab 04-endpointslices: who answers behind the Services, and who is left alone. Checks delete Pods, pause a member,
 ask the old machines themselves and compare."""
 
-from secrets import token_hex
-from time import monotonic
-
 from kindlab.checks import (
     SERVICE_LABEL,
     CheckFailed,
@@ -15,6 +12,7 @@ from kindlab.checks import (
     enough,
     ready_targets,
 )
+from kindlab.clock import monotonic, token_hex
 
 OUTSIDE = "outside"
 MACHINE_PORT = 18090

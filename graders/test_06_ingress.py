@@ -2,9 +2,8 @@
 the path that a visitor outside would type; who answered is seen in the body, which is a Pod's name. Changes take a
 moment to reach the controller, so every question is asked again until it is right or the moment has passed."""
 
-import secrets
-
 from kindlab.checks import CouldNotGrade, Replies, check, enough
+from kindlab.clock import token_hex
 
 DOMAIN = "06.localhost"
 SHOP, APPS, NEWS, BLOG, WWW = (f"{name}.{DOMAIN}" for name in ("shop", "apps", "news", "blog", "www"))
@@ -53,7 +52,7 @@ def expect_not_from(lab, host, path, *deployments):
 
 def somewhere() -> str:
     """A host name that no rule can name."""
-    return f"nobody-{secrets.token_hex(4)}.{DOMAIN}"
+    return f"nobody-{token_hex(4)}.{DOMAIN}"
 
 
 # -- task class
@@ -121,7 +120,7 @@ def test_the_handbook_opens(lab):
 @check("passed-on", "its other page too, and a page that it has not got is not there")
 def test_the_rules_can_be_read(lab):
     expect_page(lab, "/handbook/rules.html", "Nobody deploys on a Friday")
-    path = f"/handbook/nothing-{secrets.token_hex(4)}.html"
+    path = f"/handbook/nothing-{token_hex(4)}.html"
     replies = ask(lab, APPS, path, lambda found: not found.ok)
     lab.expect(
         not replies.ok,

@@ -1,9 +1,8 @@
 """Lab 07-ingress-tls: whose answers a name leads to, and which certificate is shown for it. Checks send requests
 through the ingress controller as from outside, and trust nothing but certificates that the lab's Ingresses bring."""
 
-import secrets
-
 from kindlab.checks import check, enough
+from kindlab.clock import token_hex
 
 CLASS = "traefik"
 CLIENT1, CLIENT2, CLIENT3, PORTAL = "client1.localhost", "client2.localhost", "client3.localhost", "portal.localhost"
@@ -79,7 +78,7 @@ def test_an_unknown_name_leads_to_no_tenant(lab):
     every = lab.pods().names
     served = lab.until(lambda: door.ask(lab.probe, CLIENT1, "/", tls=True, count=1), lambda replies: replies.ok)
     lab.expect(served.ok, expected=f"{CLIENT1} is answered", seen=served, about=about(lab, CLIENT1))
-    host = f"nobody-{secrets.token_hex(3)}.localhost"
+    host = f"nobody-{token_hex(3)}.localhost"
 
     def ask():
         return [*door.ask(lab.probe, host, "/", False, count=1), *door.ask(lab.probe, host, "/", True, count=1)]

@@ -8,15 +8,15 @@ checkout is restarted itself, as `kubectl rollout restart` does it.
 import base64
 import copy
 import json
-import secrets
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from time import monotonic
+from datetime import datetime
 
 import pytest
 
+from kindlab import clock
 from kindlab.checks import CheckFailed, CouldNotGrade, check, enough, rolled_out
 from kindlab.checks.makers import is_of_deployment
+from kindlab.clock import monotonic, token_hex
 from kindlab.managed import MANAGED, SELECTOR
 
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
@@ -65,7 +65,7 @@ def is_asked_seldom(pod):
         probe, since = probes.get(state["name"], {}), ((state.get("state") or {}).get("running") or {}).get("startedAt")
         patience = probe.get("initialDelaySeconds", 0) + 2 * probe.get("periodSeconds", 10) if probe else 0
         if since and not state.get("ready"):
-            age = datetime.now(UTC) - datetime.fromisoformat(since)
+            age = clock.now() - datetime.fromisoformat(since)
             if age.total_seconds() < patience:
                 return True
     return False
@@ -127,7 +127,7 @@ class Twin:
 
     def __init__(self, lab, name):
         self.lab, self.name = lab, name
-        self.pod = f"kindlab-twin-{secrets.token_hex(4)}"
+        self.pod = f"kindlab-twin-{token_hex(4)}"
         self.template = copy.deepcopy(lab.require("Deployment", name)["spec"]["template"])
         self.copies = {}
         found = list(references(self.template["spec"]))
@@ -229,7 +229,7 @@ def expect_said_by_a_config(lab, name):
     said = answer(lab, name)
     twin = Twin(lab, name)
     found, key = twin.source(said)
-    other = f"kindlab {secrets.token_hex(4)}"
+    other = f"kindlab {token_hex(4)}"
     found["data"][key] = other
     with running(twin):
         seen = twin.says(other, 50)
@@ -249,7 +249,7 @@ class Trial:
 
     def __init__(self, lab):
         self.lab = lab
-        self.name = f"kindlab-trial-{secrets.token_hex(4)}"
+        self.name = f"kindlab-trial-{token_hex(4)}"
         self.labels = {"kindlab-trial": self.name}
         live, service = lab.require("Deployment", "search"), lab.require("Service", "search")
         spec = copy.deepcopy(live["spec"])
@@ -363,7 +363,7 @@ def test_menu_follows_its_config(lab):
     )
     lab.expect(replies.ok, expected="every request to http://menu answered", seen=replies, about="svc/menu")
     twin = Twin(lab, "menu")
-    other = f"kindlab {secrets.token_hex(4)}"
+    other = f"kindlab {token_hex(4)}"
     with running(twin):
         found, key = twin.source(twin.says_something())
         name = found["metadata"]["name"]
@@ -487,8 +487,8 @@ def test_search_gets_ready_again(lab, trial):
 @check("checkout-no-lost-order", "no order gets lost while all Pods of the checkout are replaced")
 def test_no_order_is_lost_during_a_rollout(lab):
     before = ready_pods(lab, "checkout")
-    stamp = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat(timespec="seconds")}
-    stamp["kindlab/restart"] = secrets.token_hex(4)  # two restarts within a second are two
+    stamp = {"kubectl.kubernetes.io/restartedAt": clock.now().isoformat(timespec="seconds")}
+    stamp["kindlab/restart"] = token_hex(4)  # two restarts within a second are two
     change = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
     with lab.load("http://checkout/shell?cmd=sleep+0.5", clients=10, timeout=10, over=0.5) as load:
         lab.api.patch("Deployment", "checkout", lab.namespace, change)

@@ -12,6 +12,7 @@ from kindlab.checks import LiveLab, check
 from kindlab.checks.autoscalers import HPA, target_of
 from kindlab.conditions import condition
 from kindlab.quantities import amounts, number
+from kindlab.witness import beside
 
 ANSWER_IN, SHRUNK_IN = 180.0, 150.0
 """Seconds: how long metrics may take to reach an autoscaler that looks as seldom as Kubernetes' own, and how long a
@@ -69,7 +70,7 @@ def load(lab: LiveLab, *services: str) -> Iterator[None]:
     """Four visitors of each Service, who ask for one page after the other."""
     with lab.visitor() as crowd:
         each = " & ".join(f"({ASK.format(name)})" for name in services for _ in range(4))
-        asking = threading.Thread(target=crowd.host.run, args=(f"{each} & wait",), daemon=True)
+        asking = threading.Thread(target=beside(crowd.host.run), args=(f"{each} & wait",), daemon=True)
         asking.start()
         try:
             yield

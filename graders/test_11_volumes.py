@@ -7,13 +7,12 @@ from a Deployment's template, on the node of the learner's Pod, so that a folder
 import base64
 import copy
 import re
-import secrets
 from datetime import datetime
-from time import monotonic
 
 import pytest
 
 from kindlab.checks import CheckFailed, CouldNotGrade, check, rolled_out
+from kindlab.clock import monotonic, token_hex
 from kindlab.managed import MANAGED, SELECTOR
 
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
@@ -110,7 +109,7 @@ class Twin:
 
     def __init__(self, lab, deployment, node="", values=None):
         self.lab, self.deployment = lab, deployment
-        self.name = f"kindlab-twin-{secrets.token_hex(4)}"
+        self.name = f"kindlab-twin-{token_hex(4)}"
         live = lab.require("Deployment", deployment)
         self.spec = copy.deepcopy(live["spec"]["template"]["spec"])
         self.spec |= {"terminationGracePeriodSeconds": 0, "activeDeadlineSeconds": 900}
@@ -240,11 +239,11 @@ class Twins:
     """Made together when the grade begins, so that they start while other checks are at work."""
 
     def __init__(self, lab):
-        self.lab, self.made, self.noted = lab, {}, f"/tmp/kindlab-{secrets.token_hex(4)}"
+        self.lab, self.made, self.noted = lab, {}, f"/tmp/kindlab-{token_hex(4)}"
         self.values = {
-            ("ConfigMap", "welcome"): f"kindlab {secrets.token_hex(4)}",
-            ("ConfigMap", "paper"): f"paper {secrets.token_hex(4)}",
-            ("Secret", "seal"): f"seal {secrets.token_hex(4)}",
+            ("ConfigMap", "welcome"): f"kindlab {token_hex(4)}",
+            ("ConfigMap", "paper"): f"paper {token_hex(4)}",
+            ("Secret", "seal"): f"seal {token_hex(4)}",
         }
 
     def begin(self, tasks):
@@ -302,7 +301,7 @@ def twins(lab, tasks):
 
 
 def token():
-    return f"kindlab-{secrets.token_hex(6)}", secrets.token_hex(32).encode()
+    return f"kindlab-{token_hex(6)}", token_hex(32).encode()
 
 
 # -- task press-shares
@@ -659,7 +658,7 @@ class Scale:
         self.lab, self.name = lab, ""
 
     def create(self):
-        self.name = f"kindlab-twin-{secrets.token_hex(4)}"
+        self.name = f"kindlab-twin-{token_hex(4)}"
         mounts = [{"name": "limited", "mountPath": "/limited"}]
         write = "dd if=/dev/zero of=/limited/file bs=1M count=2; exec sleep 900"
         spec = {

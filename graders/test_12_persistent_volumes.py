@@ -5,15 +5,14 @@ one is asked of the caretaker, who sees the disk of its node: what is written he
 bookkeeper is deleted. What becomes of a volume without its claim is tried with a copy of the photos' volume.
 """
 
-import secrets
 from contextlib import contextmanager, suppress
-from time import monotonic
 
 import pytest
 
 from kindlab.api import ApiError
 from kindlab.checks import CheckFailed, CouldNotGrade, check
 from kindlab.checks.volumes import claim_of
+from kindlab.clock import monotonic, token_hex
 from kindlab.managed import MANAGED
 from kindlab.quantities import number
 
@@ -162,7 +161,7 @@ def usable_nodes(lab):
 def elsewhere(lab, claim, users):
     """The claim's folder in a Pod on a node where none of these Pods is; None when no Pod gets there with it."""
     nodes = {p["spec"]["nodeName"] for p in lab.pods() if p["metadata"]["name"] in users}
-    name = f"kindlab-elsewhere-{secrets.token_hex(4)}"
+    name = f"kindlab-elsewhere-{token_hex(4)}"
     terms = [{"key": "metadata.name", "operator": "NotIn", "values": [node]} for node in sorted(nodes)]
     required = {"nodeSelectorTerms": [{"matchFields": terms}]}
     look = {"name": "look", "image": AGNHOST, "args": ["pause"], "volumeMounts": [{"name": "c", "mountPath": "/c"}]}
@@ -211,7 +210,7 @@ def expect_found_everywhere(lab, found, claim):
             about=f"pvc/{claim}",
         )
         return
-    name, data = f"kindlab-{secrets.token_hex(8)}", secrets.token_hex(16).encode()
+    name, data = f"kindlab-{token_hex(8)}", token_hex(16).encode()
     place.write(name, data)
     try:
         with elsewhere(lab, claim, {p.pod for p in found}) as other:
@@ -235,7 +234,7 @@ class Trial:
 
     def __init__(self, lab):
         self.lab, self.began = lab, monotonic()
-        self.name = lab.own(f"kindlab-{secrets.token_hex(4)}")
+        self.name = lab.own(f"kindlab-{token_hex(4)}")
         self.problem = None
 
     def begin(self):
@@ -331,7 +330,7 @@ def test_the_ledger_has_its_volume(lab):
 def test_the_ledger_outlives_the_pod(lab):
     bound(lab, "ledger")
     place = places(lab, "bookkeeper", "ledger")[0]
-    name, data = f"kindlab-{secrets.token_hex(8)}", secrets.token_hex(16).encode()
+    name, data = f"kindlab-{token_hex(8)}", token_hex(16).encode()
     place.write(name, data)
     lab.delete_pod(place.pod)
     lab.eventually("Pod", lambda found: all(p["metadata"]["name"] != place.pod for p in found), timeout=ENDS)

@@ -4,12 +4,11 @@ Checks make claims and Pods of their own from the learner's classes and remove t
 volumes only a mark of a moment is written.
 """
 
-import secrets
 from contextlib import contextmanager, suppress
-from time import monotonic
 
 from kindlab.api import ApiError
 from kindlab.checks import CheckFailed, CouldNotGrade, check, rolled_out
+from kindlab.clock import monotonic, token_hex
 from kindlab.conditions import condition, is_over, is_ready
 from kindlab.managed import MANAGED
 from kindlab.quantities import number
@@ -39,7 +38,7 @@ class Trial:
 
     def claim(self, **spec):
         """A new claim; its name."""
-        name = f"{PREFIX}{secrets.token_hex(4)}"
+        name = f"{PREFIX}{token_hex(4)}"
         asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": str(self.small)}}}
         spec = {**asked, "storageClassName": self.storage_class, **spec}
         self.claims.append(name)
@@ -48,7 +47,7 @@ class Trial:
 
     def pod(self, claim, node=""):
         """A new Pod that has the claim at AT; its name. `node`: where the scheduler must put it."""
-        name = f"{PREFIX}{secrets.token_hex(4)}"
+        name = f"{PREFIX}{token_hex(4)}"
         container = {"name": "look", "image": AGNHOST, "args": ["pause"]}
         spec = {
             "terminationGracePeriodSeconds": 1,
@@ -415,7 +414,7 @@ def workers(lab):
 def test_volumes_of_lab13_archive_stay(lab):
     with trying(lab, lab.own("archive")) as trial:
         claim, pod = trial.used()
-        token = secrets.token_hex(16).encode()
+        token = token_hex(16).encode()
         trial.place(pod).write("paper", token)
         volume = volume_of(lab, lab.get(CLAIM, claim))["metadata"]["name"]
         trial.remove_pods()
@@ -512,7 +511,7 @@ def test_the_first_page_of_the_ledger_is_there(lab):
 def test_claims_of_lab13_ledger_grow(lab):
     with trying(lab, lab.own("ledger")) as trial:
         claim, pod = trial.used()
-        token = secrets.token_hex(16).encode()
+        token = token_hex(16).encode()
         trial.place(pod).write("page", token)
         large = trial.small + STEP
         try:

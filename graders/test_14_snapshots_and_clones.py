@@ -6,13 +6,13 @@ must hold is read from the learner's snapshots, through claims of the grader's o
 noted is believed. What graders write has names of their own and is removed.
 """
 
-import secrets
 from dataclasses import dataclass
 
 import pytest
 
 from kindlab.checks import CheckFailed, check
 from kindlab.checks.volumes import claim_of
+from kindlab.clock import token_hex
 from kindlab.kinds import SNAPSHOT_CLASS, SNAPSHOT_CONTENT
 
 LEDGER, PRICES = "ledger.txt", "prices.txt"
@@ -25,7 +25,7 @@ BEFORE = "kindlab reset 14: it was taken after the migration, and only a new mor
 
 
 def token():
-    return f"kindlab-{secrets.token_hex(6)}.txt", secrets.token_hex(16).encode()
+    return f"kindlab-{token_hex(6)}.txt", token_hex(16).encode()
 
 
 # -- what a ledger says about itself

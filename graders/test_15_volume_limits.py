@@ -6,11 +6,11 @@ that waits would take its place.
 """
 
 import re
-import secrets
 from collections import Counter
 
 from kindlab.checks import Pods, check
 from kindlab.checks.volumes import claim_of
+from kindlab.clock import token_hex
 from kindlab.conditions import is_over
 from kindlab.volume_limits import limits
 
@@ -109,8 +109,8 @@ def running(lab, deployment):
 
 def expect_kept(lab, pod, *paths):
     """Fail unless what a Pod writes below the paths is found in the claims that are there, by another Pod."""
-    name, file = pod["metadata"]["name"], f"kindlab-{secrets.token_hex(8)}"
-    tokens = {path: secrets.token_hex(16).encode() for path in paths}
+    name, file = pod["metadata"]["name"], f"kindlab-{token_hex(8)}"
+    tokens = {path: token_hex(16).encode() for path in paths}
     places = {path: lab.volumes.place(name, path) for path in paths}
     try:
         for path, place in places.items():

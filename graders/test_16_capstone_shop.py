@@ -6,7 +6,6 @@ What takes its time begins early and is asked for late: the evictions run while 
 at, the load on the storefront while everybody asks everybody.
 """
 
-import secrets
 from contextlib import suppress
 from functools import cached_property
 
@@ -24,6 +23,7 @@ from kindlab.checks.reach import Reach
 from kindlab.checks.schedules import is_nightly
 from kindlab.checks.twin import Twin
 from kindlab.checks.volumes import claim_behind
+from kindlab.clock import token_hex
 from kindlab.conditions import condition, is_ready
 from kindlab.hosts import in_url
 from kindlab.kinds import SNAPSHOT, SNAPSHOT_CLASS
@@ -297,7 +297,7 @@ def shop(lab, tasks):
 def kept(shop):
     """What each Pod of the database has when all of them have been replaced: name -> what it was given, what it has."""
     lab, pods = shop.lab, shop.pods("database")
-    given = {p["metadata"]["name"]: secrets.token_hex(16).encode() for p in pods}
+    given = {p["metadata"]["name"]: token_hex(16).encode() for p in pods}
     for name, token in given.items():
         lab.volumes.place(name, DATA).write(TOKEN, token)
     before = {p["metadata"]["uid"] for p in pods}
@@ -402,7 +402,7 @@ class Backups:
 
     def _night(self):
         """(how the run ended, the snapshots it made of the database's claim, the token that was stored before)."""
-        token = secrets.token_hex(16).encode()
+        token = token_hex(16).encode()
         self.lab.volumes.place("database-0", DATA).write(TOKEN, token)
         before = {s["metadata"]["uid"] for s in self.lab.list(SNAPSHOT)}
         ended = self.runs.outcome(self.runs.begin(), timeout=STARTS)
@@ -769,7 +769,7 @@ def test_plain_http_is_sent_on(shop):
 @check("public-entry", "it is the only way in: no other name, path or port leads to any program of the shop")
 def test_there_is_one_entry(shop):
     shop.expect_visited(NORTH_HOST, shop.north_names)
-    label = f"nobody-{secrets.token_hex(3)}"
+    label = f"nobody-{token_hex(3)}"
     others = {host.replace("*", label) for host in hosts(shop.lab) - {NORTH_HOST}}
     for host, tls in ((host, tls) for host in (f"{label}.16.localhost", *sorted(others)) for tls in (True, False)):
         replies = shop.visit(host, tls=tls)

@@ -14,7 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kindlab.clock import monotonic
 from kindlab.errors import Problem
+from kindlab.witness import Witness
 
 Obj = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
@@ -50,6 +52,17 @@ class Served(NamedTuple):
     group: str
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ()
+
+
+class Request(NamedTuple):
+    """What is sent: `path` without the query."""
+
+    method: str
+    path: str
+    body: Any
+    query: dict[str, Any]
+    content_type: str
+    accept: str
 
 
 class Unreachable(Problem):
@@ -110,17 +123,27 @@ class Api:
         stream: bool = False,
     ) -> Any:
         """One request; returns the decoded JSON, or the response itself when `stream`. Raises ApiError, Unreachable."""
+        response = self.respond(
+            Request(method, path, body, query or {}, content_type, accept), timeout=timeout, stream=stream
+        )
+        if stream:
+            return response
+        return json.loads(response.data) if response.data else {}
+
+    def respond(self, asked: Request, *, timeout: float, stream: bool) -> Any:
+        """The response to a request: its `data` is read later where it is a `stream`. All requests come through here.
+        Raises ApiError, Unreachable."""
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
         try:
-            response = self.client.call_api(
-                path,
-                method,
+            return self.client.call_api(
+                asked.path,
+                asked.method,
                 {},
-                list((query or {}).items()),
-                {"Accept": accept, "Content-Type": content_type},
-                body=body,
+                list(asked.query.items()),
+                {"Accept": asked.accept, "Content-Type": asked.content_type},
+                body=asked.body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,
                 _return_http_data_only=True,
@@ -134,9 +157,15 @@ class Api:
                 f"{type(error).__name__}: {_brief(error)}",
                 "kindlab status shows what is running; kindlab up starts a cluster.",
             ) from error
-        if stream:
-            return response
-        return json.loads(response.data) if response.data else {}
+
+    def witness(self) -> Witness | None:
+        """Who keeps what a grading of this cluster sees; None: nobody does."""
+        return None
+
+    def exchange(self, what: Obj, ask: Callable[[], Obj]) -> Obj:
+        """Ask the cluster for something in another way than by a request: a command in a container, for one. `what`
+        and the answer are JSON, and bytes. Here so that whoever keeps what was asked hears of that, too."""
+        return ask()
 
     def _refusal(self, error: Any) -> ApiError | Unreachable:
         try:
@@ -249,8 +278,6 @@ class Api:
 
         List, then watch from the list's version: nothing is missed and nothing is polled.
         """
-        from time import monotonic
-
         deadline = monotonic() + timeout
         path = self.path(kind, namespace)
         query = {k: v for k, v in (("labelSelector", labels), ("fieldSelector", fields)) if v}
@@ -320,6 +347,9 @@ class Api:
 
     @cached_property
     def _kinds(self) -> dict[str, Served]:
+        return self.discovered()
+
+    def discovered(self) -> dict[str, Served]:
         """Every spelling of a kind (Service, services, svc, deployment.apps, apps/v1/deployment) -> where it lives: in
         its group's preferred version, unless the spelling names another (autoscaling/v1/..., deployments.v1.apps)."""
         groups = self.request("GET", "/apis")["groups"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
+from kindlab import clock
 from kindlab.api import Obj
 from kindlab.conditions import condition, is_ready
 
@@ -15,7 +16,7 @@ def is_coming_up(pod: Obj, now: datetime | None = None) -> bool:
     """Waiting helps: it is still being scheduled, pulled or started without an error so far, or its probes have not
     had the time for their first answer."""
     if pod["status"].get("phase") == "Running":
-        return not is_ready(pod) and _is_first_asked(pod, now or datetime.now(UTC))
+        return not is_ready(pod) and _is_first_asked(pod, now or clock.now())
     if pod["status"].get("phase") != "Pending" or condition(pod, "PodScheduled").get("status") == "False":
         return False
     waiting = [(c.get("state") or {}).get("waiting") or {} for c in pod["status"].get("containerStatuses") or ()]

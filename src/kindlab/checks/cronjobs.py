@@ -3,14 +3,15 @@ be one that may do nothing. What is made here is removed when the block ends."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from kindlab import clock
 from kindlab.api import ApiError, Obj
 from kindlab.checks.live import LiveLab
 from kindlab.checks.makers import owners
+from kindlab.clock import token_hex
 from kindlab.conditions import condition
 from kindlab.managed import MANAGED
 
@@ -27,7 +28,7 @@ class CronRuns:
     def begin(self, account: str = "") -> str:
         """A Job of the CronJob's template, which tries once; its name."""
         template = self.cron["spec"]["jobTemplate"]
-        name = f"kindlab-{self.cron['metadata']['name'][:30]}-{secrets.token_hex(3)}"
+        name = f"kindlab-{self.cron['metadata']['name'][:30]}-{token_hex(3)}"
         meta = {**(template.get("metadata") or {}), "name": name}
         meta["labels"] = {**(meta.get("labels") or {}), **MANAGED}
         spec = {**template["spec"], "backoffLimit": 0, "suspend": False}
@@ -43,7 +44,7 @@ class CronRuns:
 
     def nobody(self) -> str:
         """A new ServiceAccount that may do nothing; its name."""
-        name = f"kindlab-nobody-{secrets.token_hex(3)}"
+        name = f"kindlab-nobody-{token_hex(3)}"
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "labels": MANAGED}}
         self.made.append(("ServiceAccount", name))
         self.lab.api.create(account, self.lab.namespace)
@@ -61,7 +62,7 @@ class CronRuns:
     def is_due(self) -> bool:
         """Whether a run that the schedule began is under way, or was a moment ago."""
         by_cron = [j for j in self.lab.list("Job") if any(o["kind"] == "CronJob" for o in owners(j))]
-        ages = [datetime.now(UTC) - datetime.fromisoformat(j["metadata"]["creationTimestamp"]) for j in by_cron]
+        ages = [clock.now() - datetime.fromisoformat(j["metadata"]["creationTimestamp"]) for j in by_cron]
         return any(age < JUST_NOW for age in ages)
 
 

@@ -3,8 +3,6 @@ that knows none ignores them without a word; so the only way to find out is a co
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Mapping
 
 from kindlab.api import Api, Obj
@@ -13,6 +11,7 @@ from kindlab.checks.probe import TIMED_OUT
 from kindlab.checks.room import room
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.checks.visitor import Guest, visitors
+from kindlab.clock import monotonic, sleep, token_hex
 from kindlab.hosts import in_url
 from kindlab.managed import MANAGED
 
@@ -26,7 +25,7 @@ PAUSE = 0.25
 def enforces_policies(api: Api, space: str = "") -> bool:
     """Close one Pod of ours, and knock; in a namespace made for it, or in `space` where none may be made. Takes two
     seconds where policies are enforced. Raises CouldNotGrade when that cannot be found out."""
-    door = {"kindlab-door": secrets.token_hex(4)}
+    door = {"kindlab-door": token_hex(4)}
     with room(api, space) as here:
         policy = _policy(door)
         api.create(policy, here)
@@ -40,16 +39,16 @@ def enforces_policies(api: Api, space: str = "") -> bool:
 def _is_kept_out(clients: Mapping[str, Client]) -> bool:
     addresses = {key: client.object()["status"]["podIP"] for key, client in clients.items()}
     urls = {key: f"http://{in_url(address)}:{PORT}/hostname" for key, address in addresses.items()}
-    deadline = time.monotonic() + CATCH_UP
+    deadline = monotonic() + CATCH_UP
     while not clients["closed"].get(urls["open"]).ok:
-        if time.monotonic() > deadline:
+        if monotonic() > deadline:
             raise CouldNotGrade("a Pod that no policy closes does not answer either")
-        time.sleep(PAUSE)
-    deadline = time.monotonic() + CATCH_UP
+        sleep(PAUSE)
+    deadline = monotonic() + CATCH_UP
     while clients["open"].get(urls["closed"], timeout=1).exit != TIMED_OUT:
-        if time.monotonic() > deadline:
+        if monotonic() > deadline:
             return False
-        time.sleep(PAUSE)
+        sleep(PAUSE)
     return True
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from kindlab.api import Api, ApiError
+from kindlab.clock import monotonic, sleep
 
 AGAIN = 0.5
 """Seconds between two tries of an eviction that a budget forbids for now."""
@@ -27,12 +27,12 @@ def evict(api: Api, namespace: str, name: str) -> bool:
 def evict_in_turn(api: Api, namespace: str, names: Iterable[str], *, timeout: float) -> list[str]:
     """Evict them all, again and again those that a budget keeps; returns who could not go. It gives up when nobody has
     been let go for `timeout` seconds: where Pods take a while to start, a budget lets go of one now and then."""
-    left, deadline = list(names), time.monotonic() + timeout
-    while left and time.monotonic() < deadline:
+    left, deadline = list(names), monotonic() + timeout
+    while left and monotonic() < deadline:
         kept = [name for name in left if not evict(api, namespace, name)]
         if len(kept) < len(left):
-            deadline = time.monotonic() + timeout
+            deadline = monotonic() + timeout
         left = kept
         if left:
-            time.sleep(AGAIN)
+            sleep(AGAIN)
     return left

@@ -20,6 +20,7 @@ from kindlab.checks.verdict import CouldNotGrade
 
 TIMEOUT = 60.0
 ERROR_CHANNEL = 3
+ENDED = ("exit", "stdout", "stderr")
 
 
 class ExecBackend(BaseBackend):
@@ -42,6 +43,15 @@ class ExecBackend(BaseBackend):
 
     def execute(self, argv: list[str], stdin: bytes | None = None) -> tuple[int, bytes, bytes]:
         """Run argv without a shell; (exit code, stdout, stderr). Raises CouldNotGrade when it never answers."""
+        what = {"pod": self.pod, "namespace": self.namespace, "container": self.container, "exec": argv}
+
+        def ask() -> dict[str, Any]:
+            return dict(zip(ENDED, self._executed(argv, stdin), strict=True))
+
+        ended = self.api.exchange(what if stdin is None else {**what, "stdin": stdin}, ask)
+        return ended["exit"], ended["stdout"], ended["stderr"]
+
+    def _executed(self, argv: list[str], stdin: bytes | None) -> tuple[int, bytes, bytes]:
         from kubernetes.client.exceptions import ApiException
         from kubernetes.stream.ws_client import websocket_call
         from websocket import WebSocketException

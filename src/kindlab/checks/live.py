@@ -6,7 +6,6 @@ import builtins
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
-from time import monotonic
 from typing import TypeVar
 
 from testinfra.host import Host
@@ -25,6 +24,7 @@ from kindlab.checks.snapshots import Snapshots
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.visitor import Guest, visitor, visitors
 from kindlab.checks.volumes import Volumes
+from kindlab.clock import monotonic
 from kindlab.conditions import is_ready
 from kindlab.selectors import of_pods
 

@@ -3,13 +3,13 @@ has its answer. A rollout, a new certificate or a lost node shows as requests th
 
 from __future__ import annotations
 
-import secrets
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kindlab.checks.probe import MARK, Probe, Replies, replies_of
 from kindlab.checks.verdict import CouldNotGrade
+from kindlab.clock import token_hex
 
 TRIES = 100
 """Tenths of a second that the last client gets to begin."""
@@ -33,7 +33,7 @@ def load(
     seconds: where an answer takes a while they would keep step else, and nobody would ask in between. When the block
     begins so have they. Requests that are under way when it ends are not counted. Raises CouldNotGrade when there was
     no reply at all."""
-    folder = f"/tmp/kindlab-load-{secrets.token_hex(4)}"
+    folder = f"/tmp/kindlab-load-{token_hex(4)}"
     curl = f"curl -s -m {timeout:g} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
     one = (
         f'while [ -e {folder}/go ] && [ "$(date +%s)" -lt "$end" ]; do r=$({curl}); code=$?; '

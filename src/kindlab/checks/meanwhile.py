@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from kindlab.witness import beside
+
 T = TypeVar("T")
 
 
@@ -20,7 +22,7 @@ class Meanwhile(Generic[T]):
 
     def begin(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread = threading.Thread(target=beside(self._run), daemon=True)
             self._thread.start()
 
     def result(self) -> T:

@@ -4,9 +4,10 @@ a lab in which much is wrong waits once, not once a check."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
+
+from kindlab.clock import monotonic, sleep
 
 T = TypeVar("T")
 
@@ -36,13 +37,13 @@ class Patience:
         """The first answer that `holds`, or else the last before the deadline; there is always one. `timeout`: seconds
         of this question's own, after a change that the check made itself. `within`: seconds after the grade's first
         question by which whoever is asked knows of everything."""
-        now = time.monotonic()
+        now = monotonic()
         if timeout is None:
             self._began = self._began or now
         deadline = now + timeout if timeout is not None else (self._began or now) + within
         while True:
             answer = ask()
-            left = deadline - time.monotonic()
+            left = deadline - monotonic()
             if holds(answer) or left <= 0:
                 return answer
-            time.sleep(min(PAUSE, left))
+            sleep(min(PAUSE, left))

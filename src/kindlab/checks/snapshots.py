@@ -4,15 +4,14 @@ snapshots of the grader's own, with what their class leaves behind. Everything m
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
 
 from kindlab.api import Api, ApiError, Obj
 from kindlab.checks.client import OURS
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.volumes import Place, Volumes
+from kindlab.clock import monotonic, token_hex
 from kindlab.kinds import SNAPSHOT, SNAPSHOT_CONTENT
 from kindlab.managed import MANAGED
 
@@ -52,7 +51,7 @@ class Snapshots:
         """The root of a claim of the grader's own, made of the snapshot."""
         snapshot = self.usable(name)
         content = self.content_of(snapshot)
-        claim = f"{OURS}restored-{secrets.token_hex(4)}"
+        claim = f"{OURS}restored-{token_hex(4)}"
         spec = {
             "storageClassName": self._class_for(content["spec"]["driver"]),
             "dataSource": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": name},
@@ -69,7 +68,7 @@ class Snapshots:
     @contextmanager
     def taken(self, claim: str, class_name: str) -> Iterator[Obj]:
         """A snapshot of a claim by a class, ready to use; when the block ends it is removed with what is stored."""
-        name = f"{OURS}snapshot-{secrets.token_hex(4)}"
+        name = f"{OURS}snapshot-{token_hex(4)}"
         spec = {"volumeSnapshotClassName": class_name, "source": {"persistentVolumeClaimName": claim}}
         self._create("snapshot.storage.k8s.io/v1", "VolumeSnapshot", name, spec, self.namespace)
         try:
@@ -81,7 +80,7 @@ class Snapshots:
     def again(self, content: Obj, prefix: str) -> Iterator[str]:
         """The name of a snapshot made of what a content without one still has, described by hand as an administrator
         does. `prefix`: of the new content's name, so that a reset of the lab finds it."""
-        name = f"{OURS}again-{secrets.token_hex(4)}"
+        name = f"{OURS}again-{token_hex(4)}"
         made = f"{prefix}{name}"
         spec = {
             "deletionPolicy": "Retain",

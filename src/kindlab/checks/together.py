@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from kindlab.checks.probe import Probe, Reply
+from kindlab.witness import beside
 
 Question = tuple[Probe, str]
 """Who asks, and for which URL."""
@@ -22,5 +24,6 @@ def ask_together(questions: Iterable[Question], *, timeout: float = 1.5) -> dict
         replies = client.get_each(by_client[client], timeout=timeout, options="-k")
         return {(client, url): reply for url, reply in replies.items()}
 
+    asked = [beside(partial(ask, client)) for client in by_client]
     with ThreadPoolExecutor(max_workers=len(by_client) or 1) as pool:
-        return {question: reply for found in pool.map(ask, by_client) for question, reply in found.items()}
+        return {question: reply for found in pool.map(lambda work: work(), asked) for question, reply in found.items()}

@@ -4,7 +4,6 @@ learner's with as much room. The Deployment itself is left alone, for it would s
 from __future__ import annotations
 
 import copy
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from kindlab.api import Obj
 from kindlab.checks.autoscalers import HPA, autoscaler_of, goes_by_cpu, is_hopeless, share
 from kindlab.checks.live import LiveLab
 from kindlab.checks.probe import IMAGE
+from kindlab.clock import token_hex
 from kindlab.conditions import condition
 from kindlab.managed import MANAGED
 
@@ -29,7 +29,7 @@ class Twin:
     timeout: float = 120.0
     grown: bool = False
     seen: str = ""
-    name: str = field(default_factory=lambda: f"{LABEL}-{secrets.token_hex(3)}")
+    name: str = field(default_factory=lambda: f"{LABEL}-{token_hex(3)}")
 
     def rush(self) -> Twin:
         """Make it, wait for what comes of it, and remove it. It ends as soon as that is plain: whoever computes as

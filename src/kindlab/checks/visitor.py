@@ -4,7 +4,6 @@ wanted."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from kindlab.checks.client import Client
 from kindlab.checks.images import not_pulled
 from kindlab.checks.probe import IMAGE, START_TIMEOUT
 from kindlab.checks.verdict import CouldNotGrade
+from kindlab.clock import token_hex
 from kindlab.conditions import is_ready
 from kindlab.managed import MANAGED
 
@@ -37,7 +37,7 @@ class Guest:
 def visitors(api: Api, guests: Mapping[str, Guest]) -> Iterator[dict[str, Client]]:
     """A client for each guest, as long as the block lasts; they start together. Raises CouldNotGrade when a Pod does
     not get ready."""
-    names = {key: f"{PREFIX}{secrets.token_hex(4)}" for key in guests}
+    names = {key: f"{PREFIX}{token_hex(4)}" for key in guests}
     made: list[tuple[str, str]] = []
     try:
         for key, guest in guests.items():

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from posixpath import join
-from time import monotonic
 
 from kindlab.api import Api, Obj
 from kindlab.checks.host import ExecBackend
 from kindlab.checks.probe import IMAGE
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
+from kindlab.clock import monotonic, token_hex
 from kindlab.conditions import is_over
 from kindlab.kinds import SNAPSHOT
 from kindlab.managed import MANAGED
@@ -138,7 +137,7 @@ class Place:
 
     def shares(self, other: Place) -> bool:
         """Whether bytes written here are read there: both are one folder. Leaves nothing behind."""
-        name, data = _mark(), secrets.token_hex(16).encode()
+        name, data = _mark(), token_hex(16).encode()
         self.write(name, data)
         try:
             return other.read(name) == data
@@ -227,7 +226,7 @@ class Volumes:
         for old in self.api.list("Pod", self.namespace):
             if old["metadata"]["name"].startswith(PREFIX) and is_over(old):
                 self.api.delete("Pod", old["metadata"]["name"], self.namespace)  # a grader that was killed left it
-        name = f"{PREFIX}{secrets.token_hex(4)}"
+        name = f"{PREFIX}{token_hex(4)}"
         spec: Obj = {
             "terminationGracePeriodSeconds": 1,  # with 0 the claim might go before the node has unmounted it
             "activeDeadlineSeconds": LIFETIME,
@@ -317,7 +316,7 @@ def _unescaped(field: str) -> str:
 
 
 def _mark() -> str:
-    return f".kindlab-{secrets.token_hex(8)}"
+    return f".kindlab-{token_hex(8)}"
 
 
 def claim_behind(pod: Obj, path: str) -> str:

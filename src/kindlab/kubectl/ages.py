@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+from kindlab import clock
+
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -20,7 +22,7 @@ def since(stamp: str) -> str:
     if not stamp:
         return "<unknown>"
     then = datetime.fromisoformat(stamp.replace("Z", "+00:00"))
-    return duration(max(0, int((datetime.now(UTC) - then).total_seconds())))
+    return duration(max(0, int((clock.now() - then).total_seconds())))
 
 
 def between(start: str, end: str) -> str:

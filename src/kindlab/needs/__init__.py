@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 from kindlab.api import Api, ApiError
 from kindlab.checks.verdict import CouldNotGrade
@@ -43,6 +44,16 @@ def probed(
     needs one. Trials whose answer is kept are not repeated, unless `again`; what may still be starting is waited for if
     `patient`. Raises Unreachable."""
     wanted = list(dict.fromkeys(asked))
+
+    def ask() -> dict[str, Any]:
+        found = _probed(api, wanted, space, again=again, patient=patient)
+        return {word: one.to_json() for word, one in found.items()}
+
+    found = api.exchange({"needs": wanted, "namespace": space}, ask)
+    return {word: Found(**one) for word, one in found.items()}
+
+
+def _probed(api: Api, wanted: list[str], space: str, *, again: bool, patient: bool) -> dict[str, Found]:
     trials = [word for word in wanted if NEEDS[word].tried]
     held = kept.answers(api) if trials and not again else {}
     found = {word: held[word] for word in trials if word in held}

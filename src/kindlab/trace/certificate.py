@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import UTC, datetime
 
+from kindlab import clock
 from kindlab.api import Api, Obj
 from kindlab.certificates import covers, names
 
@@ -39,7 +39,7 @@ def trouble(api: Api, namespace: str, name: str, hosts: list[str]) -> str:
     bare = [host for host in hosts if not any(covers(name, host) for name in covered)]
     if bare:
         return f"the certificate of Secret {name} is for {', '.join(covered) or 'no name'}, not for {', '.join(bare)}"
-    now = datetime.now(UTC)
+    now = clock.now()
     if now > leaf.not_valid_after_utc:
         return f"the certificate of Secret {name} expired on {leaf.not_valid_after_utc:%Y-%m-%d}"
     if now < leaf.not_valid_before_utc:

@@ -5,8 +5,9 @@ Everything is read from the API: the conditions and taints that kubelet and cont
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
+from kindlab import clock
 from kindlab.api import Api, Obj
 from kindlab.conditions import is_over
 from kindlab.kubectl import ages
@@ -71,7 +72,7 @@ def _ready(api: Api, node: Obj, pods: list[Obj], path: Trace) -> bool:
         words = f"its kubelet says it is not ready: {found.get('reason', '')}: {found.get('message', '')}"
         path.fail("Ready", words + _stranded(pods), f"kubectl describe node {name}")
         return False
-    age = (datetime.now(UTC) - datetime.fromisoformat(renewed)).total_seconds() if renewed else 0.0
+    age = (clock.now() - datetime.fromisoformat(renewed)).total_seconds() if renewed else 0.0
     if age > PATIENCE * spec.get("leaseDurationSeconds", 40):
         words = f"it is called Ready, but {heard}: its kubelet has fallen silent, and the cluster will notice soon"
         path.fail(

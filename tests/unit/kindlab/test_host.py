@@ -19,6 +19,6 @@ def test_ctrl_c_while_connecting_is_ctrl_c_and_no_failure_of_the_cluster(monkeyp
 
     monkeypatch.setattr(ws_client, "create_websocket", interrupted)
     client = ApiClient(Configuration(host="https://127.0.0.1:1"))
-    backend = ExecBackend(cast(Api, SimpleNamespace(client=client)), "lab", "pod")
+    backend = ExecBackend(cast(Api, SimpleNamespace(client=client, exchange=lambda what, ask: ask())), "lab", "pod")
     with pytest.raises(KeyboardInterrupt):
         backend.execute(["true"])

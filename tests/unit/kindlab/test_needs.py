@@ -52,6 +52,9 @@ class Listing:
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         return {"metadata": {"name": name, "uid": f"uid of {name}"}}
 
+    def exchange(self, what: dict[str, Any], ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        return ask()
+
     def path(self, kind: str, namespace: str | None = None, name: str = "") -> str:
         return f"/{kind}/{namespace}"
 

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
+from kindlab import clock
 from kindlab.api import Api, Obj
-from kindlab.kubectl import ages
-from kindlab.trace import node, trace
+from kindlab.trace import trace
 from kindlab.trace.hops import Trace
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
-class Stopped(datetime):
-    """A clock that stands still: these tests are about what is said, and the run may take its time."""
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-        return NOW
-
-
 @pytest.fixture(autouse=True)
 def _stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (ages, node):
-        monkeypatch.setattr(module, "datetime", Stopped)
+    """A clock that stands still: these tests are about what is said, and the run may take its time."""
+    monkeypatch.setattr(clock, "now", lambda: NOW)
 
 
 def ago(seconds: float) -> str:
