@@ -160,8 +160,8 @@ def hardest(all_scored: Sequence[Scored]) -> list[Hard]:
 def _commonest(
     all_scored: Sequence[Scored], said: Callable[[CheckResult, str], str], *, first: bool = False
 ) -> list[Common]:
-    """What `said` says of failed checks (and the lab's slug), by the number of students of whom it is said; `first`: of each task the
-    first failed check alone."""
+    """What `said` says of failed checks (and the lab's slug), by the number of students of whom it is said; `first`:
+    of each task the first failed check alone."""
     students: Counter[str] = Counter()
     tasks: dict[str, dict[str, None]] = {}
     for one in all_scored:
