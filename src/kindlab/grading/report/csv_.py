@@ -90,7 +90,7 @@ def comment(one: Scored) -> str:
 
 def _of_tasks(one: Scored) -> Iterable[str]:
     for task in one.tasks:
-        failure = task.result.first_failure
+        failure = next((c for c in task.result.checks if c.outcome is Outcome.FAILED), None)
         if task.result.not_here:
             yield f"{task.result.id}: cannot be done here"
         elif task.outcome is Outcome.COULD_NOT_GRADE:

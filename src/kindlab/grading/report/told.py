@@ -29,7 +29,6 @@ class ToldCheck:
 
     sentence: str
     outcome: Outcome | None
-    name: str = ""
     expected: str = ""
     seen: str = ""
     broken_hop: str = ""
@@ -101,10 +100,10 @@ def of_check(one: ScoredTask, found: CheckResult) -> str:
 def check(found: CheckResult, visibility: str, released: Collection[str] = ()) -> ToldCheck:
     if not is_shown(visibility, released):
         return ToldCheck(found.sentence, None)
+    found = found.shown  # a check that the lab's author hides tells whether it passed, whatever the policy says
     return ToldCheck(
         sentence=found.sentence,
         outcome=found.outcome,
-        name=found.name,
         expected=found.expected,
         seen=found.seen,
         broken_hop=found.broken_hop,

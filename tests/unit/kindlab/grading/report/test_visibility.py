@@ -8,7 +8,7 @@ from tests.unit.kindlab.grading.report.classroom import SECRET, C, F, P, seen, s
 
 from kindlab.batch.policy import Policy
 from kindlab.batch.scoring import Scored
-from kindlab.grading.report import gradescope, junit, markdown, student_html, told
+from kindlab.grading.report import csv_, gradescope, junit, markdown, student_html, told
 
 READ = {"html": student_html.render, "markdown": markdown.render, "junit": junit.render}
 Render = Callable[..., str]
@@ -43,6 +43,18 @@ def test_of_a_hidden_check_the_sentence_is_shown_alone(render: Render, visibilit
     assert "test_web_works" not in text
     assert "web works" in text
     assert told.NOT_SHOWN in text
+
+
+@each
+def test_a_check_that_its_author_hides_tells_whether_it_passed_alone(render: Render):
+    graded = student(web=F)
+    graded.report.tasks[0].checks[1].hidden = True
+    text = render(seen(graded))
+    assert SECRET not in text
+    assert "web works" in text
+    assert told.NOT_SHOWN not in text
+    assert SECRET not in gradescope.render(seen(graded))
+    assert SECRET in csv_.render([seen(graded)]), "which is for who grades"
 
 
 @each
