@@ -112,7 +112,7 @@ def test_markup_of_a_student_is_shown_and_not_done():
 def test_any_text_is_one_line_of_markdown(text: str):
     escaped = markdown.text(text)
     assert len(escaped.splitlines()) <= 1
-    bare = re.sub(r"\\.", "", escaped)
+    bare = re.sub(r"\\.", "x", escaped)
     assert not set("`*_[]<>|&") & set(bare)
     assert not re.match(r"[-+=#]|\d+[.)]", bare)
 
