@@ -30,7 +30,7 @@ def render(scored: Scored, released: Collection[str] = ()) -> str:
     report = scored.graded.report
     suites = [_suite(one, report.lab, released) for one in told.tasks(scored, released)]
     if report.problem:
-        suites = [_broken(report.lab, report.problem)]
+        suites = [_broken(report.lab, report.problem, "failure" if scored.has_grade else "error")]
     whole = ElementTree.Element("testsuites", {"name": legal(f"{report.lab} {scored.graded.student}"), **_sums(suites)})
     whole.extend(suites)
     ElementTree.indent(whole)
@@ -71,8 +71,8 @@ def _case(check: ToldCheck, suite: str, number: int) -> Element:
     return case
 
 
-def _broken(lab: str, problem: str) -> Element:
-    case = _one(lab, "the grading as a whole", "error", problem.splitlines()[0], problem)
+def _broken(lab: str, problem: str, kind: str) -> Element:
+    case = _one(lab, "the grading as a whole", kind, problem.splitlines()[0], problem)
     suite = ElementTree.Element("testsuite", {"name": legal(lab), **_counts([case])})
     suite.append(case)
     return suite

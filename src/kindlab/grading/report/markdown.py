@@ -34,7 +34,7 @@ def _lines(scored: Scored, released: Collection[str]) -> Iterator[str]:
     for sentence in told.remarks(scored, released):
         yield from ("", f"> {text(sentence)}")
     if report.problem:
-        yield from ("", "## Why it could not be graded")
+        yield from ("", f"## {told.problem_heading(scored)}")
         for line in report.problem.splitlines():
             yield from ("", text(line))
     sums = told.arithmetic(scored, released)

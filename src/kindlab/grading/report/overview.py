@@ -196,6 +196,8 @@ def _first(one: Scored) -> str:
     """What is wrong first, in a line; "" where nothing is, or where it could not be graded, which stands elsewhere."""
     if not one.has_grade:
         return ""
+    if one.graded.report.problem:
+        return " ".join(one.graded.report.problem.split())
     failed = (c for t in one.tasks for c in t.result.checks if c.outcome is Outcome.FAILED)
     check = next(failed, None)
     return f"{check.task}: {check.broken_hop or check.seen or check.sentence}" if check else ""

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from kindlab.batch.scoring import Scored
 
 
+PROGRAMS = ("kindlab", "kubernetes")
+"""The versions that say something to a student."""
+
+
 def render(scored: Scored, released: Collection[str] = ()) -> str:
     """The page. `released`: told.tasks."""
     graded, report = scored.graded, scored.graded.report
@@ -26,6 +30,7 @@ def render(scored: Scored, released: Collection[str] = ()) -> str:
         grade=told.grade(scored, released).capitalize(),
         share=round(scored.percent) if has_total else None,
         remarks=told.remarks(scored, released),
+        heading=told.problem_heading(scored),
         problem=report.problem.splitlines(),
         arithmetic=told.arithmetic(scored, released),
         refused=graded.refused,
@@ -39,6 +44,6 @@ def ending(scored: Scored) -> str:
     """Where and with what it was graded, in a line."""
     graded, report = scored.graded, scored.graded.report
     on = f" on {report.cluster}" if report.cluster else ""
-    versions = ", ".join(f"{name} {version}" for name, version in graded.versions.items() if version)
+    versions = ", ".join(f"{name} {graded.versions[name]}" for name in PROGRAMS if graded.versions.get(name))
     submitted = f"Handed in {graded.submitted}. " if graded.submitted else ""
     return f"{submitted}Graded by kindlab{on}{f' ({versions})' if versions else ''}."

@@ -173,6 +173,12 @@ def remarks(scored: Scored, released: Collection[str] = ()) -> list[str]:
     return [*said, *filter(None, [withheld(scored, released)])]
 
 
+def problem_heading(scored: Scored) -> str:
+    """Above what the report's problem is. One with a grade is of a submission that cannot be used at all, which is the
+    student's to answer for."""
+    return "Why there are no points" if scored.has_grade else "Why it could not be graded"
+
+
 def number(value: float | None) -> str:
     """Points as people write them: two places at most, and none where there are none; a dash for no value."""
     if value is None:

@@ -8,7 +8,7 @@ from tests.unit.kindlab.grading.report.classroom import SECRET, C, F, P, seen, s
 
 from kindlab.batch.policy import Policy
 from kindlab.batch.scoring import Scored
-from kindlab.grading.report import csv_, gradescope, junit, markdown, student_html, told
+from kindlab.grading.report import csv_, gradescope, junit, markdown, overview, student_html, told
 
 READ = {"html": student_html.render, "markdown": markdown.render, "junit": junit.render}
 Render = Callable[..., str]
@@ -116,3 +116,20 @@ def test_all_passed_says_so_and_withholds_nothing():
     assert told.grade(scored) == "13 of 13 points (100%)"
     assert told.remarks(scored) == []
     assert told.arithmetic(scored) == []
+
+
+def test_a_submission_that_cannot_be_used_has_no_points_and_is_told_why():
+    graded = student(problem="The zip file is broken.\nHand it in again.")
+    graded.report.outcome = F
+    for task in graded.report.tasks:
+        task.outcome = F
+    scored = seen(graded)
+    for render in (student_html.render, markdown.render, junit.render):
+        text = render(scored)
+        assert "The zip file is broken." in text
+        assert "ould not be graded" not in text
+    assert "0 of 13 points" in student_html.render(scored)
+    assert "<failure" in junit.render(scored)
+    assert json.loads(gradescope.render(scored))["score"] == 0
+    assert "The zip file is broken." in csv_.render([scored])
+    assert "The zip file is broken." in overview.render([scored])
