@@ -20,8 +20,10 @@ SECTIONS = {
     "lab": "Labs",
     "look": "Looking and working",
     "quiz": "Questions",
+    "grade": "For instructors",
     "rights": "For who runs a cluster that many share",
     "author": "For authors",
+    "graders": "For those who test graders",
 }
 """Module name -> the heading of its commands in `kindlab --help`."""
 

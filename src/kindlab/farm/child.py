@@ -9,6 +9,7 @@ import os
 import pickle
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
@@ -38,7 +39,11 @@ def main(
         os.setsid()  # what it starts is ended with it, and Ctrl-C is for who waits for it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.clear()
-    os.environ.update(environ, KINDLAB_HOME=str(home))
+    # what is left in a temporary folder of its own goes with it; the kubernetes client leaves files when it is killed
+    os.environ.update(environ, KINDLAB_HOME=str(home), TMPDIR=str(home))
+    tempfile.tempdir = None
+    # a process that was forked from a warm one has no log of its own: without one warnings and tracebacks are printed
+    logging.basicConfig(level=os.environ.get("KINDLAB_LOG", "critical").upper())
     _limit(limits)
     result, problem = None, ""
     try:

@@ -1,0 +1,228 @@
+"""Grading a class."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kindlab import terminal
+from kindlab.commands.options import json_option, listed
+from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED, Problem, UsageProblem
+
+if TYPE_CHECKING:
+    from kindlab.batch.run import Tally
+    from kindlab.batch.store import Store
+    from kindlab.labs import Lab
+
+FOLDER = click.Path(path_type=Path)
+RELEASED = click.Choice(["after_due_date", "after_published"])
+LIMIT_SECONDS = 300.0
+
+
+@click.command()
+@click.argument("submissions", metavar="DIR", type=FOLDER, required=False)
+@click.option("--lab", required=True, help="The lab they were made for (slug or number).")
+@click.option("--out", type=FOLDER, help="Where everything is written: a folder that is not there yet.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="Clusters started at a time.")
+@click.option("--policy", type=FOLDER, metavar="FILE", help="What makes points grades (docs/grading.md).")
+@click.option("--init-policy", type=FOLDER, metavar="FILE", help="Only write a policy.toml to begin with.")
+@click.option("--roster", type=FOLDER, metavar="FILE", help="CSV of the class: who is who, and who handed in nothing.")
+@click.option("--resume", is_flag=True, help="Go on: grade only what is missing, could not be graded, or has changed.")
+@click.option("--only", multiple=True, metavar="STUDENT", help="Only this student, into a run that is there (repeat).")
+@click.option("--tasks", default="", metavar="A,B", help="Only these tasks, into a run that is there; the rest stays.")
+@click.option(
+    "--limit-seconds",
+    type=click.FloatRange(1, 86_400),
+    default=LIMIT_SECONDS,
+    show_default=True,
+    help="A submission that takes longer could not be graded.",
+)
+@click.option("--evidence/--no-evidence", default=True, help="Keep what verdicts can be repeated from (default: do).")
+@click.option("--release", multiple=True, type=RELEASED, help="Students' reports show what is visible by now (repeat).")
+@json_option
+def grade(
+    submissions: Path | None,
+    lab: str,
+    out: Path | None,
+    jobs: int,
+    policy: Path | None,
+    init_policy: Path | None,
+    roster: Path | None,
+    resume: bool,
+    only: tuple[str, ...],
+    tasks: str,
+    limit_seconds: float,
+    evidence: bool,
+    release: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Grade the submissions in DIR, each on a fresh cluster of its own.
+
+    DIR holds a folder or an archive for each student, a flat folder of files, or an LMS's download. Exit codes: 0 all
+    were graded, whatever their points; 3 some could not be graded (no zeros: they have no grade).
+    """
+    from kindlab import labs
+
+    found = labs.find(lab)
+    if init_policy is not None:
+        return _new_policy(found, init_policy)
+    if submissions is None or out is None:
+        raise UsageProblem(
+            "Which submissions, and where to?",
+            "DIR holds what the students handed in; --out names a folder for the grades.",
+            f"kindlab grade submissions --lab {found.number} --out graded",
+        )
+    again = [found.task(name).id for name in listed(tasks)] or None
+    from kindlab.batch import opening
+
+    store = opening.opened(
+        submissions, out, found, rules=policy, resume=resume, into=bool(again) or (bool(only) and _is_run(out))
+    )
+    try:
+        done = _graded(store, found, submissions, roster, jobs, limit_seconds, only, again, resume, evidence, as_json)
+        return _written(store, found, release, as_json, done)
+    except (KeyboardInterrupt, Problem):
+        kept = len(store.ids())
+        if kept:
+            click.echo(
+                f"Kept: {kept} results in {terminal.path(out.resolve())}. --resume goes on from there.", err=True
+            )
+        raise
+    finally:
+        store.close()
+
+
+def _graded(
+    store: Store,
+    lab: Lab,
+    folder: Path,
+    roster: Path | None,
+    jobs: int,
+    limit_seconds: float,
+    only: tuple[str, ...],
+    tasks: list[str] | None,
+    resume: bool,
+    evidence: bool,
+    quiet: bool,
+) -> Tally:
+    import operator
+    import tempfile
+
+    from kindlab import farm
+    from kindlab.batch import intake, run
+    from kindlab.batch.intake import roster as rosters
+    from kindlab.batch.watch import watching
+
+    students = rosters.read(roster) if roster else ()
+    grown = partial(farm.run, jobs=jobs, limits=farm.Limits(wall=limit_seconds))
+    with tempfile.TemporaryDirectory(prefix="kindlab-grade-", ignore_cleanup_errors=True) as scratch:
+        submissions = intake.read(folder, lab, Path(scratch), students)
+        if only:
+            submissions = iter(run.chosen(submissions, only))
+        with watching(operator.length_hint(submissions), quiet=quiet) as watch:
+            return run.run(submissions, store, lab, grown, watch, tasks=tasks, resume=resume, evidence=evidence)
+
+
+def _written(store: Store, lab: Lab, release: tuple[str, ...], as_json: bool, done: Tally | None = None) -> int:
+    """Write all reports, say what is in them, and how the command ends."""
+    from kindlab.batch import summary, writing
+
+    with terminal.steps(quiet=as_json) as step:
+        step("writing reports")
+        found = writing.write(store, lab, release)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        if done is not None and done.before:
+            click.echo(f"{done.before} were graded before, {done.graded} now.")
+        for line in summary.lines(found):
+            click.echo(terminal.harmless(line))
+        out = terminal.path(store.out.resolve())
+        click.echo(f"The class: {out}/overview.html   The gradebook: {out}/grades.csv")
+    return COULD_NOT_GRADE if found["could_not_grade"] else PASSED
+
+
+def _is_run(out: Path) -> bool:
+    from kindlab.batch import store
+
+    return store.is_run(out)
+
+
+def _new_policy(lab: Lab, file: Path) -> int:
+    from kindlab.batch import newpolicy
+
+    newpolicy.write(lab, file)
+    click.echo(f"wrote {terminal.path(file.resolve())}: take the # away where something shall hold")
+    return PASSED
+
+
+@click.command()
+@click.argument("out", type=FOLDER)
+@click.option("--policy", type=FOLDER, metavar="FILE", help="Another policy.toml from now on.")
+@click.option("--adjustments", type=FOLDER, metavar="FILE", help="CSV: student,points,percent,reason; from now on.")
+@click.option("--tasks", default="", metavar="A,B", help="Grade these tasks again; the submissions are needed for it.")
+@click.option("--submissions", type=FOLDER, metavar="DIR", help="Where they are now (default: where they were).")
+@click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="With --tasks: clusters.")
+@click.option("--release", multiple=True, type=RELEASED, help="Students' reports show what is visible by now (repeat).")
+@json_option
+def regrade(
+    out: Path,
+    policy: Path | None,
+    adjustments: Path | None,
+    tasks: str,
+    submissions: Path | None,
+    jobs: int,
+    release: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Make the grades of the run in OUT anew from what was found then; no cluster is needed.
+
+    --policy and --adjustments replace those that the run has. Exit codes as of kindlab grade.
+    """
+    from kindlab import labs
+    from kindlab.batch import regrading
+    from kindlab.batch import store as stores
+
+    store = stores.go_on(out)
+    try:
+        lab = labs.find(store.run.lab)
+        regrading.replaced(store, lab, policy, adjustments)
+        if not tasks:
+            if submissions is not None:
+                raise UsageProblem(
+                    "--submissions is for --tasks.", "Without it nothing is graded again.", "Name the tasks, too."
+                )
+            return _written(store, lab, release, as_json)
+        again = [lab.task(name).id for name in listed(tasks)]
+        folder = submissions or Path(store.run.submissions)
+        if not folder.exists():
+            raise UsageProblem(
+                f"The submissions are not in {folder} any more.",
+                "To grade a task again they are needed.",
+                "Say where they are: --submissions DIR",
+            )
+        done = _graded(store, lab, folder, None, jobs, LIMIT_SECONDS, (), again, False, True, as_json)
+        return _written(store, lab, release, as_json, done)
+    finally:
+        store.close()
+
+
+@click.command()
+@click.argument("before", metavar="OUT1", type=FOLDER)
+@click.argument("after", metavar="OUT2", type=FOLDER)
+@json_option
+def compare(before: Path, after: Path, as_json: bool) -> int:
+    """Compare two runs of one lab: who got more or less, by which tasks and checks. Exit code 1 when they differ."""
+    from kindlab.batch import compare as comparing
+
+    found: Any = comparing.compared(before, after)
+    if as_json:
+        click.echo(json.dumps(found.to_json()))
+    else:
+        for line in found.lines():
+            click.echo(terminal.harmless(line))
+    return PASSED if found.same else FAILED
