@@ -82,9 +82,11 @@ def _check(step: str) -> None:
     raise ValueError(f"no step: {step}")
 
 
-def run(api: Api, namespace: str, steps: Sequence[str], apply: Callable[[str], list[str]]) -> list[str]:
-    """Do the steps in order; `apply` is given the name of a file. Returns what was applied. Raises Problem for a step
-    that is not done in time, ApiError."""
+def run(
+    api: Api, namespace: str, steps: Sequence[str], apply: Callable[[str], list[str]], *, patience: float = PATIENCE
+) -> list[str]:
+    """Do the steps in order; `apply` is given the name of a file, `patience` is how many seconds each has. Returns what
+    was applied. Raises Problem for a step that is not done in time, ApiError."""
     applied = []
     for step in steps:
         match step.split():
@@ -92,36 +94,36 @@ def run(api: Api, namespace: str, steps: Sequence[str], apply: Callable[[str], l
                 applied += apply(name)
             case ["wait", what]:
                 kind, _, name = what.partition("/")
-                _wait(api, namespace, kind, name)
+                _wait(api, namespace, kind, name, patience)
             case ["scale", what, number]:
                 kind, _, name = what.partition("/")
-                _scale(api, namespace, kind, name, int(number))
+                _scale(api, namespace, kind, name, int(number), patience)
     return applied
 
 
-def _wait(api: Api, namespace: str, kind: str, name: str) -> None:
+def _wait(api: Api, namespace: str, kind: str, name: str, patience: float) -> None:
     served, is_done = DONE[kind]
     live: Obj = {}
-    for found in api.follow(served, namespace, fields=f"metadata.name={name}", timeout=PATIENCE):
+    for found in api.follow(served, namespace, fields=f"metadata.name={name}", timeout=patience):
         live = next(iter(found.values()), {})
         if live and is_done(live):
             return
-    raise _late(f"wait {kind}/{name}", f"Its status is {live.get('status')}." if live else "There is none.")
+    raise _late(f"wait {kind}/{name}", patience, f"Its status is {live.get('status')}." if live else "There is none.")
 
 
-def _scale(api: Api, namespace: str, kind: str, name: str, number: int) -> None:
+def _scale(api: Api, namespace: str, kind: str, name: str, number: int, patience: float) -> None:
     if api.get(kind, name, namespace) is None:
         return
     live = api.patch(kind, name, namespace, {"spec": {"replicas": number}})
     labels = of_pods(live)
     there: list[Obj] = []
-    for pods in api.follow("Pod", namespace, labels=labels, timeout=PATIENCE):
+    for pods in api.follow("Pod", namespace, labels=labels, timeout=patience):
         there = list(pods.values())
         staying = [pod for pod in there if not pod["metadata"].get("deletionTimestamp")]
         if len(there) == number == len(staying) and all(map(is_ready, there)):
             return
-    raise _late(f"scale {kind}/{name} {number}", f"There are {len(there)} Pods.")
+    raise _late(f"scale {kind}/{name} {number}", patience, f"There are {len(there)} Pods.")
 
 
-def _late(step: str, seen: str) -> Problem:
-    return Problem(f"{step}: not done within {PATIENCE:.0f} s.", seen, "Look at the steps before it.")
+def _late(step: str, patience: float, seen: str) -> Problem:
+    return Problem(f"{step}: not done within {patience:.0f} s.", seen, "Look at the steps before it.")

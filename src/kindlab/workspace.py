@@ -6,6 +6,7 @@ What is put on the cluster carries the note of `kubectl apply`, so that a learne
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,17 +60,7 @@ def start(lab: Lab, api: Api) -> Started:
     """Copy the start files and the notebook, make the namespace, create what the lab starts from. Doing it again
     brings back what is missing and touches nothing that is there."""
     done = Started(folder(lab))
-    done.folder.mkdir(parents=True, exist_ok=True)
-    sources = [*lab.start_files, *([lab.notebook] if lab.notebook.is_file() else [])]
-    for source in sources:
-        target = done.folder / source.name
-        if target.exists():
-            done.kept.append(source.name)
-            if is_anothers(text_of(target), lab.slug, lab.owner):
-                done.misnamed.append(source.name)
-        else:
-            paths.write_atomically(target, given(lab, source, api))
-            done.copied.append(source.name)
+    hand_out(lab, api, done, [*lab.start_files, *([lab.notebook] if lab.notebook.is_file() else [])])
     make_namespaces(api, lab)
     files = [lab.folder / "start" / name for name in lab.apply_at_start]
     first = [obj for file in files for obj in parse(given(lab, file, api), file.name)]
@@ -94,6 +85,20 @@ def start(lab: Lab, api: Api) -> Started:
     if refused and not done.lacking:  # nothing that a lab names explains it
         raise next(iter(refused.values()))
     return done
+
+
+def hand_out(lab: Lab, api: Api, done: Started, sources: Iterable[Path]) -> None:
+    """Copy files of the course's into the learner's folder, those that are not there yet."""
+    done.folder.mkdir(parents=True, exist_ok=True)
+    for source in sources:
+        target = done.folder / source.name
+        if target.exists():
+            done.kept.append(source.name)
+            if is_anothers(text_of(target), lab.slug, lab.owner):
+                done.misnamed.append(source.name)
+        else:
+            paths.write_atomically(target, given(lab, source, api))
+            done.copied.append(source.name)
 
 
 def wait_for_first_pods(api: Api, namespaces: Iterable[str]) -> None:
@@ -144,19 +149,42 @@ def _said(one: Wanting) -> tuple[str, str]:
 
 def reset(lab: Lab, api: Api) -> tuple[Started, Path | None]:
     """Back to the start: the namespace is made anew and the files too, what of the lab lies in no namespace is removed;
-    returns also where the old files went."""
+    returns also where the old files went. Done again after an interruption it goes on; an old file is never lost."""
+    refuse_locked(lab)
     remove_namespaces(api, lab)
-    aside = None
-    if folder(lab).is_dir() and any(folder(lab).iterdir()):
-        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        aside = paths.work() / "before-reset" / f"{lab.slug}-{stamp}"
-        for n in range(2, 1000):
-            if not aside.exists():
-                break
-            aside = aside.with_name(f"{lab.slug}-{stamp}-{n}")
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        folder(lab).rename(aside)
+    aside = put_aside(lab, [f.name for f in folder(lab).iterdir()] if folder(lab).is_dir() else [])
     return start(lab, api), aside
+
+
+def refuse_locked(lab: Lab) -> None:
+    """Raises Problem where files cannot be moved out of the learner's folder: before anything is removed."""
+    there = folder(lab)
+    for place in (there, paths.work()):
+        if place.is_dir() and not os.access(place, os.W_OK | os.X_OK):
+            raise Problem(
+                f"Your files in {there} cannot be put aside.",
+                f"You may not write to the folder {place}, and nothing of yours is overwritten.",
+                f"Make it yours again (chmod u+wx {place}), or name another with KINDLAB_WORK; nothing was changed.",
+            )
+
+
+def put_aside(lab: Lab, names: Iterable[str]) -> Path | None:
+    """Move files of the learner's out of the way; returns where they are now, None where there were none. The folder
+    itself stays: a terminal and JupyterLab are in it."""
+    there = [folder(lab) / name for name in names if (folder(lab) / name).exists()]
+    if not there:
+        return None
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    aside = paths.work() / "before-reset" / f"{lab.slug}-{stamp}"
+    for n in range(2, 1000):
+        try:
+            aside.mkdir(parents=True)
+            break
+        except FileExistsError:
+            aside = aside.with_name(f"{lab.slug}-{stamp}-{n}")
+    for file in there:
+        file.rename(aside / file.name)
+    return aside
 
 
 def make_namespaces(api: Api, lab: Lab) -> None:
@@ -248,7 +276,7 @@ def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = Non
     for obj in objects:
         label = f"{obj['kind'].lower()}/{obj['metadata']['name']}"
         try:
-            PUT.get(obj["kind"], Api.replace)(api, _noted(api, obj, namespace), namespace)
+            put(api, obj, namespace)
         except ApiError as error:
             if not whole and error.code in (403, 404):
                 continue
@@ -257,6 +285,11 @@ def apply(api: Api, namespace: str, files: Iterable[Path], lab: Lab | None = Non
             ) from error
         applied.append(label)
     return applied
+
+
+def put(api: Api, obj: Obj, namespace: str) -> None:
+    """Create an object, or put it in place of the one that is there. Raises ApiError, Problem."""
+    PUT.get(obj["kind"], Api.replace)(api, _noted(api, obj, namespace), namespace)
 
 
 def _spelled(file: Path, lab: Lab | None) -> str:
