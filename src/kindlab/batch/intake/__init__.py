@@ -6,6 +6,7 @@ A submission is hostile data. Nothing in it is run, no link in it is followed, w
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -33,16 +34,22 @@ def read(folder: Path, lab: Lab, scratch: Path, roster: Sequence[Student] = ()) 
     if not folder.is_dir():
         folder = download.unpacked(folder, scratch / ".download")
     found = layout.find(folder, lab, roster)
-    return _each(folder, found, lab, scratch, roster)
+    absent = list(missing(roster, {one.id.casefold() for one in found}))
+    each = (_one(one, lab, scratch / one.id) for one in found)
+    return _Counted(itertools.chain(each, absent), len(found) + len(absent))
 
 
-def _each(
-    folder: Path, found: Sequence[layout.Found], lab: Lab, scratch: Path, roster: Sequence[Student]
-) -> Iterator[Submission]:
-    for one in found:
-        yield _one(one, lab, scratch / one.id)
-    taken = {one.id.casefold() for one in found}
-    yield from missing(roster, taken)
+class _Counted(Iterator[Submission]):
+    """It knows how many there will be (operator.length_hint), for who shows how far a run is."""
+
+    def __init__(self, submissions: Iterator[Submission], count: int) -> None:
+        self._submissions, self._count = submissions, count
+
+    def __next__(self) -> Submission:
+        return next(self._submissions)
+
+    def __length_hint__(self) -> int:
+        return self._count
 
 
 def missing(roster: Sequence[Student], taken: set[str]) -> Iterator[Submission]:
