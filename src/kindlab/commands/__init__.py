@@ -18,6 +18,7 @@ SECTIONS = {
     "tools": "The programs it takes",
     "doctor": "When it does not start",
     "lab": "Labs",
+    "submit": "Handing in",
     "look": "Looking and working",
     "quiz": "Questions",
     "grade": "For instructors",

@@ -1,0 +1,105 @@
+"""Who and what to ask about, from all of a lab's right answers and its start: so that each mutant is asked the same."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from kindlab import labs, manifests
+from kindlab.api import Obj
+from kindlab.labs import Lab
+from kindlab.mutate.editing import containers, template, value
+from kindlab.states import folders
+
+LISTENS = re.compile(r"(?:port|listen|^-p)\D{0,3}(\d{2,5})\b|^:?(\d{2,5})$")
+
+
+@dataclass
+class Cast:
+    """Namespaces by short names ("" is the lab's own); what Pods may listen on; hosts and paths; labels."""
+
+    spaces: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Workload -> ports."""
+    by_label: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
+    """(short namespace, key, value) of labels that Pods carry -> ports."""
+    folders: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    """(workload, container) -> where something is mounted in one of the answers."""
+    urls: set[tuple[str, str]] = field(default_factory=set)
+    """(host, path) outside."""
+    policies: bool = False
+
+    def short(self, space: str) -> str:
+        return next((short for short, name in self.spaces.items() if name == space), space)
+
+    def called(self, name: str, space: str) -> str:
+        """How an object is called in facts: by its name in the lab's own namespace."""
+        short = self.short(space)
+        return f"{short}/{name}" if short else name
+
+
+def of(lab: Lab) -> Cast:
+    spaces = {name.removeprefix(lab.namespace).removeprefix("-"): name for name in lab.spaces}
+    cast = Cast(spaces)
+    for obj in _objects(lab):
+        _add(cast, obj, lab.namespace)
+    return cast
+
+
+def _objects(lab: Lab) -> Iterator[Obj]:
+    places = [lab.folder / "start", lab.solution_folder, *folders(lab, "alternatives")]
+    for place in places:
+        yield from manifests.read(labs.manifests(place))
+
+
+def _add(cast: Cast, obj: Obj, space: str) -> None:
+    space = obj["metadata"].get("namespace", space)
+    called = cast.called(obj["metadata"]["name"], space)
+    cast.policies = cast.policies or obj["kind"] == "NetworkPolicy"
+    if obj["kind"] in ("Ingress", "HTTPRoute"):
+        cast.urls |= set(_urls(obj))
+    pod = template(obj)
+    if pod is None:
+        return
+    listens = {port for _, container in containers(obj) for port in _listens(container)}
+    cast.ports[called] |= listens
+    for key, one in (value(obj, (*pod, "metadata", "labels")) or {}).items():
+        cast.by_label[cast.short(space), key, str(one)] |= listens
+    for _, container in containers(obj):
+        mounts = {mount["mountPath"] for mount in container.get("volumeMounts") or ()}
+        cast.folders[called, container["name"]] |= mounts
+
+
+def _listens(container: Obj) -> Iterator[int]:
+    for port in container.get("ports") or ():
+        yield int(port["containerPort"])
+    for word in (*(container.get("args") or ()), *(container.get("command") or ())):
+        for found in LISTENS.finditer(str(word)) if len(str(word)) < 60 else ():
+            yield int(found[1] or found[2])
+
+
+def _urls(obj: Obj) -> Iterator[tuple[str, str]]:
+    """Each rule's host and path, one below, one beside, and what no rule is for."""
+    spec = obj["spec"]
+    pairs: Iterable[tuple[str, str]]
+    if obj["kind"] == "Ingress":
+        pairs = [
+            (rule.get("host") or "any.localhost", one.get("path") or "/")
+            for rule in spec.get("rules") or ()
+            for one in (rule.get("http") or {}).get("paths") or ()
+        ]
+    else:
+        matches = [
+            (match.get("path") or {}).get("value", "/")
+            for rule in spec.get("rules") or ()
+            for match in rule.get("matches") or [{}]
+        ]
+        pairs = [(host, path) for host in spec.get("hostnames") or ["any.localhost"] for path in matches]
+    for host, path in pairs:
+        host = host.replace("*", "any")
+        base = path.rstrip("/")
+        yield from ((host, one) for one in (path, f"{base}/", f"{base}/below/it", f"{base}beside", "/", "/nowhere"))
+    yield "nobody.localhost", "/"
+    yield "nobody.localhost", "/nowhere"

@@ -1,0 +1,3 @@
+"""What the oracle finds out, one dimension a file, each with LOOK, which yields facts of a scene, and ORDER.
+
+Those that change nothing come first, those that delete Pods last. A new dimension is a new file; all are scanned."""

@@ -1,0 +1,84 @@
+"""Who reaches whom, where policies decide: everybody's Pods, strangers with every label that Pods carry in every
+namespace of the lab, and a node, ask every Service and every Pod, the cluster's DNS and a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from kindlab.api import Obj
+from kindlab.conditions import is_ready
+from kindlab.mutate.fact import Fact
+from kindlab.mutate.scene import Question, Scene, ThreadPoolExecutor
+
+ORDER = 50
+AT_ONCE = 6
+
+
+def look(scene: Scene) -> Iterator[Fact]:
+    if not scene.cast.policies:
+        return
+    spaces = scene.cast.spaces
+    guests: dict[str, tuple[str, Mapping[str, str], bool]] = {}
+    for short, space in spaces.items():
+        where = f" in {short}" if short else ""
+        guests[f"a stranger{where}"] = (space, {}, False)
+        for _, key, one in sorted(scene.cast.by_label):
+            guests[f"a stranger with {key}={one}{where}"] = (space, {key: one}, False)
+    guests["a node"] = (next(iter(spaces.values())), {}, True)
+    with scene.strangers(guests) as strangers:
+        askers = {**_learners(scene), **{name: (pod, "") for name, pod in strangers.items()}}
+        targets = _targets(scene, strangers["a node"])
+
+        def ask(who: str) -> dict[str, str]:
+            pod, container = askers[who]
+            heard = scene.ask(pod, targets, container)
+            return {whom: answers[0].how if answers else "could not ask" for whom, answers in heard.items()}
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for who, found in zip(askers, pool.map(ask, askers), strict=True):
+                for whom, words in found.items():
+                    yield Fact(f"{who} asks {whom}", words)
+        for who, (pod, container) in askers.items():
+            for how in ("", "+tcp"):
+                done = scene.run(
+                    pod, f"dig {how} +time=1 +tries=1 +short kubernetes.default.svc.cluster.local", container
+                )
+                words = (
+                    "could not ask"
+                    if done is None or done[0] == 127
+                    else "answered"
+                    if done[1].strip()[:1].isdigit()
+                    else "no answer"
+                )
+                yield Fact(f"{who} asks the cluster's DNS{' over TCP' if how else ''}", words)
+
+
+def _learners(scene: Scene) -> dict[str, tuple[Obj, str]]:
+    """One ready Pod of each workload, and its first container."""
+    found = {}
+    for party, pods in scene.parties().items():
+        pod = next((one for one in pods if is_ready(one)), None)
+        if pod:
+            found[party] = (pod, pod["spec"]["containers"][0]["name"])
+    return found
+
+
+def _targets(scene: Scene, node: Obj) -> dict[str, Question]:
+    targets = {}
+    for service in scene.services:
+        meta = service["metadata"]
+        for port in service["spec"].get("ports") or ():
+            if port.get("protocol", "TCP") == "TCP":
+                name = scene.cast.called(meta["name"], meta["namespace"])
+                url = f"http://{meta['name']}.{meta['namespace']}:{port['port']}/"
+                targets[f"Service {name} on port {port['port']}"] = Question(url)
+    for party, pods in scene.parties().items():
+        pod = next((one for one in pods if is_ready(one)), None)
+        for port in scene.cast.ports.get(party, set()) if pod else ():
+            assert pod is not None
+            targets[f"{party}'s Pod on port {port}"] = Question(f"http://{pod['status']['podIP']}:{port}/")
+    targets["a node"] = Question(f"https://{node['status']['hostIP']}:10250/")
+    return targets
+
+
+LOOK = look

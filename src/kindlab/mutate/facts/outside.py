@@ -1,0 +1,78 @@
+"""Ways in from outside: ports of the nodes, Ingresses and routes by host and path, load balancers' addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kindlab.api import ApiError, Obj
+from kindlab.checks.door import LABELS, door_of
+from kindlab.mutate.fact import Fact
+from kindlab.mutate.facts.services import answerers
+from kindlab.mutate.scene import Question, Scene
+
+ORDER = 60
+
+
+def look(scene: Scene) -> Iterator[Fact]:
+    space = next(iter(scene.cast.spaces.values()))
+    with scene.strangers({"": (space, {}, True)}) as askers:
+        yield from _nodes(scene, askers[""])
+        yield from _doors(scene, askers[""])
+    for party, pods in scene.parties().items():
+        open_there = sorted(
+            {
+                str(p["hostPort"])
+                for pod in pods
+                for c in pod["spec"]["containers"]
+                for p in c.get("ports") or ()
+                if p.get("hostPort")
+            }
+            | {"all (of the node itself)" for pod in pods if pod["spec"].get("hostNetwork")}
+        )
+        yield Fact(f"ports of the nodes that {party} takes", ", ".join(open_there) or "none")
+
+
+def _nodes(scene: Scene, asker: Obj) -> Iterator[Fact]:
+    nodes = [
+        a["address"] for n in scene.api.list("Node") for a in n["status"]["addresses"] if a["type"] == "InternalIP"
+    ]
+    for service in scene.services:
+        name = scene.cast.called(service["metadata"]["name"], service["metadata"]["namespace"])
+        ports = [p for p in service["spec"].get("ports") or () if p.get("nodePort")]
+        for port in ports:
+            urls = {
+                node: Question(f"http://{node}:{port['nodePort']}/hostname", 4) for node in nodes if ":" not in node
+            }
+            heard = scene.ask(asker, urls)
+            words = sorted({answerers(scene, answers) for answers in heard.values()})
+            yield Fact(f"every node for port {port['port']} of {name}", " | ".join(words))
+            yield Fact(
+                f"number of the node port for port {port['port']} of {name}", str(port["nodePort"]), strong=False
+            )
+        yield Fact(f"{name} opens ports of the nodes", "yes" if ports else "no")
+        given = (service.get("status") or {}).get("loadBalancer", {}).get("ingress")
+        yield Fact(f"{name} has an address outside", "yes" if given else "no")
+
+
+def _doors(scene: Scene, asker: Obj) -> Iterator[Fact]:
+    for controller in LABELS if scene.cast.urls else ():
+        try:
+            door = door_of(scene.api, controller)
+        except ApiError:
+            door = None
+        if door is None or not door.ready:
+            continue
+        questions = {}
+        for host, path in sorted(scene.cast.urls):
+            to = f"--connect-to {host}:80:{door.at}:{door.http} --connect-to {host}:443:{door.at}:{door.https}"
+            for scheme in ("http", "https"):
+                questions[f"{scheme}://{host}{path}"] = Question(f"{scheme}://{host}{path}", 6, to, timeout=2.0)
+        for url, answers in scene.ask(asker, questions).items():
+            on = {scene.plain(a.location) for a in answers if a.location}
+            more = f", sent on to {', '.join(sorted(on))}" if on else ""
+            kinds = sorted({f"{a.code}" if a.exit == 0 else a.how for a in answers})
+            words = answerers(scene, [a for a in answers if a.code != 404])
+            yield Fact(f"outside, {url} by {controller}", f"{' '.join(kinds)}: {words}{more}")
+
+
+LOOK = look

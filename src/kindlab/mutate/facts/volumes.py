@@ -1,0 +1,169 @@
+"""Bytes: what lies at every mount, who else sees what is written there, and whether it is there after a crash of the
+container and after another Pod has taken its place. Also: which files, when they are gone, take a Pod out of service,
+and who comes back at all."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from hashlib import sha256
+
+from kindlab.api import Obj
+from kindlab.conditions import is_ready
+from kindlab.mutate.fact import Fact
+from kindlab.mutate.facts.ready import state
+from kindlab.mutate.scene import Scene
+
+ORDER = 90
+MARK = ".oracle-"
+NOTICES = 15.0
+"""Seconds at most that a probe has to notice."""
+_LOOK = (
+    'cd "{0}" 2>/dev/null || exit 44; echo "$(grep " {0} " /proc/mounts | tail -1 | cut -d " " -f 3,4)"; '
+    'df -kP . | tail -1 | tr -s " " | cut -d " " -f 2; '
+    'find -L . -type f ! -name ".oracle-*" ! -path "*/..*" | sort | head -40 | '
+    'while read f; do echo "$f $(stat -L -c %a $f) $(head -c 100000 $f | sha256sum | cut -c 1-12)"; done'
+)
+
+
+def look(scene: Scene) -> Iterator[Fact]:
+    places = dict(_places(scene))
+    for where, (pod, container, folder) in places.items():
+        yield from _seen(scene, where, pod, container, folder)
+    yield from _taken_away(scene)
+    marked = {where: _marked(scene, *place) for where, place in places.items()}
+    for where, mark in marked.items():
+        seen = sorted(other for other, place in places.items() if other != where and _holds(scene, *place, mark))
+        yield Fact(
+            f"what is written at {where}", f"is seen at {', '.join(seen) or 'no other place'}" if mark else "is refused"
+        )
+    crashed = _crash(scene, [pod for pod, _, _ in places.values()])
+    places = dict(_places(scene))
+    for where, mark in marked.items():
+        if where in places and mark and places[where][0]["metadata"]["uid"] in crashed:
+            yield Fact(f"after a crash, what was written at {where}", _kept(_holds(scene, *places[where], mark)))
+    yield from _replaced(scene, marked)
+
+
+def _places(scene: Scene) -> Iterator[tuple[str, tuple[Obj, str, str]]]:
+    parties = scene.parties()
+    for (party, container), folders in scene.cast.folders.items():
+        for pod in parties.get(party, ()):
+            if is_ready(pod) and any(c["name"] == container for c in pod["spec"]["containers"]):
+                for folder in sorted(folders):
+                    yield f"{folder} of {party}'s {container}", (pod, container, folder)
+                break
+
+
+def _seen(scene: Scene, where: str, pod: Obj, container: str, folder: str) -> Iterator[Fact]:
+    done = scene.run(pod, _LOOK.format(folder), container)
+    if done is None or done[0] == 44:
+        file = scene.run(pod, f'[ -f "{folder}" ] && sha256sum < {folder} | cut -c 1-12', container)
+        yield Fact(f"at {where} is", f"a file, {file[1].strip()}" if file and file[0] == 0 else "no folder")
+        return
+    mount, _, rest = done[1].partition("\n")
+    size, _, files = rest.partition("\n")
+    kind, _, options = mount.partition(" ")
+    only = "read-only" if "ro" in options.split(",") else "to be written"
+    yield Fact(f"at {where} is", f"mounted {only}, {kind}" if mount.strip() else "nothing mounted")
+    if kind == "tmpfs":
+        yield Fact(f"{where} has room for", f"{size} KiB", strong=False)
+    named = [line.split(" ") for line in files.splitlines() if line.count(" ") == 2]
+    yield Fact(
+        f"files at {where}", scene.plain(", ".join(f"{name} ({mode})" for name, mode, _ in named))[:300] or "none"
+    )
+    digest = sha256("".join(f"{name}{one}" for name, _, one in named).encode()).hexdigest()[:12]
+    yield Fact(f"bytes at {where}", digest, strong=True)
+
+
+def _marked(scene: Scene, pod: Obj, container: str, folder: str) -> str:
+    """The name of the mark that was put there, "" where nothing can be written."""
+    name = f"{MARK}{secrets.token_hex(5)}"
+    done = scene.run(pod, f'[ -d "{folder}" ] && echo here > "{folder}/{name}"', container)
+    return name if done and done[0] == 0 else ""
+
+
+def _holds(scene: Scene, pod: Obj, container: str, folder: str, mark: str) -> bool:
+    done = scene.run(pod, f'[ -f "{folder}/{mark}" ]', container) if mark else None
+    return bool(done and done[0] == 0)
+
+
+def _kept(held: bool) -> str:
+    return "is still there" if held else "is gone"
+
+
+def _crash(scene: Scene, pods: list[Obj]) -> set[str]:
+    """End the first process of every container of these Pods; the uids of those that came back by themselves."""
+    unique = {pod["metadata"]["uid"]: pod for pod in pods if pod["spec"].get("restartPolicy", "Always") == "Always"}
+    for pod in unique.values():
+        for container in pod["spec"]["containers"]:
+            scene.run(pod, "kill 1; sleep 0.2; kill -9 1", container["name"], timeout=5.0)
+    if unique:
+        scene.settle()
+    return {pod["metadata"]["uid"] for pod in scene.pods if pod["metadata"]["uid"] in unique and is_ready(pod)}
+
+
+def _replaced(scene: Scene, marked: dict[str, str]) -> Iterator[Fact]:
+    """Delete all Pods; who comes back, and with what."""
+    before = scene.parties()
+    for pod in scene.pods:
+        scene.api.delete("Pod", pod["metadata"]["name"], pod["metadata"]["namespace"], grace=1)
+    scene.settle()
+    after = scene.parties()
+    for party in before:
+        words = ", ".join(sorted(set(map(state, after.get(party, ())))))
+        yield Fact(f"{party} comes back", words or "no")
+    for short, key, one in scene.cast.by_label:
+        where = f" in {short}" if short else ""
+        back = any(map(is_ready, scene.carrying(short, key, one)))
+        yield Fact(f"Pods with {key}={one}{where} come back", "yes" if back else "no", strong=False)
+    for where, place in _places(scene):
+        if marked.get(where):
+            yield Fact(f"in the next Pod, what was written at {where}", _kept(_holds(scene, *place, marked[where])))
+
+
+def _taken_away(scene: Scene) -> Iterator[Fact]:
+    """For each file that a container has made in /tmp: what becomes of the Pod when it is gone, and when it is back."""
+    for party, pods in scene.parties().items():
+        pod = next((one for one in pods if is_ready(one)), None)
+        if pod is None:
+            continue
+        for container in pod["spec"]["containers"]:
+            done = scene.run(pod, "find /tmp -type f | sort | head -3", container["name"])
+            for file in (done[1] if done else "").split():
+                if "/tmp/tmp." not in file:
+                    gone = _without(scene, pod, container["name"], file)
+                    yield Fact(f"{party} without {file}", gone)
+
+
+def _without(scene: Scene, pod: Obj, container: str, file: str) -> str:
+    probes = [c[kind] for c in pod["spec"]["containers"] for kind in ("readinessProbe", "livenessProbe") if kind in c]
+    wait = max((p.get("periodSeconds", 10) * p.get("failureThreshold", 3) for p in probes), default=0) + 2.0
+    meta = pod["metadata"]
+    restarts = _restarts(pod)
+    scene.run(pod, f"mv {file} {file}.away", container)
+    words = "goes on as before"
+    for found in scene.api.follow(
+        "Pod", meta["namespace"], fields=f"metadata.name={meta['name']}", timeout=min(wait, NOTICES)
+    ):
+        now = next(iter(found.values()), None)
+        if now is None or _restarts(now) > restarts:
+            words = "is started anew"
+            break
+        if not is_ready(now):
+            words = "gets no more requests"
+            break
+    scene.run(pod, f"[ -e {file}.away ] && mv {file}.away {file}", container)
+    for found in scene.api.follow(
+        "Pod", meta["namespace"], fields=f"metadata.name={meta['name']}", timeout=min(wait, NOTICES)
+    ):
+        if all(map(is_ready, found.values())):
+            break
+    return words
+
+
+def _restarts(pod: Obj) -> int:
+    return sum(one.get("restartCount", 0) for one in pod["status"].get("containerStatuses") or ())
+
+
+LOOK = look
