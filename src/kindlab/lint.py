@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kindlab import labs, quiz, render, steps, trials
+from kindlab import labs, manifests, quiz, render, steps, trials
+from kindlab.batch import fence
 from kindlab.errors import Problem
 from kindlab.grading.outcome import Outcome, Report
 from kindlab.labs import Lab
@@ -96,6 +97,7 @@ def static_problems(lab: Lab) -> Iterator[str]:
     yield from _text_problems(lab)
     yield from _file_problems(lab)
     yield from _kind_problems(lab)
+    yield from submission_problems(lab)
     yield from _hint_problems(lab)
 
 
@@ -187,6 +189,19 @@ def _kind_problems(lab: Lab) -> Iterator[str]:
     used = set(re.findall(r"""^\s*"?kind"?: *"?(\w+)""", texts, re.MULTILINE)) & labs.CLUSTER_KINDS.keys()
     for kind in sorted(used - set(lab.cluster_kinds)):
         yield f"{kind} belongs to no namespace: cluster_kinds in lab.toml must name it, so that reset removes the lab's"
+
+
+def submission_problems(lab: Lab) -> Iterator[str]:
+    """A right answer must not be refused when it is handed in, nor what a lab starts from."""
+    for place in (lab.folder / "start", lab.solution_folder, *folders(lab, "alternatives")):
+        try:
+            found = {file.name: manifests.read([file]) for file in labs.manifests(place)}
+        except Problem as problem:
+            yield f"{_short(lab, place)}: {' '.join(str(problem).split())}"
+            continue
+        for one in fence.checked(lab, found, shared=True)[1]:
+            where = _short(lab, place / one.file)
+            yield f"{where}: {one.what} would be refused in a submission ([submission] in lab.toml): {one.why}"
 
 
 def _hint_problems(lab: Lab) -> Iterator[str]:

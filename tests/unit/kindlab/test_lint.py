@@ -102,3 +102,10 @@ def test_a_start_file_belongs_to_a_task_or_is_given() -> None:
         "given names none.yaml, which is not in labs/02-services/start",
         "cart.yaml is given, and a task's: name it in one of the two",
     ]
+
+
+def test_a_lab_whose_own_answers_could_not_be_handed_in_is_found() -> None:
+    lab = labs.find("02")
+    assert not any("[submission]" in said for said in lint.static_problems(lab))
+    said = " ".join(lint.static_problems(replace(lab, submission=labs.Allowed(("Deployment.apps",)))))
+    assert "cart.yaml: service/cart would be refused in a submission ([submission] in lab.toml)" in said

@@ -53,7 +53,7 @@ def own_names(lab: Lab, obj: Obj) -> Iterator[Said]:
 def own_labels(lab: Lab, obj: Obj) -> Iterator[Said]:
     for one in walk(obj):
         for key, value in one.items():
-            if key.startswith(OUR_KEYS) or MANAGED.get(key) == value:
+            if key.startswith(OUR_KEYS) or (key in MANAGED and value == MANAGED[key]):
                 yield Said(
                     f"{key}: {str(value)[:60]} is what kindlab marks its own objects by.",
                     "Take it out, also of selectors.",
