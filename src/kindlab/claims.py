@@ -27,7 +27,7 @@ def replace(api: Api, claim: Obj, namespace: str) -> Obj:
     if put is not None:
         return put
     name, space = claim["metadata"]["name"], claim["metadata"].get("namespace") or namespace
-    _remove(api, name, space)
+    remove(api, name, space)
     return api.create(claim, space)
 
 
@@ -40,7 +40,7 @@ def _filled_in(live: Obj, claim: Obj) -> Obj:
     return {field: live["spec"][field] for field in kept if field not in claim["spec"]}
 
 
-def _remove(api: Api, name: str, space: str) -> None:
+def remove(api: Api, name: str, space: str) -> None:
     """Delete the claim and every Pod that names it; gone when this returns. The claim first: no Pod is scheduled to
     one that is on its way out."""
     live = api.get(KIND, name, space)
@@ -67,7 +67,7 @@ def replace_volume(api: Api, volume: Obj, namespace: str) -> Obj:
     if put is not None:
         return put
     space = claim["metadata"]["namespace"]
-    _remove(api, claim["metadata"]["name"], space)
+    remove(api, claim["metadata"]["name"], space)
     api.delete(VOLUME, name, wait=True)
     made = api.create(volume)
     note = (claim["metadata"].get("annotations") or {}).get(LAST_APPLIED)

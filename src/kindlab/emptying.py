@@ -26,7 +26,7 @@ def empty(api: Api, namespace: str, *, timeout: float) -> None:
     """Delete what may be deleted and return when it is gone; Pods get no grace, or next to none. Raises Problem that
     says what is still there after `timeout` seconds and what holds it."""
     deadline = monotonic() + timeout
-    kinds = sorted(_deletable(api), key=lambda kind: kind.kind not in MAKERS)
+    kinds = sorted(deletable(api), key=lambda kind: kind.kind not in MAKERS)
     left: list[tuple[Served, Obj]] = []
     for _ in range(ROUNDS):
         left = [(kind, obj) for kind in kinds for obj in _delete_all(api, kind, namespace)]
@@ -45,7 +45,7 @@ def empty(api: Api, namespace: str, *, timeout: float) -> None:
         )
 
 
-def _deletable(api: Api) -> Iterator[Served]:
+def deletable(api: Api) -> Iterator[Served]:
     """The kinds of namespaced objects that are stored, each once, in its group's preferred version."""
     for kind in api.kinds():
         if kind.namespaced and {"list", "delete"} <= set(kind.verbs) and kind.kind not in KEPT_KINDS:
@@ -55,13 +55,13 @@ def _deletable(api: Api) -> Iterator[Served]:
 def _delete_all(api: Api, kind: Served, namespace: str) -> list[Obj]:
     """Those that will go: what may not be deleted is not waited for."""
     going = []
-    for obj in _found(api, kind, namespace):
+    for obj in found(api, kind, namespace):
         meta = obj["metadata"]
-        if _stays(kind.kind, obj, namespace):
+        if stays(kind.kind, obj, namespace):
             continue
         try:
             if not meta.get("deletionTimestamp"):
-                api.delete(_name(kind), meta["name"], namespace, grace=_grace(kind, obj))
+                api.delete(word(kind), meta["name"], namespace, grace=_grace(kind, obj))
             going.append(obj)
         except ApiError as error:
             if error.code not in (403, 405):
@@ -79,23 +79,26 @@ def _grace(kind: Served, obj: Obj) -> int | None:
 
 
 def _wait(api: Api, kind: Served, namespace: str, seconds: float) -> None:
-    for live in api.follow(_name(kind), namespace, timeout=max(0.0, seconds)):
-        if all(_stays(kind.kind, obj, namespace) for obj in live.values()):
+    for live in api.follow(word(kind), namespace, timeout=max(0.0, seconds)):
+        if all(stays(kind.kind, obj, namespace) for obj in live.values()):
             return
 
 
-def _found(api: Api, kind: Served, namespace: str) -> list[Obj]:
+def found(api: Api, kind: Served, namespace: str) -> list[Obj]:
+    """Those that may be seen."""
     try:
-        return api.list(_name(kind), namespace)
+        return api.list(word(kind), namespace)
     except ApiError:  # not ours to see, or an aggregated API that is down
         return []
 
 
-def _name(kind: Served) -> str:
+def word(kind: Served) -> str:
+    """How the API is asked for a kind, and no other of that name."""
     return f"{kind.plural}.{kind.group}" if kind.group else kind.plural
 
 
-def _stays(kind: str, obj: Obj, namespace: str) -> bool:
+def stays(kind: str, obj: Obj, namespace: str) -> bool:
+    """Whether the cluster or an instructor has put it there."""
     meta = obj["metadata"]
     if RIGHTS.items() <= (meta.get("labels") or {}).items() or (kind, meta["name"]) in KEPT:
         return True

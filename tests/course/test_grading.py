@@ -192,6 +192,45 @@ def versions(api: Api, kind: str) -> dict[str, int]:
     return {o["metadata"]["name"]: o["metadata"].get("generation", o["metadata"]["uid"]) for o in found if o}
 
 
+def test_reset_of_a_task_puts_back_what_is_its_own(passed: Done, kindlab: Run, work: Path, api: Api) -> None:
+    mine = work / SLUG / "payment.yaml"
+    more = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "mine"}, "spec": {"ports": [{"port": 80}]}}
+    start = labs.find("02").folder / "start" / "payment.yaml"
+    mine.write_text(start.read_text() + "---\n" + json.dumps(more) + "\n", encoding="utf-8")
+    api.create(more, SLUG)
+    api.create({**more, "metadata": {"name": "by-hand"}}, SLUG)
+    before = {name: uid for name, uid in uids(api).items() if "payment" not in name}
+    done = kindlab("reset", "02", "--task", "payment-ports")
+    assert done.returncode == 0, done.stderr
+    assert "removed from the cluster: service/mine" in done.stdout
+    assert "put there as the lab starts: deployment/payment, service/payment" in done.stdout
+    assert "still there, under names of your own: services/by-hand" in done.stdout
+    assert mine.read_bytes() == start.read_bytes()
+    assert any("by-hand" not in f.read_text() and "mine" in f.read_text() for f in aside(work, "payment.yaml"))
+    assert uids(api).items() >= {name: uid for name, uid in before.items() if name != "Service mine"}.items()
+    report = json.loads(kindlab("check", "02", "--json").stdout)
+    assert {t["id"] for t in report["tasks"] if t["outcome"] != "passed"} == {"payment-ports"}
+    api.delete("Service", "by-hand", SLUG)
+    solution = labs.find("02").solution_folder / "payment.yaml"
+    workspace.apply(api, SLUG, [solution])
+
+
+def uids(api: Api) -> dict[str, str]:
+    found = [(kind, obj) for kind in ("Deployment", "Service") for obj in api.list(kind, SLUG)]
+    return {f"{kind} {obj['metadata']['name']}": obj["metadata"]["uid"] for kind, obj in found}
+
+
+def aside(work: Path, name: str) -> list[Path]:
+    return list((work / "before-reset").glob(f"*/{name}"))
+
+
+def test_a_file_of_two_tasks_is_put_back_only_when_that_is_said(kindlab: Run, started: Done) -> None:
+    refused = kindlab("reset", "06", "--task", "class")
+    assert refused.returncode == 2
+    assert "shop.yaml is also the file of canary-path" in refused.stderr
+    assert "--yes" in refused.stderr
+
+
 def test_reset_begins_again_and_keeps_the_old_files(passed: Done, kindlab: Run, work: Path, api: Api) -> None:
     (work / SLUG / "cart.yaml").write_text("# an evening's work\n", encoding="utf-8")
     old = api.get("Namespace", SLUG)

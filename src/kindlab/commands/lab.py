@@ -15,8 +15,9 @@ from kindlab.commands.options import cluster_option, json_option
 from kindlab.errors import FAILED, Problem, UsageProblem
 
 if TYPE_CHECKING:
+    from kindlab.api import Api
     from kindlab.grading.outcome import Report
-    from kindlab.labs import Lab
+    from kindlab.labs import Lab, Task
     from kindlab.needs import Wanting
 
 SOON = 8.0
@@ -185,14 +186,18 @@ def solve(lab: str, cluster: str | None) -> None:
 
 @click.command()
 @click.argument("lab")
+@click.option("--task", help="Put back only this task (its id or number): its files, and what they are about.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @cluster_option
-def reset(lab: str, yes: bool, cluster: str | None) -> None:
+def reset(lab: str, task: str | None, yes: bool, cluster: str | None) -> None:
     """Put LAB back to its start, namespace included (your old files are kept aside)."""
     from kindlab import labs, workspace
 
     found, status = labs.find(lab), base.ready(cluster)
     found = found.under(status.prefix)
+    if task is not None:
+        _reset_task(found, found.task(task), status.api(), yes=yes)
+        return
     if not yes and sys.stdin.isatty():
         beside = f" and your {', '.join(found.cluster_kinds)} named {found.prefix}..." if found.cluster_kinds else ""
         click.confirm(f"Delete everything in namespace {found.namespace}{beside} and begin again?", abort=True)
@@ -202,6 +207,34 @@ def reset(lab: str, yes: bool, cluster: str | None) -> None:
     terminal.started(found.title, done)
     if aside is not None:
         click.echo(f"Your old files: {terminal.path(aside)}")
+
+
+def _reset_task(lab: Lab, task: Task, api: Api, *, yes: bool) -> None:
+    from kindlab import resetting
+
+    planned = resetting.plan(lab, api, task)
+    if not yes and (planned.shared or sys.stdin.isatty()):
+        for name, tasks in planned.shared.items():
+            click.echo(f"{name} is also the file of {', '.join(tasks)}: what you did for that goes back too.", err=True)
+        if not sys.stdin.isatty():
+            raise UsageProblem(
+                "Nothing was put back.", "Other tasks are done in the same file.", "If that is what you want: --yes"
+            )
+        click.confirm(f"Put {', '.join(task.files)} and what they are about back to the start?", abort=True, err=True)
+    with terminal.steps() as step:
+        step(f"resetting {task.id}")
+        done = resetting.carry_out(planned, api)
+    click.echo(f"{task.title}\n  back to the start: {', '.join(done.files)}")
+    for label, names in (
+        ("removed from the cluster", done.removed),
+        ("put there as the lab starts", done.put),
+        ("could not be read, so only the lab's own names are gone", done.unread),
+        ("still there, under names of your own", done.others),
+    ):
+        if names:
+            click.echo(f"  {label}: {terminal.harmless(', '.join(names))}")
+    if done.aside is not None:
+        click.echo(f"Your old files: {terminal.path(done.aside)}")
 
 
 def _keep(report: Report) -> None:

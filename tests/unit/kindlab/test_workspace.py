@@ -3,7 +3,7 @@ from typing import Any, cast
 
 import pytest
 
-from kindlab import workspace
+from kindlab import labs, workspace
 from kindlab.errors import Problem
 
 
@@ -73,3 +73,32 @@ def test_steps_that_apply_a_file_that_is_not_there_are_named(tmp_path: Path) -> 
     file.write_text("{}", encoding="utf-8")
     with pytest.raises(Problem, match=r"steps\.toml applies wep\.yaml, which is not there"):
         workspace.apply_in_order(cast(Any, None), cast(Any, None), [file], ["apply wep.yaml"])
+
+
+def test_old_files_are_moved_and_their_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KINDLAB_WORK", str(tmp_path))
+    lab = labs.find("02")
+    folder = workspace.folder(lab)
+    folder.mkdir()
+    (folder / "cart.yaml").write_text("mine")
+    (folder / "sub").mkdir()
+    inode = folder.stat().st_ino  # a terminal and JupyterLab are in this very folder
+    first = workspace.put_aside(lab, ["cart.yaml", "sub", "none.yaml"])
+    assert first is not None
+    assert (first / "cart.yaml").read_text() == "mine"
+    assert (folder.stat().st_ino, list(folder.iterdir())) == (inode, [])
+    (folder / "cart.yaml").write_text("again")
+    second = workspace.put_aside(lab, ["cart.yaml"])
+    assert second not in (None, first)
+    assert workspace.put_aside(lab, ["cart.yaml"]) is None
+
+
+def test_a_folder_that_is_locked_stops_a_reset_before_anything_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KINDLAB_WORK", str(tmp_path))
+    lab = labs.find("02")
+    workspace.folder(lab).mkdir()
+    monkeypatch.setattr(workspace.os, "access", lambda place, mode: place != workspace.folder(lab))
+    with pytest.raises(Problem, match="cannot be put aside"):
+        workspace.reset(lab, cast(Any, None))
