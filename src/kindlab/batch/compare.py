@@ -9,7 +9,7 @@ from typing import Any
 
 from kindlab import labs
 from kindlab.batch import store as stores
-from kindlab.batch import writing
+from kindlab.batch import summary, writing
 from kindlab.batch.scoring import Scored
 from kindlab.errors import UsageProblem
 
@@ -76,7 +76,7 @@ class Compared:
                 yield f"Only in the {which} run: {', '.join(ids)}"
         more, less = (sum(_sign(one) == sign for one in self.changed) for sign in (1, -1))
         equal = self.submissions - len(self.changed)
-        yield f"{self.submissions} submissions in both: {more} got more, {less} less, {equal} are the same."
+        yield f"{summary.counted(self.submissions)} in both: {more} got more, {less} less, {equal} the same."
 
 
 def compared(before: Path, after: Path) -> Compared:

@@ -43,7 +43,7 @@ def of(all_scored: Sequence[Scored], lab: str) -> dict[str, Any]:
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
     """What to read of it at the end of a run."""
-    yield f"{found['graded']} of {_counted(found['submissions'])} graded."
+    yield f"{found['graded']} of {counted(found['submissions'])} graded."
     if percent := found["percent"]:
         yield (
             f"  Mean {percent['mean']:g}%, median {percent['median']:g}%, from {percent['lowest']:g}% to "
@@ -56,7 +56,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         yield "  Nothing in it could be graded, so they have no points:"
         yield from (f"    {who}: {why}" for who, why in found["nothing_to_grade"].items())
     if found["refused"]:
-        yield f"  Something was left out of {_counted(len(found['refused']))}; the students' reports say what and why."
+        yield f"  Something was left out of {counted(len(found['refused']))}; the students' reports say what and why."
 
 
 def why_not(one: Scored) -> str:
@@ -83,7 +83,7 @@ def _tasks(all_scored: Sequence[Scored]) -> Iterator[dict[str, Any]]:
         yield {"id": name, **{outcome.value: count[outcome] for outcome in Outcome}}
 
 
-def _counted(number: int) -> str:
+def counted(number: int) -> str:
     return "1 submission" if number == 1 else f"{number} submissions"
 
 

@@ -1,0 +1,47 @@
+"""How far a run is, without a terminal."""
+
+from pathlib import Path
+
+from tests.unit.kindlab.batch.fakes import graded, submission
+
+from kindlab.batch.watch import EVERY, Lines, watching
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_line_now_and_then_and_one_at_the_end(tmp_path: Path):
+    clock, said = Clock(), list[str]()
+    one = graded(submission(tmp_path, "ann"), {})
+    lines = Lines(5, said.append, clock)
+    lines.before()
+    lines.done(one, True)
+    assert said == []
+    clock.now = EVERY
+    lines.done(one, False)
+    assert said == ["[ 10 s] 3 of 5, 12.0 a minute, about 10 s left, 1 could not be graded"]
+    lines.done(one, True)
+    lines.again(1)
+    clock.now = EVERY + 1
+    lines.done(one, True)
+    assert said[1:] == [
+        "1 submission could not be graded; once more, on fresh clusters",
+        "[ 11 s] 5 of 5, 21.8 a minute, 1 could not be graded",
+    ]
+
+
+def test_where_nobody_knows_how_many_there_are(tmp_path: Path):
+    clock, said = Clock(), list[str]()
+    lines = Lines(0, said.append, clock)
+    clock.now = EVERY
+    lines.done(graded(submission(tmp_path, "ann"), {}), True)
+    assert said == ["[ 10 s] 1, 6.0 a minute"]
+
+
+def test_without_a_terminal_there_are_lines():
+    with watching(3) as watch:
+        assert isinstance(watch, Lines)
