@@ -49,6 +49,15 @@ def spelled(text: str, slug: str, prefix: str) -> str:
     return _names(slug).sub(lambda found: found["keep"] or under(prefix, found[0]), text)
 
 
+def bare(text: str, slug: str, prefix: str) -> str:
+    """The text without the prefix: as anybody else has it."""
+    if not prefix:
+        return text
+    number = slug.partition("-")[0]
+    mine = rf"(?<![\w-]){re.escape(prefix)}-(?={re.escape(slug)}(?!\w)|lab{number}-)"
+    return re.sub(mine, "", text)
+
+
 def is_anothers(text: str, slug: str, prefix: str) -> bool:
     """Whether a text of the lab's has names as they are without this prefix, or with another one."""
     if spelled(text, slug, prefix) != text:

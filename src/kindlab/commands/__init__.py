@@ -22,6 +22,7 @@ SECTIONS = {
     "look": "Looking and working",
     "quiz": "Questions",
     "grade": "For instructors",
+    "export": "Inside others' machinery",
     "rights": "For who runs a cluster that many share",
     "author": "For authors",
     "graders": "For those who test graders",
