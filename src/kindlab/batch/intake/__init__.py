@@ -35,7 +35,7 @@ def read(folder: Path, lab: Lab, scratch: Path, roster: Sequence[Student] = ()) 
         folder = download.unpacked(folder, scratch / ".download")
     found = layout.find(folder, lab, roster)
     absent = list(missing(roster, {one.id.casefold() for one in found}))
-    each = (_one(one, lab, scratch / one.id) for one in found)
+    each = (read_one(one, lab, scratch / one.id) for one in found)
     return _Counted(itertools.chain(each, absent), len(found) + len(absent))
 
 
@@ -60,7 +60,7 @@ def missing(roster: Sequence[Student], taken: set[str]) -> Iterator[Submission]:
             yield Submission(label, student.name, None, problem=ABSENT)
 
 
-def _one(found: layout.Found, lab: Lab, folder: Path) -> Submission:
+def read_one(found: layout.Found, lab: Lab, folder: Path) -> Submission:
     """What of it is graded, copied to `folder`. Never raises."""
     pile = Pile()
     notes = list(found.notes)

@@ -1,0 +1,53 @@
+"""One submission graded by itself, where somebody else's machinery brings it: Gradescope, GitHub Actions."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from kindlab import farm
+from kindlab.batch import intake, one
+from kindlab.batch.graded import Graded
+from kindlab.batch.intake.layout import Found, Source
+from kindlab.batch.policy import Policy
+from kindlab.batch.scoring import Scored, scored
+from kindlab.batch.submission import Submission
+from kindlab.farm import Limits
+from kindlab.labs import Lab
+
+TRIES = 2
+"""What could not be graded is tried once more."""
+
+
+def graded(
+    folder: Path,
+    lab: Lab,
+    *,
+    student: str = "",
+    submitted: str = "",
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+) -> Scored:
+    """The grade of what lies in `folder`, on an embedded cluster of its own that is gone afterwards. Lateness is left
+    to whoever brought it. Never raises for the submission. Raises Problem where no cluster can be made."""
+    rules = replace(policy, late=None) if policy else None
+    with tempfile.TemporaryDirectory(prefix="kindlab-alone-", ignore_cleanup_errors=True) as scratch:
+        found = Found("submission", student or "submission", [Source(folder)], submitted)
+        submission = intake.read_one(found, lab, Path(scratch) / "files")
+        if submission.folder is None:
+            return scored(one.unreadable(submission, lab), lab, rules)
+        for _ in range(TRIES):
+            result = scored(_once(submission, lab, limits), lab, rules)
+            if result.has_grade:
+                break
+    return result
+
+
+def _once(submission: Submission, lab: Lab, limits: Limits | None) -> Graded:
+    work = partial(one.grade_one, lab=lab, cluster="pocket")
+    with closing(farm.run(work, [submission], jobs=1, limits=limits)) as finished:
+        done = next(finished)
+    return done.result or one.not_graded(submission, lab, done.problem, done.seconds)
