@@ -1,13 +1,33 @@
-"""The evidence bundle of a submission: one zip file."""
+"""The evidence bundle of a submission: one zip file, the same bytes for the same grading."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import io
+import json
+import os
+import platform
+import zipfile
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+from kindlab import __version__
 from kindlab.api import Api
 from kindlab.batch.graded import Graded
+from kindlab.evidence import objects, telling
+from kindlab.evidence.purging import purged, redaction
+from kindlab.evidence.readme import readme
 from kindlab.evidence.tape import Tape
 from kindlab.labs import Lab
+
+FORMAT = 1
+MANIFEST, SIGNATURE = "manifest.json", "signature.txt"
+MAX_FILE, MAX_OBJECTS = 4 << 20, 16 << 20
+"""Bytes of one file of the submission, and of all objects, that are kept."""
+_BEGINNING = (1980, 1, 1, 0, 0, 0)
 
 
 def write(
@@ -22,4 +42,95 @@ def write(
 ) -> None:
     """Write the bundle as a whole or not at all, readable by its owner only. `api` is asked for the lab's objects as
     they are now; `key` signs it. Raises OSError; what the cluster no longer answers is left out and said in it."""
-    raise NotImplementedError
+    lost: list[str] = []
+    handed_in = _submission(submission_folder, lost)
+    there = dict(objects.seen(api, lab, lost))
+    happened = objects.events(api, lab, lost)
+    without = redaction(tape, handed_in, (one for found in there.values() for one in found), lab)
+
+    def text(data: Any) -> bytes:
+        return without(json.dumps(data, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass")) + b"\n"
+
+    files = {f"submission/{name}": without(content) for name, content in handed_in.items()}
+    files["refused.json"] = text([vars(one) for one in graded.refused])
+    files["report.json"] = text(graded.to_json())
+    files |= _within(MAX_OBJECTS, {f"objects/{name}.json": text(found) for name, found in there.items()}, lost)
+    files["events.json"] = text(happened)
+    for name, items in telling.by_check(tape.items).items():
+        lines = (telling.line(purged(item, without)) for item in items)
+        files[f"transcripts/{name}.jsonl"] = "\n".join((*lines, "")).encode("utf-8", "surrogatepass")
+    files["README.txt"] = readme(graded, lab).encode()
+    manifest = {
+        "format": FORMAT,
+        "lab": {"slug": lab.slug, "owner": lab.owner},
+        "id": graded.id,
+        "student": graded.student,
+        "submitted": graded.submitted,
+        "graded": (tape.since + timedelta(seconds=1)).isoformat(timespec="seconds"),
+        "clock": tape.since.isoformat(),
+        "versions": {**graded.versions, "kindlab": __version__, "python": platform.python_version()},
+        "grader": _digest(lab.grader.read_bytes()),
+        "handed_in": {name: _digest(content) for name, content in sorted(handed_in.items())},
+        "files": {name: _digest(content) for name, content in sorted(files.items())},
+        "left_out": lost,
+    }
+    files[MANIFEST] = json.dumps(manifest, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+    if key is not None:
+        files[SIGNATURE] = signature(files[MANIFEST], key).encode()
+    _write(path, zipped(files))
+
+
+def signature(manifest: bytes, key: bytes) -> str:
+    """Of the manifest, which has the digests of everything else."""
+    return hmac.new(key, manifest, hashlib.sha256).hexdigest()
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """A zip file of them, the manifest first; the same for the same files."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name in sorted(files, key=lambda one: (one != MANIFEST, one)):
+            entry = zipfile.ZipInfo(name, _BEGINNING)
+            entry.create_system, entry.external_attr = 3, 0o100600 << 16
+            archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, compresslevel=6)
+    return made.getvalue()
+
+
+def _submission(folder: Path | None, lost: list[str]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for file in sorted(folder.rglob("*")) if folder else ():
+        if file.is_file() and not file.is_symlink():
+            if file.stat().st_size > MAX_FILE:
+                lost.append(f"submission/{file.name}: larger than {MAX_FILE >> 20} MB")
+                continue
+            found[file.relative_to(folder or file).as_posix()] = file.read_bytes()
+    return found
+
+
+def _within(most: int, files: dict[str, bytes], lost: list[str]) -> dict[str, bytes]:
+    """As many of the files as are no more than so many bytes together."""
+    kept, size = {}, 0
+    for name, content in files.items():
+        if size + len(content) > most:
+            lost.append(f"{name}: all objects are more than {most >> 20} MB")
+            continue
+        kept[name] = content
+        size += len(content)
+    return kept
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace the file as a whole; nobody else may read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.unlink(missing_ok=True)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
