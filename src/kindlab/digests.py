@@ -1,4 +1,4 @@
-"""Digests of files, by which it is known that something is still the same."""
+"""Digests of files, by which it is known that something is still the same. For who grades (batch/), verifies, mutates."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ LENGTH = 24
 
 
 def of(places: Iterable[Path], also: str = "") -> str:
-    """Of files, and of all files in folders, with their names; `also`: what else decides."""
+    """Of files, and of all files in folders, with their names, whatever their order; `also`: what else decides. Raises
+    OSError."""
     whole = hashlib.sha256(also.encode())
-    for place in places:
-        files = [place] if place.is_file() else sorted(f for f in place.rglob("*") if f.is_file())
-        for file in files:
-            if "__pycache__" not in file.parts:
-                whole.update(f"{file.relative_to(place.parent)}\0".encode("utf-8", "surrogateescape"))
-                whole.update(hashlib.sha256(file.read_bytes()).digest())
+    for name, data in sorted(pair for place in places for pair in _files(place)):
+        whole.update(f"{name}\0".encode("utf-8", "surrogateescape"))
+        whole.update(data)
     return whole.hexdigest()[:LENGTH]
+
+
+def _files(place: Path) -> Iterable[tuple[str, bytes]]:
+    """(name in the place, digest) of each."""
+    for file in place.rglob("*") if place.is_dir() else [place]:
+        if not file.is_dir() and "__pycache__" not in file.parts:
+            yield str(file.relative_to(place.parent)), hashlib.sha256(file.read_bytes()).digest()
