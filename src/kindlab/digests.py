@@ -1,4 +1,4 @@
-"""Digests of files, by which it is known that something is still the same. For who grades (batch/), verifies, mutates."""
+"""Digests of files, by which it is known that something is still the same: for grading, verifying, mutating."""
 
 from __future__ import annotations
 
