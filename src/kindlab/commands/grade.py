@@ -161,7 +161,11 @@ def _new_policy(lab: Lab, file: Path) -> int:
 
 
 @click.command()
-@click.argument("out", type=FOLDER)
+@click.argument("out", type=FOLDER, required=False)
+@click.option(
+    "--evidence", type=FOLDER, metavar="FILE|DIR", help="Instead of OUT: repeat the verdicts of evidence bundles."
+)
+@click.option("--evidence-key", type=FOLDER, metavar="FILE", help="The key that must have signed them.")
 @click.option("--policy", type=FOLDER, metavar="FILE", help="Another policy.toml from now on.")
 @click.option("--adjustments", type=FOLDER, metavar="FILE", help="CSV: student,points,percent,reason; from now on.")
 @click.option("--tasks", default="", metavar="A,B", help="Grade these tasks again; the submissions are needed for it.")
@@ -170,7 +174,9 @@ def _new_policy(lab: Lab, file: Path) -> int:
 @click.option("--release", multiple=True, type=RELEASED, help="Students' reports show what is visible by now (repeat).")
 @json_option
 def regrade(
-    out: Path,
+    out: Path | None,
+    evidence: Path | None,
+    evidence_key: Path | None,
     policy: Path | None,
     adjustments: Path | None,
     tasks: str,
@@ -182,7 +188,26 @@ def regrade(
     """Make the grades of the run in OUT anew from what was found then; no cluster is needed.
 
     --policy and --adjustments replace those that the run has. Exit codes as of kindlab grade.
+
+    With --evidence every verdict of a bundle, or of all in a folder, is found anew by today's grader from what the
+    cluster answered then. Exit codes: 0 all the same, 1 some differ, 3 some cannot be repeated.
     """
+    if evidence is not None:
+        if out is not None or policy or adjustments or tasks or submissions or release:
+            raise UsageProblem(
+                "--evidence stands alone.",
+                "It repeats verdicts and changes no grades, so neither OUT nor what changes grades goes with it.",
+                f"kindlab regrade --evidence {evidence}",
+            )
+        from kindlab.evidence import showing
+
+        return showing.show(evidence, evidence_key, as_json=as_json)
+    if out is None or evidence_key is not None:
+        raise UsageProblem(
+            "Which grades shall be made anew?" if out is None else "--evidence-key is for --evidence.",
+            "OUT is the folder of a run; --evidence names a bundle, or a folder of them.",
+            "kindlab regrade OUT, or kindlab regrade --evidence OUT/evidence",
+        )
     from kindlab import labs
     from kindlab.batch import regrading
     from kindlab.batch import store as stores
