@@ -49,6 +49,8 @@ class Task:
     files: tuple[str, ...] = ()
     """The start files that a learner completes or changes for it: what `reset --task` puts back. One file may serve
     several tasks."""
+    reason: str = ""
+    """Why it is not behavioural."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,10 @@ class Lab:
     given: tuple[str, ...] = ()
     """Names of start files that no task asks to change."""
     submission: Allowed = Allowed()
+    variants: Mapping[str, Declared] = field(default_factory=dict)
+    """What is each student's own (variants.py), by name."""
+    variant: Mapping[str, str] = field(default_factory=dict)
+    """Its values here: a student's, or the defaults."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     owner: str = ""
     """Whose it is on a cluster that many share: the prefix of all names there (naming.py)."""
@@ -112,6 +118,18 @@ class Lab:
             ),
             debrief=mine.spelled(self.debrief),
         )
+
+    def given_to(self, values: Mapping[str, str]) -> "Lab":
+        """The lab as the student has it whose values these are."""
+        return read(self.folder, values).under(self.owner) if values != self.variant else self
+
+    def text(self, file: Path) -> str:
+        """A file as who works on the lab has it: in the lab's own ones the variants are filled in, in any other
+        nothing is. Raises Problem when it is not UTF-8."""
+        from kindlab.manifests import text_of
+
+        own = file == self.notebook or any(file.is_relative_to(place) for place in (self.folder, self.solution_folder))
+        return variants.filled(text_of(file), self.variant) if own else text_of(file)
 
     def spelled(self, text: str) -> str:
         """A text of the lab's with its names as they are on the cluster."""
@@ -204,15 +222,16 @@ def several(names: Iterable[str]) -> list[Lab]:
     return all_labs() if "all" in wanted else [find(name) for name in wanted]
 
 
-def read(folder: Path) -> Lab:
-    """Read labs/<slug>/lab.toml. Raises Problem that names the file and what is wrong in it."""
+def read(folder: Path, values: Mapping[str, str] | None = None) -> Lab:
+    """Read labs/<slug>/lab.toml, with a student's values of its variants (default: the defaults). Raises Problem that
+    names the file and what is wrong in it."""
     file = folder / "lab.toml"
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise Problem(f"{file} cannot be read.", str(error), "This is a fault of the course, not yours.") from error
     try:
-        return _lab(folder, data)
+        return _lab(folder, data, values)
     except (KeyError, TypeError, ValueError) as error:
         why = f"{type(error).__name__}: {error}"
         raise Problem(f"{file} is not a lab.", why, "Compare it with another lab's, or CONTRIBUTING.md.") from error
@@ -257,6 +276,7 @@ def _lab(folder: Path, data: dict[str, Any]) -> Lab:
             bool(t.get("partial", False)),
             tuple(t.get("needs", ())),
             tuple(t.get("files", ())),
+            str(t.get("reason", "")).strip(),
         )
         for t in data["tasks"]
     )

@@ -7,13 +7,14 @@ that its expect.toml names (and perhaps those it names under `may`, where chance
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kindlab import labs, manifests, quiz, render, steps, trials
+from kindlab import behaviour, labs, manifests, quiz, render, steps, trials
 from kindlab.batch import fence
 from kindlab.errors import Problem
 from kindlab.grading.outcome import Outcome, Report
@@ -24,6 +25,9 @@ from kindlab.states import State, expectation, folders, states
 LEAST_WRONG, LEAST_ALTERNATIVES, LEAST_BEHAVIOURAL, LEAST_QUESTIONS = 12, 3, 0.9, 5
 TASKS, LONGEST = (4, 8), 35
 """How many tasks a lab may have, and minutes it may take."""
+LEAST_SECRET = 4
+"""Letters of a value that would give something away."""
+_OWN_WORD = re.compile(r"([A-Z][a-z0-9]+){1,6}|[a-z0-9.]+/v\d\w*|v\d\w*")
 CAPSTONE_TASKS, CAPSTONE_LONGEST = (10, 12), 90
 """The same for the exam at the end of the course (`capstone = true`)."""
 
@@ -36,6 +40,8 @@ class Findings:
     states: int = 0
     wrong: int = 0
     caught: int = 0
+    behavioural: dict[str, float] = field(default_factory=dict)
+    """Lab -> the share of its points that is given for behaviour (behaviour.py)."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -51,6 +57,11 @@ def run(
         for problem in static_problems(lab):
             findings.problems.append(f"{lab.slug}: {problem}")
             say(f"✘ {lab.slug}: {problem}")
+        with contextlib.suppress(SyntaxError, OSError):
+            share, fields = behaviour.share(lab)
+            findings.behavioural[lab.slug] = round(share, 3)
+            named = f"; only a field: {', '.join(one.name for one in fields)}" if fields else ""
+            say(f"{lab.slug}: {share:.0%} of the points for behaviour{named}")
     if live and (only or not findings.problems):
         _run_live([state for lab in chosen for state in states(lab) if only in state.name], jobs, findings, say)
         say(f"{findings.caught} of {findings.wrong} wrong answers caught by the check that should catch them")
@@ -86,9 +97,9 @@ def static_problems(lab: Lab) -> Iterator[str]:
             yield f"task {task.id} has {len(task.hints)} hints: write two or three"
         if task.points < 1:
             yield f"task {task.id} is worth {task.points} points: give it at least 1"
-    behavioural = sum(t.points for t in lab.tasks if t.behavioural)
-    if behavioural < LEAST_BEHAVIOURAL * lab.max_points:
-        yield f"only {behavioural} of {lab.max_points} points come from behaviour: at least nine tenths must"
+        if not task.behavioural and not task.reason:
+            yield f"task {task.id} is not behavioural: say why, with reason in lab.toml"
+    yield from _behaviour_problems(lab)
     if not lab.kcna or any(tag.partition(":")[0] not in quiz.DOMAINS for tag in lab.kcna):
         yield f"lab.toml must name the KCNA domains it trains: {', '.join(quiz.DOMAINS)}"
     if not lab.debrief.strip():
@@ -99,6 +110,37 @@ def static_problems(lab: Lab) -> Iterator[str]:
     yield from _kind_problems(lab)
     yield from submission_problems(lab)
     yield from _hint_problems(lab)
+    yield from _mutant_problems(lab)
+
+
+def _mutant_problems(lab: Lab) -> Iterator[str]:
+    """Entries of mutants.toml that mean nothing any more."""
+    from kindlab.mutate import accepted, mutants
+
+    try:
+        entries = accepted.of(lab)
+        for problem in accepted.stale(entries, mutants.of(lab)) if entries else ():
+            yield f"labs/{lab.slug}/{accepted.FILE}: {problem}"
+    except Problem as problem:
+        yield str(problem).replace("\n", " ")
+
+
+def _behaviour_problems(lab: Lab) -> Iterator[str]:
+    """A check must not read a field where the cluster could show what it does."""
+    if not lab.grader.is_file():
+        return
+    try:
+        share, fields = behaviour.share(lab)
+    except SyntaxError as error:
+        yield f"{_short(lab, lab.grader)}, line {error.lineno}: this is not Python"
+        return
+    if share < LEAST_BEHAVIOURAL:
+        read = f" (these only read a field: {', '.join(one.name for one in fields)})" if fields else ""
+        yield f"only {share:.0%} of the points come from behaviour{read}: at least nine tenths must"
+    graded = {one.task for one in behaviour.checks(lab.grader)}
+    for task in lab.tasks:
+        if task.id not in graded:
+            yield f"task {task.id} has no check"
 
 
 def _quiz_problems(lab: Lab) -> Iterator[str]:
@@ -213,11 +255,34 @@ def _hint_problems(lab: Lab) -> Iterator[str]:
         for line in f.read_text(encoding="utf-8").splitlines()
         if ":" in line and len(line.strip()) > 8
     } - start
+    secrets = _only_in_the_solution(lab)
     for task in lab.tasks:
         for hint in task.hints:
             for line in secret:
                 if line in hint:
                     yield f"a hint of task {task.id} gives the solution away: {line!r}"
+            for one in secrets:
+                if re.search(rf"(?<![\w.-]){re.escape(one)}(?![\w-])", hint):
+                    yield f"a hint of task {task.id} holds what only the solution says: {one!r}"
+
+
+def _only_in_the_solution(lab: Lab) -> set[str]:
+    """Values and keys of the solution's that neither a start file nor the lab's text and titles show; words that are
+    Kubernetes' own (kinds, names of fields, TCP) are everybody's."""
+    text = lab.folder / "lab.md"
+    shown = [*lab.start_files, *([text] if text.is_file() else [])]
+    given = "\n".join([*(file.read_text(encoding="utf-8") for file in shown), *(task.title for task in lab.tasks)])
+    found: set[str] = set()
+    pending: list[Any] = list(manifests.read(labs.manifests(lab.solution_folder)))
+    while pending:
+        one = pending.pop()
+        if isinstance(one, dict):
+            pending += one.values()
+        elif isinstance(one, list):
+            pending += one
+        elif isinstance(one, str | int) and not isinstance(one, bool):
+            found.add(str(one).strip())
+    return {one for one in found if len(one) >= LEAST_SECRET and one not in given and not _OWN_WORD.fullmatch(one)}
 
 
 # -- live

@@ -5,24 +5,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from kindlab import labs, paths
+from kindlab import digests, labs, paths
 from kindlab.labs import Lab
 
 SOURCE = Path(__file__).resolve().parents[2]
 OF_ORACLE = ("kindlab/mutate", "pocketkube")
 OF_GRADER = ("kindlab/checks", "kindlab/grading", "kindlab/trace", "pocketkube")
-
-
-def digest(files: Iterable[Path]) -> str:
-    """Of names and bytes."""
-    whole = sha256()
-    for file in sorted(files):
-        whole.update(f"{file.name}\n".encode() + file.read_bytes() + b"\n")
-    return whole.hexdigest()[:20]
 
 
 def _sources(parts: Iterable[str]) -> list[Path]:
@@ -34,9 +25,9 @@ class Kept:
 
     def __init__(self, lab: Lab) -> None:
         self.file = paths.cache() / "mutate" / f"{lab.slug}.json"
-        answer = digest([*lab.start_files, lab.folder / "lab.toml", *labs.manifests(lab.solution_folder)])
-        self.oracle = f"{answer} {digest(_sources(OF_ORACLE))}"
-        self.grader = f"{answer} {digest([lab.grader, *_sources(OF_GRADER)])}"
+        answer = digests.of([*lab.start_files, lab.folder / "lab.toml", *labs.manifests(lab.solution_folder)])
+        self.oracle = f"{answer} {digests.of(_sources(OF_ORACLE))}"
+        self.grader = f"{answer} {digests.of([lab.grader, *_sources(OF_GRADER)])}"
         try:
             found = json.loads(self.file.read_text("utf-8"))
             self._held: dict[str, Any] = found if isinstance(found, dict) else {}

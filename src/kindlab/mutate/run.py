@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from kindlab import farm, states
+from kindlab import digests, farm, states
 from kindlab.errors import Problem
 from kindlab.labs import Lab
 from kindlab.mutate import accepted, mutants, oracle, trial
-from kindlab.mutate.kept import Kept, digest
+from kindlab.mutate.kept import Kept
 from kindlab.mutate.mutants import Mutant
 from kindlab.mutate.oracle import Print
 from kindlab.mutate.trial import Graded, Known, Trial
@@ -81,9 +82,7 @@ def asked_of(lab: Lab, kept: Kept, jobs: int, say: Callable[[str], Any]) -> dict
 
 
 def _key(name: str, state: State) -> str:
-    from pathlib import Path
-
-    return f"{name} {digest(map(Path, state.files))}"
+    return f"{name} {digests.of(map(Path, state.files))}"
 
 
 def _looked_at(api: Any, item: tuple[str, State]) -> Print:

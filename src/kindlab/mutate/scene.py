@@ -130,10 +130,14 @@ class Scene:
             return {**first, **self.ask(pod, rest, container)}
         if not questions:
             return {}
-        parts = [f"( {_asking(n, one)} ) > $d/{n} &" for n, one in enumerate(questions.values())]
+        parts = [_asking(n, one) for n, one in enumerate(questions.values())]
         files = " ".join(f"$d/{n}" for n in range(len(questions)))
-        script = f"command -v curl >/dev/null || exit 9; d=$(mktemp -d); {' '.join(parts)} wait; cat {files}; rm -r $d"
+        script = (
+            f"command -v curl >/dev/null || exit 9; {_ASK}d=$(mktemp -d); {' '.join(parts)} wait; cat {files}; rm -r $d"
+        )
         done = self.run(pod, script, container, timeout=120.0)
+        if _is_ours(pod) and (done is None or done[0]):
+            raise CouldNotGrade(f"the oracle's own Pod {pod['metadata']['name']} could not send requests")
         found: dict[str, list[Answer]] = {key: [] for key in questions}
         for part in (done[1] if done and done[0] == 0 else "").split(_MARK)[1:]:
             head, _, body = part.partition("\n")
@@ -223,15 +227,17 @@ def _still_to_come(pod: Obj) -> float:
     return 3.0
 
 
+_ASK = (
+    "q() { n=$1; left=$2; wait=$3; most=$4; url=$5; shift 5; while [ $left -gt 0 ]; do left=$((left-1)); : > $d/$n.b; "
+    's=$(curl -s -k --connect-timeout $wait -m $most "$@" -o $d/$n.b -w "%{http_code} %{redirect_url}" "$url"); c=$?; '
+    f'echo "{_MARK}$n $c $s"; head -c 400 $d/$n.b; echo; [ $c = {SILENT} ] && left=0; done; true; }}; '
+)
+"""A function that prints of each request the number, curl's exit code, the status, where it is sent on, the body."""
+
+
 def _asking(number: int, one: Question) -> str:
-    """A loop that prints of each request the number, curl's exit code, the status, where it is sent on, the body."""
-    limits = f"--connect-timeout {one.timeout:g} -m {2 * one.timeout:g}"
-    prints = f"-o $d/{number}.b -w '%{{http_code}} %{{redirect_url}}'"
-    curl = f"curl -s -k {limits} {one.options} {prints} {shlex.quote(one.url)}"
-    return (
-        f"i=0; while [ $i -lt {one.count} ]; do i=$((i+1)); : > $d/{number}.b; s=$({curl}); c=$?; "
-        f'echo "{_MARK}{number} $c $s"; head -c 400 $d/{number}.b; echo; [ $c = {SILENT} ] && break; done; true'
-    )
+    words = f"{number} {one.count} {one.timeout:g} {2 * one.timeout:g} {shlex.quote(one.url)} {one.options}"
+    return f"(q {words}) > $d/{number} &"
 
 
 def _addresses(pod: Obj) -> Iterator[str]:

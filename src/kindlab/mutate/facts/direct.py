@@ -11,6 +11,7 @@ from kindlab.mutate.scene import Question, Scene
 
 ORDER = 30
 BY_LABEL = "Pods with "
+NOBODY = {"refused", "silence"}
 
 
 def look(scene: Scene) -> Iterator[Fact]:
@@ -44,7 +45,7 @@ def _asked(scene: Scene, asker: Obj) -> Iterator[Fact]:
         yield Fact(
             f"{group} on port {port}{path}",
             " | ".join(words) or "nobody is there",
-            strong=not group.startswith(BY_LABEL),
+            strong=not (group.startswith(BY_LABEL) or set(words) <= NOBODY),  # nobody may become somebody
         )
 
 

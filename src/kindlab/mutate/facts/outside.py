@@ -29,7 +29,7 @@ def look(scene: Scene) -> Iterator[Fact]:
             }
             | {"all (of the node itself)" for pod in pods if pod["spec"].get("hostNetwork")}
         )
-        yield Fact(f"ports of the nodes that {party} takes", ", ".join(open_there) or "none")
+        yield Fact(f"ports of the nodes that {party} takes", ", ".join(open_there) or "none", strong=False)
 
 
 def _nodes(scene: Scene, asker: Obj) -> Iterator[Fact]:
@@ -49,9 +49,9 @@ def _nodes(scene: Scene, asker: Obj) -> Iterator[Fact]:
             yield Fact(
                 f"number of the node port for port {port['port']} of {name}", str(port["nodePort"]), strong=False
             )
-        yield Fact(f"{name} opens ports of the nodes", "yes" if ports else "no")
+        yield Fact(f"{name} opens ports of the nodes", "yes" if ports else "no", strong=False)
         given = (service.get("status") or {}).get("loadBalancer", {}).get("ingress")
-        yield Fact(f"{name} has an address outside", "yes" if given else "no")
+        yield Fact(f"{name} has an address outside", "yes" if given else "no", strong=False)
 
 
 def _doors(scene: Scene, asker: Obj) -> Iterator[Fact]:
