@@ -102,14 +102,14 @@ class Store:
 def new(out: Path, run: Run) -> Store:
     """A run that begins in a folder that is not there or empty. Raises UsageProblem where something is in it."""
     there = _inside(out)
-    if is_run(out):
+    if is_run(out) and any((out / "results").glob("*.json")):
         old = _run(out)
         raise UsageProblem(
             f"{out} holds another run.",
             f"It is the grading of lab {old.lab} of {old.begun or 'another day'}, and is not overwritten.",
             "To go on with it: --resume. To grade again what is there: --tasks or --only. Else name another --out.",
         )
-    if there:
+    if there and not is_run(out):  # one that has come to nothing is begun anew
         raise UsageProblem(
             f"{out} is not empty.",
             f"It holds {', '.join(there[:3])}{' and more' if len(there) > 3 else ''}, and no run of kindlab grade.",

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kindlab import terminal
+from kindlab.clusters import base
 from kindlab.commands.options import json_option, listed
 from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED, Problem, UsageProblem
 
 if TYPE_CHECKING:
-    from kindlab.batch.run import Tally
+    from kindlab.batch.run import Farm, Tally
     from kindlab.batch.store import Store
     from kindlab.labs import Lab
 
@@ -39,7 +40,14 @@ LIMIT_SECONDS = 300.0
     type=click.FloatRange(1, 86_400),
     default=LIMIT_SECONDS,
     show_default=True,
-    help="A submission that takes longer could not be graded.",
+    help="A submission that takes longer on its embedded cluster could not be graded.",
+)
+@click.option(
+    "--cluster",
+    type=click.Choice(["pocket", "kind", "current"]),
+    default="pocket",
+    show_default=True,
+    help="pocket: an embedded one each; else one after the other in namespaces of their own on one that is there.",
 )
 @click.option("--evidence/--no-evidence", default=True, help="Keep what verdicts can be repeated from (default: do).")
 @click.option("--release", multiple=True, type=RELEASED, help="Students' reports show what is visible by now (repeat).")
@@ -56,6 +64,7 @@ def grade(
     only: tuple[str, ...],
     tasks: str,
     limit_seconds: float,
+    cluster: str,
     evidence: bool,
     release: tuple[str, ...],
     as_json: bool,
@@ -79,9 +88,8 @@ def grade(
     again = [found.task(name).id for name in listed(tasks)] or None
     from kindlab.batch import opening
 
-    store = opening.opened(
-        submissions, out, found, rules=policy, resume=resume, into=bool(again) or (bool(only) and _is_run(out))
-    )
+    into = bool(again) or (bool(only) and _is_run(out))
+    store = opening.opened(submissions, out, found, cluster=cluster, rules=policy, resume=resume, into=into)
     try:
         done = _graded(store, found, submissions, roster, jobs, limit_seconds, only, again, resume, evidence, as_json)
         return _written(store, found, release, as_json, done)
@@ -112,19 +120,29 @@ def _graded(
     import operator
     import tempfile
 
-    from kindlab import farm
     from kindlab.batch import intake, run
     from kindlab.batch.intake import roster as rosters
     from kindlab.batch.watch import watching
 
     students = rosters.read(roster) if roster else ()
-    grown = partial(farm.run, jobs=jobs, limits=farm.Limits(wall=limit_seconds))
+    farm = _farm(lab, store.run.cluster, jobs, limit_seconds)
     with tempfile.TemporaryDirectory(prefix="kindlab-grade-", ignore_cleanup_errors=True) as scratch:
         submissions = intake.read(folder, lab, Path(scratch), students)
         if only:
             submissions = iter(run.chosen(submissions, only))
         with watching(operator.length_hint(submissions), quiet=quiet) as watch:
-            return run.run(submissions, store, lab, grown, watch, tasks=tasks, resume=resume, evidence=evidence)
+            return run.run(submissions, store, lab, farm, watch, tasks=tasks, resume=resume, evidence=evidence)
+
+
+def _farm(lab: Lab, cluster: str, jobs: int, limit_seconds: float) -> Farm:
+    """Where they are graded. Raises Problem for a cluster that does not answer, or that is somebody else's."""
+    if cluster != "pocket":
+        from kindlab.batch import spaces
+
+        return spaces.grown(base.ready(cluster).api(), lab)
+    from kindlab import farm
+
+    return partial(farm.run, jobs=jobs, limits=farm.Limits(wall=limit_seconds))
 
 
 def _written(store: Store, lab: Lab, release: tuple[str, ...], as_json: bool, done: Tally | None = None) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.unit.kindlab.batch.fakes import LAB
+from tests.unit.kindlab.batch.fakes import LAB, graded, submission
 
 from kindlab.batch import opening
 from kindlab.errors import UsageProblem
@@ -24,8 +24,10 @@ def test_a_run_begins_and_keeps_its_policy(klass: Path, tmp_path: Path):
 
 
 def test_resume_begins_where_there_is_nothing_yet_and_goes_on_where_there_is(klass: Path, tmp_path: Path):
-    for _ in range(2):
-        opening.opened(klass, tmp_path / "out", LAB, resume=True).close()
+    for n in range(2):
+        found = opening.opened(klass, tmp_path / "out", LAB, resume=True)
+        found.keep(graded(submission(tmp_path / f"scratch-{n}", "ann"), {}))
+        found.close()
     with pytest.raises(UsageProblem, match="holds another run"):
         opening.opened(klass, tmp_path / "out", LAB)
 

@@ -39,8 +39,17 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path):
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_another_run_is_never_overwritten(tmp_path: Path):
+def test_a_run_that_came_to_nothing_is_begun_anew(tmp_path: Path):
     store.new(tmp_path / "out", RUN).close()
+    again = store.new(tmp_path / "out", replace(RUN, lab="03-service-discovery"))
+    assert store.looked_at(again.out).run.lab == "03-service-discovery"
+    again.close()
+
+
+def test_another_run_is_never_overwritten(tmp_path: Path):
+    out = store.new(tmp_path / "out", RUN)
+    out.keep(graded(submission(tmp_path, "ann"), {}))
+    out.close()
     with pytest.raises(UsageProblem, match=r"(?s)holds another run.*--resume") as raised:
         store.new(tmp_path / "out", RUN)
     assert "2026-11-22" in raised.value.why
