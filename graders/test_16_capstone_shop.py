@@ -22,6 +22,7 @@ from kindlab.checks.outside import hosts, services_for, ways_in
 from kindlab.checks.reach import Reach
 from kindlab.checks.schedules import is_nightly
 from kindlab.checks.twin import Twin
+from kindlab.checks.visitor import may_stand_outside
 from kindlab.checks.volumes import claim_behind
 from kindlab.clock import token_hex
 from kindlab.conditions import condition, is_ready
@@ -268,7 +269,7 @@ def shop(lab, tasks):
     own, pod = lab.namespace, lab.get("Deployment", "cart") or {}
     cart = pod.get("spec", {}).get("template", {}).get("metadata", {}).get("labels") or {"app": "cart"}
     guests = {
-        "outside": Guest(own, host_network=lab.can("host-network")),
+        "outside": Guest(own, host_network=may_stand_outside(lab.api, own)),
         "a Pod without labels": Guest(own),
         "a Pod of tenant south": Guest(lab.space(SOUTH)),
         "a Pod of tenant south labelled like cart": Guest(lab.space(SOUTH), cart),

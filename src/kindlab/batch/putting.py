@@ -9,7 +9,7 @@ from time import monotonic
 
 from kindlab import labs, steps, workspace
 from kindlab.api import Api, ApiError, Obj, Unreachable
-from kindlab.batch import fence
+from kindlab.batch import fence, spaces
 from kindlab.batch.fence.objects import label
 from kindlab.batch.fence.sizes import BYTES, FILE_BYTES
 from kindlab.batch.nodes import Here, hostname, mapped
@@ -33,17 +33,16 @@ def put(
     *,
     notes: list[str] | None = None,
     begun: bool = False,
-    shared: bool = False,
 ) -> list[Refused]:
     """Put a submission on the cluster and return what was left out; `notes` is given what an instructor should know.
-    `begun`: what the lab starts from is there already (`begin`). `shared`: the cluster goes on living (fence.checked).
-    Raises Problem, ApiError for what is not the submission's fault."""
+    `begun`: what the lab starts from is there already (`begin`). Under a prefix the cluster is one that goes on living
+    (spaces.py). Raises Problem, ApiError for what is not the submission's fault."""
     if not begun:
         begin(lab, api)
     refused: list[Refused] = []
     here = Here.of(api.list("Node"))
     found = _read(lab, submission.folder, here, refused)
-    allowed, out = fence.checked(lab, found, shared=shared)
+    allowed, out = fence.checked(lab, found, shared=bool(lab.owner))
     refused += out
     objects = [obj for kept in allowed.values() for obj in kept]
     said = mapped(objects, here, submission.nodes) + _foreign_images(lab, objects)
@@ -55,14 +54,12 @@ def put(
 def begin(lab: Lab, api: Api) -> None:
     """The lab's namespaces, anew, with what the lab starts from in them, running: answers reckon with what the start's
     Pods have written (12, 14, 15), as they did on the student's cluster. Raises Problem, ApiError."""
-    workspace.remove_namespaces(api, lab)
-    workspace.make_namespaces(api, lab)
-    start(lab, api)
-
-
-def start(lab: Lab, api: Api) -> None:
-    """What the lab starts from, in namespaces that are there. What the cluster does not serve is left out: tasks that
-    need it are not graded there. Raises Problem, ApiError."""
+    if lab.owner:
+        spaces.make(api, lab)
+    else:
+        workspace.remove_namespaces(api, lab)
+        workspace.make_namespaces(api, lab)
+    # what the cluster does not serve is left out: tasks that need it are not graded there
     files = [lab.folder / "start" / name for name in lab.apply_at_start]
     workspace.apply(api, lab.namespace, files, lab, whole=False)
     workspace.wait_for_first_pods(api, lab.spaces)

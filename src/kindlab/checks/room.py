@@ -3,7 +3,7 @@ the learner's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from kindlab.api import Api, ApiError
@@ -15,12 +15,13 @@ STARTS = 30
 
 
 @contextmanager
-def room(api: Api, space: str = "") -> Iterator[str]:
-    """A namespace of our own for as long as the block lasts; `space`, which is there, if none may be made. Raises
-    CouldNotGrade where there is neither."""
+def room(api: Api, space: str = "", labels: Mapping[str, str] | None = None) -> Iterator[str]:
+    """A namespace of our own, with these labels too, for as long as the block lasts; `space`, which is there, if none
+    may be made. Raises CouldNotGrade where there is neither."""
     name = f"kindlab-try-{token_hex(4)}"
+    meta = {"name": name, "labels": {**(labels or {}), **MANAGED}}
     try:
-        api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": MANAGED}})
+        api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
     except ApiError as error:
         if error.code != 403:
             raise
