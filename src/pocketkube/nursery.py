@@ -14,6 +14,7 @@ fork, but its system libraries start threads.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import gc
@@ -25,6 +26,7 @@ import resource
 import selectors
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,8 @@ LOOK: Final = 0.5
 """Seconds between two looks at how much memory the clusters hold."""
 LOOKS_PER_DISK: Final = 4
 """Every so many of them also at what their folders hold."""
+SETTLED: Final = 5.0
+"""Seconds that the add-ons of the first cluster get to run."""
 _DIE_WITH_PARENT: Final = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -145,9 +149,9 @@ class Nursery:
     def _ended(self, child: _Child, waiting: int) -> None:
         _, status, used = os.wait4(child.pid, 0)
         self._forget(waiting)
+        child.ended = True
         _kill(child)  # what it has left behind in its session
         code = os.waitstatus_to_exitcode(status)
-        child.ended = True
         if code == -signal.SIGXCPU:
             child.over = "cpu"
         cpu, memory = used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
@@ -221,7 +225,10 @@ def _become_cluster(said: int, state: Path, options: list[str], limits: dict[str
     _limit(limits)
     from pocketkube.__main__ import main
 
-    os._exit(main(options))
+    try:
+        os._exit(main(options))
+    except SystemExit as usage:
+        os._exit(usage.code if isinstance(usage.code, int) else 1)
 
 
 def _limit(limits: dict[str, int]) -> None:
@@ -261,8 +268,10 @@ def _die_with(parent: int) -> None:
 
 
 def _kill(child: _Child) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
+    """End its process, which may not have made its session yet, and all that is in its session."""
+    for kill in (os.killpg,) if child.ended else (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            kill(child.pid, signal.SIGKILL)
 
 
 def _resident(pid: int) -> int:
@@ -289,7 +298,8 @@ def _holds(folder: Path, most: int) -> bool:
 
 
 def _load() -> None:
-    """Import all that a cluster ever imports, and let the collector never look at it again."""
+    """Import all that a cluster ever imports, let one live for a moment (what is looked up once and kept is then there
+    for all), and let the collector never look at it again."""
     import pocketkube
 
     # as __main__ does before it serves: the libraries would read the system's certificate authorities
@@ -298,8 +308,33 @@ def _load() -> None:
         importlib.import_module(module.name)
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: F401
+    with tempfile.TemporaryDirectory(prefix="pocketkube-") as scratch:
+        asyncio.run(_live(Path(scratch) / "state"))  # not uvloop's: that keeps threads
+    if (threads := len(os.listdir("/proc/self/task"))) != 1:
+        raise RuntimeError(f"{threads} threads live here: a fork would copy one of them")
     gc.collect()
     gc.freeze()
+
+
+async def _live(state: Path) -> None:
+    from pocketkube.cluster import Cluster, Config
+
+    async with Cluster(Config(state, host_ports=False), lambda step: None) as cluster:
+        settled = asyncio.Event()
+
+        def look(_: object = None) -> None:
+            if all(map(_is_available, cluster.registry.objects("deployments"))):
+                settled.set()
+
+        cluster.registry.subscribe("deployments", look)
+        look()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(settled.wait(), SETTLED)
+
+
+def _is_available(deployment: dict[str, Any]) -> bool:
+    available = deployment.get("status", {}).get("availableReplicas", 0)
+    return bool(available >= deployment["spec"].get("replicas", 1))
 
 
 def main() -> int:
