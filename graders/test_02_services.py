@@ -79,9 +79,20 @@ def test_orders_reaches_both_versions(lab):
 # -- task inventory-readiness
 
 
-@check("inventory-readiness", "http://inventory answers")
+@check("inventory-readiness", "requests to http://inventory are answered, and reach every Pod of inventory")
 def test_inventory_answers(lab):
     lab.expect_answers("http://inventory/hostname")
+    pods = lab.pods_of("inventory")
+    replies = lab.until(
+        lambda: lab.probe.get_many("http://inventory/hostname", count=enough(len(pods))),
+        lambda replies: pods.names <= replies.bodies,
+    )
+    lab.expect(
+        pods.names <= replies.bodies,
+        expected=f"every Pod of inventory that has its stock gets requests: {pods}",
+        seen=replies,
+        about="http://inventory",
+    )
 
 
 @check("inventory-readiness", "a Pod whose stock is taken away gets no more requests")

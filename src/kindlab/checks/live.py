@@ -57,9 +57,11 @@ class Pods(tuple[Obj, ...]):
 class LiveLab:
     """What checks are written with. Objects are plain dicts; reading never changes the cluster."""
 
-    def __init__(self, api: Api, namespace: str, prefix: str = "") -> None:
+    def __init__(self, api: Api, namespace: str, prefix: str = "", variant: Mapping[str, str] | None = None) -> None:
         self.api = api
         self.namespace = namespace
+        self.variant: Mapping[str, str] = variant or {}
+        """What is this student's own (variants.py): `lab.variant["token"]`."""
         self._prefix = prefix
         self._patience = Patience()
 
@@ -104,7 +106,8 @@ class LiveLab:
         `timeout`: seconds that each has to settle."""
         found: builtins.list[Obj] = []
         for name in deployments:
-            found += self.pods(of_pods(self.settled(name, timeout=timeout))).ready
+            there = self.pods(of_pods(self.settled(name, timeout=timeout))).ready
+            found += [pod for pod in there if not _is_anothers(pod, name)]
         return Pods(found)
 
     # -- names, which differ from learner to learner where many share a cluster (naming.py)
@@ -283,6 +286,15 @@ def rolled_out(deployment: Obj) -> bool:
         and status.get("replicas", 0) == wanted
         and status.get("availableReplicas", 0) == wanted
     )
+
+
+def _is_anothers(pod: Obj, deployment: str) -> bool:
+    """Whether the Pod belongs to another Deployment that has the same labels (a copy under another name). A Deployment
+    calls its ReplicaSets by its own name and the hash of the template, which is a label of their Pods."""
+    digest = (pod["metadata"].get("labels") or {}).get("pod-template-hash")
+    owners = [ref["name"] for ref in pod["metadata"].get("ownerReferences") or () if ref["kind"] == "ReplicaSet"]
+    made_by = [name.removesuffix(f"-{digest}") for name in owners if digest and name.endswith(f"-{digest}")]
+    return bool(made_by) and deployment not in made_by
 
 
 def _is_observed(deployment: Obj) -> bool:

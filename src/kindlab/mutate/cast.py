@@ -51,7 +51,7 @@ def of(lab: Lab) -> Cast:
 def _objects(lab: Lab) -> Iterator[Obj]:
     places = [lab.folder / "start", lab.solution_folder, *folders(lab, "alternatives")]
     for place in places:
-        yield from manifests.read(labs.manifests(place))
+        yield from manifests.read(labs.manifests(place), lab.text)
 
 
 def _add(cast: Cast, obj: Obj, space: str) -> None:

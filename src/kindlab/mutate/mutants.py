@@ -62,7 +62,7 @@ class Mutant:
 
 def of(lab: Lab) -> list[Mutant]:
     """Every mutant of the lab's solution, each text once. Raises Problem for a solution that cannot be read."""
-    files = {file: manifests.read([file]) for file in labs.manifests(lab.solution_folder)}
+    files = {file: manifests.read([file], lab.text) for file in labs.manifests(lab.solution_folder)}
     world = World(tuple(obj for found in files.values() for obj in found), lab.spaces)
     made: list[Mutant] = []
     seen, ids = {_text(found) for found in files.values()}, set[str]()

@@ -30,7 +30,7 @@ def state(pod: Obj) -> str:
 def look(scene: Scene) -> Iterator[Fact]:
     for party, pods in scene.parties().items():
         yield Fact(f"{party} runs", ", ".join(sorted(set(map(state, pods)))))
-        yield Fact(f"{party}: Pods that are ready", str(sum(map(is_ready, pods))), strong=False)
+        yield Fact(f"how many Pods {party} has", str(len(pods)), strong=False)
         restarted = any(c.get("restartCount") for pod in pods for c in pod["status"].get("containerStatuses") or ())
         yield Fact(f"{party}: containers were restarted", "yes" if restarted else "no")
         sides = {len(pod["status"].get("containerStatuses") or ()) for pod in pods}
@@ -40,7 +40,7 @@ def look(scene: Scene) -> Iterator[Fact]:
         there = "some" if any(map(is_ready, pods)) else "none"
         where = f" in {short}" if short else ""
         yield Fact(f"Pods with {key}={one}{where} that are ready", there, strong=False)
-        yield Fact(f"how many Pods with {key}={one}{where} are ready", str(sum(map(is_ready, pods))), strong=False)
+        yield Fact(f"how many Pods have {key}={one}{where}", str(len(pods)), strong=False)
     for space in scene.cast.spaces.values():
         for job in scene.api.list("Job.batch", space):
             if any(ref["kind"] == "CronJob" for ref in job["metadata"].get("ownerReferences") or ()):
