@@ -21,7 +21,7 @@ def ask_together(questions: Iterable[Question], *, timeout: float = 1.5) -> dict
         by_client.setdefault(client, []).append(url)
 
     def ask(client: Probe) -> dict[Question, Reply]:
-        replies = client.get_each(by_client[client], timeout=timeout, options="-k")
+        replies = client.get_each(sorted(by_client[client]), timeout=timeout, options="-k")
         return {(client, url): reply for url, reply in replies.items()}
 
     asked = [beside(partial(ask, client)) for client in by_client]

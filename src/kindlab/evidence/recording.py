@@ -29,6 +29,14 @@ class Recorded(Api):
         self.__dict__.pop("_kinds", None)
         self.inner, self.tape, self._known = inner, tape, True
 
+    @property
+    def server(self) -> str:
+        return self.inner.server
+
+    @property
+    def authority(self) -> str:
+        return self.inner.authority
+
     def witness(self) -> Witness | None:
         return self.tape.strand()
 
@@ -52,11 +60,11 @@ class Recorded(Api):
     def exchange(self, what: Obj, ask: Callable[[], Obj]) -> Obj:
         strand = strand_of(self.tape)
         if strand is None:
-            return ask()
+            return self.inner.exchange(what, ask)
         item = strand.asks(what)
         try:
             with witness.with_(None):  # what is asked on the way is not this grading's question
-                answer = ask()
+                answer = self.inner.exchange(what, ask)
         except (ApiError, Unreachable, CouldNotGrade) as error:
             self.tape.answered(item, told(error), 0)
             raise

@@ -41,6 +41,8 @@ class Reel:
         self.items = list(items)
         self.since, self.version = since, version
         self.missing: dict[str, list[str]] = defaultdict(list)
+        self.why: dict[str, str] = {}
+        """Question -> why it had no answer the first time: a grading tries once more what it could not do."""
         self.lock = Lock()
         self.used: set[int] = set()
         self.by_key: dict[str, list[Item]] = defaultdict(list)
@@ -70,10 +72,12 @@ class Reel:
                 found = next((one for one in reversed(every) if strand.still_holds(one)), None)
             if found is None:
                 asked_often = " so often" if every else ""
-                raise self.miss(strand, f"nobody asked for it{asked_often}: {in_words(asked)}")
+                why = f"nobody asked for it{asked_often}: {in_words(asked)}"
+                raise self.miss(strand, self.why.setdefault(key(asked), why))
             self.used.add(found.number)
         if found.lost or found.answer is None:
-            raise self.miss(strand, f"{found.lost or 'it was not kept'}: {in_words(asked)}")
+            why = f"{found.lost or 'it was not kept'}: {in_words(asked)}"
+            raise self.miss(strand, self.why.setdefault(key(asked), why))
         return found
 
     def miss(self, strand: Playback, why: str) -> NotRecorded:
@@ -241,7 +245,7 @@ class Played:
 def in_words(asked: dict[str, Any]) -> str:
     """A question in a line."""
     if "exec" in asked:
-        said = " ".join(str(word) for word in asked["exec"])
+        said = " ".join(str(word) for word in asked["exec"]).removeprefix("/bin/sh -c ")
         return f"in Pod {asked.get('pod')}: {said[:200]}"
     if "request" in asked:
         query = "&".join(f"{k}={v}" for k, v in (asked.get("query") or {}).items())
