@@ -31,7 +31,7 @@ REF = re.compile(r"\w[\w./-]*")
 ACTIONS = {
     "checkout": "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
     "python": "actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0",
-    "reporter": "classroom-resources/autograding-grading-reporter@43c2d9f524d3c7926caf7cb4fee34200b40b8c26 # v1",
+    "reporter": "classroom-resources/autograding-grading-reporter@d13b5912daf5042ac1b71bc38bdb4a6bcd61d8ca # v1",
 }
 """Pinned by commit; the comment is the tag, as copies of their repositories from 2025 and 2026 have it."""
 
