@@ -50,6 +50,7 @@ LIMIT_SECONDS = 300.0
     help="pocket: an embedded one each; else one after the other in namespaces of their own on one that is there.",
 )
 @click.option("--evidence/--no-evidence", default=True, help="Keep what verdicts can be repeated from (default: do).")
+@click.option("--evidence-key", type=FOLDER, metavar="FILE", help="Sign the evidence with the key in this file.")
 @click.option("--release", multiple=True, type=RELEASED, help="Students' reports show what is visible by now (repeat).")
 @json_option
 def grade(
@@ -66,6 +67,7 @@ def grade(
     limit_seconds: float,
     cluster: str,
     evidence: bool,
+    evidence_key: Path | None,
     release: tuple[str, ...],
     as_json: bool,
 ) -> int:
@@ -87,11 +89,15 @@ def grade(
         )
     again = [found.task(name).id for name in listed(tasks)] or None
     from kindlab.batch import opening
+    from kindlab.evidence import signing
 
+    key = signing.key_of(evidence_key) if evidence_key else None
     into = bool(again) or (bool(only) and _is_run(out))
     store = opening.opened(submissions, out, found, cluster=cluster, rules=policy, resume=resume, into=into)
     try:
         done = _graded(store, found, submissions, roster, jobs, limit_seconds, only, again, resume, evidence, as_json)
+        if key is not None:
+            signing.sign_all(store.out / "evidence", key)
         return _written(store, found, release, as_json, done)
     except (KeyboardInterrupt, Problem):
         kept = len(store.ids())

@@ -77,7 +77,7 @@ def write(
     files[MANIFEST] = json.dumps(manifest, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
     if key is not None:
         files[SIGNATURE] = signature(files[MANIFEST], key).encode()
-    _write(path, zipped(files))
+    replaced(path, zipped(files))
 
 
 def signature(manifest: bytes, key: bytes) -> str:
@@ -123,7 +123,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _write(path: Path, content: bytes) -> None:
+def replaced(path: Path, content: bytes) -> None:
     """Replace the file as a whole; nobody else may read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

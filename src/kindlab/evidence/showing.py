@@ -12,32 +12,12 @@ import click
 from kindlab import terminal
 from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED, Problem, UsageProblem
 from kindlab.evidence.regrading import Repeated, regrade
-
-FEWEST = 16
-"""Bytes of a key that nobody guesses."""
-
-
-def key_of(file: Path | None) -> bytes | None:
-    """The key in a file, without the white space around it. Raises UsageProblem for none that protects anything."""
-    if file is None:
-        return None
-    try:
-        key = file.read_bytes().strip()
-    except OSError as error:
-        why = f"{error.strerror or error}."
-        raise UsageProblem(f"The key in {file} cannot be read.", why, "Name a file of yours with the key.") from error
-    if len(key) < FEWEST:
-        raise UsageProblem(
-            f"{file} holds no key.",
-            f"A key has {FEWEST} bytes at least, so that nobody guesses it.",
-            f"Make one: openssl rand -hex 32 > {file}",
-        )
-    return key
+from kindlab.evidence.signing import key_of
 
 
 def show(path: Path, key_file: Path | None, *, as_json: bool) -> int:
     """Repeat the verdicts of a bundle, or of all in a folder, and print what came of it; the exit code."""
-    key, bundles = key_of(key_file), _bundles(path)
+    key, bundles = key_of(key_file) if key_file else None, _bundles(path)
     done: list[Repeated] = []
     unusable: dict[str, Problem] = {}
     with terminal.steps(quiet=as_json) as step:
