@@ -3,8 +3,8 @@
 nbgrader gives a cell all its points when it ends without an error, none when it raises one or writes to standard error,
 and as many as a number says that is its value. It knows no third outcome: so when something could not be graded while
 nbgrader grades (NBGRADER_EXECUTION=autograde), the kernel is ended. nbgrader then reports that submission as one that
-it could not process, writes no grade for it, and goes on with the next; `nbgrader autograde` tries it again. (Read in
-nbgrader 0.9.5; the variable is documented in its FAQ.)
+it could not process, writes no grade for it, and goes on with the next; `nbgrader autograde` tries it again, and
+nbgrader.log in kindlab's state folder says why. (Read in nbgrader 0.9.5; the variable is documented in its FAQ.)
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import contextlib
 import io
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kindlab import paths
 from kindlab.errors import COULD_NOT_GRADE
 
 if TYPE_CHECKING:
@@ -111,9 +113,19 @@ def _report(lab: str, task: str) -> Report:
 
 def _could_not(why: str) -> None:
     if os.environ.get("NBGRADER_EXECUTION") == "autograde":
-        print(f"kindlab: this could not be graded, which is no zero; grade it again.\n{why}", file=sys.__stderr__)
-        if sys.__stderr__ is not None:
-            sys.__stderr__.flush()
+        _keep(why)
         _end()
         os._exit(COULD_NOT_GRADE)
     raise CouldNotBeGraded(f"This could not be graded, which costs no points. Run the cell again.\n{why}")
+
+
+def _keep(why: str) -> None:
+    """Write down what nbgrader will not show: it throws the notebook of a kernel that died away."""
+    with contextlib.suppress(OSError):
+        _log.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as file:
+            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {Path.cwd()}\n{why}\n\n")
+
+
+_log = paths.home() / "nbgrader.log"
+"""In the state folder as it was before this kernel got one of its own."""

@@ -1,6 +1,7 @@
 """A test cell's three ends: nothing, points, an error; and no verdict, which is none of them."""
 
 import sys
+from pathlib import Path
 
 import pytest
 from tests.unit.kindlab.grading.report.classroom import C, F, P, student
@@ -57,8 +58,9 @@ def test_no_verdict_is_another_error(graded, found):
     assert not issubclass(nbgrader.CouldNotBeGraded, AssertionError)
 
 
-def test_no_verdict_ends_the_kernel_while_nbgrader_grades(graded, monkeypatch):
+def test_no_verdict_ends_the_kernel_while_nbgrader_grades(graded, monkeypatch, tmp_path):
     ended: list[str] = []
+    monkeypatch.setattr(nbgrader, "_log", tmp_path / "home" / "nbgrader.log")
     monkeypatch.setattr(nbgrader, "_ending", [lambda: ended.append("cluster")])
 
     def leave(code: int) -> None:
@@ -71,6 +73,9 @@ def test_no_verdict_ends_the_kernel_while_nbgrader_grades(graded, monkeypatch):
     with pytest.raises(SystemExit):
         nbgrader.check("02", "cart-selector")
     assert ended == ["cluster", "kernel 3"]
+    said = (tmp_path / "home" / "nbgrader.log").read_text()
+    assert "requests reach the cart" in said
+    assert str(Path.cwd()) in said, "whose it is"
 
 
 def test_a_cluster_that_is_not_there_is_no_verdict(monkeypatch, tmp_path):
