@@ -10,7 +10,7 @@ from kindlab.conditions import is_ready
 from kindlab.hosts import in_url
 from kindlab.managed import MANAGED
 
-KIOSK, LEDGER, HOST_PORT = 30042, 30043, 8085
+LEDGER, HOST_PORT = 30043, 8085
 """Numbers that the tasks and the start files fix."""
 BALANCER_PATIENCE, BALANCER_LEAD, OURS = 15.0, 2.5, "kindlab-balancer"
 NONE = "10.255.255.254"
@@ -122,19 +122,19 @@ def on(pods: Pods, node: Node) -> Pods:
 # -- task kiosk-node-port
 
 
-@check("kiosk-node-port", f"a client outside reaches the kiosk at port {KIOSK} of every node, and nobody else there")
+@check("kiosk-node-port", "a client outside reaches the kiosk at port {{ port }} of every node, and nobody else there")
 def test_kiosk_answers_at_every_node(lab, nodes, outside):
-    pods = lab.pods_of("kiosk")
+    pods, port = lab.pods_of("kiosk"), int(lab.variant["port"])
     lab.expect(pods, expected="ready Pods of Deployment kiosk", seen="there are none")
     for node in nodes:
         client = outside(node)
         count = max(2, enough(len(pods)))
-        replies = answered_by(lab, client, node.url(KIOSK, "/hostname"), pods.names, count=count, all_of=True)
+        replies = answered_by(lab, client, node.url(port, "/hostname"), pods.names, count=count, all_of=True)
         lab.expect(
             replies.ok and replies.bodies == pods.names,
-            expected=f"each request from outside to {node.url(KIOSK)} (node {node.name}) answered by {pods}",
+            expected=f"each request from outside to {node.url(port)} (node {node.name}) answered by {pods}",
             seen=replies,
-            hop=f"Node port: {KIOSK} of node {node.name}, where {'a' if on(pods, node) else 'no'} Pod of kiosk runs",
+            hop=f"Node port: {port} of node {node.name}, where {'a' if on(pods, node) else 'no'} Pod of kiosk runs",
             then=f"kubectl get service kiosk -n {lab.namespace}",
         )
 

@@ -27,8 +27,7 @@ STARTS, ROLLS, LOOK_AGAIN = 60.0, 60.0, 2.0
 JUDGED, FOLLOWS = 15.0, 2.0
 """Seconds within which a probe speaks about a bad version, and after which the nodes do what the slices say."""
 SALE = "Sale until Sunday"
-KEY, KEY_FILE = "green-4-heron", "/etc/till/key"
-ENCODED = base64.b64encode(KEY[:12].encode()).decode()
+KEY_FILE = "/etc/till/key"
 """How the key begins in base64, whatever follows it."""
 FIRST = "reviews 1.0"
 
@@ -399,13 +398,14 @@ def wait_for_the_kubelet(twin, file, value):
 
 @check("till-secret", f"the till finds the new key in {KEY_FILE}, to the letter")
 def test_till_finds_its_key(lab):
+    key = lab.variant["token"]
     for pod in ready_pods(lab, "till"):
         name = pod["metadata"]["name"]
         result = lab.host(name).run(f"cat {KEY_FILE} && echo .")
         seen = repr(result.stdout[:-2]) if result.rc == 0 else result.stderr.strip()
         lab.expect(
-            result.rc == 0 and result.stdout == f"{KEY}.\n",
-            expected=f"{KEY_FILE} in Pod {name} holds {KEY!r} and not a character more",
+            result.rc == 0 and result.stdout == f"{key}.\n",
+            expected=f"{KEY_FILE} in Pod {name} holds {key!r} and not a character more",
             seen=seen,
             then=f"kubectl exec {name} -n {lab.namespace} -- ls -lR /etc/till",
         )
@@ -427,8 +427,10 @@ def test_key_is_for_its_owner_only(lab):
 
 @check("till-secret", "nothing but a Secret gives the key away, and no environment does")
 def test_key_is_in_a_secret_only(lab):
+    key = lab.variant["token"]
+    spellings = (key, base64.b64encode(key[:12].encode()).decode())
     for kind in ("ConfigMap", "Deployment", "ReplicaSet", "Pod"):
-        known = [o["metadata"]["name"] for o in lab.list(kind) if any(k in json.dumps(o) for k in (KEY, ENCODED))]
+        known = [o["metadata"]["name"] for o in lab.list(kind) if any(k in json.dumps(o) for k in spellings)]
         lab.expect(
             not known,
             expected="the new key stands in a Secret and nowhere else",
@@ -445,7 +447,7 @@ def test_key_is_in_a_secret_only(lab):
     for pod in ready_pods(lab, "till"):
         env = lab.host(pod["metadata"]["name"]).run("env").stdout
         lab.expect(
-            KEY not in env,
+            key not in env,
             expected="the key is in a file, and not in the till's environment as well",
             seen=f"it is in the environment of Pod {pod['metadata']['name']}",
         )

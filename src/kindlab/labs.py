@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from kindlab import naming, paths
+from kindlab import naming, paths, variants
 from kindlab.errors import Problem, UsageProblem
 from kindlab.kinds import SNAPSHOT_CLASS, SNAPSHOT_CONTENT
+from kindlab.variants import Declared
 
 FORMAT = 1
 START_SUFFIXES = (".yaml", ".yml", ".json")
@@ -128,7 +129,11 @@ class Lab:
         nothing is. Raises Problem when it is not UTF-8."""
         from kindlab.manifests import text_of
 
-        own = file == self.notebook or any(file.is_relative_to(place) for place in (self.folder, self.solution_folder))
+        if file == self.notebook and any(one.default != self.variant[name] for name, one in self.variants.items()):
+            from kindlab import render  # only now: it takes a while, and the one that is there has the defaults
+
+            return render.notebook_text(self)
+        own = any(file.is_relative_to(place) for place in (self.folder, self.solution_folder))
         return variants.filled(text_of(file), self.variant) if own else text_of(file)
 
     def spelled(self, text: str) -> str:
@@ -216,6 +221,17 @@ def find(name: str) -> Lab:
     raise UsageProblem(f"There is no lab {name!r}.", why, "kindlab list shows them all.")
 
 
+def mine(name: str) -> Lab:
+    """As `find`, with the values that the learner's own hand-out gave them (handouts.py). Raises UsageProblem, Problem
+    for a file of theirs that is damaged."""
+    found = find(name)
+    if not found.variants:
+        return found
+    from kindlab import handouts
+
+    return handouts.mine(found)
+
+
 def several(names: Iterable[str]) -> list[Lab]:
     """Labs by slug or number, each once; all of them where one of the names is `all`. Raises UsageProblem."""
     wanted = list(dict.fromkeys(names))
@@ -260,18 +276,25 @@ _KNOWN = {
     "given",
     "capstone",
     "submission",
+    "variants",
 }
 
 
-def _lab(folder: Path, data: dict[str, Any]) -> Lab:
+def _lab(folder: Path, data: dict[str, Any], values: Mapping[str, str] | None) -> Lab:
     if data["format"] != FORMAT:
         raise ValueError(f"format {data['format']} is not {FORMAT}")
+    declared = variants.declared(data.get("variants") or {})
+    variant = {name: (values or {}).get(name, one.default) for name, one in declared.items()}
+
+    def filled(text: str) -> str:
+        return variants.filled(text, variant)
+
     tasks = tuple(
         Task(
             t["id"],
-            t["title"],
+            filled(t["title"]),
             int(t["points"]),
-            tuple(t["hints"]),
+            tuple(map(filled, t["hints"])),
             bool(t.get("behavioural", True)),
             bool(t.get("partial", False)),
             tuple(t.get("needs", ())),
@@ -296,12 +319,14 @@ def _lab(folder: Path, data: dict[str, Any]) -> Lab:
         needs=tuple(data.get("needs", ())),
         namespaces=tuple(_neighbour(folder.name, n) for n in data.get("namespaces", ())),
         cluster_kinds=tuple(data.get("cluster_kinds", ())),
-        debrief=data.get("debrief", ""),
+        debrief=filled(data.get("debrief", "")),
         read=tuple(data.get("read", ())),
         apply_at_start=tuple(data.get("apply_at_start", ())),
         given=tuple(data.get("given", ())),
         capstone=bool(data.get("capstone", False)),
         submission=_allowed(data.get("submission") or {}),
+        variants=declared,
+        variant=variant,
         extra={k: v for k, v in data.items() if k not in _KNOWN},
     )
 

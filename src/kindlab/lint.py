@@ -237,7 +237,7 @@ def submission_problems(lab: Lab) -> Iterator[str]:
     """A right answer must not be refused when it is handed in, nor what a lab starts from."""
     for place in (lab.folder / "start", lab.solution_folder, *folders(lab, "alternatives")):
         try:
-            found = {file.name: manifests.read([file]) for file in labs.manifests(place)}
+            found = {file.name: manifests.read([file], lab.text) for file in labs.manifests(place)}
         except Problem as problem:
             yield f"{_short(lab, place)}: {' '.join(str(problem).split())}"
             continue
@@ -248,11 +248,11 @@ def submission_problems(lab: Lab) -> Iterator[str]:
 
 def _hint_problems(lab: Lab) -> Iterator[str]:
     """A hint must not hold a whole line of the solution that the start does not show already."""
-    start = {line.strip() for f in lab.start_files for line in f.read_text(encoding="utf-8").splitlines()}
+    start = {line.strip() for f in lab.start_files for line in lab.text(f).splitlines()}
     secret = {
         line.strip()
         for f in labs.manifests(lab.solution_folder)
-        for line in f.read_text(encoding="utf-8").splitlines()
+        for line in lab.text(f).splitlines()
         if ":" in line and len(line.strip()) > 8
     } - start
     secrets = _only_in_the_solution(lab)
@@ -273,7 +273,7 @@ def _only_in_the_solution(lab: Lab) -> set[str]:
     shown = [*lab.start_files, *([text] if text.is_file() else [])]
     given = "\n".join([*(file.read_text(encoding="utf-8") for file in shown), *(task.title for task in lab.tasks)])
     found: set[str] = set()
-    pending: list[Any] = list(manifests.read(labs.manifests(lab.solution_folder)))
+    pending: list[Any] = list(manifests.read(labs.manifests(lab.solution_folder), lab.text))
     while pending:
         one = pending.pop()
         if isinstance(one, dict):

@@ -23,7 +23,7 @@ def notebook_text(lab: Lab) -> str:
     import jupytext
     import nbformat
 
-    text = (lab.folder / "lab.md").read_text(encoding="utf-8")
+    text = lab.text(lab.folder / "lab.md")
     book = jupytext.reads(text, fmt="md")
     for number, cell in enumerate(book.cells):
         digest = hashlib.sha256(f"{number}:{cell.source}".encode()).hexdigest()

@@ -22,7 +22,7 @@ class Session:
 
     def lab(self, name: str | None = None) -> Lab:
         """The lab named, else this notebook's. Raises UsageProblem when there is none to take."""
-        found = labs.find(name or self.slug or self._folder() or progress.latest())
+        found = labs.mine(name or self.slug or self._folder() or progress.latest())
         self.slug = found.slug
         return found.under(base.prefix())
 

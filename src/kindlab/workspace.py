@@ -121,7 +121,7 @@ def _has_its_pods(deployment: Obj) -> bool:
 
 def given(lab: Lab, file: Path, api: Api) -> str:
     """A file of the lab's as a learner gets it on this cluster. In the notebook nothing is filled in."""
-    text = lab.spelled(text_of(file))
+    text = lab.spelled(lab.text(file))
     return text if file.suffix == ".ipynb" else filled(text, api)
 
 
@@ -293,7 +293,7 @@ def put(api: Api, obj: Obj, namespace: str) -> None:
 
 
 def _spelled(file: Path, lab: Lab | None) -> str:
-    return lab.spelled(text_of(file)) if lab else text_of(file)
+    return lab.spelled(lab.text(file)) if lab else text_of(file)
 
 
 def apply_in_order(api: Api, lab: Lab, files: Iterable[Path], order: Sequence[str], *, whole: bool = True) -> list[str]:

@@ -124,7 +124,7 @@ class LiveLab:
 
     def beside(self, neighbour: str) -> LiveLab:
         """The same words in another namespace of the lab."""
-        return LiveLab(self.api, self.space(neighbour), self._prefix)
+        return LiveLab(self.api, self.space(neighbour), self._prefix, self.variant)
 
     def client(self, pod: str, container: str = "") -> Client:
         """The probe's words, spoken by one of the learner's running Pods."""

@@ -34,7 +34,7 @@ def of_labs(chosen: Iterable[Lab]) -> list[str]:
     found = {IMAGE}
     for lab in chosen:
         for folder in (lab.folder / "start", lab.solution_folder):
-            found |= {image for file in labs.manifests(folder) for image in _images(_documents(file))}
+            found |= {image for file in labs.manifests(folder) for image in _images(_documents(lab, file))}
     return sorted(found)
 
 
@@ -45,11 +45,11 @@ def needed(addons: Iterable[Addon], names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*(image for addon in addons for image in addon.images), *mine]))
 
 
-def _documents(file: Path) -> Iterator[Any]:
+def _documents(lab: Lab, file: Path) -> Iterator[Any]:
     import yaml
 
     try:
-        yield from yaml.safe_load_all(file.read_text(encoding="utf-8"))
+        yield from yaml.safe_load_all(lab.text(file))
     except yaml.YAMLError as error:  # a start file may be broken on purpose
         raise Problem(f"{file} is no YAML.", str(error), "This is a fault of the course, not yours.") from error
 

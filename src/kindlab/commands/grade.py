@@ -11,6 +11,7 @@ import click
 
 from kindlab import terminal
 from kindlab.clusters import base
+from kindlab.commands.handout import handout as handout
 from kindlab.commands.options import json_option, listed
 from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED, Problem, UsageProblem
 

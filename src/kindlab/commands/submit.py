@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 @cluster_option
 def submit(lab: str | None, output: Path | None, student: str, cluster: str | None) -> None:
     """Make a zip of LAB to hand in: your files, and what the cluster has that is in none of them."""
-    from kindlab import labs, progress
+    from kindlab import handouts, labs, progress
     from kindlab import submit as submitting
 
-    found = labs.find(lab or progress.latest())
+    found = labs.mine(lab or progress.latest())
     without: Problem | None = None
     try:
         status = base.ready(cluster)
@@ -42,7 +42,8 @@ def submit(lab: str | None, output: Path | None, student: str, cluster: str | No
         status, without = None, problem
     with terminal.steps() as step:
         step(f"packing {found.slug}")
-        packed = submitting.pack(found, status, (output or Path(f"{found.slug}.zip")).absolute(), student)
+        who = student or handouts.student(found)
+        packed = submitting.pack(found, status, (output or Path(f"{found.slug}.zip")).absolute(), who)
     _say(packed, without)
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from kindlab import variants
 from kindlab.api import Api, ApiError, Unreachable
 from kindlab.checks.live import LiveLab
 from kindlab.checks.marks import MARK
@@ -63,7 +64,7 @@ class GradingPlugin:
 
     @pytest.fixture(scope="session")
     def lab(self) -> LiveLab:
-        return LiveLab(self.api_object, self.namespace, self.lab_read.prefix)
+        return LiveLab(self.api_object, self.namespace, self.lab_read.prefix, self.lab_read.variant)
 
     @pytest.fixture(scope="session")
     def tasks(self, request: pytest.FixtureRequest) -> frozenset[str]:
@@ -108,7 +109,8 @@ class GradingPlugin:
         if call.when != "call" and call.excinfo is None:
             return
         of = _mark(item)
-        result = CheckResult(item.name, of.task, of.sentence, Outcome.PASSED, seconds=round(call.duration, 3))
+        sentence = variants.filled(of.sentence, self.lab_read.variant)
+        result = CheckResult(item.name, of.task, sentence, Outcome.PASSED, seconds=round(call.duration, 3))
         result.hidden = of.hidden
         if call.excinfo is not None:
             self._judge(result, call.excinfo.value)

@@ -36,8 +36,9 @@ def says(file: Path) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in lines)
 
 
-def read(files: list[Path]) -> dict[str, list[dict[str, Any]]]:
-    return {file.name: manifests.parse(file.read_text(encoding="utf-8"), file.name) for file in files}
+def read(files: list[Path], lab: Lab | None = None) -> dict[str, list[dict[str, Any]]]:
+    text = lab.text if lab else manifests.text_of
+    return {file.name: manifests.parse(text(file), file.name) for file in files}
 
 
 def made(kind: str, **fields: Any) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def test_wrong_answers_are_for_the_grader_unless_they_go_too_far() -> None:
     refused = set()
     for lab in labs.all_labs():
         for folder in folders(lab, "wrong"):
-            if fence.checked(lab, read(labs.manifests(folder)))[1]:
+            if fence.checked(lab, read(labs.manifests(folder), lab))[1]:
                 refused.add(f"{lab.slug}/{folder.name}")
     assert refused == REFUSED_WRONG_ANSWERS
 
