@@ -101,7 +101,7 @@ class Registry:
         self._raise_invalid(kind, obj, [*metadata.validate(kind, obj), *kind.validate(obj)])
         self._warn(kind, obj, None, warn)
         kind.canonicalize(obj)
-        commits = self._admitted(kind, obj, None, dry_run=dry_run)
+        commits = self._admitted(kind, obj, None, dry_run=dry_run, warn=warn)
         found = self.find(resource, *objects.key(obj))
         if found is not None:
             raise _already_exists(kind, found)
@@ -170,7 +170,7 @@ class Registry:
         if not subresource:
             kind.check_update(obj, old)
         if subresource != "status":
-            for commit in self._admitted(kind, obj, old, subresource, dry_run=dry_run):
+            for commit in self._admitted(kind, obj, old, subresource, dry_run=dry_run, warn=warn):
                 commit()
         return self._write(kind, obj, old, dry_run)
 
@@ -324,10 +324,15 @@ class Registry:
             yield from metadata.validate(kind, new)
 
     def _admitted(
-        self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "", *, dry_run: bool
+        self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "", *, dry_run: bool, warn: Warn | None
     ) -> list[admission.Commit]:
         """Ask the plugins about an object that is valid; what they want done when it is written."""
-        asked = [plugin.validate(kind, new, old, subresource, dry_run=dry_run) for plugin in self.plugins]
+        asked = []
+        for plugin in self.plugins:
+            asked.append(plugin.validate(kind, new, old, subresource, dry_run=dry_run))
+            if warn is not None:
+                for text in plugin.warnings(kind, new, old, subresource):
+                    warn(text)
         return [] if dry_run else [commit for commit in asked if commit is not None]
 
     def _raise_invalid(self, kind: Resource, obj: Obj, causes: Iterable[Cause]) -> None:

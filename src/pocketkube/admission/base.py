@@ -6,7 +6,7 @@ plugin saw still holds when the object is written. Left out: webhooks, admission
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Protocol
 
 from pocketkube.objects import Obj
@@ -43,3 +43,7 @@ class Plugin:
     ) -> Commit | None:
         """Look at an object that is valid. Raises StatusError to refuse; returns what to do if it is written."""
         return None
+
+    def warnings(self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "") -> Iterable[str]:
+        """What the one who writes is told about an object that the plugin does not refuse."""
+        return ()

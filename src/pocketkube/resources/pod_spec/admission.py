@@ -1,7 +1,7 @@
 """What the admission plugins of a default cluster do to a new pod.
 
 Models ServiceAccount (account, token volume and mounts, pull secrets), DefaultTolerationSeconds and PodTopologyLabels.
-Left out: PodSecurity, mirror pods.
+PodSecurity is a plugin of its own. Left out: mirror pods.
 """
 
 from __future__ import annotations
