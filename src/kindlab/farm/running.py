@@ -161,10 +161,15 @@ class _Farm:
         reading, writing = self._context.Pipe(duplex=False)
         arguments = (writing, dict(os.environ), lane.home, self._nursery is not None, self._limits)
         process = self._context.Process(target=child.main, args=(*arguments, self._work, lane.item), daemon=True)
-        with _ctrl_c_later():
-            process.start()
-            lane.process, lane.answers = process, reading
-        writing.close()
+        try:
+            with _ctrl_c_later():
+                process.start()
+                lane.process, lane.answers = process, reading
+        except (EOFError, OSError) as error:
+            reading.close()
+            self._finish(lane, f"its process could not be started ({type(error).__name__}: {error})")
+        finally:
+            writing.close()
 
     def _end_process(self, lane: _Lane) -> None:
         """Make sure that its process has ended."""
