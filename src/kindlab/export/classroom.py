@@ -45,7 +45,10 @@ ACTIONS = {
 @click.option("--ref", default="main", show_default=True, metavar="REF", help="Which commit, tag or branch of it.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 def command(lab: str, out: Path, course: str, ref: str, force: bool) -> None:
-    """A starter repository for LAB that GitHub Actions grades, with points for GitHub Classroom."""
+    """A repository for LAB that GitHub Actions grades.
+
+    It holds the files to complete and a workflow that hands the points to GitHub Classroom.
+    """
     from kindlab import labs, terminal
 
     found = labs.find(lab)

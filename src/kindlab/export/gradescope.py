@@ -41,7 +41,7 @@ FIXED = (2026, 1, 1, 0, 0, 0)
 @click.option("--policy", type=click.Path(path_type=Path), metavar="FILE", help="Weights and visibility; not lateness.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 def command(lab: str, out: Path, policy: Path | None, force: bool) -> None:
-    """An autograder zip for LAB that Gradescope builds and runs."""
+    """An autograder zip of LAB for Gradescope."""
     from kindlab import labs, terminal
     from kindlab.batch import policy as policies
     from kindlab.export import refuse_to_overwrite

@@ -36,7 +36,7 @@ _CHECK = re.compile(r"^%check \S+ --task (\S+)", re.MULTILINE)
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, metavar="FILE.ipynb", help="Where to.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 def command(lab: str, out: Path, force: bool) -> None:
-    """A source notebook of LAB for nbgrader, with test cells and points."""
+    """LAB as a source notebook for nbgrader."""
     from kindlab import labs, paths, terminal
     from kindlab.export import refuse_to_overwrite
 
