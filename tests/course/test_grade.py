@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -197,6 +198,44 @@ def test_resume_grades_only_what_has_changed_and_tasks_leave_the_rest(
     assert len(dan["report"]["tasks"]) == len(LAB.tasks)
     assert "Graded again: cart-selector." in dan["notes"]
     assert dan["report"]["points"] == LAB.max_points - LAB.task("payment-ports").points
+
+
+GUIDED = (
+    "## Quick start",
+    "## While it runs",
+    "## policy.toml",
+    "### Weights",
+    "### Adjustments",
+    "## Grading again",
+)
+"""Sections of docs/grading.md whose commands are run here, in this order."""
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_guide_run_as_they_are_written(environment: dict[str, str], tmp_path: Path) -> None:
+    sections = re.split(r"(?m)^(?=##)", (ROOT / "docs" / "grading.md").read_text(encoding="utf-8"))
+    chosen = [section for heading in GUIDED for section in sections if section.startswith(heading)]
+    script = "\n".join(block for section in chosen for block in re.findall(r"(?s)```sh\n(.*?)```", section))
+    assert script.count("kindlab ") >= 8
+    (tmp_path / "solutions").symlink_to(ROOT / "solutions")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "kindlab").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m kindlab.cli "$@"\n')
+    (tools / "kindlab").chmod(0o700)
+    env = {**os.environ, "KINDLAB_COURSE": str(ROOT), **PLAIN, **environment}
+    env["PATH"] = f"{tools}:{env['PATH']}"
+    command = ["sh", "-eux", "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 submissions graded." in done.stdout
+    with (tmp_path / "graded" / "grades.csv").open(encoding="utf-8", newline="") as file:
+        points = {row["id"]: float(row["points"]) for row in csv.DictReader(file)}
+    # two points taken, and five percent given: of the lab's 40
+    assert points == {"ann": 38, "bob": LAB.max_points - LAB.task("cart-selector").points + 2}
+    assert (
+        "Graded again: cart-selector."
+        in json.loads((tmp_path / "graded" / "results" / "ann.json").read_text())["notes"]
+    )
 
 
 @pytest.mark.slow
