@@ -13,7 +13,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import edge, fairness, network, policy, storage
+from bench import edge, fairness, grading, network, policy, storage
 from bench.cases import CASES, Figure
 
 SOURCES = Path(__file__).parent.parent / "src"
@@ -24,7 +24,15 @@ def main() -> int:
     compileall.compile_dir(SOURCES, quiet=2)  # or a checkout's first clusters would be as slow as its compiler
     figures: list[Figure] = []
     print(f"{'what':<58} {'measured':>14}   target")
-    for case in [*CASES, *fairness.CASES, *network.CASES, edge.ingress, policy.policy_evaluation, *storage.CASES]:
+    for case in [
+        *CASES,
+        *grading.CASES,
+        *fairness.CASES,
+        *network.CASES,
+        edge.ingress,
+        policy.policy_evaluation,
+        *storage.CASES,
+    ]:
         if wanted and not any(word in case.__name__ for word in wanted):
             continue
         with tempfile.TemporaryDirectory(prefix="kindlab-bench-") as home:

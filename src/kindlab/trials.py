@@ -44,12 +44,13 @@ def on_cluster(api: Api, states: Sequence[State], prefix: str = "") -> Iterator[
 def on_pocket(states: Sequence[State], jobs: int) -> Generator[Tried]:
     """Try the states on embedded clusters, a fresh one each, `jobs` at a time, in order; the clusters are gone when it
     ends."""
-    with contextlib.closing(farm.run(_try_on, states, jobs=jobs, ordered=True)) as finished:
+    with contextlib.closing(farm.run(try_on, states, jobs=jobs, ordered=True)) as finished:
         for done in finished:
             yield done.result or Tried(done.item, None, done.problem)
 
 
-def _try_on(api: Api, state: State) -> Tried:
+def try_on(api: Api, state: State) -> Tried:
+    """One piece of work of a farm."""
     return _try(state, api)
 
 
