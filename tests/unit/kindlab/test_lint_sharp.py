@@ -75,24 +75,17 @@ BROKEN: dict[str, tuple[Break, str]] = {
     ),
     "a grader that is no Python": (changed(GRADER, "def names", "def def"), "this is not Python"),
     "a grader that reads fields": (
-        lambda course: (
-            (course / GRADER).write_text(
-                "".join(
-                    f'@check("{task.id}", "it")\ndef test_{n}(lab):\n    assert lab.get("Service", "x")["spec"]\n'
-                    for n, task in enumerate(labs.find("02").tasks)
-                )
-            )
-            and None
+        written(
+            GRADER,
+            "".join(
+                f'@check("{task.id}", "it")\ndef test_{n}(lab):\n    assert lab.get("Service", "x")["spec"]\n'
+                for n, task in enumerate(labs.find("02").tasks)
+            ),
         ),
         "only 0% of the points come from behaviour (these only read a field: test_0, test_1,",
     ),
     "an entry for no mutant": (
-        lambda course: (
-            (course / f"labs/{SLUG}/mutants.toml").write_text(
-                '[[accept]]\nmutant = "port:none.yaml:*"\nwhy = "it was there once"\n'
-            )
-            and None
-        ),
+        written(f"labs/{SLUG}/mutants.toml", '[[accept]]\nmutant = "port:none.yaml:*"\nwhy = "it was there once"\n'),
         "mutants.toml: 'port:none.yaml:*' means no mutant of the solution",
     ),
     "an entry without a reason": (
