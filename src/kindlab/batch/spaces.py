@@ -14,8 +14,10 @@ import re
 import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
@@ -130,30 +132,45 @@ def sweep(api: Api) -> list[str]:
 def level(lab: Lab) -> str:
     """The level of Pod Security that the lab's namespaces enforce: baseline, unless an answer of its own could not be
     put there. The fence holds for both."""
-    strict = replace(lab, submission=Allowed(lab.submission.kinds))
-    return "privileged" if any(any(pods.pods(strict, obj)) for obj in _answers(lab)) else "baseline"
+    return "baseline" if _traits(lab.folder).baseline else "privileged"
 
 
 def is_alone(lab: Lab) -> bool:
     """Whether the lab's answers use what a cluster has only once: a port or a folder of the nodes, a host name."""
-    if "host-path" in lab.submission.freedoms:
+    return _traits(lab.folder).alone
+
+
+@dataclass(frozen=True)
+class _Traits:
+    baseline: bool
+    alone: bool
+
+
+@cache
+def _traits(folder: Path) -> _Traits:
+    """Of a lab, by all its right answers."""
+    lab = labs.read(folder)
+    strict = replace(lab, submission=Allowed(lab.submission.kinds))
+    answers = _answers(lab)
+    alone = "host-path" in lab.submission.freedoms or any(map(_is_alone, answers))
+    return _Traits(not any(any(pods.pods(strict, obj)) for obj in answers), alone)
+
+
+def _is_alone(obj: Obj) -> bool:
+    spec = at(obj, "spec")
+    if any("nodePort" in port for port in items(spec, "ports")):
         return True
-    for obj in _answers(lab):
-        spec = at(obj, "spec")
-        if any("nodePort" in port for port in items(spec, "ports")):
-            return True
-        if texts(spec, "hostnames") or any("host" in rule for rule in items(spec, "rules")):
-            return True
-        for _, _, pod in pod_templates(obj):
-            if pod.get("hostNetwork") or any("hostPort" in one for one in walk(pod)):
-                return True
-    return False
+    if texts(spec, "hostnames") or any("host" in rule for rule in items(spec, "rules")):
+        return True
+    return any(
+        pod.get("hostNetwork") or any("hostPort" in one for one in walk(pod)) for _, _, pod in pod_templates(obj)
+    )
 
 
 def _answers(lab: Lab) -> list[Obj]:
     """Of the lab's start and solutions."""
     places = [lab.folder / "start", lab.solution_folder, *folders(lab, "alternatives")]
-    return [obj for place in places for obj in read(labs.manifests(place))]
+    return [obj for place in places for obj in read(labs.manifests(place), lab.text)]
 
 
 def _claims() -> Obj:
