@@ -185,3 +185,22 @@ def test_every_kind_controller_and_image_is_found_by_a_folder_scan() -> None:
 def test_no_module_is_longer_than_400_lines() -> None:
     long = {str(p.relative_to(SOURCE)): n for p in SOURCE.rglob("*.py") if (n := len(p.read_text().splitlines())) > 400}
     assert not long, "question these: is each one idea?"
+
+
+WITNESSED = [
+    *(f for f in sorted((SOURCE.parent / "graders").glob("test_*.py"))),
+    *(f for part in ("checks", "trace") for f in modules(f"kindlab/{part}")),
+]
+
+
+@pytest.mark.parametrize("path", WITNESSED, ids=lambda p: str(p.relative_to(SOURCE.parent)))
+def test_graders_take_time_and_chance_where_they_can_be_kept(path: Path) -> None:
+    """What a verdict hangs on is part of the evidence (kindlab.clock); anything else cannot be repeated from it."""
+    taken = [
+        f"line {line}: {module}"
+        for line, module in imports(path)
+        if module.split(".")[0] in ("time", "random", "secrets")
+    ]
+    text = path.read_text(encoding="utf-8")
+    taken += [word for word in ("datetime.now(", "datetime.utcnow(", "date.today(") if word in text]
+    assert not taken, f"{path.name} goes by a clock or by chance of its own:\n" + "\n".join(taken)

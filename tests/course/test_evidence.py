@@ -2,7 +2,6 @@
 process, in which sets have another order and there is no cluster."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ ANSWERS = {
 
 
 @pytest.fixture(scope="module")
-def bundles(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def bundles(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evidence")
     for slug, name in ANSWERS.items():
         lab = labs.find(slug).under(PREFIX)
@@ -42,7 +41,7 @@ def bundles(api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
             evidence.write(folder / f"{slug}.zip", tape=tape, graded=graded, submission_folder=files, lab=lab, api=api)
         finally:
             workspace.remove_namespaces(api, lab)
-    yield folder
+    return folder
 
 
 @pytest.fixture(scope="module")
