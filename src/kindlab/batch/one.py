@@ -116,6 +116,7 @@ def _begun(submission: Submission, lab: Lab) -> Graded:
         refused=submission.refused,
         notes=submission.notes,
         source=submission.source,
+        variant=dict(lab.variant),
         versions={"kindlab": __version__, "lab": lab_digest(lab), "submission": digest(submission)},
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
+from kindlab import variants
 from kindlab.batch import one
 from kindlab.batch import store as stores
 from kindlab.batch.graded import Graded
@@ -24,6 +25,22 @@ from kindlab.near import meant
 Grading = Generator[Finished[Submission, Graded]]
 Farm = Callable[[Callable[[Any, Submission], Graded], Iterable[Submission]], Grading]
 """Does the work on each submission, on a cluster of its own; each as it is done."""
+
+
+@dataclass(frozen=True)
+class Individual:
+    """What is each student's own in a lab (variants.py): the class's seed, and the ids of who is in the class."""
+
+    seed: bytes
+    students: tuple[str, ...] = ()
+
+    def of(self, lab: Lab, submission: Submission) -> tuple[Lab, Submission]:
+        """The lab as this student had it, and the submission, noted where it carries what is another one's."""
+        files = submission.folder.iterdir() if submission.folder else ()
+        text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in sorted(files))
+        notes = variants.anothers(text, lab, self.seed, submission.id, self.students)
+        mine = lab.given_to(variants.of(lab, self.seed, submission.id))
+        return mine, replace(submission, notes=(*submission.notes, *notes))
 
 
 class Watch(Protocol):
@@ -59,12 +76,15 @@ def run(
     tasks: Collection[str] | None = None,
     resume: bool = False,
     evidence: bool = True,
+    individual: Individual | None = None,
 ) -> Tally:
     """Grade them. `tasks`: only these, the others stay as they were graded; `resume`: not what is known already of the
-    same files and the same lab. Raises Problem where nothing can go on, with all that was graded so far kept."""
+    same files and the same lab; `individual`: each by what is their own in the lab. Raises Problem where nothing can go
+    on, with all that was graded so far kept."""
     tally = Tally()
     known = stores.looked_at(store.out)  # without its lock: the work is done in other processes
-    work = partial(_work, lab=lab, cluster=store.run.cluster, tasks=tasks, store=known, evidence=evidence)
+    where = partial(_work, lab=lab, cluster=store.run.cluster, store=known)
+    work = partial(where, tasks=tasks, evidence=evidence, individual=individual)
     if evidence:
         (store.out / "evidence").mkdir(mode=0o700, exist_ok=True)
     again: list[Submission] = []
@@ -110,8 +130,11 @@ def _work(
     tasks: Collection[str] | None,
     store: Store,
     evidence: bool,
+    individual: Individual | None,
 ) -> Graded:
     """In the farm's child. Where the rest of the tasks is not known of the same files, all are graded."""
+    if individual is not None:
+        lab, submission = individual.of(lab, submission)
     tasks = tasks if tasks and _rest(store, submission) else None
     name = submission.id + (f"+{'+'.join(tasks)}"[:80] if tasks else "")
     file = store.out / "evidence" / f"{name}.zip" if evidence else None

@@ -36,6 +36,7 @@ def of(all_scored: Sequence[Scored], lab: str) -> dict[str, Any]:
         "could_not_grade": {one.graded.id: why_not(one) for one in all_scored if not one.has_grade},
         "nothing_to_grade": {one.graded.id: _line(one.graded.report.problem) for one in has if _is_unreadable(one)},
         "refused": {one.graded.id: len(one.graded.refused) for one in all_scored if one.graded.refused},
+        "notes": {one.graded.id: list(one.graded.notes) for one in all_scored if one.graded.notes},
         "tasks": list(_tasks(all_scored)),
         "seconds": round(sum(one.graded.seconds for one in all_scored), 1),
     }
@@ -57,6 +58,8 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         yield from (f"    {who}: {why}" for who, why in found["nothing_to_grade"].items())
     if found["refused"]:
         yield f"  Something was left out of {counted(len(found['refused']))}; the students' reports say what and why."
+    if found["notes"]:
+        yield f"  There are notes for you on {counted(len(found['notes']))}: the comments in grades.csv."
 
 
 def why_not(one: Scored) -> str:

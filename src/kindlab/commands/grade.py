@@ -13,7 +13,7 @@ from kindlab import terminal
 from kindlab.clusters import base
 from kindlab.commands.handout import handout as handout
 from kindlab.commands.options import json_option, listed
-from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED, Problem, UsageProblem
+from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED, UsageProblem
 
 if TYPE_CHECKING:
     from kindlab.batch.run import Farm, Tally
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FOLDER = click.Path(path_type=Path)
 RELEASED = click.Choice(["after_due_date", "after_published"])
 LIMIT_SECONDS = 300.0
+ROSTER = "roster.csv"
+"""In the folder of a run: with another roster the same submissions would have other ids."""
 
 
 @click.command()
@@ -33,6 +35,7 @@ LIMIT_SECONDS = 300.0
 @click.option("--policy", type=FOLDER, metavar="FILE", help="What makes points grades (docs/grading.md).")
 @click.option("--init-policy", type=FOLDER, metavar="FILE", help="Only write a policy.toml to begin with.")
 @click.option("--roster", type=FOLDER, metavar="FILE", help="CSV of the class: who is who, and who handed in nothing.")
+@click.option("--seed", type=FOLDER, metavar="FILE", help="Grade each by their own variant: kindlab handout's seed.")
 @click.option("--resume", is_flag=True, help="Go on: grade only what is missing, could not be graded, or has changed.")
 @click.option("--only", multiple=True, metavar="STUDENT", help="Only this student, into a run that is there (repeat).")
 @click.option("--tasks", default="", metavar="A,B", help="Only these tasks, into a run that is there; the rest stays.")
@@ -62,6 +65,7 @@ def grade(
     policy: Path | None,
     init_policy: Path | None,
     roster: Path | None,
+    seed: Path | None,
     resume: bool,
     only: tuple[str, ...],
     tasks: str,
@@ -89,20 +93,25 @@ def grade(
             f"kindlab grade submissions --lab {found.number} --out graded",
         )
     again = [found.task(name).id for name in listed(tasks)] or None
+    from kindlab import variants
     from kindlab.batch import opening
     from kindlab.evidence import signing
 
+    secret = variants.seed(seed) if seed else None
     key = signing.key_of(evidence_key) if evidence_key else None
     into = bool(again) or (bool(only) and _is_run(out))
-    store = opening.opened(submissions, out, found, cluster=cluster, rules=policy, resume=resume, into=into)
+    store = opening.opened(
+        submissions, out, found, cluster=cluster, seed=secret, rules=policy, resume=resume, into=into
+    )
     try:
-        done = _graded(store, found, submissions, roster, jobs, limit_seconds, only, again, resume, evidence, as_json)
+        done = _graded(
+            store, found, submissions, roster, secret, jobs, limit_seconds, only, again, resume, evidence, as_json
+        )
         if key is not None:
             signing.sign_all(store.out / "evidence", key)
         return _written(store, found, release, as_json, done)
-    except (KeyboardInterrupt, Problem):
-        kept = len(store.ids())
-        if kept:
+    except BaseException:
+        if kept := len(store.ids()):
             click.echo(
                 f"Kept: {kept} results in {terminal.path(out.resolve())}. --resume goes on from there.", err=True
             )
@@ -116,6 +125,7 @@ def _graded(
     lab: Lab,
     folder: Path,
     roster: Path | None,
+    seed: bytes | None,
     jobs: int,
     limit_seconds: float,
     only: tuple[str, ...],
@@ -131,14 +141,20 @@ def _graded(
     from kindlab.batch.intake import roster as rosters
     from kindlab.batch.watch import watching
 
-    students = rosters.read(roster) if roster else ()
+    if roster is not None:
+        rosters.read(roster)
+        store.write(store.out / ROSTER, roster.read_text(encoding="utf-8-sig"))
+    students = rosters.read(store.out / ROSTER) if (store.out / ROSTER).is_file() else ()
+    class_ = tuple(dict.fromkeys((*(student.id for student in students), *store.ids())))
+    individual = run.Individual(seed, class_) if seed and lab.variants else None
     farm = _farm(lab, store.run.cluster, jobs, limit_seconds)
     with tempfile.TemporaryDirectory(prefix="kindlab-grade-", ignore_cleanup_errors=True) as scratch:
         submissions = intake.read(folder, lab, Path(scratch), students)
         if only:
             submissions = iter(run.chosen(submissions, only))
+        options: dict[str, Any] = {"resume": resume, "evidence": evidence, "individual": individual}
         with watching(operator.length_hint(submissions), quiet=quiet) as watch:
-            return run.run(submissions, store, lab, farm, watch, tasks=tasks, resume=resume, evidence=evidence)
+            return run.run(submissions, store, lab, farm, watch, tasks=tasks, **options)
 
 
 def _farm(lab: Lab, cluster: str, jobs: int, limit_seconds: float) -> Farm:
@@ -255,7 +271,13 @@ def regrade(
                 "To grade a task again they are needed.",
                 "Say where they are: --submissions DIR",
             )
-        done = _graded(store, lab, folder, None, jobs, LIMIT_SECONDS, (), again, False, True, as_json)
+        if store.run.seed:
+            raise UsageProblem(
+                "This run was made with a seed.",
+                "Each task is graded by what is each student's own, which is made from it.",
+                f"kindlab grade {folder} --lab {lab.number} --out {out} --tasks {','.join(again)} --seed FILE",
+            )
+        done = _graded(store, lab, folder, None, None, jobs, LIMIT_SECONDS, (), again, False, True, as_json)
         return _written(store, lab, release, as_json, done)
     finally:
         store.close()

@@ -84,6 +84,8 @@ def comment(one: Scored) -> str:
     if one.graded.refused:
         left_out = (f"{r.what} ({r.why})" if r.why else r.what for r in one.graded.refused)
         said.append(f"left out: {'; '.join(left_out)}")
+    if one.graded.notes:
+        said.append(f"notes: {' '.join(one.graded.notes)}")
     line = _flat(" | ".join(said))
     return line if len(line) <= LONGEST_COMMENT else f"{line[: LONGEST_COMMENT - 1]}…"
 

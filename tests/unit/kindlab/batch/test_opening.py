@@ -32,6 +32,18 @@ def test_resume_begins_where_there_is_nothing_yet_and_goes_on_where_there_is(kla
         opening.opened(klass, tmp_path / "out", LAB)
 
 
+def test_a_run_with_a_seed_goes_on_with_the_same_only_and_does_not_hold_it(klass: Path, tmp_path: Path):
+    seed = b"nobody shall guess it"
+    found = opening.opened(klass, tmp_path / "out", LAB, seed=seed)
+    found.keep(graded(submission(tmp_path / "scratch", "ann"), {}))
+    found.close()
+    assert seed.decode() not in (found.out / "run.json").read_text()
+    opening.opened(klass, tmp_path / "out", LAB, seed=seed, resume=True).close()
+    for other in (None, b"another seed than it was"):
+        with pytest.raises(UsageProblem, match="--seed was"):
+            opening.opened(klass, tmp_path / "out", LAB, seed=other, resume=True)
+
+
 def test_tasks_are_graded_again_only_where_a_run_is(klass: Path, tmp_path: Path):
     with pytest.raises(UsageProblem, match="There is no run in"):
         opening.opened(klass, tmp_path / "out", LAB, into=True)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.kindlab.batch.fakes import LAB, FakeFarm, Told, submission
 
+from kindlab import labs, variants
 from kindlab.batch import run, store
 from kindlab.batch.run import Tally
 from kindlab.batch.scoring import scored
@@ -160,3 +161,15 @@ def test_only_some_students(klass: Any):
     assert [one.id for one in run.chosen(submissions, ["EVE", "Ann", "ann"])] == ["eve", "ann"]
     with pytest.raises(UsageProblem, match=r"(?s)no submission of 'bop'.*Did you mean bob"):
         run.chosen(submissions, ["ann", "bop"])
+
+
+def test_each_is_graded_by_what_is_their_own_and_what_is_anothers_is_noted(tmp_path: Path):
+    lab, seed = labs.find("01"), b"a seed of a class"
+    assert lab.variants, "lab 01 has individual variants"
+    ann, bob = (variants.of(lab, seed, who) for who in ("ann", "bob"))
+    copied = submission(tmp_path, "bob", f"kind: {' '.join(ann.values())}")
+    mine, told = run.Individual(seed, ("ann", "bob")).of(lab, copied)
+    assert mine.variant == bob
+    assert any("of ann" in note for note in told.notes)
+    own = submission(tmp_path, "ann", f"kind: {' '.join(ann.values())}")
+    assert run.Individual(seed, ("ann", "bob")).of(lab, own)[1].notes == ()
