@@ -70,7 +70,7 @@ class Bar:
 
 
 def render(all_scored: Sequence[Scored], *, title: str = "", when: str = "", links: bool = True) -> str:
-    """The page. `title`: of the lab; `when` it was graded, as it shall be read; `links`: whether the students' reports
+    """The page. `title`: of the lab; `when` it was graded (ISO 8601); `links`: whether the students' reports
     lie beside it, in students/<id>/report.html."""
     has = [one for one in all_scored if one.has_grade]
     script = (Path(pages.__file__).parent / "templates" / "sort.js").read_text(encoding="utf-8")
@@ -78,7 +78,8 @@ def render(all_scored: Sequence[Scored], *, title: str = "", when: str = "", lin
         "overview.html",
         width="72rem",
         title=title or (all_scored[0].graded.report.lab if all_scored else "no submissions"),
-        when=when,
+        when=told.moment(when),
+        moment=told.moment,
         tiles=_tiles(all_scored, has),
         bars=histogram([one.percent for one in has]),
         size=(WIDTH, HEIGHT, FOOT),

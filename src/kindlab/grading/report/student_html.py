@@ -45,5 +45,5 @@ def ending(scored: Scored) -> str:
     graded, report = scored.graded, scored.graded.report
     on = f" on {report.cluster}" if report.cluster else ""
     versions = ", ".join(f"{name} {graded.versions[name]}" for name in PROGRAMS if graded.versions.get(name))
-    submitted = f"Handed in {graded.submitted}. " if graded.submitted else ""
+    submitted = f"Handed in {told.moment(graded.submitted)}. " if graded.submitted else ""
     return f"{submitted}Graded by kindlab{on}{f' ({versions})' if versions else ''}."

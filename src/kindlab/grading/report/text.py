@@ -33,12 +33,13 @@ def lines(report: Report) -> Iterator[tuple[str, str]]:
             f"  {MARKS[task.outcome]} {task.id:<{width}}  {points(task):>2}/{task.max_points}  {task.title}",
             STYLES[task.outcome],
         )
-        yield from _evidence(task)
+        yield from evidence(task)
     yield "", ""
     yield from _ending(report)
 
 
-def _evidence(task: TaskResult) -> Iterator[tuple[str, str]]:
+def evidence(task: TaskResult) -> Iterator[tuple[str, str]]:
+    """What was found of a task that did not pass; nothing of one that did."""
     failure = task.first_failure
     if failure is None:
         return

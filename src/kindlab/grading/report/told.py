@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kindlab.grading.outcome import CheckResult, Outcome
@@ -177,6 +178,15 @@ def problem_heading(scored: Scored) -> str:
     """Above what the report's problem is. One with a grade is of a submission that cannot be used at all, which is the
     student's to answer for."""
     return "Why there are no points" if scored.has_grade else "Why it could not be graded"
+
+
+def moment(text: str) -> str:
+    """A time as people read it, to the minute and with its zone; as it is where it is none."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{when:%Y-%m-%d %H:%M} {when.tzname() or ''}".rstrip()
 
 
 def number(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.kindlab.grading.report.classroom import F, P, seen, student
@@ -36,6 +37,20 @@ def test_a_grade_is_not_shown_where_a_task_is_not():
     assert told.remarks(scored) == [
         "One task is not shown here, so the total is not either. More is shown when the grades are published."
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("2026-11-22T10:02:01+00:00", "2026-11-22 10:02 UTC"),
+        ("2026-11-22T10:02:01.5+02:00", "2026-11-22 10:02 UTC+02:00"),
+        ("2026-11-22T10:02", "2026-11-22 10:02"),
+        ("yesterday", "yesterday"),
+        ("", ""),
+    ],
+)
+def test_a_moment_is_read_to_the_minute_and_with_its_zone(text: str, read: str):
+    assert told.moment(text) == read
 
 
 @given(
