@@ -9,14 +9,17 @@ from typing import Any
 
 import click
 
-from kindlab import addons, certificates, clusterwide, labs, manifests, progress, shown, workspace
+from kindlab import addons, certificates, clusterwide, going, labs, manifests, progress, resetting, shown, workspace
+from kindlab import exam as exams
 from kindlab import quiz as asking
 from kindlab import topology as picture
 from kindlab.api import ApiError
 from kindlab.clusters import base, consent
-from kindlab.errors import Problem, UsageProblem
-from kindlab.grading.report.html import AMBER
+from kindlab.errors import COULD_NOT_GRADE, Problem, UsageProblem
+from kindlab.grading.outcome import Report
+from kindlab.grading.report.html import AMBER, GREEN
 from kindlab.labs import Lab
+from kindlab.placeholders import filled
 from kindlab.session import Session, status
 from kindlab.shown import Shown
 
@@ -59,15 +62,21 @@ def status_() -> Shown:
 
 @click.command("start")
 @_lab_argument
+@click.option("--exam", is_flag=True, help="Without help: no verdict, hint or reason before %finish.")
+@click.option("--minutes", type=click.IntRange(1, 24 * 60), help="How long the exam may take (default: no limit).")
 @click.pass_obj
-def start(session: Session, lab: str | None) -> Shown:
+def start(session: Session, lab: str | None, exam: bool, minutes: int | None) -> Shown:
     """Begin a lab: your files, its namespace, what it starts from."""
     found = session.lab(lab)
+    if exam:
+        exams.refuse_another(found.slug)
     failed = addons.for_lab(status(), found, session.step)
     session.step(f"starting {found.slug}")
     done = workspace.start(found, session.api())
     progress.started(found.slug)
-    return shown.together(*map(shown.problem, failed), shown.started(found, done))
+    running = exams.begin(found.slug, minutes or 0) if exam else exams.of(found.slug)
+    rules = [shown.note("\n".join(exams.rules(running)))] if running is not None and not running.is_over else []
+    return shown.together(*map(shown.problem, failed), shown.started(found, done), *rules)
 
 
 @click.command("check")
@@ -76,16 +85,29 @@ def start(session: Session, lab: str | None) -> Shown:
 @click.pass_obj
 def check(session: Session, lab: str | None, task: str | None) -> Shown:
     """Grade the lab by what the live cluster does."""
-    from kindlab.grading import runner
-
     found = session.lab(lab)
     only = found.task(task).id if task else None
-    session.step(f"checking {only or found.slug}")
+    return shown.told(going.told(found, _graded(session, found, only), whole=only is None))
+
+
+@click.command("finish")
+@_lab_argument
+@click.pass_obj
+def finish(session: Session, lab: str | None) -> Shown:
+    """End the exam and show what came of it."""
+    found = session.lab(exams.to_finish(labs.find(lab).slug if lab else "").slug)
+    report = _graded(session, found, None)
+    if report.exit_code != COULD_NOT_GRADE:
+        exams.end(found.slug)
+    return shown.told(going.told(found, report, whole=True))
+
+
+def _graded(session: Session, lab: Lab, only: str | None) -> Report:
+    from kindlab.grading import runner
+
+    session.step(f"checking {only or lab.slug}")
     cluster = status()
-    report = runner.grade(found, cluster.api(), cluster=cluster.name, only=only)
-    if only is None:
-        progress.checked(report)
-    return shown.report(report, found, whole=only is None)
+    return runner.grade(lab, cluster.api(), cluster=cluster.name, only=only)
 
 
 @click.command("hint")
@@ -93,6 +115,7 @@ def check(session: Session, lab: str | None, task: str | None) -> Shown:
 @click.pass_obj
 def hint(session: Session, words: tuple[str, ...]) -> Shown:
     """The next hint for a task; never the answer."""
+    exams.refuse("There are no hints")
     if not 1 <= len(words) <= 2:
         tasks = ", ".join(task.id for task in session.lab().tasks)
         raise UsageProblem(
@@ -123,6 +146,7 @@ def why(session: Session, target: str, namespace: str | None, sender: str) -> Sh
     """Follow svc/NAME, deployment/NAME, pod/NAME, hpa/NAME, node/NAME, ... or a URL to the first broken hop."""
     from kindlab.trace import trace
 
+    exams.refuse("Nobody says why")
     space = namespace or session.lab().namespace
     session.step(f"following {target}")
     return shown.trace(trace(session.api(), space, target, sender=sender))
@@ -153,6 +177,7 @@ def certificate(hosts: tuple[str, ...], days: int) -> Shown:
 @click.pass_obj
 def solve(session: Session, lab: str | None) -> Shown:
     """Apply the lab's reference solution to the cluster (your files stay as they are)."""
+    exams.refuse("There is no solution")
     found = session.lab(lab)
     session.step(f"solving {found.slug}")
     applied = workspace.solve(found, session.api())
@@ -161,10 +186,18 @@ def solve(session: Session, lab: str | None) -> Shown:
 
 @click.command("reset")
 @_lab_argument
+@click.option("--task", help="Put back only this task (its id or number): its files, and what they are about.")
+@click.option("--yes", is_flag=True, help="Also where other tasks are done in the same files.")
 @click.pass_obj
-def reset(session: Session, lab: str | None) -> Shown:
+def reset(session: Session, lab: str | None, task: str | None, yes: bool) -> Shown:
     """Put the lab back to its start, namespace included (your old files are kept aside)."""
     found = session.lab(lab)
+    if task is not None:
+        session.step(f"resetting {task}")
+        planned = resetting.plan(found, session.api(), found.task(task))
+        if not yes:
+            resetting.refuse_shared(planned)
+        return shown.note("\n".join(resetting.carry_out(planned, session.api()).lines()), colour=GREEN)
     session.step(f"resetting {found.slug}")
     done, aside = workspace.reset(found, session.api())
     return shown.started(found, done, aside=aside)
@@ -178,7 +211,7 @@ def topology(session: Session) -> Shown:
     return shown.topology(space, picture.lines(session.api(), space))
 
 
-COMMANDS = (lab, up, status_, start, check, hint, quiz, why, url, certificate, solve, reset, topology)
+COMMANDS = (lab, up, status_, start, check, finish, hint, quiz, why, url, certificate, solve, reset, topology)
 
 
 def apply(session: Session, words: Sequence[str], cell: str | None) -> Shown:
@@ -204,6 +237,7 @@ def apply(session: Session, words: Sequence[str], cell: str | None) -> Shown:
             )
         texts = [(f.name, found.spelled(manifests.text_of(f))) for f in sources]
     else:
+        cell = filled(cell, session.api()) if "${" in cell else cell  # as the lab gives it
         texts = [(words[0] if words else "this cell", found.spelled(cell))]
     objects = [(name, obj) for name, text in texts for obj in manifests.parse(text, name)]
     if not objects:
@@ -243,7 +277,7 @@ def _unchanged(lab: Lab, path: Path, session: Session) -> bool:
     if path.parent != workspace.folder(lab) or not source.is_file():
         return False
     # the cluster is asked only where the file has been filled in, or changed
-    written, here = manifests.text_of(source), manifests.text_of(path)
+    written, here = lab.text(source), manifests.text_of(path)
     if "${" in written:
         return here in (written, workspace.given(lab, source, session.api()))
     return here in (written, lab.spelled(written))

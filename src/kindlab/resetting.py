@@ -14,8 +14,8 @@ from typing import NamedTuple
 from kindlab import claims, labs, workspace
 from kindlab.api import Api, ApiError, Obj, Served
 from kindlab.checks.volumes import has_claims
-from kindlab.emptying import MAKERS, deletable, found, stays, word
-from kindlab.errors import Problem
+from kindlab.emptying import MAKERS, deletable, found, stays
+from kindlab.errors import Problem, UsageProblem
 from kindlab.labs import CLUSTER_KINDS, Lab, Task
 from kindlab.managed import MANAGED
 from kindlab.manifests import parse
@@ -66,6 +66,20 @@ class Done:
     others: list[str] = field(default_factory=list)
     """What is there besides, under names that neither the lab nor the learner's files know."""
 
+    def lines(self) -> Iterator[str]:
+        """What was done, in words."""
+        yield f"Back to the start: {', '.join(self.files)}"
+        for label, names in (
+            ("removed from the cluster", self.removed),
+            ("put there as the lab starts", self.put),
+            ("could not be read, so only the lab's own names are gone", self.unread),
+            ("still there, under names of your own", self.others),
+        ):
+            if names:
+                yield f"  {label}: {', '.join(names)}"
+        if self.aside is not None:
+            yield f"Your old files: {self.aside}"
+
 
 def plan(lab: Lab, api: Api, task: Task) -> Plan:
     """Look at what the task's files are about. Raises Problem for a task without files."""
@@ -94,6 +108,15 @@ def plan(lab: Lab, api: Api, task: Task) -> Plan:
         {known: obj for known, obj in objects.items() if known not in foreign and _is_labs(lab, known)},
         unread,
     )
+
+
+def refuse_shared(planned: Plan) -> None:
+    """Raises UsageProblem where other tasks are done in the same files: somebody has to say that they go back too."""
+    if planned.shared:
+        said = (f"{name} is also the file of {', '.join(tasks)}" for name, tasks in planned.shared.items())
+        raise UsageProblem(
+            "Nothing was put back.", f"{'; '.join(said)}: what was done for that goes back too.", "If so, add --yes."
+        )
 
 
 def carry_out(planned: Plan, api: Api) -> Done:
@@ -171,12 +194,17 @@ def _remove(api: Api, lab: Lab, known: Known) -> bool:
     api.delete(kind, known.name, space, wait=known.kind != claims.VOLUME, grace=_grace(known, live))
     if known.kind in MAKERS:
         _stop(api, known, live)
-    for template in (live.get("spec") or {}).get("volumeClaimTemplates") or ():
-        begins = f"{template['metadata']['name']}-{known.name}-"
+    for begins in _claims_begin(known, live):
         for claim in api.list(claims.KIND, known.namespace):
             if (name := claim["metadata"]["name"]).startswith(begins) and name.removeprefix(begins).isdigit():
                 claims.remove(api, name, known.namespace)
     return True
+
+
+def _claims_begin(known: Known, maker: Obj) -> list[str]:
+    """How the names of the claims begin that a StatefulSet makes from its templates; their numbers follow."""
+    templates = (maker.get("spec") or {}).get("volumeClaimTemplates") or ()
+    return [f"{template['metadata']['name']}-{known.name}-" for template in templates]
 
 
 def _grace(known: Known, live: Obj) -> int | None:
@@ -207,19 +235,22 @@ def _stop(api: Api, known: Known, maker: Obj) -> None:
 def _others(lab: Lab, api: Api) -> Iterator[str]:
     """What is in the lab's namespaces, was made by a person, and is in no file."""
     mine = labs.manifests(workspace.folder(lab))
-    said: set[Known] = set()
+    said: dict[Known, Obj] = {}
     for file in (*mine, *lab.start_files, *labs.manifests(lab.solution_folder)):
         try:
-            said |= _known(lab, _of(lab, api, [file])).keys()
+            said |= _known(lab, _of(lab, api, [file]))
         except (Problem, OSError):
             continue
+    made = tuple(begins for known, obj in said.items() for begins in _claims_begin(known, obj))
     for kind in deletable(api):
         if kind.kind in MADE_BY_CLUSTER:
             continue
         for space in lab.spaces:
             for obj in found(api, kind, space):
-                if _is_persons(kind, obj, space) and Known(kind.kind, space, obj["metadata"]["name"]) not in said:
-                    yield f"{word(kind)}/{obj['metadata']['name']}"
+                name = obj["metadata"]["name"]
+                is_made = kind.kind == claims.KIND and name.startswith(made)
+                if _is_persons(kind, obj, space) and Known(kind.kind, space, name) not in said and not is_made:
+                    yield f"{kind.kind.lower()}/{name}"
 
 
 def _is_persons(kind: Served, obj: Obj, space: str) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from kindlab.errors import Problem
-from kindlab.grading.outcome import Report
-from kindlab.grading.report import html, text
+from kindlab.going import Told
+from kindlab.grading.report import html
 from kindlab.kubectl import Completed
 from kindlab.labs import Lab, Task
 from kindlab.needs import grouped
@@ -43,13 +43,21 @@ def pictures() -> Shown:
     return Shown(Markup("<style>{}</style>").format(rules), "")
 
 
-def report(found: Report, lab: Lab, *, whole: bool) -> Shown:
-    """A grading; when the whole lab is done, its debrief too."""
-    fragment, plain = html.fragment(found), text.render(found)
-    if whole and found.exit_code == 0 and found.points == found.max_points and lab.debrief:
-        fragment += html.panel(html.BLUE, html.commands(lab.debrief.strip()))
-        plain += f"\n\n{lab.debrief.strip()}"
-    return Shown(fragment, plain)
+def told(found: Told) -> Shown:
+    """A grading as far as the learner is told of it."""
+    plain = "\n".join(line for line, _ in found.lines())
+    if found.exam is not None:
+        return note(plain, colour=html.AMBER)
+    fragment = html.fragment(found.report)
+    if found.note:
+        fragment = note(found.note).html + fragment
+    after = [Markup("<div>{}</div>").format(html.commands(line)) for line in found.after if line]
+    if after:
+        fragment += html.panel(html.BLUE, *after)
+    parts = [Shown(fragment, plain)]
+    if found.unkept is not None:
+        parts.append(problem(found.unkept))
+    return together(*parts)
 
 
 def problem(error: Problem) -> Shown:

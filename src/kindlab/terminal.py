@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -80,8 +80,13 @@ def report(found: Report) -> None:
     """A grading, in colour where the terminal has it."""
     from kindlab.grading.report import text
 
+    marked(text.lines(found))
+
+
+def marked(lines: Iterable[tuple[str, str]]) -> None:
+    """(line, style), in colour where the terminal has it."""
     colours: dict[str, dict[str, Any]] = {"bold": {"bold": True}, "bold green": {"bold": True, "fg": "green"}}
-    for line, style in text.lines(found):
+    for line, style in lines:
         look: dict[str, Any] = colours.get(style, {"fg": style} if style else {})
         styled(line, **look)
 

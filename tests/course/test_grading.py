@@ -204,7 +204,7 @@ def test_reset_of_a_task_puts_back_what_is_its_own(passed: Done, kindlab: Run, w
     assert done.returncode == 0, done.stderr
     assert "removed from the cluster: service/mine" in done.stdout
     assert "put there as the lab starts: deployment/payment, service/payment" in done.stdout
-    assert "still there, under names of your own: services/by-hand" in done.stdout
+    assert "still there, under names of your own: service/by-hand" in done.stdout
     assert mine.read_bytes() == start.read_bytes()
     assert any("by-hand" not in f.read_text() and "mine" in f.read_text() for f in aside(work, "payment.yaml"))
     assert uids(api).items() >= {name: uid for name, uid in before.items() if name != "Service mine"}.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,7 @@ import click
 from kindlab import terminal
 from kindlab.clusters import base
 from kindlab.commands.options import cluster_option, json_option
-from kindlab.errors import FAILED, Problem, UsageProblem
+from kindlab.errors import COULD_NOT_GRADE, FAILED, Problem, UsageProblem
 
 if TYPE_CHECKING:
     from kindlab.api import Api
@@ -28,7 +29,7 @@ SOON = 8.0
 @json_option
 def list_(as_json: bool) -> None:
     """Show the labs and how far you are."""
-    from kindlab import labs, progress
+    from kindlab import debrief, going, labs, progress
     from kindlab.soon import within
 
     done, every = progress.load(), labs.all_labs()
@@ -42,6 +43,7 @@ def list_(as_json: bool) -> None:
             "points": done.get(lab.slug, {}).get("points", 0),
             "max_points": lab.max_points,
             "started": bool(done.get(lab.slug)),
+            "attempts": done.get(lab.slug, {}).get("attempts", 0),
             "not_here": {task: one.why for task, one in away.get(lab.slug, {}).items()},
         }
         for lab in every
@@ -54,9 +56,12 @@ def list_(as_json: bool) -> None:
     for row in rows:
         points = f"{row['points']}/{row['max_points']} points" if row["started"] else "not started"
         click.echo(f"{row['slug']:<24} {row['minutes']:>3} min  {points:<14} {row['title']}")
-        click.echo(f"{'':<24}          KCNA: {_by_domain(row['kcna'])}")
+        tried = f"; checked {row['attempts']} times" if row["attempts"] > 1 else ""
+        click.echo(f"{'':<24}          KCNA: {debrief.by_domain(row['kcna'])}{tried}")
         if lacking := away.get(row["slug"]):
             terminal.styled(f"{'':<24}          {_away(row['slug'], lacking)}", fg="yellow")
+    if rows:
+        click.echo(f"\nNext: {going.next_step(every, done)}")
     if away:
         click.echo("\nkindlab can shows what this cluster can do, and how to get what it lacks.")
 
@@ -87,25 +92,57 @@ def _away(slug: str, lacking: dict[str, Wanting]) -> str:
     return f"Not on this cluster: {'; '.join(parts)}"
 
 
-def _by_domain(tags: list[str]) -> str:
-    """`domain: competency` tags with each domain once: `Container Orchestration (Networking, Storage)`."""
-    domains: dict[str, list[str]] = {}
-    for tag in tags:
-        domain, _, competency = tag.partition(": ")
-        domains.setdefault(domain, []).append(competency)
-    return ", ".join(f"{domain} ({', '.join(found)})" if any(found) else domain for domain, found in domains.items())
+@click.command()
+@click.argument("lab")
+@click.option("--exam", is_flag=True, help="Without help: no verdict, hint or reason before kindlab finish.")
+@click.option("--minutes", type=click.IntRange(1, 24 * 60), help="How long the exam may take (default: no limit).")
+@click.option("--from", "handout", type=click.Path(path_type=Path), metavar="ZIP", help="Your hand-out of the class.")
+@cluster_option
+def start(lab: str, exam: bool, minutes: int | None, handout: Path | None, cluster: str | None) -> None:
+    """Begin LAB: your files, its namespace, what it starts from."""
+    from kindlab import labs
+
+    if minutes and not exam:
+        raise UsageProblem("--minutes is for an exam.", "A lab may take as long as you like.", "Add --exam.")
+    _start(_with(labs.mine(lab), handout), cluster, minutes=(minutes or 0) if exam else None)
 
 
 @click.command()
-@click.argument("lab")
 @cluster_option
-def start(lab: str, cluster: str | None) -> None:
-    """Begin LAB: your files, its namespace, what it starts from."""
-    from kindlab import addons, labs, progress, workspace
+def resume(cluster: str | None) -> None:
+    """Go on with the lab you started or checked last: what is missing comes back, what is there stays."""
+    from kindlab import labs, progress
+
+    _start(labs.mine(progress.latest()), cluster, minutes=None)
+
+
+def _with(lab: Lab, handout: Path | None) -> Lab:
+    """The lab with the values of a hand-out, if there is one."""
+    if handout is None:
+        return lab
+    from kindlab import handouts, workspace
+
+    begun = workspace.folder(lab).is_dir()
+    given = handouts.take(lab, handout)
+    if begun and given.variant != lab.variant:
+        terminal.styled(
+            f"Your files of lab {lab.slug} are there already, with the values they had. "
+            f"kindlab reset {lab.number} puts them aside and gives you new ones.",
+            fg="yellow",
+        )
+    return given
+
+
+def _start(lab: Lab, cluster: str | None, *, minutes: int | None) -> None:
+    """`minutes`: of an exam, 0 for one without a limit; None: no exam."""
+    from kindlab import addons, going, labs, progress, workspace
+    from kindlab import exam as exams
     from kindlab.needs import shared
 
-    found, status = labs.find(lab), base.ready(cluster)
-    found = found.under(status.prefix)
+    if minutes is not None:
+        exams.refuse_another(lab.slug)
+    status = base.ready(cluster)
+    found = lab.under(status.prefix)
     with terminal.steps() as step:
         failed = addons.for_lab(status, found, step)
         step(f"starting {found.slug}")
@@ -116,34 +153,85 @@ def start(lab: str, cluster: str | None) -> None:
     terminal.started(found.title, done)
     if note := shared.said(found):
         click.echo(note)
-    click.echo(f"When you have changed something: kindlab check {found.number}")
+    running = exams.begin(found.slug, minutes) if minutes is not None else exams.of(found.slug)
+    if running is not None and not running.is_over:
+        click.echo("\n".join(exams.rules(running)))
+        return
+    click.echo(f"Next: {going.next_step(labs.all_labs(), progress.load())}")
 
 
 @click.command()
 @click.argument("lab", required=False)
 @click.option("--task", help="Check only this task (its id or number).")
+@click.option("--watch", is_flag=True, help="Go on: check again what you change, as soon as you have changed it.")
+@click.option("--apply", "applying", is_flag=True, help="With --watch: apply each file that you save.")
+@click.option("--all-tasks", is_flag=True, help="End with exit code 3 if a task cannot be done on this cluster.")
 @cluster_option
 @json_option
-def check(lab: str | None, task: str | None, cluster: str | None, as_json: bool) -> int:
+def check(
+    lab: str | None,
+    task: str | None,
+    watch: bool,
+    applying: bool,
+    all_tasks: bool,
+    cluster: str | None,
+    as_json: bool,
+) -> int:
     """Grade LAB by what the live cluster does (default: the lab you checked or started last)."""
     from kindlab import labs, progress
+
+    if applying and not watch:
+        raise UsageProblem("--apply goes with --watch.", "It applies what you save.", "kindlab check --watch --apply")
+    if watch and (task or as_json or all_tasks):
+        raise UsageProblem(
+            "--watch follows a whole lab, in words.", "It takes --apply and --cluster.", "kindlab check LAB --watch"
+        )
+    found = labs.mine(lab or progress.latest()).under(base.prefix(cluster))
+    if watch:
+        return _watch(found, cluster, applying=applying)
+    report = _grade(found, cluster, found.task(task).id if task else None, as_json=as_json)
+    code = _told(found, report, whole=task is None, as_json=as_json)
+    if all_tasks and (away := [t.id for t in report.tasks if t.not_here]):
+        click.echo(f"Not all tasks were graded: {', '.join(away)} cannot be done on this cluster.", err=True)
+        return COULD_NOT_GRADE
+    return code
+
+
+@click.command()
+@click.argument("lab", required=False)
+@cluster_option
+@json_option
+def finish(lab: str | None, cluster: str | None, as_json: bool) -> int:
+    """End the exam of LAB (default: the one that is going on) and show what came of it."""
+    from kindlab import exam as exams
+    from kindlab import labs
+
+    running = exams.to_finish(labs.find(lab).slug if lab else "")
+    found = labs.mine(running.slug).under(base.prefix(cluster))
+    report = _grade(found, cluster, as_json=as_json)
+    if report.exit_code == COULD_NOT_GRADE:
+        click.echo(f"It could not be graded, so the exam is not over ({running.clock}).", err=True)
+    else:
+        exams.end(found.slug)
+    return _told(found, report, whole=True, as_json=as_json)
+
+
+def _told(lab: Lab, report: Report, *, whole: bool, as_json: bool) -> int:
+    """Say what may be said of a grading, write progress down, and return the exit code."""
+    from kindlab import going
     from kindlab.needs import shared
 
-    found = labs.find(lab or progress.latest()).under(base.prefix(cluster))
-    only = found.task(task).id if task else None
-    report = _grade(found, cluster, only, as_json=as_json)
+    told = going.told(lab, report, whole=whole)
     if as_json:
-        click.echo(json.dumps(report.to_json()))
+        click.echo(json.dumps(told.to_json()))
     else:
-        terminal.report(report)
-        if report.exit_code == FAILED and (note := shared.said(found)):
+        terminal.marked(told.lines())
+        if report.exit_code == FAILED and not told.exam and (note := shared.said(lab)):
             click.echo(note)
-        if report.exit_code == 0 and report.points == report.max_points and only is None and found.debrief:
-            click.echo()
-            click.echo(found.debrief.strip())
-    if only is None:
-        _keep(report)
-    return report.exit_code
+    if told.unkept is not None:
+        click.echo("\nThis result could not be written to your progress:", err=True)
+        terminal.problem(told.unkept)
+    return told.exit_code
 
 
 @click.command()
@@ -151,9 +239,10 @@ def check(lab: str | None, task: str | None, cluster: str | None, as_json: bool)
 @click.argument("task")
 def hint(lab: str, task: str) -> None:
     """The next hint for a TASK of LAB (its id or number); never the answer."""
-    from kindlab import labs, progress
+    from kindlab import exam, labs, progress
 
-    found = labs.find(lab).under(base.prefix())
+    exam.refuse("There are no hints")
+    found = labs.mine(lab).under(base.prefix())
     wanted = found.task(task)
     taken = progress.hints_taken(found.slug, wanted.id)
     shown = min(taken + 1, len(wanted.hints))
@@ -172,9 +261,10 @@ def hint(lab: str, task: str) -> None:
 @cluster_option
 def solve(lab: str, cluster: str | None) -> None:
     """Apply LAB's reference solution to the cluster (your files stay as they are)."""
-    from kindlab import labs, workspace
+    from kindlab import exam, labs, workspace
 
-    found = labs.find(lab)
+    exam.refuse("There is no solution")
+    found = labs.mine(lab)
     status = base.ready(cluster)
     with terminal.steps() as step:
         step(f"solving {found.slug}")
@@ -193,7 +283,7 @@ def reset(lab: str, task: str | None, yes: bool, cluster: str | None) -> None:
     """Put LAB back to its start, namespace included (your old files are kept aside)."""
     from kindlab import labs, workspace
 
-    found, status = labs.find(lab), base.ready(cluster)
+    found, status = labs.mine(lab), base.ready(cluster)
     found = found.under(status.prefix)
     if task is not None:
         _reset_task(found, found.task(task), status.api(), yes=yes)
@@ -213,40 +303,25 @@ def _reset_task(lab: Lab, task: Task, api: Api, *, yes: bool) -> None:
     from kindlab import resetting
 
     planned = resetting.plan(lab, api, task)
-    if not yes and (planned.shared or sys.stdin.isatty()):
+    if not yes and not sys.stdin.isatty():
+        resetting.refuse_shared(planned)
+    elif not yes:
         for name, tasks in planned.shared.items():
             click.echo(f"{name} is also the file of {', '.join(tasks)}: what you did for that goes back too.", err=True)
-        if not sys.stdin.isatty():
-            raise UsageProblem(
-                "Nothing was put back.", "Other tasks are done in the same file.", "If that is what you want: --yes"
-            )
         click.confirm(f"Put {', '.join(task.files)} and what they are about back to the start?", abort=True, err=True)
     with terminal.steps() as step:
         step(f"resetting {task.id}")
         done = resetting.carry_out(planned, api)
-    click.echo(f"{task.title}\n  back to the start: {', '.join(done.files)}")
-    for label, names in (
-        ("removed from the cluster", done.removed),
-        ("put there as the lab starts", done.put),
-        ("could not be read, so only the lab's own names are gone", done.unread),
-        ("still there, under names of your own", done.others),
-    ):
-        if names:
-            click.echo(f"  {label}: {terminal.harmless(', '.join(names))}")
-    if done.aside is not None:
-        click.echo(f"Your old files: {terminal.path(done.aside)}")
+    for line in done.lines():
+        click.echo(terminal.harmless(line))
 
 
-def _keep(report: Report) -> None:
-    """Write progress down; what was graded stands even when that fails."""
-    from kindlab import progress
-    from kindlab.cli import explain
+def _watch(lab: Lab, cluster: str | None, *, applying: bool) -> int:
+    from kindlab import exam
+    from kindlab.watching import screen
 
-    try:
-        progress.checked(report)
-    except (Problem, OSError) as error:
-        click.echo("\nThis result could not be written to your progress:", err=True)
-        terminal.problem(error if isinstance(error, Problem) else explain(error))
+    exam.refuse("Nothing can be watched")
+    return screen.follow(lab, cluster, applying=applying)
 
 
 def _grade(lab: Lab, cluster: str | None, only: str | None = None, *, as_json: bool = False) -> Report:

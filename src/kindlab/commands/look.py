@@ -25,8 +25,10 @@ def why(target: str, sender: str, namespace: str | None, cluster: str | None, as
     makes Pods (statefulset/NAME, job/NAME, ...). A URL may name a Service (http://web.shop:80), an address, or a host
     that an Ingress or an HTTPRoute serves.
     """
+    from kindlab import exam
     from kindlab.trace import is_everywhere, trace
 
+    exam.refuse("Nobody says why")
     space = namespace or ("" if is_everywhere(target) else _space(cluster))
     status = base.ready(cluster)
     with terminal.steps(quiet=as_json) as step:

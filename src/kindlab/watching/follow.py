@@ -1,0 +1,231 @@
+"""The loop: grade all, then wait for what changes and grade what that concerns. Before it says that all is done it has
+graded everything once more."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from kindlab import going, workspace
+from kindlab.api import Api, Obj, Unreachable
+from kindlab.clusters.base import Status
+from kindlab.errors import Problem
+from kindlab.going import Told
+from kindlab.grading import runner
+from kindlab.grading.outcome import Outcome, Report, overall, total
+from kindlab.labs import Lab
+from kindlab.watching import asked, concerns, objects, saves
+from kindlab.watching.events import Event, Events, Gone, Saved
+from kindlab.watching.objects import Change, Key
+
+TOGETHER = 0.1
+"""Seconds in which what belongs together comes: the objects of one file, the files of one save."""
+PAUSE = 1.0
+"""Seconds between two looks for a cluster that has gone."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One grading. `tasks`: those that were graded; `why`: what set it off; `began`: seconds from the change until the
+    grading began, None for what no change set off."""
+
+    told: Told
+    tasks: tuple[str, ...]
+    why: str = ""
+    began: float | None = None
+    passed: tuple[str, ...] = ()
+    """Newly."""
+    lost: tuple[str, ...] = ()
+
+
+class Screen(Protocol):
+    """Where it is shown."""
+
+    def busy(self, text: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def shown(self, one: Round) -> None: ...
+
+
+@dataclass
+class Follower:
+    """Follows a lab until `run` is interrupted, or for `seconds`. `ready`: the cluster, waited for by nobody."""
+
+    lab: Lab
+    ready: Callable[[], Status]
+    screen: Screen
+    applying: bool = False
+    seconds: float = float("inf")
+    last: Round | None = None
+    scene: dict[Key, Obj] = field(default_factory=dict)
+    own: asked.Own = field(default_factory=asked.Own)
+    known: dict[str, asked.Asked] = field(default_factory=dict)
+    """Task -> what it asked when it was graded last."""
+
+    def run(self) -> None:
+        """Raises KeyboardInterrupt when it is ended so, Problem when there is no cluster to begin with."""
+        deadline = time.monotonic() + self.seconds
+        status = self.ready()
+        while time.monotonic() < deadline:
+            try:
+                self._on(status, deadline)
+            except Unreachable as gone:
+                self.screen.note(f"The cluster does not answer ({gone.why}). It is waited for; Ctrl-C ends.")
+                status = self._back(deadline) or status
+
+    def _back(self, deadline: float) -> Status | None:
+        while time.monotonic() < deadline:
+            time.sleep(PAUSE)
+            try:
+                status = self.ready()
+            except Problem:
+                continue
+            self.screen.note("The cluster is back.")
+            return status
+        return None
+
+    def _on(self, status: Status, deadline: float) -> None:
+        """Follow the lab on this cluster. Raises Unreachable when it goes."""
+        api = status.api()
+        events = Events(self.lab, workspace.folder(self.lab), status.api())
+        self.scene.clear()
+        try:
+            events.begin()
+            self._take(_waiting(events))
+            self._grade(api, status, None, "")
+            while (left := deadline - time.monotonic()) > 0:
+                try:
+                    first = events.queue.get(timeout=min(left, 3600.0))
+                except queue.Empty:
+                    return
+                if isinstance(first, Change | Saved):
+                    time.sleep(max(0.0, TOGETHER - (time.monotonic() - first.at)))
+                self._react(api, status, [first, *_waiting(events)])
+        finally:
+            events.end()
+
+    def _react(self, api: Api, status: Status, news: list[Event]) -> None:
+        for one in news:
+            if isinstance(one, Gone):
+                raise Unreachable("The cluster does not answer.", one.why)
+        concerned, why = set[str](), list[str]()
+        for change, tasks in self._take(news):
+            concerned |= tasks
+            why.append(change.said)
+        for file in dict.fromkeys(one.file for one in news if isinstance(one, Saved)):
+            said = saves.apply(self.lab, api, file) if self.applying else saves.said(self.lab, api, file)
+            if said:
+                self.screen.note(said)
+            concerned |= self._of_file(api, file)
+            why.append(f"{file.name} saved")
+        unknown = {t.id for t in self.lab.tasks} - self.known.keys()
+        if concerned:
+            began = min(one.at for one in news if isinstance(one, Change | Saved) and one.at)
+            self._grade(api, status, concerned | unknown, ", ".join(dict.fromkeys(why)), began)
+
+    def _take(self, news: Iterable[Event]) -> list[tuple[Change, set[str]]]:
+        """Let the scene be as the changes say; returns those that count, each with the tasks it concerns."""
+        changes = [one for one in news if isinstance(one, Change)]
+        before = dict(self.scene)
+        for change in changes:
+            if change.new is None:
+                self.scene.pop(change.key, None)
+            else:
+                self.scene[change.key] = change.new
+        counting = [one for one in changes if one.at and not self._is_own(one) and objects.counts(one, self.scene)]
+        every = {t.id for t in self.lab.tasks}
+        return [(one, concerns.tasks(one, self.known, before, self.scene) if self.known else every) for one in counting]
+
+    def _is_own(self, change: Change) -> bool:
+        if change.at <= self.own.until.get(change.key, 0.0):
+            return True
+        return change.new is not None and change.new["metadata"].get("resourceVersion") in self.own.versions
+
+    def _of_file(self, api: Api, file: Path) -> set[str]:
+        """The tasks that a file is for, and those that its objects concern."""
+        found = {task.id for task in self.lab.tasks if file.name in task.files}
+        try:
+            names = {obj["metadata"]["name"] for obj in saves.objects(self.lab, api, file)}
+        except Problem:
+            return found
+        return found | {task for task, one in self.known.items() if one.words & names}
+
+    def _grade(self, api: Api, status: Status, tasks: set[str] | None, why: str, since: float | None = None) -> None:
+        """Grade these tasks, or all, and show what came of it; all once more where that leaves nothing to do."""
+        now = [t.id for t in self.lab.tasks if tasks is None or t.id in tasks]
+        whole = len(now) == len(self.lab.tasks)
+        self.screen.busy("checking all tasks" if whole else f"checking {', '.join(now)}")
+        began = None if since is None else time.monotonic() - since
+        report = self._graded(api, status, now)
+        merged = report if whole or self.last is None else merge(self.last.told.report, report)
+        if self._is_all_done(merged) and not whole:
+            self.screen.busy("everything passed: checking all tasks once more")
+            now, whole = [t.id for t in self.lab.tasks], True
+            merged = self._graded(api, status, now)
+        told = going.told(self.lab, merged, whole=True, counts=self.last is None or self._is_all_done(merged))
+        if not self._is_all_done(merged):
+            told = replace(told, news=told.news if self.last is None else None)
+        before, after = _passed(self.last.told.report if self.last else None), _passed(merged)
+        first = self.last is None
+        self.last = Round(
+            told,
+            tuple(now),
+            why,
+            began,
+            () if first else tuple(sorted(after - before)),
+            () if first else tuple(sorted((before - after) & _failed(merged))),
+        )
+        self.screen.shown(self.last)
+
+    def _graded(self, api: Api, status: Status, tasks: list[str]) -> Report:
+        """Raises Unreachable when the cluster has gone in the middle."""
+        listening = asked.Listening(api, self.own)
+        try:
+            report = runner.grade(self.lab, listening, cluster=status.name, only=tasks)
+        finally:
+            self.own.ended()
+        if report.problem:
+            api.request("GET", "/version")
+            for task in tasks:
+                self.known.pop(task, None)
+            return report
+        checks = {check.name: task.id for task in report.tasks for check in task.checks}
+        self.known |= asked.by_task(listening.checks, checks, asked.uses(self.lab.grader))
+        return report
+
+    def _is_all_done(self, report: Report) -> bool:
+        return report.outcome is Outcome.PASSED and len(report.tasks) == len(self.lab.tasks)
+
+
+def merge(old: Report, new: Report) -> Report:
+    """The old report with the tasks of the new one in their places; a new one that could not be graded as a whole
+    stands for itself."""
+    if new.problem or old.problem:
+        return new
+    fresh = {task.id: task for task in new.tasks}
+    tasks = [fresh.get(task.id, task) for task in old.tasks]
+    outcome = overall([task.outcome for task in tasks if not task.not_here])
+    return replace(new, outcome=outcome, points=sum(t.points for t in tasks), max_points=total(tasks), tasks=tasks)
+
+
+def _waiting(events: Events) -> list[Event]:
+    """All that has come."""
+    found = []
+    while True:
+        try:
+            found.append(events.queue.get_nowait())
+        except queue.Empty:
+            return found
+
+
+def _passed(report: Report | None) -> set[str]:
+    return {task.id for task in report.tasks if task.outcome is Outcome.PASSED} if report else set()
+
+
+def _failed(report: Report) -> set[str]:
+    return {task.id for task in report.tasks if task.outcome is Outcome.FAILED}
