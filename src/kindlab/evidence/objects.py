@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kindlab.api import Api, ApiError, Obj, Served
@@ -15,17 +16,23 @@ log = logging.getLogger(__name__)
 LEFT_OUT = frozenset({"events", "endpoints", "leases", "controllerrevisions", "localsubjectaccessreviews"})
 """Kinds that tell nothing more: events have a file of their own, endpoints are in EndpointSlices."""
 MEASURED = "metrics.k8s.io"
+AT_ONCE = 8
+"""Requests."""
 
 
 def seen(api: Api, lab: Lab, lost: list[str]) -> Iterator[tuple[str, list[Obj]]]:
     """(a name like `02-services/pods`, the objects), without what nobody reads of them. What the cluster does not tell
     is added to `lost`."""
-    kinds = [one for one in _kinds(api, lost) if one.namespaced and one.plural not in LEFT_OUT]
-    for served in kinds:
-        if served.group == MEASURED or "list" not in (served.verbs or ("list",)):
-            continue
-        for space in lab.spaces:
-            found = _listed(api, f"{served.prefix}/namespaces/{space}/{served.plural}", lost)
+    places = [(served, space) for served in _kinds(api, lost) if _tells(served) for space in lab.spaces]
+
+    def listed(place: tuple[Served, str]) -> tuple[list[Obj], list[str]]:
+        missed: list[str] = []
+        served, space = place
+        return _listed(api, f"{served.prefix}/namespaces/{space}/{served.plural}", missed), missed
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # most of it is waiting for answers
+        for (served, space), (found, missed) in zip(places, pool.map(listed, places), strict=True):
+            lost += missed
             if found:
                 yield f"{space}/{served.plural}", [_bare(served, one) for one in found]
     for space in lab.spaces:
@@ -39,6 +46,12 @@ def seen(api: Api, lab: Lab, lost: list[str]) -> Iterator[tuple[str, list[Obj]]]
         found = [one for one in _listed(api, path, lost) if one["metadata"]["name"].startswith(lab.prefix)]
         if found:
             yield f"cluster/{served.plural}", [_bare(served, one) for one in found]
+
+
+def _tells(served: Served) -> bool:
+    """Whether to look at this kind in the lab's namespaces."""
+    told = served.plural in LEFT_OUT or served.group == MEASURED
+    return served.namespaced and not told and "list" in (served.verbs or ("list",))
 
 
 def events(api: Api, lab: Lab, lost: list[str]) -> list[Obj]:
