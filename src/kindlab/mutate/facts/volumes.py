@@ -69,11 +69,17 @@ def _seen(scene: Scene, where: str, pod: Obj, container: str, folder: str) -> It
     if kind == "tmpfs":
         yield Fact(f"{where} has room for", f"{size} KiB", strong=False)
     named = [line.split(" ") for line in files.splitlines() if line.count(" ") == 2]
-    yield Fact(
-        f"files at {where}", scene.plain(", ".join(f"{name} ({mode})" for name, mode, _ in named))[:300] or "none"
-    )
+    yield Fact(f"files at {where}", scene.plain(", ".join(name for name, _, _ in named))[:300] or "none")
+    for name, mode, _ in named:
+        yield Fact(f"{name.removeprefix('./')} at {where} is readable for", _readers(mode))
     digest = sha256("".join(f"{name}{one}" for name, _, one in named).encode()).hexdigest()[:12]
     yield Fact(f"bytes at {where}", digest, strong=True)
+
+
+def _readers(mode: str) -> str:
+    """By a file's permissions, octal: which of those that do is an author's choice."""
+    bits = int(mode, 8) if mode.isdigit() else 0
+    return "everybody" if bits & 0o004 else "owner and group" if bits & 0o040 else "its owner"
 
 
 def _marked(scene: Scene, pod: Obj, container: str, folder: str) -> str:

@@ -1,0 +1,45 @@
+"""Whose Pods a Deployment's are, where two ask for the same labels."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from kindlab.api import Obj
+from kindlab.checks.live import LiveLab
+
+READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+
+
+def pod(name: str, owner: str, digest: str = "5d", kind: str = "ReplicaSet") -> Obj:
+    meta: Obj = {"name": name, "labels": {"pod-template-hash": digest} if digest else {}}
+    if owner:
+        meta["ownerReferences"] = [{"kind": kind, "name": owner}]
+    return {"metadata": meta, "spec": {}, "status": READY}
+
+
+class Cluster:
+    """An API with a settled Deployment, and these Pods that have its labels."""
+
+    def __init__(self, *pods: Obj) -> None:
+        self.pods = list(pods)
+
+    def get(self, kind: str, name: str, namespace: str) -> Obj:
+        spec = {"replicas": 1, "selector": {"matchLabels": {"app": "cart"}}}
+        return {"metadata": {"name": name}, "spec": spec, "status": dict.fromkeys(COUNTS, 1)}
+
+    def list(self, kind: str, namespace: str, *, labels: str) -> list[Obj]:
+        assert (kind, labels) == ("Pod", "app=cart")
+        return self.pods
+
+
+COUNTS = ("replicas", "updatedReplicas", "availableReplicas")
+
+
+@pytest.mark.parametrize(
+    "own", [pod("x", "cart-5d"), pod("x", "cart-5d-old", ""), pod("x", ""), pod("x", "cart", kind="StatefulSet")]
+)
+def test_the_pods_of_a_copy_under_another_name_are_not_its_own(own: Obj) -> None:
+    lab = LiveLab(cast(Any, Cluster(own, pod("y", "cart-copy-5d"), pod("z", "cart-2-77", "77"))), "lab")
+    assert lab.pods_of("cart").names == {"x"}
