@@ -13,6 +13,7 @@ within what its Pod may do, which is what the rules are for, and a list of allow
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from kindlab.api import Obj
@@ -22,6 +23,7 @@ from kindlab.batch.fence.shape import plain
 from kindlab.batch.submission import Refused
 from kindlab.labs import Lab
 
+log = logging.getLogger(__name__)
 Rule = Callable[[Lab, Obj], Iterator[Said]]
 RULES: tuple[Rule, ...] = (
     *kinds.RULES,
@@ -50,7 +52,7 @@ def checked(
         for raw in objects:
             said = sizes.shape(raw)
             obj = raw if said else metadata.tidied(plain(raw))
-            said = said or next((one for rule in rules for one in rule(lab, obj)), None) or budget.over(obj)
+            said = said or _first(lab, obj, rules, budget)
             if said:  # the first thing that stands in the way: one to mend at a time
                 refused.append(Refused(label(obj), said.why, said.then, file))
             else:
@@ -58,7 +60,20 @@ def checked(
     return allowed, refused
 
 
+def _first(lab: Lab, obj: Obj, rules: Iterable[Rule], budget: sizes.Budget) -> Said | None:
+    """What stands in the way. A rule that stumbles over a shape that nobody has thought of lets nothing pass."""
+    try:
+        return next((one for rule in rules for one in rule(lab, obj)), None) or budget.over(obj)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        log.info("a rule stumbled over %s: %r", label(obj), error)
+        return Said(
+            "Its fields are not as the API has them: something that should be a text is a list or an object, or the "
+            "other way round.",
+            "Compare it with the lab's own files.",
+        )
+
+
 def images(objects: Iterable[Obj]) -> list[str]:
     """The images that the objects name, each once, sorted."""
-    found = {c.get("image") for obj in objects for _, _, spec in pod_templates(obj) for c in containers(spec)}
-    return sorted(image for image in found if isinstance(image, str) and image)
+    found = [c.get("image") for obj in objects for _, _, spec in pod_templates(obj) for c in containers(spec)]
+    return sorted({image for image in found if isinstance(image, str) and image})

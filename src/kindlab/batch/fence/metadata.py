@@ -59,7 +59,7 @@ def own_labels(lab: Lab, obj: Obj) -> Iterator[Said]:
                     "Take it out, also of selectors.",
                 )
                 return
-        if one.get("key") in MANAGED or str(one.get("key", "")).startswith(OUR_KEYS):
+        if str(one.get("key")) in MANAGED or str(one.get("key", "")).startswith(OUR_KEYS):
             yield Said(
                 f"It selects by {one['key']}, which is how kindlab marks its own Pods.",
                 "Select by a label of your own, such as app.",
@@ -100,7 +100,7 @@ def tidied(obj: Obj) -> Obj:
     meta: dict[str, Any] = {key: value for key, value in obj["metadata"].items() if key not in WRITTEN}
     meta.pop("generateName", None)  # it has a name
     if isinstance(meta.get("finalizers"), list):
-        meta["finalizers"] = [one for one in meta["finalizers"] if one not in PROTECTION]
+        meta["finalizers"] = [one for one in meta["finalizers"] if str(one) not in PROTECTION]
         if not meta["finalizers"]:
             del meta["finalizers"]
     rest = {key: value for key, value in obj.items() if key not in ("status", "metadata")}

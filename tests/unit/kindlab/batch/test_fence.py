@@ -1,6 +1,8 @@
 """What a submission may contain. hostile/ holds one submission a file: its comments say for which lab it is and what
 its student reads; what else is in it is graded."""
 
+import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from kindlab import labs, lint, manifests
 from kindlab.batch import fence
 from kindlab.batch.fence import sizes
+from kindlab.batch.nodes import Here, mapped
 from kindlab.labs import Lab
 from kindlab.states import folders
 
@@ -123,5 +126,45 @@ def test_a_learners_prefix_is_part_of_what_is_the_labs() -> None:
 
 
 def test_images_are_named_for_the_notes() -> None:
-    spec = {"containers": [{"image": "b"}, {"image": "a"}, {"image": 5}], "initContainers": [{"image": "a"}]}
+    spec = {
+        "containers": [{"image": "b"}, {"image": "a"}, {"image": 5}, {"image": []}],
+        "initContainers": [{"image": "a"}],
+    }
     assert fence.images([made("Pod", spec=spec), made("ConfigMap")]) == ["a", "b"]
+
+
+JUNK: list[Any] = [None, 0, -1, 1e9, True, "", "x", [], {}, [1], [None], [[]], {"a": 1}, {"name": 5}, [{"name": None}]]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        yield from places(one, (*path, key))
+
+
+@pytest.mark.parametrize("file", HOSTILE, ids=lambda file: file.stem)
+def test_no_shape_of_a_field_breaks_the_fence(file: Path) -> None:
+    """Every field of every hostile object in turn, with everything that it should not be."""
+    told = says(file)
+    lab, shared = labs.find(told["lab"]), told.get("cluster") == "shared"
+    whole = read([file])[file.name][0]
+    for path in places(whole):
+        if path in (("kind",), ("apiVersion",), ("metadata",), ("metadata", "name")):
+            continue  # manifests.each leaves no others
+        for junk in JUNK:
+            obj = copy.deepcopy(whole)
+            holder = obj
+            for key in path[:-1]:
+                holder = holder[key]
+            holder[path[-1]] = copy.deepcopy(junk)
+            allowed, refused = fence.checked(lab, {"a.yaml": [obj]}, shared=shared)
+            assert len(allowed["a.yaml"]) + len(refused) == 1
+            mapped(allowed["a.yaml"], HERE, ())
+            fence.images(allowed["a.yaml"])
+
+
+HERE = Here.of(
+    [{"metadata": {"name": "worker"}, "status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]}}]
+)
