@@ -25,6 +25,8 @@ class Cast:
     """Workload -> ports."""
     by_label: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
     """(short namespace, key, value) of labels that Pods carry -> ports."""
+    named: set[tuple[str, str]] = field(default_factory=set)
+    """The labels that a task names: those of which it may ask for Pods, whatever they are called."""
     folders: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     """(workload, container) -> where something is mounted in one of the answers."""
     urls: set[tuple[str, str]] = field(default_factory=set)
@@ -33,6 +35,10 @@ class Cast:
 
     def short(self, space: str) -> str:
         return next((short for short, name in self.spaces.items() if name == space), space)
+
+    def asked_for(self) -> dict[tuple[str, str, str], set[int]]:
+        """Those of `by_label` that a task names."""
+        return {one: ports for one, ports in self.by_label.items() if one[1:] in self.named}
 
     def called(self, name: str, space: str) -> str:
         """How an object is called in facts: by its name in the lab's own namespace."""
@@ -45,7 +51,15 @@ def of(lab: Lab) -> Cast:
     cast = Cast(spaces)
     for obj in _objects(lab):
         _add(cast, obj, lab.namespace)
+    titles = "\n".join(task.title for task in lab.tasks)
+    pairs = {(key, value) for _, key, value in cast.by_label}
+    cast.named = {(key, value) for key, value in pairs if re.search(_names(key, value), titles)}
     return cast
+
+
+def _names(key: str, value: str) -> str:
+    """A pattern for `app=web` and `app: web`."""
+    return rf"\b{re.escape(key)}(=|: ?){re.escape(value)}\b"
 
 
 def _objects(lab: Lab) -> Iterator[Obj]:

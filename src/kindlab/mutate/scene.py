@@ -211,11 +211,22 @@ class Scene:
                 found += [f"{obj['metadata']['uid']} {obj['metadata']['resourceVersion']}" for obj in listed]
                 if kind == "Pod":
                     quiet = max([quiet, *map(_still_to_come, listed)])
+                elif kind == "Deployment.apps" and not all(map(_has_its_pods, listed)):
+                    quiet = LONGEST
         return found, quiet
+
+
+def _has_its_pods(deployment: Obj) -> bool:
+    """Whether its controller has seen what was written last, and made as many Pods, ready or not."""
+    status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    return bool(seen and status.get("replicas", 0) >= wanted)
 
 
 def _still_to_come(pod: Obj) -> float:
     """Seconds within which something may yet change of itself."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return LONGEST
     if _is_ours(pod) or is_ready(pod):
         return QUIET
     if pod["status"].get("phase") == "Running" or not pod["status"].get("containerStatuses"):

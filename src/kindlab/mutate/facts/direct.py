@@ -24,7 +24,7 @@ def _asked(scene: Scene, asker: Obj) -> Iterator[Fact]:
     groups: dict[str, tuple[list[Obj], set[int]]] = {}
     for party, pods in scene.parties().items():
         groups[party] = (pods, scene.cast.ports.get(party, set()))
-    for (short, key, one), ports in scene.cast.by_label.items():
+    for (short, key, one), ports in scene.cast.asked_for().items():
         where = f" in {short}" if short else ""
         groups[f"{BY_LABEL}{key}={one}{where}"] = (scene.carrying(short, key, one), ports)
     questions: dict[str, Question] = {}

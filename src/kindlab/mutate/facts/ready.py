@@ -35,7 +35,7 @@ def look(scene: Scene) -> Iterator[Fact]:
         yield Fact(f"{party}: containers were restarted", "yes" if restarted else "no")
         sides = {len(pod["status"].get("containerStatuses") or ()) for pod in pods}
         yield Fact(f"{party}: containers in a Pod", str(sorted(sides)))
-    for short, key, one in scene.cast.by_label:
+    for short, key, one in scene.cast.asked_for():
         pods = scene.carrying(short, key, one)
         there = "some" if any(map(is_ready, pods)) else "none"
         where = f" in {short}" if short else ""

@@ -119,7 +119,7 @@ def _replaced(scene: Scene, marked: dict[str, str]) -> Iterator[Fact]:
     for party in before:
         words = ", ".join(sorted(set(map(state, after.get(party, ())))))
         yield Fact(f"{party} comes back", words or "no")
-    for short, key, one in scene.cast.by_label:
+    for short, key, one in scene.cast.asked_for():
         where = f" in {short}" if short else ""
         back = any(map(is_ready, scene.carrying(short, key, one)))
         yield Fact(f"Pods with {key}={one}{where} come back", "yes" if back else "no", strong=False)
