@@ -84,7 +84,7 @@ def make(lab: Lab, out: Path, course: str, ref: str, *, force: bool = False) -> 
     texts = {
         out / WORKFLOW: export.filled("classroom.yml", **values),
         out / "README.md": export.filled("classroom.md", **values),
-        **{out / file.name: file.read_text(encoding="utf-8") for file in lab.start_files},
+        **{out / file.name: lab.text(file) for file in lab.start_files},
     }
     export.refuse_to_overwrite(list(texts), force=force)
     for file, text in texts.items():

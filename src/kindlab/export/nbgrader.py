@@ -56,7 +56,7 @@ def notebook_text(lab: Lab) -> str:
 
     from kindlab.errors import Problem
 
-    book = nbformat.reads(lab.notebook.read_text(encoding="utf-8"), as_version=4)
+    book = nbformat.reads(lab.text(lab.notebook), as_version=4)
     cells = [_cell("markdown", NOTE), _begin(lab)]
     graded: set[str] = set()
     shown: set[str] = set()
@@ -68,6 +68,7 @@ def notebook_text(lab: Lab) -> str:
         for task in _CHECK.findall(cell.source):
             if task not in graded:
                 graded.add(task)
+                cells += [_cell("code", source) for source in _left(lab, task, shown)]
                 cells.append(_test(lab, task))
     missing = [task.id for task in lab.tasks if task.id not in graded]
     if missing:
@@ -96,11 +97,23 @@ def _spelled_out(source: str, lab: Lab, shown: set[str]) -> Iterator[str]:
         if "".join(rest).strip():
             yield "\n".join(rest)
         rest = []
-        for name in names:
-            shown.add(name)
-            yield f"%%apply {name}\n{files[name].read_text(encoding='utf-8').rstrip()}"
+        yield from (_file(lab, files[name], shown) for name in names)
     if "".join(rest).strip():
         yield "\n".join(rest)
+
+
+def _left(lab: Lab, task: str, shown: set[str]) -> Iterator[str]:
+    """A cell for each file that the task is done in and that the notebook has not come to: some are replaced, not
+    applied, and the learner writes those commands."""
+    files = {file.name: file for file in lab.start_files}
+    for name in lab.task(task).files:
+        if name in files and name not in shown:
+            yield _file(lab, files[name], shown)
+
+
+def _file(lab: Lab, file: Path, shown: set[str]) -> str:
+    shown.add(file.name)
+    return f"%%apply {file.name}\n{lab.text(file).rstrip()}"
 
 
 def _begin(lab: Lab) -> Any:

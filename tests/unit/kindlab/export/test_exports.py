@@ -282,6 +282,9 @@ def test_every_labs_notebook_has_its_test_cells(lab: labs.Lab):
     assert "kindlab.nbgrader.begin" in first.source
     for cell in graded.values():
         compile(cell.source, "cell", "exec")
+    there = [c.source.split()[1] for c in book.cells if re.match(r"%%apply \S+", c.source)]
+    assert len(there) == len(set(there))
+    assert {name for task in lab.tasks for name in task.files} <= set(there), "what a learner changes is handed in"
 
 
 def test_the_same_lab_makes_the_same_notebook():
@@ -302,3 +305,10 @@ def test_files_to_complete_stand_in_cells():
     assert given == {name: (LAB.folder / "start" / name).read_text().rstrip() for name in given}
     assert {"cart.yaml", "catalog-service.yaml"} <= given.keys()
     assert not [cell for cell in book.cells if cell.cell_type == "code" and re.match("%apply cart", cell.source)]
+
+
+@pytest.mark.parametrize("lab", [lab for lab in labs.all_labs() if lab.variants], ids=lambda lab: lab.slug)
+def test_what_could_be_a_students_own_is_everybodys_there(lab: labs.Lab, tmp_path: Path):
+    assert "{{" not in nbgrader.notebook_text(lab)
+    made = classroom.make(lab, tmp_path / "starter", "a/b", "main")
+    assert not [file for file in made if file.suffix == ".yaml" and "{{" in file.read_text()]
