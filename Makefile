@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 INSTALLED := .venv/.installed
 
-.PHONY: install start test soak check format bench verify lock notebooks docs clean
+.PHONY: install start test soak flake mutate check format bench verify lock notebooks docs clean
 
 start: $(INSTALLED)  ## Set up, start a cluster (CLUSTER=pocket, kind or current; default: the best there is), take the tour
 	@$(BIN)/kindlab up --cluster $(or $(CLUSTER),auto)
@@ -16,6 +16,13 @@ install: $(INSTALLED)  ## Set up, and nothing else
 
 test: $(INSTALLED)  ## Everything CI tests
 	$(BIN)/pytest -n auto --dist loadgroup
+
+flake: $(INSTALLED)  ## Every answer of the labs (LABS="02 03") graded TIMES=100 times: hours; no verdict may change; RESUME=1 goes on
+	$(BIN)/kindlab flake $(LABS) --times $(or $(TIMES),100) $(if $(RESUME),--resume)
+
+mutate: $(INSTALLED)  ## Graders against wrong answers that nobody wrote (LABS="02 03", SAMPLE=20): hours
+	@for lab in $(or $(LABS),$(notdir $(wildcard labs/[0-9]*))); do \
+		$(BIN)/kindlab mutate $$lab $(if $(SAMPLE),--sample $(SAMPLE)) || failed=1; done; exit $${failed:-0}
 
 soak: $(INSTALLED)  ## Two minutes of Pods that come, crash and go at random
 	$(BIN)/pytest tests/durability/test_soak.py --soak-seconds 120 --soak-pods 300
