@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
@@ -52,6 +53,28 @@ class Pods(tuple[Obj, ...]):
 
     def __str__(self) -> str:
         return ", ".join(sorted(self.names)) or "no Pods"
+
+
+@dataclass(frozen=True)
+class _Look:
+    """At a moment (monotonic seconds): uid of a Deployment -> its generation, of a Pod -> whether it was ready."""
+
+    at: float
+    generations: Mapping[str, int]
+    ready: Mapping[str, bool]
+
+    def stays(self, deployment: Obj, pods: Pods) -> bool:
+        """Whether its rollout has been given its time already: nobody has written the Deployment since, and its Pods
+        that are not ready were there and not ready then. What a check has disturbed itself is something else."""
+        meta = deployment["metadata"]
+        same = self.generations.get(meta["uid"]) == meta.get("generation", 0)
+        broken = [pod for pod in pods if not is_ready(pod)]
+        return (
+            monotonic() - self.at >= PATIENCE
+            and same
+            and bool(broken)
+            and all(self.ready.get(pod["metadata"]["uid"], True) is False for pod in broken)
+        )
 
 
 class LiveLab:
@@ -186,6 +209,7 @@ class LiveLab:
 
     def host(self, pod: str, container: str = "") -> Host:
         """A testinfra Host for a Pod's container."""
+        self._disturbs()
         return pod_host(self.api, self.namespace, pod, container)
 
     def expect(
@@ -243,23 +267,28 @@ class LiveLab:
 
     def settled(self, deployment: str, *, timeout: float = 60.0) -> Obj:
         """The Deployment once its rollout is complete, or as soon as it is clear that it will not be: then it is
-        returned as it is, and checks look at its Pods. Waits at most `timeout` seconds."""
+        returned as it is, and checks look at its Pods. Waits at most `timeout` seconds; not again for what has stayed
+        as it was since the grade began."""
         deadline = monotonic() + timeout
+        waited = False
+        _ = self._first_look  # before what is waited for
         between = 1  # a look may fall between two steps of a rollout, when every Pod that is there is ready
         while True:
             live = self.require("Deployment", deployment)
             left = deadline - monotonic()
             if rolled_out(live) or left <= 0:
                 return live
-            self._patience.renew()
-            done = self.eventually(
-                "Deployment",
-                lambda found: any(rolled_out(d) for d in found if d["metadata"]["name"] == deployment),
-                timeout=min(PATIENCE, left),
-            )
-            if done:
-                continue
-            live = self.require("Deployment", deployment)
+            if waited or not self._first_look.stays(live, self.pods(of_pods(live))):
+                self._patience.renew()
+                done = self.eventually(
+                    "Deployment",
+                    lambda found: any(rolled_out(d) for d in found if d["metadata"]["name"] == deployment),
+                    timeout=min(PATIENCE, left),
+                )
+                if done:
+                    continue
+                live = self.require("Deployment", deployment)
+            waited = True
             pods = self.pods(of_pods(live))
             if not _is_observed(live) or any(map(is_coming_up, pods)):
                 continue
@@ -267,8 +296,20 @@ class LiveLab:
                 return live
             between -= 1
 
+    @cached_property
+    def _first_look(self) -> _Look:
+        """At all Deployments, when the first of them is asked for."""
+        generations = {d["metadata"]["uid"]: d["metadata"].get("generation", 0) for d in self.list("Deployment")}
+        ready = {p["metadata"]["uid"]: is_ready(p) for p in self.pods()}
+        return _Look(monotonic(), generations, ready)
+
+    def _disturbs(self) -> None:
+        """A check may change something now: what is broken later has not been given its time yet."""
+        self.__dict__.pop("_first_look", None)
+
     def delete_pod(self, name: str) -> float:
         """Delete a Pod as `kubectl delete pod` does; returns when (monotonic seconds), for later comparison."""
+        self._disturbs()
         try:
             self.api.delete("Pod", name, self.namespace)
         except ApiError as error:
