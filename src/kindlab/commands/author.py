@@ -37,7 +37,7 @@ def new(slug: str) -> None:
 @click.argument("lab", nargs=-1)
 @click.option("--static", is_flag=True, help="Only what needs no cluster.")
 @click.option("--only", default="", metavar="TEXT", help="Only answers with this in their name (solution, wrong/x).")
-@click.option("--jobs", type=click.IntRange(1), default=4, show_default=True, help="Graded at the same time.")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Clusters started at a time.")
 @json_option
 def lint(lab: tuple[str, ...], static: bool, only: str, jobs: int, as_json: bool) -> int:
     """Check labs as their author should: start 0%, solution 100%, every wrong answer caught."""
