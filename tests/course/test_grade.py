@@ -18,6 +18,9 @@ import pytest
 from tests.course.command import PLAIN, ROOT, runner
 
 from kindlab import labs
+from kindlab.api import Api
+from kindlab.batch import spaces
+from kindlab.clusters.base import Status
 
 pytestmark = pytest.mark.xdist_group("grade")  # one class, graded once
 LAB = labs.find("02")
@@ -168,7 +171,7 @@ def test_the_policy_holds_and_reports_are_there(graded: Class) -> None:
 
 
 @pytest.mark.slow
-def test_resume_grades_only_what_has_changed_and_tasks_leave_the_rest(
+def test_resume_grades_only_what_has_changed_and_compare_says_what_became_of_it(
     graded: Class, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """In copies, so that the others find what was graded."""
@@ -190,14 +193,6 @@ def test_resume_grades_only_what_has_changed_and_tasks_leave_the_rest(
     assert compared.returncode == 1
     cem = next(one for one in json.loads(compared.stdout)["changed"] if one["id"] == "cem")
     assert (list(cem["tasks"]), cem["files"]) == (["cart-selector"], True)
-
-    words = ["grade", str(klass), "--lab", "2", "--out", str(out), "--tasks", "cart-selector", "--only", "dan"]
-    done = run(*words)
-    assert done.returncode == 0, done.stderr
-    dan = json.loads((out / "results" / "dan.json").read_text())
-    assert len(dan["report"]["tasks"]) == len(LAB.tasks)
-    assert "Graded again: cart-selector." in dan["notes"]
-    assert dan["report"]["points"] == LAB.max_points - LAB.task("payment-ports").points
 
 
 GUIDED = (
@@ -232,10 +227,26 @@ def test_the_commands_of_the_guide_run_as_they_are_written(environment: dict[str
         points = {row["id"]: float(row["points"]) for row in csv.DictReader(file)}
     # two points taken, and five percent given: of the lab's 40
     assert points == {"ann": 38, "bob": LAB.max_points - LAB.task("cart-selector").points + 2}
-    assert (
-        "Graded again: cart-selector."
-        in json.loads((tmp_path / "graded" / "results" / "ann.json").read_text())["notes"]
-    )
+    assert "Graded again: cart-selector." in ann["notes"]
+
+
+@pytest.mark.slow
+def test_on_a_cluster_that_goes_on_living_nothing_is_left(
+    pocket: Status, api: Api, environment: dict[str, str], tmp_path: Path
+) -> None:
+    assert pocket.kubeconfig
+    answer(tmp_path / "class" / "ann")
+    run = runner(**{**environment, "KUBECONFIG": pocket.kubeconfig})
+    assert run("up", "--cluster", "current", "--yes").returncode == 0
+    words = ["--lab", "02", "--out", str(tmp_path / "out"), "--cluster", "current"]
+    done = run("grade", str(tmp_path / "class"), *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = csv.DictReader((tmp_path / "out" / "grades.csv").read_text().splitlines())
+    assert float(row["points"]) == LAB.max_points
+    assert not [space for space in api.list("Namespace") if spaces.RUN in (space["metadata"].get("labels") or {})]
+    other = run("grade", str(tmp_path / "class"), "--lab", "02", "--out", str(tmp_path / "out"), "--resume")
+    assert other.returncode == 2
+    assert "--cluster was current there" in other.stderr
 
 
 @pytest.mark.slow

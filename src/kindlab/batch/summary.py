@@ -53,6 +53,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     if found["could_not_grade"]:
         yield "  Could not be graded; that is no zero, they have no grade until they are graded again:"
         yield from (f"    {who}: {why}" for who, why in found["could_not_grade"].items())
+        yield "    Once more: the same command with --resume (with more time: --limit-seconds N)."
     if found["nothing_to_grade"]:
         yield "  Nothing in it could be graded, so they have no points:"
         yield from (f"    {who}: {why}" for who, why in found["nothing_to_grade"].items())
