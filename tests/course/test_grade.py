@@ -227,7 +227,9 @@ def test_the_commands_of_the_guide_run_as_they_are_written(environment: dict[str
         points = {row["id"]: float(row["points"]) for row in csv.DictReader(file)}
     # two points taken, and five percent given: of the lab's 40
     assert points == {"ann": 38, "bob": LAB.max_points - LAB.task("cart-selector").points + 2}
+    ann = json.loads((tmp_path / "graded" / "results" / "ann.json").read_text())
     assert "Graded again: cart-selector." in ann["notes"]
+    assert [task["id"] for task in ann["report"]["tasks"]] == [task.id for task in LAB.tasks], "the rest stays"
 
 
 @pytest.mark.slow
