@@ -25,7 +25,8 @@ class Fake:
         self.pod: Obj | None = None
         self.made = 0
         if live:
-            self.pod = {"metadata": {"name": probe.NAME}, "spec": {"nodeName": live}, "status": READY}
+            spec = {**probe._manifest([])["spec"], "nodeName": live}
+            self.pod = {"metadata": {"name": probe.NAME}, "spec": spec, "status": READY}
 
     def get(self, *_: Any) -> Obj | None:
         return self.pod
@@ -41,7 +42,7 @@ class Fake:
         shunned = [v for term in terms for e in term["preference"]["matchFields"] for v in e["values"]]
         node = next((n for n in self.nodes if n not in shunned), self.nodes[0])
         status = {"phase": "Pending"} if node == self.dead else READY
-        self.pod = {"metadata": {"name": probe.NAME}, "spec": {"nodeName": node}, "status": status}
+        self.pod = {"metadata": {"name": probe.NAME}, "spec": {**manifest["spec"], "nodeName": node}, "status": status}
 
     def follow(self, *_: Any, **__: Any) -> Iterator[dict[str, Obj]]:
         yield {probe.NAME: self.pod} if self.pod else {}
@@ -93,3 +94,36 @@ def test_only_a_name_is_who_answered() -> None:
     assert said("version 1.0") == "1 request: answered by version 1.0"
     assert said("{}") == "1 request: HTTP 200 '{}'"
     assert said("<h1>shop</h1>") == "1 request: HTTP 200 '<h1>shop</h1>'"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"containers": [{"name": "probe", "image": "busybox:1.36"}]},
+        {"containers": [{"name": "probe", "image": probe.IMAGE, "args": ["netexec"]}]},
+        {"containers": [{"name": "probe", "image": probe.IMAGE, "args": ["pause"], "env": [{"name": "http_proxy"}]}]},
+        {
+            "containers": [
+                {"name": "probe", "image": probe.IMAGE, "args": ["pause"], "volumeMounts": [{"mountPath": "/"}]}
+            ]
+        },
+        {"containers": [{"name": "other", "image": probe.IMAGE, "args": ["pause"]}]},
+        {"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["web"]}]},
+        {"dnsConfig": {"nameservers": ["10.0.0.1"]}},
+    ],
+)
+def test_a_pod_that_stands_in_the_probes_place_is_made_anew(change: dict[str, Any]) -> None:
+    cluster = Fake("a", dead="", live="a")
+    assert cluster.pod is not None
+    cluster.pod["spec"] |= change
+    assert probe.Probe(cast(Api, cluster), "lab").host
+    assert cluster.made == 1
+
+
+def test_the_probe_that_is_there_is_used_again_whatever_the_cluster_has_added() -> None:
+    cluster = Fake("a", dead="", live="a")
+    assert cluster.pod is not None
+    cluster.pod["spec"]["containers"][0]["volumeMounts"] = [{"mountPath": probe.TOKEN}]
+    cluster.pod["spec"]["containers"].append({"name": "istio-proxy", "image": "istio"})
+    assert probe.Probe(cast(Api, cluster), "lab").host
+    assert cluster.made == 0
