@@ -87,15 +87,16 @@ before.
 
 `kindlab url TARGET --json`: `{"urls": [...], "notes": [...]}`.
 
-`kindlab lint --json`: `problems[]`, `states`, `wrong`, `caught`, `behavioural` (lab -> the share of its points for behaviour).
+`kindlab lint --json`: `problems[]`, `states`, `wrong`, `caught`, `behavioural` (lab -> the share of its points for
+behaviour).
 
-`kindlab mutate LAB --json`: `lab`, `ok`, `mutants`, how many were `refused`, `caught`, `missed`, `passed`, `wrongly_failed`,
-`not_graded`, `accepted`; `share_caught` of the harmful ones, `stale[]` entries of mutants.toml, and `tried[]` with `id`,
-`operator`, `file`, `object`, `path`, `before`, `after`, `verdict`, `lost[]` (what, as it should be, as it is), `failed[]`
-(check, expected, seen), `problem`, `why`.
+`kindlab mutate LAB --json`: `lab`, `ok`, `mutants`, how many were `refused`, `caught`, `missed`, `passed`,
+`wrongly_failed`, `not_graded`, `accepted`; `share_caught` of the harmful ones, `stale[]` entries of mutants.toml, and
+`tried[]` with `id`, `operator`, `file`, `object`, `path`, `before`, `after`, `verdict`, `lost[]` (what, as it should
+be, as it is), `failed[]` (check, expected, seen), `problem`, `why`.
 
-`kindlab flake --json`: `ok`, `states`, `gradings`, `flips[]` with `lab`, `state`, `check`, `counts` and `reasons` (outcome ->
-how often, what was seen), `by_chance`; `problems[]`.
+`kindlab flake --json`: `ok`, `states`, `gradings`, `flips[]` with `lab`, `state`, `check`, `counts` and `reasons`
+(outcome -> how often, what was seen), `by_chance`; `problems[]`.
 
 `kindlab quiz --list --json`: `{"questions": [{"lab", "id", "kcna", "text", "options": [{"text", "right", "why"}]}]}`.
 `lab` is `course` where the question belongs to no lab.
