@@ -88,6 +88,7 @@ def render(all_scored: Sequence[Scored], *, title: str = "", when: str = "", lin
         hops=_commonest(all_scored, lambda check, lab: cause(check.broken_hop, lab), first=True),
         not_graded=[(one, _why_not(one)) for one in all_scored if not one.has_grade],
         late=[one for one in all_scored if one.late_days],
+        noted=[one for one in all_scored if one.graded.notes],
         students=[(one, _first(one)) for one in all_scored],
         links=links,
         number=told.number,

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -150,6 +151,17 @@ def test_the_class_at_a_glance():
     (script,) = re.findall("<script>(.*?)</script>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in unescape(text), "the one script that may run"
+
+
+@pytest.mark.parametrize(("count", "unfolded"), [(1, True), (40, False)])
+def test_what_was_noticed_is_for_who_grades_and_not_for_students(count: int, unfolded: bool):
+    note = "It holds another's <token>."
+    graded = [seen(replace(student(f"Student {n}"), notes=(note,))) for n in range(count)]
+    page = Page(overview.render(graded))
+    accessible(page)
+    assert page.text.count(note) == count
+    assert ("open" in page.tags("details")[0]) == unfolded
+    assert "another" not in student_html.render(graded[0]) + markdown.render(graded[0])
 
 
 @pytest.mark.parametrize("count", [0, 5, 100, 1000])
