@@ -7,6 +7,7 @@ written down when it is done: a run that was stopped goes on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -93,16 +94,18 @@ def run(
     left = [piece for piece in wanted if piece.key not in done]
     if len(left) < len(wanted):
         say(f"{len(wanted) - len(left)} of {len(wanted)} rounds were done before")
-    for finished in farm.run(graded, left, jobs=jobs, limits=Limits(wall=LONGEST, cpu=int(LONGEST))):
-        piece = finished.item
-        where = f"{piece.state.lab} {piece.state.name}, round {piece.number}"
-        if finished.result is None:
-            problems[piece.key] = f"{where}: {finished.problem}"
-            say(f"✘ {problems[piece.key]}")
-            continue
-        done[piece.key] = finished.result
-        paths.write_atomically(file, json.dumps(done))
-        say(f"✔ {where}: graded {piece.times} times ({finished.seconds:.0f} s)")
+    limits = Limits(wall=LONGEST, cpu=int(LONGEST))
+    with contextlib.closing(farm.run(graded, left, jobs=jobs, limits=limits)) as rounds:
+        for finished in rounds:
+            piece = finished.item
+            where = f"{piece.state.lab} {piece.state.name}, round {piece.number}"
+            if finished.result is None:
+                problems[piece.key] = f"{where}: {finished.problem}"
+                say(f"✘ {problems[piece.key]}")
+                continue
+            done[piece.key] = finished.result
+            paths.write_atomically(file, json.dumps(done))
+            say(f"✔ {where}: graded {piece.times} times ({finished.seconds:.0f} s)")
     return found(wanted, done, problems.values())
 
 

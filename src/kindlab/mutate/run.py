@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,10 @@ def run(
     wanted = asked_of(lab, kept, jobs, say)
     say(f"{lab.slug}: {len(wanted)} things are asked for")
     picked = mutants.chosen(every, only, sample, seed)
-    for number, tried in enumerate(_tried(picked, wanted, kept, jobs, entries), 1):
-        outcome.tried.append(tried)
-        say(f"{number}/{len(picked)} {tried.verdict.value}: {tried.mutant}")
+    with contextlib.closing(_tried(picked, wanted, kept, jobs, entries)) as trying:
+        for number, tried in enumerate(trying, 1):
+            outcome.tried.append(tried)
+            say(f"{number}/{len(picked)} {tried.verdict.value}: {tried.mutant}")
     order = {mutant.id: number for number, mutant in enumerate(picked)}
     outcome.tried.sort(key=lambda one: order[one.mutant.id])
     if len(picked) == len(every):
@@ -68,15 +70,16 @@ def asked_of(lab: Lab, kept: Kept, jobs: int, say: Callable[[str], Any]) -> dict
             missing.append((name, state))
         else:
             prints[name] = {key: (value, strong) for key, (value, strong) in known.items()}
-    for done in farm.run(_looked_at, missing, jobs=jobs):
-        name, state = done.item
-        if done.result is None:
-            raise Problem(
-                f"The oracle could not look at {lab.slug}, {name}.", done.problem, f"Try: kindlab lint {lab.slug}"
-            )
-        prints[name] = done.result
-        kept.keep(kept.oracle, _key(name, state), done.result)
-        say(f"{lab.slug}: looked at {name} ({done.seconds:.0f} s)")
+    with contextlib.closing(farm.run(_looked_at, missing, jobs=jobs)) as looks:
+        for done in looks:
+            name, state = done.item
+            if done.result is None:
+                raise Problem(
+                    f"The oracle could not look at {lab.slug}, {name}.", done.problem, f"Try: kindlab lint {lab.slug}"
+                )
+            prints[name] = done.result
+            kept.keep(kept.oracle, _key(name, state), done.result)
+            say(f"{lab.slug}: looked at {name} ({done.seconds:.0f} s)")
     others = [one for name, one in prints.items() if name.startswith("alternatives/")]
     return oracle.asked(prints["solution"], prints[TWICE], others, prints["start"])
 
@@ -91,7 +94,7 @@ def _looked_at(api: Any, item: tuple[str, State]) -> Print:
 
 def _tried(
     picked: list[Mutant], wanted: dict[str, str], kept: Kept, jobs: int, entries: list[accepted.Accepted]
-) -> Iterator[Tried]:
+) -> Generator[Tried]:
     """Each as it is done, what is known already first."""
     refused = {mutant.id: said for mutant in picked if (said := kept.get(kept.oracle, f"refused {mutant.digest}"))}
     for mutant in picked:
@@ -102,17 +105,18 @@ def _tried(
         if done.seen is not None and done.graded is not None:
             yield _judged(done.mutant, Known(done.seen, done.graded), wanted, entries)
     left = [one for one in trials if one.seen is None or one.graded is None]
-    for finished in farm.run(trial.run, left, jobs=jobs):
-        mutant, known = finished.item.mutant, finished.result
-        if known is None:
-            yield Tried(mutant, Verdict.NOT_GRADED, problem=finished.problem)
-            continue
-        if known.seen is not None and known.graded is not None:
-            kept.keep(kept.oracle, mutant.digest, known.seen)
-            kept.keep(kept.grader, mutant.digest, [known.graded.failed, known.graded.ungraded])
-        else:
-            kept.keep(kept.oracle, f"refused {mutant.digest}", known.refused)
-        yield _judged(mutant, known, wanted, entries)
+    with contextlib.closing(farm.run(trial.run, left, jobs=jobs)) as trying:
+        for finished in trying:
+            mutant, known = finished.item.mutant, finished.result
+            if known is None:
+                yield Tried(mutant, Verdict.NOT_GRADED, problem=finished.problem)
+                continue
+            if known.seen is not None and known.graded is not None:
+                kept.keep(kept.oracle, mutant.digest, known.seen)
+                kept.keep(kept.grader, mutant.digest, [known.graded.failed, known.graded.ungraded])
+            else:
+                kept.keep(kept.oracle, f"refused {mutant.digest}", known.refused)
+            yield _judged(mutant, known, wanted, entries)
 
 
 def _trial(mutant: Mutant, wanted: dict[str, str], kept: Kept) -> Trial:

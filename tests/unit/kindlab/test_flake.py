@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Farm:
         self.begun: list[int] = []
         self.breaks = breaks
 
-    def run(self, work: Any, items: Iterable[Piece], **_: Any) -> Iterator[Finished[Piece, list[Verdicts]]]:
+    def run(self, work: Any, items: Iterable[Piece], **_: Any) -> Generator[Finished[Piece, list[Verdicts]]]:
         for piece in items:
             self.begun.append(piece.number)
             broken = piece.number in self.breaks
