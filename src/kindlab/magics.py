@@ -23,6 +23,9 @@ from kindlab.placeholders import filled
 from kindlab.session import Session, status
 from kindlab.shown import Shown
 
+LONGEST = 1800
+"""Seconds that a cell may follow a lab: no other cell runs meanwhile."""
+
 
 def _lab_argument(command: Any) -> Any:
     return click.argument("lab", required=False)(command)
@@ -82,10 +85,18 @@ def start(session: Session, lab: str | None, exam: bool, minutes: int | None) ->
 @click.command("check")
 @_lab_argument
 @click.option("--task", help="Check only this task (its id or number).")
+@click.option("--watch", type=click.IntRange(1, LONGEST), metavar="SECONDS", help="Follow it for a while.")
 @click.pass_obj
-def check(session: Session, lab: str | None, task: str | None) -> Shown:
+def check(session: Session, lab: str | None, task: str | None, watch: int | None) -> Shown:
     """Grade the lab by what the live cluster does."""
     found = session.lab(lab)
+    if watch and task:
+        raise UsageProblem("--watch follows the whole lab.", "It grades what changes.", f"%check --watch {watch}")
+    if watch:
+        from kindlab.watching import cell
+
+        exams.refuse("Nothing can be watched")
+        return cell.follow(session, found, watch)
     only = found.task(task).id if task else None
     return shown.told(going.told(found, _graded(session, found, only), whole=only is None))
 

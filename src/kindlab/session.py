@@ -38,6 +38,11 @@ class Session:
         if hasattr(self.shell, "kernel"):
             self._display(shown.note(f"{text} ..."), more=True)
 
+    def so_far(self, answer: Shown) -> None:
+        """Show what there is until now; what comes later takes its place."""
+        if hasattr(self.shell, "kernel"):
+            self._display(answer, more=True)
+
     def show(self, answer: Shown) -> None:
         self._display(answer, more=False)
 

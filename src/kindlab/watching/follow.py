@@ -30,8 +30,8 @@ PAUSE = 1.0
 
 @dataclass(frozen=True)
 class Round:
-    """One grading. `tasks`: those that were graded; `why`: what set it off; `began`: seconds from the change until the
-    grading began, None for what no change set off."""
+    """One grading. `tasks`: those that were graded; `why`: what set it off; `began`: seconds from the change, or from
+    the end of the grading before it, until this one began; None for what no change set off."""
 
     told: Told
     tasks: tuple[str, ...]
@@ -66,17 +66,30 @@ class Follower:
     own: asked.Own = field(default_factory=asked.Own)
     known: dict[str, asked.Asked] = field(default_factory=dict)
     """Task -> what it asked when it was graded last."""
+    free: float = 0.0
+    """When the last grading had ended (monotonic)."""
+    _saved: dict[Path, bytes] = field(default_factory=dict)
+    _ended: bool = False
+    _events: Events | None = None
 
     def run(self) -> None:
         """Raises KeyboardInterrupt when it is ended so, Problem when there is no cluster to begin with."""
         deadline = time.monotonic() + self.seconds
         status = self.ready()
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._ended:
             try:
                 self._on(status, deadline)
             except Unreachable as gone:
+                if self._ended:
+                    return
                 self.screen.note(f"The cluster does not answer ({gone.why}). It is waited for; Ctrl-C ends.")
                 status = self._back(deadline) or status
+
+    def end(self) -> None:
+        """From another thread: soon."""
+        self._ended = True
+        if self._events is not None:
+            self._events.queue.put(Gone("", time.monotonic()))
 
     def _back(self, deadline: float) -> Status | None:
         while time.monotonic() < deadline:
@@ -93,6 +106,7 @@ class Follower:
         """Follow the lab on this cluster. Raises Unreachable when it goes."""
         api = status.api()
         events = Events(self.lab, workspace.folder(self.lab), status.api())
+        self._events = events
         self.scene.clear()
         try:
             events.begin()
@@ -102,7 +116,7 @@ class Follower:
                 try:
                     first = events.queue.get(timeout=min(left, 3600.0))
                 except queue.Empty:
-                    return
+                    continue
                 if isinstance(first, Change | Saved):
                     time.sleep(max(0.0, TOGETHER - (time.monotonic() - first.at)))
                 self._react(api, status, [first, *_waiting(events)])
@@ -118,6 +132,8 @@ class Follower:
             concerned |= tasks
             why.append(change.said)
         for file in dict.fromkeys(one.file for one in news if isinstance(one, Saved)):
+            if not self._is_new(file):
+                continue
             said = saves.apply(self.lab, api, file) if self.applying else saves.said(self.lab, api, file)
             if said:
                 self.screen.note(said)
@@ -127,6 +143,15 @@ class Follower:
         if concerned:
             began = min(one.at for one in news if isinstance(one, Change | Saved) and one.at)
             self._grade(api, status, concerned | unknown, ", ".join(dict.fromkeys(why)), began)
+
+    def _is_new(self, file: Path) -> bool:
+        """Whether it says something else than when it was saved last: editors and JupyterLab save as they like."""
+        try:
+            now = file.read_bytes()
+        except OSError:
+            return False
+        before, self._saved[file] = self._saved.get(file), now
+        return now != before
 
     def _take(self, news: Iterable[Event]) -> list[tuple[Change, set[str]]]:
         """Let the scene be as the changes say; returns those that count, each with the tasks it concerns."""
@@ -160,7 +185,7 @@ class Follower:
         now = [t.id for t in self.lab.tasks if tasks is None or t.id in tasks]
         whole = len(now) == len(self.lab.tasks)
         self.screen.busy("checking all tasks" if whole else f"checking {', '.join(now)}")
-        began = None if since is None else time.monotonic() - since
+        began = None if since is None else time.monotonic() - max(since, self.free)
         report = self._graded(api, status, now)
         merged = report if whole or self.last is None else merge(self.last.told.report, report)
         if self._is_all_done(merged) and not whole:
@@ -180,6 +205,7 @@ class Follower:
             () if first else tuple(sorted(after - before)),
             () if first else tuple(sorted((before - after) & _failed(merged))),
         )
+        self.free = time.monotonic()
         self.screen.shown(self.last)
 
     def _graded(self, api: Api, status: Status, tasks: list[str]) -> Report:
