@@ -144,7 +144,7 @@ def _late_remarks(graded: Graded, late: Late | None, days: int, penalty: float) 
     if late is None:
         return []
     if when(graded.submitted) is None:
-        return ["Nothing says when it was handed in, so it counts as in time."]
+        return ["Nothing says when it was handed in, so it counts as in time."] if graded.report.points else []
     if days == 0:
         return []
     spoken = "1 day" if days == 1 else f"{days} days"

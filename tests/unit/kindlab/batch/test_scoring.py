@@ -139,6 +139,11 @@ def test_nobody_is_late_of_whom_nobody_knows_when(submitted: str):
     assert "Nothing says when" in found.remarks[0]
 
 
+def test_where_there_are_no_points_nobody_asks_when_it_was_handed_in():
+    nothing = graded("", web=Outcome.FAILED, dns=Outcome.FAILED, more=Outcome.FAILED)
+    assert scored(nothing, LAB, Policy(late=late())).remarks == ()
+
+
 def test_penalty_cap_and_closing():
     policy = Policy(late=late(penalty_per_day=20.0, cap=50.0, closes_after_days=7))
     by_days = {days: scored(graded(DUE + timedelta(days=days)), LAB, policy).points for days in (0, 1, 2, 3, 7, 8)}

@@ -1,10 +1,13 @@
 """How far a run is, without a terminal."""
 
+import io
+import sys
 from pathlib import Path
 
+import pytest
 from tests.unit.kindlab.batch.fakes import graded, submission
 
-from kindlab.batch.watch import EVERY, Lines, watching
+from kindlab.batch.watch import EVERY, Bar, Lines, watching
 
 
 class Clock:
@@ -45,3 +48,25 @@ def test_where_nobody_knows_how_many_there_are(tmp_path: Path):
 def test_without_a_terminal_there_are_lines():
     with watching(3) as watch:
         assert isinstance(watch, Lines)
+
+
+def test_on_a_terminal_there_is_a_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    one = graded(submission(tmp_path, "ann"), {})
+    with watching(3) as watch:
+        assert isinstance(watch, Bar)
+        watch.before()
+        watch.done(one, True)
+        watch.again(1)
+        watch.done(one, False)
+    shown = screen.getvalue()
+    for said in ("3/3", "1 could not be graded", "1 submission could not be graded; once more"):
+        assert said in shown
