@@ -11,7 +11,7 @@ from kindlab.batch.scoring import Scored, scored
 from kindlab.batch.store import Store
 from kindlab.labs import Lab
 
-POLICY, ADJUSTMENTS = "policy.toml", "adjustments.csv"
+POLICY, ADJUSTMENTS, ROSTER = "policy.toml", "adjustments.csv", "roster.csv"
 
 
 def all_scored(store: Store, lab: Lab) -> list[Scored]:
@@ -39,5 +39,14 @@ def write(store: Store, lab: Lab, released: Collection[str] = ()) -> dict[str, A
     found = summary.of(grades, lab.slug)
     store.write(store.out / "summary.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     store.write(store.out / "overview.html", overview.render(grades, title=lab.title, when=store.run.begun))
-    store.write(store.out / "grades.csv", csv_.render(grades, [task.id for task in lab.tasks]))
+    columns = [task.id for task in lab.tasks]
+    store.write(store.out / "grades.csv", csv_.render(grades, columns, released, _emails(store)))
     return found
+
+
+def _emails(store: Store) -> dict[str, str]:
+    """Of the students of the run's roster, by the ids of their submissions."""
+    from kindlab.batch.intake import layout, roster
+
+    file = store.out / ROSTER
+    return {layout.label(one.id): one.email for one in roster.read(file)} if file.is_file() else {}

@@ -1,8 +1,9 @@
-"""`grades.csv`: a header row and one row a submission, for a gradebook or a spreadsheet; for who grades, so nothing in
-it is withheld.
+"""`grades.csv`: a header row and one row a submission, for a gradebook or a spreadsheet.
 
-The columns keep their order: the fixed ones, one a task in the order of the lab (`task: ID`), and the comment. A
-submission that could not be graded has no number in any column of its grade, and its comment says why.
+The columns keep their order: the fixed ones, one a task in the order of the lab (`task: ID`), a comment, and notes. The
+comment may go to students with the grade, so it says what their report may say (told.py); all else, the tasks' points
+and the notes above all, is for who grades. A submission that could not be graded has no number in any column of its
+grade, and its comment says why.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kindlab.grading.outcome import Outcome
+from kindlab.grading.report import told
+from kindlab.grading.report.told import ToldCheck
 
 if TYPE_CHECKING:
     from kindlab.batch.scoring import Scored
@@ -43,22 +46,29 @@ _FORMULA = re.compile(r"(^|[,;|])(\s*)(?=[=+\-@＝＋－＠])")
 cells in some countries, where a program reads our commas as text (OWASP, CSV injection)."""
 
 
-def render(all_scored: Sequence[Scored], tasks: Sequence[str] = ()) -> str:
-    """The file. `tasks`: the ids of the lab's tasks; without them those that the submissions have."""
+def render(
+    all_scored: Sequence[Scored],
+    tasks: Sequence[str] = (),
+    released: Collection[str] = (),
+    emails: Mapping[str, str] | None = None,
+) -> str:
+    """The file. `tasks`: the ids of the lab's tasks; without them those that the submissions have. `released`:
+    told.tasks. `emails`: of students by the id of their submission."""
     listed = list(tasks) or list(dict.fromkeys(t.result.id for one in all_scored for t in one.tasks))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(f"task: {text(name)}" for name in listed), "comment"])
+    writer.writerow([*COLUMNS, *(f"task: {text(name)}" for name in listed), "comment", "notes"])
     for one in all_scored:
-        writer.writerow(_row(one, listed))
+        known = (emails or {}).get(one.graded.id, "") or email(one.graded.student) or email(one.graded.id)
+        writer.writerow([*_row(one, listed, known), text(comment(one, released)), text(" ".join(one.graded.notes))])
     return out.getvalue()
 
 
-def _row(one: Scored, tasks: Sequence[str]) -> Iterator[str]:
+def _row(one: Scored, tasks: Sequence[str], address: str) -> Iterator[str]:
     graded, has = one.graded, one.has_grade
     yield text(graded.student)
     yield text(graded.id)
-    yield text(email(graded.student) or email(graded.id))
+    yield text(address)
     yield number(one.points if has else None)
     yield number(one.max_points)
     yield number(one.percent if has else None)
@@ -73,33 +83,34 @@ def _row(one: Scored, tasks: Sequence[str]) -> Iterator[str]:
     points = {t.result.id: None if t.outcome is Outcome.COULD_NOT_GRADE else t.points for t in one.tasks}
     for name in tasks:
         yield number(points.get(name))
-    yield text(comment(one))
 
 
-def comment(one: Scored) -> str:
+def comment(one: Scored, released: Collection[str] = ()) -> str:
     """What to read beside the grade, in one line: why there is none, what is wrong first in each task that is not
-    done, what was left out. For who grades: visibility is not asked."""
-    said = [_flat(one.graded.report.problem)] if one.graded.report.problem else list(_of_tasks(one))
+    done, what was left out."""
+    said = [_flat(one.graded.report.problem)] if one.graded.report.problem else list(_of_tasks(one, released))
     said += one.remarks
     if one.graded.refused:
         left_out = (f"{r.what} ({r.why})" if r.why else r.what for r in one.graded.refused)
         said.append(f"left out: {'; '.join(left_out)}")
-    if one.graded.notes:
-        said.append(f"notes: {' '.join(one.graded.notes)}")
     line = _flat(" | ".join(said))
     return line if len(line) <= LONGEST_COMMENT else f"{line[: LONGEST_COMMENT - 1]}…"
 
 
-def _of_tasks(one: Scored) -> Iterable[str]:
-    for task in one.tasks:
-        failure = next((c for c in task.result.checks if c.outcome is Outcome.FAILED), None)
-        if task.result.not_here:
-            yield f"{task.result.id}: cannot be done here"
+def _of_tasks(one: Scored, released: Collection[str]) -> Iterator[str]:
+    for task in told.tasks(one, released):
+        if task.not_here:
+            yield f"{task.id}: cannot be done here"
         elif task.outcome is Outcome.COULD_NOT_GRADE:
-            stuck = [c for c in task.result.checks if c.outcome is Outcome.COULD_NOT_GRADE]
-            yield f"{task.result.id}: could not be graded{f': {stuck[0].seen}' if stuck else ''}"
-        elif failure is not None:
-            yield f"{task.result.id}: {failure.broken_hop or failure.seen or failure.sentence}"
+            stuck = [check.seen for check in task.checks if check.outcome is Outcome.COULD_NOT_GRADE and check.seen]
+            yield f"{task.id}: could not be graded{f': {stuck[0]}' if stuck else ''}"
+        elif task.outcome is Outcome.FAILED:
+            failed = [check for check in task.checks if check.outcome is Outcome.FAILED]
+            yield f"{task.id}: {_wrong(failed[0]) if failed else 'not done'}"
+
+
+def _wrong(check: ToldCheck) -> str:
+    return check.broken_hop or check.seen or check.sentence
 
 
 def email(of: str) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -74,3 +75,11 @@ def test_any_text_is_one_harmless_cell(text: str):
         assert "\r" not in cell
         assert len(cell) <= max(csv_.LONGEST_COMMENT + 100, 2 * len(text))
     assert (row["points"], row["outcome"]) == ("7", "failed")
+
+
+def test_notes_have_a_column_of_their_own_and_are_in_no_comment():
+    graded = replace(student("Ann"), notes=("It holds another's token.", "web.yaml was UTF-16."))
+    (row,) = rows(csv_.render([seen(graded)], emails={"ann": "ann@uni.example"}))
+    assert row["notes"] == "It holds another's token. web.yaml was UTF-16."
+    assert row["comment"] == ""
+    assert row["email"] == "ann@uni.example"
