@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from kindlab import labs, manifests
 from kindlab.api import Obj
 from kindlab.labs import Lab
-from kindlab.mutate.editing import containers, template, value
+from kindlab.mutate.editing import containers, template, value, walked
 from kindlab.states import folders
 
 LISTENS = re.compile(r"(?:port|listen|^-p)\D{0,3}(\d{2,5})\b|^:?(\d{2,5})$")
@@ -32,6 +32,8 @@ class Cast:
     urls: set[tuple[str, str]] = field(default_factory=set)
     """(host, path) outside."""
     policies: bool = False
+    peers: set[tuple[str, str]] = field(default_factory=set)
+    """Labels by which a policy of one of the answers lets somebody in, or out to."""
 
     def short(self, space: str) -> str:
         return next((short for short, name in self.spaces.items() if name == space), space)
@@ -71,7 +73,11 @@ def _objects(lab: Lab) -> Iterator[Obj]:
 def _add(cast: Cast, obj: Obj, space: str) -> None:
     space = obj["metadata"].get("namespace", space)
     called = cast.called(obj["metadata"]["name"], space)
-    cast.policies = cast.policies or obj["kind"] == "NetworkPolicy"
+    if obj["kind"] == "NetworkPolicy":
+        cast.policies = True
+        for path, at in walked(obj):
+            if path[-2:] == ("podSelector", "matchLabels") and {"from", "to"} & set(path):
+                cast.peers |= {(key, str(one)) for key, one in at.items()}
     if obj["kind"] in ("Ingress", "HTTPRoute"):
         cast.urls |= set(_urls(obj))
     pod = template(obj)

@@ -1,4 +1,4 @@
-"""Who reaches whom, where policies decide: everybody's Pods, strangers with every label that Pods carry in every
+"""Who reaches whom, where policies decide: everybody's Pods, strangers with each label that policies go by in every
 namespace of the lab, and a node, ask every Service and every Pod, the cluster's DNS and a node."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def look(scene: Scene) -> Iterator[Fact]:
     for short, space in spaces.items():
         where = f" in {short}" if short else ""
         guests[f"a stranger{where}"] = (space, {}, False)
-        for _, key, one in sorted(scene.cast.by_label):
+        for key, one in sorted(scene.cast.peers):
             guests[f"a stranger with {key}={one}{where}"] = (space, {key: one}, False)
     guests["a node"] = (next(iter(spaces.values())), {}, True)
     with scene.strangers(guests) as strangers:
