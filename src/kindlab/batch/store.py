@@ -63,7 +63,10 @@ class Store:
         return self.out / "students" / _safe(who)
 
     def keep(self, graded: Graded) -> None:
-        """Write it down, in place of what was known of this submission. Raises Problem where it cannot be written."""
+        """Write it down, in place of what was known of this submission; evidence of what no longer holds goes with that.
+        Raises Problem where it cannot be written."""
+        if not graded.evidence:
+            self.evidence(graded.id).unlink(missing_ok=True)
         text = json.dumps(graded.to_json(), ensure_ascii=False, indent=1) + "\n"
         self.write(self.file(graded.id), text)
 

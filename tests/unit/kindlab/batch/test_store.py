@@ -32,6 +32,18 @@ def test_what_is_kept_is_read_again_and_is_private(tmp_path: Path):
     again.close()
 
 
+def test_evidence_of_what_no_longer_holds_is_not_kept(tmp_path: Path):
+    out = store.new(tmp_path / "out", RUN)
+    one = graded(submission(tmp_path, "ann"), {})
+    out.evidence("ann").parent.mkdir()
+    out.evidence("ann").write_text("")
+    out.keep(replace(one, evidence="ann.zip"))
+    assert out.evidence("ann").exists()
+    out.keep(one)
+    assert not out.evidence("ann").exists()
+    out.close()
+
+
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageProblem, match=r"(?s)is not empty.*thesis\.txt"):
