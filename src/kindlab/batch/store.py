@@ -63,7 +63,7 @@ class Store:
         return self.out / "students" / _safe(who)
 
     def keep(self, graded: Graded) -> None:
-        """Write it down, in place of what was known of this submission; evidence of what no longer holds goes with that.
+        """Write it down, in place of what was known of this submission; evidence that no longer holds goes.
         Raises Problem where it cannot be written."""
         if not graded.evidence:
             self.evidence(graded.id).unlink(missing_ok=True)
