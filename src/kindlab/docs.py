@@ -55,6 +55,11 @@ A check that could not be carried out (a bug of the grader, a time-out of ours, 
 tried once more, with everything made anew. When the cluster itself is gone nothing else is tried: `problem` says so,
 once, and every task is `could-not-grade`. The points of a task that could not be graded are neither given nor refused.
 
+In an exam (`kindlab start LAB --exam`) it says instead: `lab`, `exam` with `started`, `minutes` (0: no limit) and
+`seconds_left` (or null), `problem`, and `tasks[]` with `id`, `looked_at`, `why_not`; the exit code is 0 when every task
+was looked at, 3 otherwise, whatever came of it. `kindlab finish --json` has the shape above. An exam is for practice:
+its state is in `work/progress.toml`, where whoever wants to can change it.
+
 A task that needs what the cluster lacks is not checked: its outcome is `could-not-grade`, `not_here` says why (it is
 empty otherwise) and `next` what brings it. Such tasks count neither in
 the lab's `max_points` nor in its `outcome`, which the others decide; a lab that has no others could not be graded.
@@ -71,7 +76,7 @@ first hop that is not ok, or null).
 `cpus`, `memory` (bytes), `root`, `virtual`, `containerd_images`, `usable`, `problem`, `then`.
 
 `kindlab list --json`: `{"labs": [{"slug", "title", "minutes", "kcna", "points", "max_points", "started",
-"not_here"}]}`; `not_here`: task -> why it cannot be done on the cluster in use, by what is seen at once or known from
+"attempts", "not_here"}]}`; `not_here`: task -> why it cannot be done on the cluster in use, by what is seen at once or known from
 before.
 
 `kindlab can --json`: `cluster` (as in `status`) and `needs[]` with `word`, `title`, `has`, `why`, `how_to_get`, `sure`
