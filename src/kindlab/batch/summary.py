@@ -60,7 +60,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     if found["refused"]:
         yield f"  Something was left out of {counted(len(found['refused']))}; the students' reports say what and why."
     if found["notes"]:
-        yield f"  There are notes for you on {counted(len(found['notes']))}: the comments in grades.csv."
+        yield f"  There are notes for you on {counted(len(found['notes']))}: the column notes of grades.csv."
 
 
 def why_not(one: Scored) -> str:
