@@ -76,8 +76,8 @@ first hop that is not ok, or null).
 `cpus`, `memory` (bytes), `root`, `virtual`, `containerd_images`, `usable`, `problem`, `then`.
 
 `kindlab list --json`: `{"labs": [{"slug", "title", "minutes", "kcna", "points", "max_points", "started",
-"attempts", "not_here"}]}`; `not_here`: task -> why it cannot be done on the cluster in use, by what is seen at once or known from
-before.
+"attempts", "not_here"}]}`; `not_here`: task -> why it cannot be done on the cluster in use, by what is seen at once or
+known from before.
 
 `kindlab can --json`: `cluster` (as in `status`) and `needs[]` with `word`, `title`, `has`, `why`, `how_to_get`, `sure`
 (false: it could not be found out, or may change in a moment), and `tasks` (lab -> the tasks that need it).

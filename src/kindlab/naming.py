@@ -18,7 +18,7 @@ LONGEST = 20
 """The longest prefix. A namespace has at most 63 characters; the course's longest, with a dash before it, has 28."""
 _PREFIX = re.compile(rf"[a-z][a-z0-9]{{0,{LONGEST - 1}}}")
 _LIKE_OURS = re.compile(r"lab[0-9]+")
-_COMMANDS = "start|check|hint|solve|reset|quiz|lab|lint|verify|grade|new"
+_COMMANDS = "start|check|finish|hint|solve|reset|quiz|lab|lint|verify|grade|new"
 
 
 def checked(prefix: str) -> str:

@@ -173,7 +173,7 @@ _KUBECTL = (
     rf"(?: -[^\s`,;)]*(?: [^-\s`,;)(][^\s`,;)]*{_END})?)*"  # options follow, each with a value or without
 )
 _KINDLAB = (
-    r"kindlab (?:up|status|start|check|hint|why|url|solve|reset)"
+    r"kindlab (?:up|status|start|check|finish|hint|why|url|solve|reset)"
     r"(?: \d\d[\w-]*(?: [a-z][\w-]*(?=[`,;.)]|$))?| \S+/\S++(?: (?:-n|--from) \S++)*+)?(?! --)"
 )
 _COMMAND = re.compile(rf"`?\b(?<!kindlab )({_KUBECTL}|{_KINDLAB})\b`?")
