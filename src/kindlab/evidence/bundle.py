@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from kindlab import __version__
+from kindlab import __version__, digests
 from kindlab.api import Api
 from kindlab.batch.graded import Graded
 from kindlab.evidence import objects, telling
@@ -62,14 +62,14 @@ def write(
     files["README.txt"] = readme(graded, lab).encode()
     manifest = {
         "format": FORMAT,
-        "lab": {"slug": lab.slug, "owner": lab.owner},
+        "lab": {"slug": lab.slug, "owner": lab.owner, "variant": dict(lab.variant)},
         "id": graded.id,
         "student": graded.student,
         "submitted": graded.submitted,
         "graded": (tape.since + timedelta(seconds=1)).isoformat(timespec="seconds"),
         "clock": tape.since.isoformat(),
         "versions": {**graded.versions, "kindlab": __version__, "python": platform.python_version()},
-        "grader": _digest(lab.grader.read_bytes()),
+        "grader": grader(lab),
         "handed_in": {name: _digest(content) for name, content in sorted(handed_in.items())},
         "files": {name: _digest(content) for name, content in sorted(files.items())},
         "left_out": lost,
@@ -78,6 +78,12 @@ def write(
     if key is not None:
         files[SIGNATURE] = signature(files[MANIFEST], key).encode()
     replaced(path, zipped(files))
+
+
+def grader(lab: Lab) -> str:
+    """A digest of what decides the verdicts: the lab's grader, and the words that all graders are written with."""
+    words = Path(__file__).parents[1]
+    return digests.of([lab.grader, words / "checks", words / "trace"])
 
 
 def signature(manifest: bytes, key: bytes) -> str:
