@@ -13,6 +13,7 @@ from kindlab.batch.submission import Submission
 from kindlab.grading import runner
 from kindlab.labs import Lab
 
+HOSTILE = Path(__file__).parents[1] / "unit" / "kindlab" / "batch" / "hostile"
 WEB = """apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
@@ -130,3 +131,13 @@ def test_steps_that_cannot_be_used_are_said(order: str, tmp_path: Path) -> None:
 def test_a_submission_without_files_is_the_labs_start(api: Api, lab: Lab) -> None:
     assert putting.put(lab, api, Submission("a", "a", None)) == []
     assert api.list("Deployment", lab.namespace)
+
+
+def test_whoever_hands_in_all_that_is_hostile_is_graded_for_the_rest(api: Api, lab: Lab, tmp_path: Path) -> None:
+    hostile = [file for file in sorted(HOSTILE.glob("*.yaml")) if "# lab: 02\n" in file.read_text(encoding="utf-8")]
+    for file in [*hostile, *labs.manifests(lab.solution_folder)]:
+        (tmp_path / file.name).write_text(lab.text(file), encoding="utf-8")
+    refused = putting.put(lab, api, Submission("a", "a", tmp_path))
+    assert sorted(one.file for one in refused) == sorted(file.name for file in hostile)
+    report = runner.grade(lab, api)
+    assert report.points == report.max_points, [c for t in report.tasks for c in t.checks if c.seen]
