@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -99,6 +100,6 @@ def test_a_folder_that_is_locked_stops_a_reset_before_anything_is_removed(
     monkeypatch.setenv("KINDLAB_WORK", str(tmp_path))
     lab = labs.find("02")
     workspace.folder(lab).mkdir()
-    monkeypatch.setattr(workspace.os, "access", lambda place, mode: place != workspace.folder(lab))
+    monkeypatch.setattr(os, "access", lambda place, mode: place != workspace.folder(lab))
     with pytest.raises(Problem, match="cannot be put aside"):
         workspace.reset(lab, cast(Any, None))

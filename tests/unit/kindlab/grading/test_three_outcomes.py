@@ -56,7 +56,7 @@ def note(text):
 class Cluster(Api):
     """One that has the namespace and nothing else, and goes when the file `gone` is there."""
 
-    server = "https://nowhere"  # type: ignore[assignment]
+    server = "https://nowhere"
 
     def __init__(self, folder: Path) -> None:
         self.gone = folder / "gone"
@@ -69,7 +69,7 @@ class Cluster(Api):
             raise Unreachable("The cluster does not answer.", "It was switched off.", "kindlab up starts one.")
         return {}
 
-    def list(self, *_: Any) -> Any:
+    def list(self, *_: Any, **__: Any) -> Any:
         return self.request()
 
 
