@@ -20,7 +20,11 @@ from typing import IO, Any, BinaryIO
 from kindlab.batch.intake import limits, names
 from kindlab.batch.intake.pile import Pile, Readable
 
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError, struct.error, NotImplementedError)
+BROKEN = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error, EOFError),
+    *(ValueError, LookupError, ArithmeticError, RuntimeError),
+)
+"""What bytes that are no such archive make the standard library raise."""
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 1 << 16
 _ZIP64, _ZIP64_SIZE = b"PK\x06\x07", 20
 
@@ -70,7 +74,7 @@ def _zip(stream: BinaryIO, pile: Pile) -> None:
         for where, info in sorted(found, key=lambda one: (len(one[0]), one[0])):
             name = "/".join(where)
             kind = (info.external_attr >> 16) & 0o170000 if info.create_system == 3 else 0
-            if info.is_dir() or any(map(names.is_skipped, where[:-1])):
+            if is_folder(info) or any(map(names.is_skipped, where[:-1])):
                 continue
             if kind and kind != 0o100000:
                 pile.refuse(name, "it is a link, or no regular file", "Hand in the file itself.")
@@ -98,6 +102,11 @@ def zip_name(info: zipfile.ZipInfo) -> str:
         return info.orig_filename.encode("cp437").decode("utf-8")
     except UnicodeError:
         return info.orig_filename
+
+
+def is_folder(info: zipfile.ZipInfo) -> bool:
+    """ZipInfo.is_dir itself breaks on a name that begins with a zero byte."""
+    return info.orig_filename.endswith(("/", "\\"))
 
 
 def _refuse_endless_directory(stream: BinaryIO) -> None:

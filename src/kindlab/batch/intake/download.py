@@ -49,7 +49,7 @@ def unpacked(file: Path, target: Path) -> Path:
                 (path if is_folder else path.parent).mkdir(parents=True, exist_ok=True, mode=0o700)
                 if content is not None and not is_folder:
                     left += _written(path, content, limits.CLASS_ALL - left)
-    except (*archives.BROKEN, OSError, folders.NotRegular, RuntimeError) as error:
+    except (*archives.BROKEN, OSError, folders.NotRegular) as error:
         raise UsageProblem(
             f"{file} cannot be unpacked.", f"{names.shown(str(error))}.", "Download it again, or unpack it yourself."
         ) from error
@@ -72,7 +72,7 @@ def _members(stream: IO[bytes], name: str) -> Iterator[tuple[str, bool, IO[bytes
         with zipfile.ZipFile(stream) as archive:
             for info in archive.infolist():
                 kind = (info.external_attr >> 16) & 0o170000 if info.create_system == 3 else 0
-                if info.is_dir():
+                if archives.is_folder(info):
                     yield archives.zip_name(info), True, None
                 elif kind in (0, 0o100000) and info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     with archive.open(info) as content:
