@@ -62,7 +62,7 @@ def write(
     files["README.txt"] = readme(graded, lab).encode()
     manifest = {
         "format": FORMAT,
-        "lab": {"slug": lab.slug, "owner": lab.owner, "variant": dict(lab.variant)},
+        "lab": {"slug": lab.slug, "owner": lab.owner},
         "id": graded.id,
         "student": graded.student,
         "submitted": graded.submitted,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from kindlab import labs
 from kindlab.batch.graded import Graded
 from kindlab.errors import Problem
 from kindlab.evidence import telling
+from kindlab.evidence.bundle import grader
 from kindlab.evidence.opening import Opened, opened
 from kindlab.evidence.replaying import UNKNOWN, Reel, Replayed
 from kindlab.grading.outcome import CheckResult, Outcome, Report
@@ -132,7 +132,7 @@ def _differs(then: Report, now: Report, cannot: dict[str, str]) -> Iterator[str]
 
 
 def _notes(found: Opened, lab: Lab) -> Iterator[str]:
-    if found.manifest.get("grader") != hashlib.sha256(lab.grader.read_bytes()).hexdigest():
+    if found.manifest.get("grader") != grader(lab):
         yield "The grader has changed since."
     if found.signed:
         yield "Its signature is good."
