@@ -17,7 +17,7 @@ from kindlab import export, labs
 from kindlab.batch import alone
 from kindlab.batch.policy import Policy
 from kindlab.commands.export import export as command
-from kindlab.errors import UsageProblem
+from kindlab.errors import Problem, UsageProblem
 from kindlab.export import classroom, gradescope, nbgrader
 
 LAB = labs.find("02")
@@ -68,11 +68,13 @@ def test_the_autograder_holds_this_lab_alone_and_no_solution(autograder: Path):
     assert len(names) == len(set(names))
 
 
-def test_the_same_content_makes_the_same_autograder(autograder: Path, tmp_path: Path):
-    again = tmp_path / "again.zip"
-    gradescope.make(LAB, again)
-    assert again.read_bytes() == autograder.read_bytes()
-    assert list(tmp_path.iterdir()) == [again], "and nothing is left beside it"
+def test_the_same_content_makes_the_same_autograder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    files = [(f"course/{name}", LAB.folder / "start" / name) for name in ("cart.yaml", "orders.yaml")]
+    for name, order in (("a.zip", files), ("b.zip", files[::-1])):
+        monkeypatch.setattr(gradescope, "_files", lambda lab, order=order: iter(order))
+        gradescope.make(LAB, tmp_path / name)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.zip", "b.zip"], "and nothing is left beside them"
 
 
 def test_the_scripts_are_shell(autograder: Path, tmp_path: Path):
@@ -129,11 +131,23 @@ def test_a_grade_is_written_for_gradescope(root: Path, monkeypatch: pytest.Monke
 
 
 def test_the_points_of_the_assignment_are_said(tmp_path: Path):
-    policy = tmp_path / "policy.toml"
     done = CliRunner().invoke(command, ["gradescope", "02", "-o", str(tmp_path / "a.zip")], catch_exceptions=False)
     assert f"set the points to {LAB.max_points}." in done.output
-    assert not policy.exists()
     assert gradescope._worth(LAB, Policy(scale=20)) == "20"
+
+
+def test_a_policy_goes_along_and_a_wrong_one_is_refused(tmp_path: Path):
+    policy, out = tmp_path / "policy.toml", tmp_path / "a.zip"
+    policy.write_text("pass_mark = 60\n")
+    words = ["gradescope", "02", "-o", str(out), "--policy", str(policy)]
+    CliRunner().invoke(command, words, catch_exceptions=False)
+    with zipfile.ZipFile(out) as archive:
+        assert archive.read("policy.toml") == policy.read_bytes()
+    out.unlink()
+    policy.write_text("pas_mark = 60")
+    with pytest.raises(Problem):
+        CliRunner().invoke(command, words, catch_exceptions=False)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("words", [["gradescope", "02"], ["nbgrader", "02"]])
