@@ -50,14 +50,21 @@ def handed_in(folder: Path, **files: str) -> Submission:
     return Submission("a", "a", folder)
 
 
-@pytest.mark.parametrize("slug", ["04", "12", "14", "15"])
-def test_a_right_answer_from_another_cluster_gets_all_points(api: Api, slug: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("slug", "tasks"),
+    [("04", ["stock-outside", "stock-repair", "billing-both"]), ("12", None), ("14", None), ("15", None)],
+)
+def test_a_right_answer_from_another_cluster_gets_all_points(
+    api: Api, slug: str, tasks: list[str] | None, tmp_path: Path
+) -> None:
     """Those that need most of the start: its machines, its folders on a node, its full volumes and nodes. In their
     files the node is called as kind calls it, and has another address."""
     lab = labs.find(slug)
     here = Here.of(api.list("Node")).working[0]
     address = here["status"]["addresses"][0]["address"]
     for file in labs.manifests(lab.solution_folder):
+        if file.name == "crowd.yaml":  # more than a hundred Pods, which are about nothing here
+            continue
         text = workspace.given(lab, file, api)
         text = text.replace(here["metadata"]["name"], "kind-worker").replace(address, "172.18.0.9")
         (tmp_path / file.name).write_text(text, encoding="utf-8")
@@ -66,7 +73,7 @@ def test_a_right_answer_from_another_cluster_gets_all_points(api: Api, slug: str
     notes: list[str] = []
     submission = Submission("a", "a", tmp_path, nodes=("kind-control-plane", "kind-worker"))
     assert putting.put(lab, api, submission, notes=notes) == []
-    report = runner.grade(lab, api)
+    report = runner.grade(lab, api, only=tasks)
     assert report.points == report.max_points, [c for t in report.tasks for c in t.checks if c.seen]
     assert bool(notes) == (slug in ("04", "12"))
 
