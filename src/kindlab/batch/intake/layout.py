@@ -39,6 +39,8 @@ class Found:
     notes: list[str] = field(default_factory=list)
     number: str = ""
     """The platform's number of the student."""
+    known: bool = False
+    """Whether the roster has them; then `id` is the roster's."""
 
 
 def find(folder: Path, lab: Lab, roster: Sequence[Student] = ()) -> list[Found]:
@@ -138,7 +140,9 @@ def _found(folder: Path, theirs: list[tuple[str, schemes.Named]], people: Roster
     who_id = student.id if student else names.identity(first.student)
     submitted = (student.submitted if student else "") or first.submitted
     who = student.name if student else names.shown(first.student)
-    return Found(who_id, who, sources, submitted, notes, number=first.ids[0] if first.ids else "")
+    return Found(
+        who_id, who, sources, submitted, notes, number=first.ids[0] if first.ids else "", known=student is not None
+    )
 
 
 def _latest_files(sources: list[Source], own: set[str]) -> tuple[list[Source], list[str]]:
@@ -175,7 +179,7 @@ def _with_ids(found: list[Found]) -> list[Found]:
     for one in sorted(found, key=lambda one: (one.id, one.sources[0].path.name if one.sources else "")):
         if wanted[one.id.casefold()] > 1:
             one.notes.append(f"There are {wanted[one.id.casefold()]} submissions under the name {one.student}.")
-            if one.number:
+            if one.number and (not one.known or one.id.casefold() in taken):  # the first of a known student is theirs
                 one.id = f"{one.id}-{names.identity(one.number)}"
         base, n = one.id, 1
         while one.id.casefold() in taken:

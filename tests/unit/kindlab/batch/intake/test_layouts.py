@@ -228,6 +228,15 @@ def test_a_roster_knows_canvas_short_names_and_numbers(handed_in, read):
     assert {one for one, found in read(roster=CLASS).items() if found.folder} == {"s1", "s3"}
 
 
+def test_two_submissions_of_one_in_the_roster_are_both_graded(handed_in, read):
+    for number in ("111111", "222222"):
+        write(handed_in / f"Jane Doe_{number}_assignsubmission_file_", web=MAP % number)
+    found = read(roster=CLASS[:1])
+    assert sorted(found) == ["s1", "s1-222222"]
+    assert all(one.folder for one in found.values())
+    assert all("2 submissions under the name" in " ".join(one.notes) for one in found.values())
+
+
 def test_a_name_of_two_students_is_nobodys(handed_in, read):
     write(handed_in / "Jane Doe", web=MAP % "x")
     twins = (Student("a", "Jane Doe"), Student("b", "Doe Jane"))
