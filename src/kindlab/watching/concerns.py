@@ -28,17 +28,19 @@ def tasks(change: Change, asked: Mapping[str, Asked], before: Scene, after: Scen
     """Of the tasks in `asked` those that the change concerns. `before`, `after`: all objects without, and with it."""
     if change.key[0] not in UNDERSTOOD:
         return set(asked)
+    spoken: dict[int, set[str]] = {}
     return {
         task
         for task, one in asked.items()
         if not (one.words or one.lists)
         or any(_is_listed(listed, change) for listed in one.lists)
-        or any(change.key in behind(one.words, scene) for scene in (before, after))
+        or any(change.key in behind(one.words, scene, spoken) for scene in (before, after))
     }
 
 
-def behind(asked: Iterable[str], scene: Scene) -> set[Key]:
-    """Every object that is meant by one of the words, and what stands behind it: what it names, what it selects."""
+def behind(asked: Iterable[str], scene: Scene, spoken: dict[int, set[str]]) -> set[Key]:
+    """Every object that is meant by one of the words, and what stands behind it: what it names, what it selects.
+    `spoken`: by identity, the words of objects that have been read already."""
     meant = set(asked)
     found = {key for key, obj in scene.items() if _is_meant(key, obj, meant)}
     names: dict[str, list[Key]] = {}
@@ -47,7 +49,7 @@ def behind(asked: Iterable[str], scene: Scene) -> set[Key]:
     pending = list(found)
     while pending:
         key = pending.pop()
-        for other in _next(key, scene, names):
+        for other in _next(key, scene, names, spoken):
             if other not in found:
                 found.add(other)
                 pending.append(other)
@@ -64,10 +66,12 @@ def _is_meant(key: Key, obj: Obj, meant: set[str]) -> bool:
     return bool((addresses - {"None"}) & meant)
 
 
-def _next(key: Key, scene: Scene, names: Mapping[str, list[Key]]) -> Iterable[Key]:
+def _next(key: Key, scene: Scene, names: Mapping[str, list[Key]], spoken: dict[int, set[str]]) -> Iterable[Key]:
     obj = scene[key]
-    said = words(json.dumps({k: v for k, v in obj.items() if k not in ("metadata", "status")}, default=str))
-    for word in said & names.keys():
+    if id(obj) not in spoken:
+        told = {k: v for k, v in obj.items() if k not in ("metadata", "status")}
+        spoken[id(obj)] = words(json.dumps(told, default=str))
+    for word in spoken[id(obj)] & names.keys():
         yield from names[word]
     selector = (obj.get("spec") or {}).get("selector") if key[0] == "services" else None
     for other, one in scene.items():

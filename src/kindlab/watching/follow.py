@@ -22,7 +22,7 @@ from kindlab.watching import asked, concerns, objects, saves
 from kindlab.watching.events import Event, Events, Gone, Saved
 from kindlab.watching.objects import Change, Key
 
-TOGETHER = 0.1
+TOGETHER = 0.06
 """Seconds in which what belongs together comes: the objects of one file, the files of one save."""
 PAUSE = 1.0
 """Seconds between two looks for a cluster that has gone."""
