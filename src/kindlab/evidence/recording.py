@@ -69,7 +69,7 @@ class Recorded(Api):
             self.tape.answered(item, told(error), 0)
             raise
         size = sum(len(v) for v in answer.values() if isinstance(v, bytes))
-        self.tape.answered(item, {"answer": copy.deepcopy(answer)}, size)
+        self.tape.answered(item, {"answer": dict(answer)}, size)
         return answer
 
     def discovered(self) -> dict[str, Served]:
