@@ -9,10 +9,9 @@ import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from kindlab.api import Api, ApiError, Obj
+from kindlab.api import Api, Obj
 from kindlab.checks.host import ExecBackend
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.conditions import is_ready
@@ -259,6 +258,3 @@ def _addresses(pod: Obj) -> Iterator[str]:
 
 def _is_ours(pod: Obj) -> bool:
     return bool(pod["metadata"]["name"].startswith(OURS))
-
-
-__all__ = ["Answer", "ApiError", "Question", "Scene", "ThreadPoolExecutor"]

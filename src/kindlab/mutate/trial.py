@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kindlab import labs, states, steps
-from kindlab.api import Api, ApiError
-from kindlab.checks.verdict import CouldNotGrade
+from kindlab.api import Api
 from kindlab.errors import Problem
 from kindlab.grading import runner
 from kindlab.grading.outcome import Outcome, Report
@@ -104,6 +103,3 @@ def graded_of(report: Report) -> Graded:
     ungraded = [f"{c.name}: {c.seen}" for c in checks if c.outcome is Outcome.COULD_NOT_GRADE]
     ungraded += [f"{task.id}: {task.not_here}" for task in report.tasks if task.not_here]
     return Graded(failed, "; ".join([*ungraded, *([report.problem] if report.problem else [])]))
-
-
-__all__ = ["ApiError", "CouldNotGrade", "Graded", "Known", "Trial", "run", "state_of"]

@@ -4,11 +4,12 @@ namespace of the lab, and a node, ask every Service and every Pod, the cluster's
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from kindlab.api import Obj
 from kindlab.conditions import is_ready
 from kindlab.mutate.fact import Fact
-from kindlab.mutate.scene import Question, Scene, ThreadPoolExecutor
+from kindlab.mutate.scene import Question, Scene
 
 ORDER = 50
 AT_ONCE = 6

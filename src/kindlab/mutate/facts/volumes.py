@@ -40,6 +40,7 @@ def look(scene: Scene) -> Iterator[Fact]:
     crashed = _crash(scene, [pod for pod, _, _ in places.values()])
     places = dict(_places(scene))
     for where, mark in marked.items():
+        # one whose first process cannot be ended from within says nothing
         if where in places and mark and places[where][0]["metadata"]["uid"] in crashed:
             yield Fact(f"after a crash, what was written at {where}", _kept(_holds(scene, *places[where], mark)))
     yield from _replaced(scene, marked)
@@ -99,14 +100,15 @@ def _kept(held: bool) -> str:
 
 
 def _crash(scene: Scene, pods: list[Obj]) -> set[str]:
-    """End the first process of every container of these Pods; the uids of those that came back by themselves."""
+    """End the first process of every container of these Pods; the uids of those whose containers were started anew."""
     unique = {pod["metadata"]["uid"]: pod for pod in pods if pod["spec"].get("restartPolicy", "Always") == "Always"}
     for pod in unique.values():
         for container in pod["spec"]["containers"]:
             scene.run(pod, "kill 1; sleep 0.2; kill -9 1", container["name"], timeout=5.0)
     if unique:
         scene.settle()
-    return {pod["metadata"]["uid"] for pod in scene.pods if pod["metadata"]["uid"] in unique and is_ready(pod)}
+    before = {uid: _restarts(pod) for uid, pod in unique.items()}
+    return {uid for pod in scene.pods if (uid := pod["metadata"]["uid"]) in before and _restarts(pod) > before[uid]}
 
 
 def _replaced(scene: Scene, marked: dict[str, str]) -> Iterator[Fact]:
