@@ -171,7 +171,7 @@ def test_in_a_terminal_s_place_it_writes_lines_and_ends_quietly(lab: labs.Lab, a
         (workspace.folder(lab) / "one.yaml").write_text(json.dumps(config_map("one", says="yes")))
         for line in run.stdout:
             seen.append(line)
-            if "newly passed" in line:
+            if "NEWLY PASSED" in line:
                 break
         run.send_signal(signal.SIGTERM)  # as Ctrl-C, for a process that may have been started with that ignored
         rest, errors = run.communicate(timeout=PATIENCE)

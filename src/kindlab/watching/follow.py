@@ -108,6 +108,7 @@ class Follower:
         events = Events(self.lab, workspace.folder(self.lab), status.api())
         self._events = events
         self.scene.clear()
+        self.own = asked.Own()  # another cluster counts its versions anew
         try:
             events.begin()
             self._take(_waiting(events))

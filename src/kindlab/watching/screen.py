@@ -44,10 +44,10 @@ def follow(lab: Lab, cluster: str | None, *, applying: bool) -> int:
 
 def line_of(task: TaskResult, width: int, one: Round) -> Line:
     """A task in a line, with what has become of it in this round."""
-    news = "  ← newly passed" if task.id in one.passed else "  ← no longer passed" if task.id in one.lost else ""
+    news = "NEWLY PASSED: " if task.id in one.passed else "NO LONGER PASSED: " if task.id in one.lost else ""
     mark, points = ("–", "–") if task.not_here else (text.MARKS[task.outcome], text.points(task))
     style = "yellow" if task.not_here else text.STYLES[task.outcome]
-    return f"  {mark} {task.id:<{width}}  {points:>2}/{task.max_points}  {task.title}{news}", style
+    return f"  {mark} {task.id:<{width}}  {points:>2}/{task.max_points}  {news}{task.title}", style
 
 
 def lines_of(one: Round) -> Iterator[Line]:
