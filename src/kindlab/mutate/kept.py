@@ -33,8 +33,8 @@ class Kept:
             self._held: dict[str, Any] = found if isinstance(found, dict) else {}
         except (OSError, ValueError):
             self._held = {}
-        now = (self.oracle, self.grader)
-        self._held = {key: one for key, one in self._held.items() if key.rpartition(" ")[0] in now}
+        now = (f"{self.oracle} ", f"{self.grader} ")
+        self._held = {key: one for key, one in self._held.items() if key.startswith(now)}
 
     def get(self, about: str, key: str) -> Any:
         """None when it is not known. `about`: `oracle` or `grader` of this lab as it is."""

@@ -55,7 +55,9 @@ def test_a_grading_is_good_until_the_grader_changes(cache: Path, monkeypatch: py
     held = Kept(lab)
     held.keep(held.grader, "x", [[], ""])
     held.keep(held.oracle, "x", {"a": ["1", True]})
+    held.keep(held.oracle, "solution, once more", {})
     again = Kept(lab)
+    assert again.get(again.oracle, "solution, once more") == {}
     assert again.get(again.grader, "x") == [[], ""]
     monkeypatch.setattr(kept, "OF_GRADER", ("kindlab/checks",))
     later = Kept(lab)
