@@ -12,6 +12,8 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+import testinfra.modules.file  # testinfra imports these when they are first asked for, which two threads may do at once
+import testinfra.modules.systeminfo  # noqa: F401
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 
