@@ -58,6 +58,7 @@ class Scene:
 
     def __init__(self, api: Api, cast: Cast) -> None:
         self.api, self.cast = api, cast
+        self.nodes = sorted(node["metadata"]["name"] for node in api.list("Node"))
         self.again()
 
     def again(self) -> None:
@@ -147,13 +148,13 @@ class Scene:
         return found
 
     @contextlib.contextmanager
-    def strangers(self, guests: Mapping[str, tuple[str, Mapping[str, str], bool]]) -> Iterator[dict[str, Obj]]:
-        """Pods with these labels in these namespaces, in a node's own network if so asked, as long as the block lasts.
+    def strangers(self, guests: Mapping[str, tuple[str, Mapping[str, str], str]]) -> Iterator[dict[str, Obj]]:
+        """Pods with these labels in these namespaces, in a node's own network if one is named, while the block lasts.
         They are never ready, so that no Service sends to them, and somebody's already, so that nobody adopts them."""
         made: dict[str, Obj] = {}
         try:
-            for number, (key, (space, labels, host)) in enumerate(guests.items()):
-                made[key] = self.api.create(self._stranger(number, space, labels, host), space)
+            for number, (key, (space, labels, node)) in enumerate(guests.items()):
+                made[key] = self.api.create(self._stranger(number, space, labels, node), space)
             for key, pod in made.items():
                 made[key] = self._running(pod)
             yield made
@@ -161,7 +162,7 @@ class Scene:
             for pod in made.values():
                 self.api.delete("Pod", pod["metadata"]["name"], pod["metadata"]["namespace"], grace=0)
 
-    def _stranger(self, number: int, space: str, labels: Mapping[str, str], host: bool) -> Obj:
+    def _stranger(self, number: int, space: str, labels: Mapping[str, str], node: str) -> Obj:
         parent = self.api.get("ConfigMap", "kube-root-ca.crt", space)
         meta: Obj = {"name": f"{OURS}stranger-{number}", "labels": {**labels, **MANAGED}}
         if parent:
@@ -177,8 +178,8 @@ class Scene:
         container = {"name": "stranger", "image": IMAGE, "args": ["pause"]}
         spec: Obj = {"terminationGracePeriodSeconds": 0, "enableServiceLinks": False, "containers": [container]}
         container["readinessProbe"] = {"exec": {"command": ["false"]}, "periodSeconds": 600}  # type: ignore[assignment]
-        if host:
-            spec |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+        if node:
+            spec |= {"nodeName": node, "hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
         return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
     def _running(self, pod: Obj) -> Obj:

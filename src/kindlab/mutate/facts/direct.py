@@ -16,7 +16,7 @@ NOBODY = {"refused", "silence"}
 
 def look(scene: Scene) -> Iterator[Fact]:
     space = next(iter(scene.cast.spaces.values()))
-    with scene.strangers({"": (space, {}, False)}) as askers:
+    with scene.strangers({"": (space, {}, "")}) as askers:
         yield from _asked(scene, askers[""])
 
 

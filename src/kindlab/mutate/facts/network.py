@@ -19,21 +19,25 @@ def look(scene: Scene) -> Iterator[Fact]:
     if not scene.cast.policies:
         return
     spaces = scene.cast.spaces
-    guests: dict[str, tuple[str, Mapping[str, str], bool]] = {}
+    guests: dict[str, tuple[str, Mapping[str, str], str]] = {}
     for short, space in spaces.items():
         where = f" in {short}" if short else ""
-        guests[f"a stranger{where}"] = (space, {}, False)
+        guests[f"a stranger{where}"] = (space, {}, "")
         for key, one in sorted(scene.cast.peers):
-            guests[f"a stranger with {key}={one}{where}"] = (space, {key: one}, False)
-    guests["a node"] = (next(iter(spaces.values())), {}, True)
+            guests[f"a stranger with {key}={one}{where}"] = (space, {key: one}, "")
+    for node in scene.nodes:
+        guests[node] = (next(iter(spaces.values())), {}, node)
     with scene.strangers(guests) as strangers:
+        nodes = {node: strangers.pop(node) for node in scene.nodes}
         askers = {**_learners(scene), **{name: (pod, "") for name, pod in strangers.items()}}
-        targets = _targets(scene, strangers["a node"])
+        targets = _targets(scene)
 
         def ask(who: str) -> dict[str, str]:
             pod, container = askers[who]
-            heard = scene.ask(pod, targets, container)
+            heard = scene.ask(pod, targets | _another_node(nodes, pod), container)
             return {whom: answers[0].how if answers else "could not ask" for whom, answers in heard.items()}
+
+        yield from _from_nodes(scene, nodes, targets)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for who, found in zip(askers, pool.map(ask, askers), strict=True):
@@ -64,7 +68,24 @@ def _learners(scene: Scene) -> dict[str, tuple[Obj, str]]:
     return found
 
 
-def _targets(scene: Scene, node: Obj) -> dict[str, Question]:
+def _another_node(nodes: Mapping[str, Obj], pod: Obj) -> dict[str, Question]:
+    """The kubelet of a node on which the Pod does not run: what is on its own node no policy keeps from it."""
+    other = next((one for name, one in nodes.items() if name != pod["spec"].get("nodeName")), None)
+    return {"another node": Question(f"https://{other['status']['hostIP']}:10250/")} if other else {}
+
+
+def _from_nodes(scene: Scene, nodes: Mapping[str, Obj], targets: Mapping[str, Question]) -> Iterator[Fact]:
+    """Whether each Pod is reached from the nodes on which it does not run: its own always reaches it."""
+    at = {f"http://{pod['status'].get('podIP')}": pod["spec"].get("nodeName") for pod in scene.pods}
+    heard = {name: scene.ask(pod, targets) for name, pod in nodes.items()}
+    for whom, question in targets.items():
+        own = at.get(question.url.rsplit(":", 1)[0])
+        if own:
+            words = {answers[whom][0].how for name, answers in heard.items() if name != own and answers[whom]}
+            yield Fact(f"another node asks {whom}", ", ".join(sorted(words)))
+
+
+def _targets(scene: Scene) -> dict[str, Question]:
     targets = {}
     for service in scene.services:
         meta = service["metadata"]
@@ -78,7 +99,6 @@ def _targets(scene: Scene, node: Obj) -> dict[str, Question]:
         for port in scene.cast.ports.get(party, set()) if pod else ():
             assert pod is not None
             targets[f"{party}'s Pod on port {port}"] = Question(f"http://{pod['status']['podIP']}:{port}/")
-    targets["a node"] = Question(f"https://{node['status']['hostIP']}:10250/")
     return targets
 
 

@@ -15,7 +15,7 @@ ORDER = 60
 
 def look(scene: Scene) -> Iterator[Fact]:
     space = next(iter(scene.cast.spaces.values()))
-    with scene.strangers({"": (space, {}, True)}) as askers:
+    with scene.strangers({"": (space, {}, scene.nodes[0])}) as askers:
         yield from _nodes(scene, askers[""])
         yield from _doors(scene, askers[""])
     for party, pods in scene.parties().items():

@@ -24,8 +24,8 @@ def answerers(scene: Scene, answers: list[Answer]) -> str:
 
 
 def look(scene: Scene) -> Iterator[Fact]:
-    spaces: dict[str, tuple[str, Mapping[str, str], bool]] = {
-        space: (space, {}, False) for space in scene.cast.spaces.values()
+    spaces: dict[str, tuple[str, Mapping[str, str], str]] = {
+        space: (space, {}, "") for space in scene.cast.spaces.values()
     }
     with scene.strangers(spaces) as askers:
         for space, asker in askers.items():

@@ -207,6 +207,7 @@ class Namespace:
                 pod("hello", "10.244.1.50"),
                 pod("kindlab-probe", "10.244.1.6"),
             ],
+            "Node": [],
             "Service": [{"metadata": {"name": "web", "namespace": "lab"}, "spec": {"clusterIP": "10.96.0.9"}}],
         }[kind]
 
