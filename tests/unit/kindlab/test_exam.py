@@ -131,6 +131,8 @@ def test_the_debrief_names_what_to_read_and_what_comes_next() -> None:
 def test_what_cannot_be_written_down_is_told_all_the_same(work: Path) -> None:
     work.parent.mkdir(exist_ok=True)
     work.write_text("no folder")
+    done = going.told(labs.find(SLUG), report(*[P] * 7), whole=True)
+    assert any(line.startswith("Next: kindlab start 03") for line in done.after)
     told = going.told(labs.find(SLUG), report(P, F), whole=True)
     assert told.unkept is not None
     assert told.exit_code == 1
