@@ -27,7 +27,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(patience, "time", made)
+    monkeypatch.setattr(patience, "monotonic", made.monotonic)
+    monkeypatch.setattr(patience, "sleep", made.sleep)
     return made
 
 
