@@ -68,7 +68,9 @@ def _report(lab: Lab, api: Api, space: str, cluster: str, tasks: list[Task]) -> 
             if unsure := frozenset(c.name for c in checks if c.outcome is Outcome.COULD_NOT_GRADE):
                 log.warning("once more: %s", ", ".join(sorted(unsure)))
                 again = _graded(lab, GradingPlugin(api, lab, space, there, names=unsure))
+                place = {check.name: number for number, check in enumerate(checks)}
                 checks = [c for c in checks if c.name not in unsure] + again
+                checks.sort(key=lambda check: place[check.name])  # as the grader has them
     except (Problem, ApiError) as error:
         log.error("%s", error)
         return not_graded(lab, error, only=[t.id for t in tasks], cluster=cluster, seconds=_since(began))
