@@ -65,14 +65,19 @@ def tools() -> Path:
     return Path(named).expanduser().resolve() if named else course() / ".tools"
 
 
-def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Replace a file as a whole: a reader, or a crash, sees the old text or the new, never half of it."""
+def write_atomically(path: Path, text: str | bytes, *, mode: int = 0o644) -> None:
+    """Replace a file as a whole: a reader, or a crash, sees the old content or the new, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.unlink(missing_ok=True)  # left by a process of that number, or a link put there: its mode is not ours
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
-            file.write(text)
+        opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+        if isinstance(text, bytes):
+            with open(opened, "wb") as raw:
+                raw.write(text)
+        else:
+            with open(opened, "w", encoding="utf-8") as file:
+                file.write(text)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -76,8 +76,8 @@ def test_what_a_killed_run_left_behind_is_found_and_nothing_else(api: Api, monke
     with spaces.theirs(api, lab, submission(name="alive")) as mine:
         spaces.make(api, mine)
         left = lab.under(spaces.prefix("left"))
-        host = spaces._this_run().partition("-")[0]
-        monkeypatch.setattr(spaces, "_this_run", lambda: f"{host}-4194305-killed")  # beyond the largest number there is
+        host = spaces.this_run().partition("-")[0]
+        monkeypatch.setattr(spaces, "this_run", lambda: f"{host}-4194305-killed")  # beyond the largest number there is
         spaces.make(api, left)
         monkeypatch.undo()
         assert spaces.sweep(api) == [left.owner]

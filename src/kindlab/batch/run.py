@@ -131,14 +131,16 @@ def _work(
     store: Store,
     evidence: bool,
     individual: Individual | None,
+    grade: Callable[..., Graded] = one.grade_one,
 ) -> Graded:
-    """In the farm's child. Where the rest of the tasks is not known of the same files, all are graded."""
+    """In the farm's child. Where the rest of the tasks is not known of the same files, all are graded. `grade`: what
+    is asked of whom, for a farm that has it done elsewhere."""
     if individual is not None:
         lab, submission = individual.of(lab, submission)
     tasks = tasks if tasks and _rest(store, submission) else None
     name = submission.id + (f"+{'+'.join(tasks)}"[:80] if tasks else "")
     file = store.out / "evidence" / f"{name}.zip" if evidence else None
-    return one.grade_one(api, submission, lab=lab, cluster=cluster, tasks=tasks, evidence=file)
+    return grade(api, submission, lab=lab, cluster=cluster, tasks=tasks, evidence=file)
 
 
 def _rest(store: Store, submission: Submission) -> Graded | None:

@@ -87,7 +87,7 @@ def theirs(api: Api, lab: Lab, submission: Submission) -> Iterator[Lab]:
 def make(api: Api, lab: Lab) -> None:
     """The namespaces of `theirs`, anew and empty. Raises Problem, ApiError."""
     workspace.remove_namespaces(api, lab)
-    labels = {RUN: _this_run(), WHOSE: lab.owner, ENFORCE: level(lab)}
+    labels = {RUN: this_run(), WHOSE: lab.owner, ENFORCE: level(lab)}
     fields = {neighbour.name: dict(neighbour.labels) for neighbour in lab.namespaces}
     for name in lab.spaces:
         workspace.make_namespace(api, name, {**fields.get(name, {}), **labels})
@@ -121,7 +121,7 @@ def sweep(api: Api) -> list[str]:
     """Remove what runs that have ended left behind; returns the prefixes. Raises Problem, ApiError."""
     found: dict[str, list[str]] = {}
     for space in api.list("Namespace", labels=f"{RUN},{WHOSE}"):
-        if _is_left(space):
+        if is_left(space):
             found.setdefault(space["metadata"]["labels"][WHOSE], []).append(space["metadata"]["name"])
     for owner, spaces in found.items():
         for lab in _of(owner, spaces):
@@ -201,17 +201,19 @@ _HOST = hashlib.sha256(f"{os.uname().nodename if hasattr(os, 'uname') else ''}".
 _PROCESS = secrets.token_hex(4)
 
 
-def _this_run() -> str:
+def this_run() -> str:
+    """What the label RUN says: this process, on this machine."""
     return f"{_HOST}-{os.getpid()}-{_PROCESS}"
 
 
-def _is_left(space: Obj) -> bool:
-    host, _, rest = str(space["metadata"]["labels"][RUN]).partition("-")
+def is_left(made: Obj, after: timedelta = LEFT_OVER) -> bool:
+    """Whether the run has ended that made an object with the label RUN. Of one of another machine only its age says so:
+    `after`."""
+    host, _, rest = str(made["metadata"]["labels"][RUN]).partition("-")
     number = rest.partition("-")[0]
     if host == _HOST and number.isdigit() and os.name == "posix":
-        return f"{host}-{rest}" != _this_run() and not _lives(int(number))
-    made = datetime.fromisoformat(space["metadata"]["creationTimestamp"])
-    return datetime.now(UTC) - made > LEFT_OVER
+        return f"{host}-{rest}" != this_run() and not _lives(int(number))
+    return datetime.now(UTC) - datetime.fromisoformat(made["metadata"]["creationTimestamp"]) > after
 
 
 def _lives(process: int) -> bool:

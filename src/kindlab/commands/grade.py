@@ -53,6 +53,16 @@ ROSTER = "roster.csv"
     show_default=True,
     help="pocket: an embedded one each; else one after the other in namespaces of their own on one that is there.",
 )
+@click.option("--on", "on", type=click.Choice(["kubernetes"]), help="A Job of your kubeconfig's cluster does it.")
+@click.option("--image", default="", metavar="IMAGE", help="With --on kubernetes: the grader's (docs/grading.md).")
+@click.option(
+    "--parallelism",
+    type=click.IntRange(1, 10_000),
+    default=10,
+    show_default=True,
+    help="--on kubernetes: Pods at a time.",
+)
+@click.option("--namespace", default="", metavar="NS", help="--on kubernetes: one that is there (default: makes one).")
 @click.option("--evidence/--no-evidence", default=True, help="Keep what verdicts can be repeated from (default: do).")
 @click.option("--evidence-key", type=FOLDER, metavar="FILE", help="Sign the evidence with the key in this file.")
 @click.option("--release", multiple=True, type=RELEASED, help="Students' reports show what is visible by now (repeat).")
@@ -71,6 +81,10 @@ def grade(
     tasks: str,
     limit_seconds: float,
     cluster: str,
+    on: str | None,
+    image: str,
+    parallelism: int,
+    namespace: str,
     evidence: bool,
     evidence_key: Path | None,
     release: tuple[str, ...],
@@ -93,6 +107,7 @@ def grade(
             f"kindlab grade submissions --lab {found.number} --out graded",
         )
     again = [found.task(name).id for name in listed(tasks)] or None
+    _refuse_half_elsewhere(on, image, namespace, cluster)
     from kindlab import variants
     from kindlab.batch import opening
     from kindlab.evidence import signing
@@ -104,9 +119,11 @@ def grade(
         submissions, out, found, cluster=cluster, seed=secret, rules=policy, resume=resume, into=into
     )
     try:
-        done = _graded(
-            store, found, submissions, roster, secret, jobs, limit_seconds, only, again, resume, evidence, as_json
-        )
+        if on:
+            farm = _elsewhere(found, store, image, parallelism, namespace, limit_seconds)
+        else:
+            farm = _farm(found, store.run.cluster, jobs, limit_seconds)
+        done = _graded(store, found, submissions, roster, secret, farm, only, again, resume, evidence, as_json)
         if key is not None:
             signing.sign_all(store.out / "evidence", key)
         return _written(store, found, release, as_json, done)
@@ -126,8 +143,7 @@ def _graded(
     folder: Path,
     roster: Path | None,
     seed: bytes | None,
-    jobs: int,
-    limit_seconds: float,
+    farm: Farm,
     only: tuple[str, ...],
     tasks: list[str] | None,
     resume: bool,
@@ -147,7 +163,6 @@ def _graded(
     students = rosters.read(store.out / ROSTER) if (store.out / ROSTER).is_file() else ()
     class_ = tuple(dict.fromkeys((*(student.id for student in students), *store.ids())))
     individual = run.Individual(seed, class_) if seed and lab.variants else None
-    farm = _farm(lab, store.run.cluster, jobs, limit_seconds)
     with tempfile.TemporaryDirectory(prefix="kindlab-grade-", ignore_cleanup_errors=True) as scratch:
         submissions = intake.read(folder, lab, Path(scratch), students)
         if only:
@@ -166,6 +181,29 @@ def _farm(lab: Lab, cluster: str, jobs: int, limit_seconds: float) -> Farm:
     from kindlab import farm
 
     return partial(farm.run, jobs=jobs, limits=farm.Limits(wall=limit_seconds))
+
+
+def _refuse_half_elsewhere(on: str | None, image: str, namespace: str, cluster: str) -> None:
+    """Raises UsageProblem where what is said does not go together."""
+    example = "kindlab grade submissions --lab 02 --out graded --on kubernetes --image registry.example.org/grader:1"
+    if on and not image:
+        raise UsageProblem("Which image shall the Pods run?", "--on kubernetes needs --image, the grader's.", example)
+    if on and cluster != "pocket":
+        raise UsageProblem(
+            f"--on kubernetes and --cluster {cluster} do not go together.",
+            "Each Pod grades on an embedded cluster of its own; the Job runs on the cluster of your kubeconfig.",
+            "Leave --cluster away. Another context: kindlab up --cluster current --context NAME",
+        )
+    if not on and (image or namespace):
+        raise UsageProblem("--image and --namespace are for --on kubernetes.", "Nothing runs there else.", example)
+
+
+def _elsewhere(lab: Lab, store: Store, image: str, parallelism: int, namespace: str, limit_seconds: float) -> Farm:
+    """A Job of the cluster of the user's kubeconfig."""
+    from kindlab.batch import elsewhere, one
+
+    where = elsewhere.Where(image, one.lab_digest(lab), store.out / "evidence", parallelism, namespace, limit_seconds)
+    return elsewhere.grown(base.ready("current").api(), where)
 
 
 def _written(store: Store, lab: Lab, release: tuple[str, ...], as_json: bool, done: Tally | None = None) -> int:
@@ -277,7 +315,8 @@ def regrade(
                 "Each task is graded by what is each student's own, which is made from it.",
                 f"kindlab grade {folder} --lab {lab.number} --out {out} --tasks {','.join(again)} --seed FILE",
             )
-        done = _graded(store, lab, folder, None, None, jobs, LIMIT_SECONDS, (), again, False, True, as_json)
+        farm = _farm(lab, store.run.cluster, jobs, LIMIT_SECONDS)
+        done = _graded(store, lab, folder, None, None, farm, (), again, False, True, as_json)
         return _written(store, lab, release, as_json, done)
     finally:
         store.close()
