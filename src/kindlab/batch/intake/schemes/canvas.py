@@ -1,8 +1,8 @@
 """Canvas's "Download submissions": flat files `doejane_LATE_12345_67890_web.yaml`, where 12345 is the user's number in
-Canvas and 67890 the submission's. A file of the same name that is uploaded again is called `web-1.yaml`.
+Canvas and 67890 the submission's. A file of the same name that is uploaded again is taken to be called `web-1.yaml`.
 
-The form and LATE are from public scripts that read such downloads; the -1 from Canvas's community pages. Unverified:
-names under anonymous grading, which have one number only and are not read. Nothing says when it was handed in.
+The form and LATE are from public scripts that read such downloads. Unverified, for we have no source: the -1; and names
+under anonymous grading, which have one number only and are not read. Nothing says when it was handed in.
 """
 
 from __future__ import annotations
