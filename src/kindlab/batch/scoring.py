@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from typing import NamedTuple
 
 from kindlab.batch.adjustments import Adjustment
 from kindlab.batch.graded import Graded
@@ -75,14 +76,16 @@ class Scored:
 def scored(graded: Graded, lab: Lab, policy: Policy | None = None, adjustment: Adjustment | None = None) -> Scored:
     """The grade that this makes. Tasks come as the report has them."""
     policy = policy or Policy()
-    tasks = _tasks(graded, lab, policy)
-    whole = sum(t.max_points for t in tasks if not t.extra)
+    rows = _rows(graded, policy)
+    tasks = _tasks(rows, lab, policy)
+    whole = sum(row.max_points for row in rows if not row.rule.extra_credit)
     max_points = _rounded(whole, policy.decimals, policy.rounding)  # as points are, so that all of them are 100 percent
-    most = sum(t.max_points for t in tasks)
-    earned, extra = sum(t.points for t in tasks), sum(t.points for t in tasks if t.extra)
+    most = sum(row.max_points for row in rows)
+    earned = sum(row.points for row in rows)
+    extra = sum(row.points for row in rows if row.rule.extra_credit)
     days = late_days(graded.submitted, policy.late)
     penalty = min(earned, earned * _late_percent(days, policy.late) / 100)
-    remarks = list(_late_remarks(graded, policy.late, days, penalty))
+    remarks = _late_remarks(graded, policy.late, days)
     by_hand = adjustment.points + adjustment.percent * whole / 100 if adjustment else 0.0
     points = _rounded(max(0.0, min(most, earned - penalty + by_hand)), policy.decimals, policy.rounding)
     outcome = _outcome(graded, tasks)
@@ -140,7 +143,7 @@ def _late_percent(days: int, late: Late | None) -> float:
     return 100.0 if _closed(days, late) else min(late.cap, late.penalty_per_day * days)
 
 
-def _late_remarks(graded: Graded, late: Late | None, days: int, penalty: float) -> list[str]:
+def _late_remarks(graded: Graded, late: Late | None, days: int) -> list[str]:
     if late is None:
         return []
     if when(graded.submitted) is None:
@@ -153,23 +156,37 @@ def _late_remarks(graded: Graded, late: Late | None, days: int, penalty: float) 
     return [f"Handed in {spoken} late: {_late_percent(days, late):g}% of the points are taken."]
 
 
-def _tasks(graded: Graded, lab: Lab, policy: Policy) -> list[ScoredTask]:
-    partial = {task.id: task.partial for task in lab.tasks}
-    rows = [(result, policy.tasks.get(result.id, TaskPolicy())) for result in graded.report.tasks]
-    whole = sum(r.max_points * p.weight for r, p in rows if not p.extra_credit and not r.not_here)
+class _Row(NamedTuple):
+    """A task with what it counts, not rounded: three thirds are a whole."""
+
+    result: TaskResult
+    rule: TaskPolicy
+    points: float
+    max_points: float
+
+
+def _rows(graded: Graded, policy: Policy) -> list[_Row]:
+    rules = [(result, policy.tasks.get(result.id, TaskPolicy())) for result in graded.report.tasks]
+    whole = sum(r.max_points * p.weight for r, p in rules if not p.extra_credit and not r.not_here)
     factor = policy.scale / whole if policy.scale is not None and whole else 1.0
+    each = ((result, rule, 0.0 if result.not_here else rule.weight * factor) for result, rule in rules)
+    return [_Row(result, rule, result.points * worth, result.max_points * worth) for result, rule, worth in each]
+
+
+def _tasks(rows: list[_Row], lab: Lab, policy: Policy) -> list[ScoredTask]:
+    partial = {task.id: task.partial for task in lab.tasks}
     return [
         ScoredTask(
             result=result,
-            points=0.0 if result.not_here else _rounded(result.points * rule.weight * factor, 4),
-            max_points=0.0 if result.not_here else _rounded(result.max_points * rule.weight * factor, 4),
+            points=_rounded(points, 4),
+            max_points=_rounded(max_points, 4),
             weight=rule.weight,
             extra=rule.extra_credit,
             visibility=rule.visibility,
             outcome=_task_outcome(result, partial.get(result.id, False)),
             checks={c.name: policy.checks.get(c.name.partition("[")[0], rule.visibility) for c in result.checks},
         )
-        for result, rule in rows
+        for result, rule, points, max_points in rows
     ]
 
 
@@ -181,9 +198,8 @@ def _task_outcome(result: TaskResult, partial: bool) -> Outcome:
 
 
 def _outcome(graded: Graded, tasks: list[ScoredTask]) -> Outcome:
-    """COULD_NOT_GRADE as soon as a task that counts could not be graded: what is missing may be the student's."""
-    if graded.report.outcome is Outcome.COULD_NOT_GRADE:
-        return Outcome.COULD_NOT_GRADE
+    """COULD_NOT_GRADE as soon as a task that counts could not be graded: what is missing may be the student's. Of one
+    that counts nothing nothing is missing, whatever the others came to."""
     counted = [task.outcome for task in tasks if not task.result.not_here and task.weight]
     if Outcome.COULD_NOT_GRADE in counted:
         return Outcome.COULD_NOT_GRADE

@@ -55,14 +55,23 @@ def test_a_task_that_could_not_be_graded_leaves_no_grade():
     found = scored(graded(dns=Outcome.COULD_NOT_GRADE, web=Outcome.FAILED), LAB, Policy(pass_mark=10))
     assert not found.has_grade
     assert found.passed is None
-    assert scored(graded(dns=Outcome.COULD_NOT_GRADE), LAB, Policy(tasks={"dns": TaskPolicy(0)})).outcome is (
-        Outcome.COULD_NOT_GRADE
-    ), "the report as a whole says so"
 
 
-def test_what_counts_nothing_may_have_failed_us():
-    some = graded(dns=Outcome.COULD_NOT_GRADE, web=Outcome.FAILED)
-    assert scored(some, LAB, Policy(tasks={"dns": TaskPolicy(0)})).has_grade
+@pytest.mark.parametrize("web", [Outcome.FAILED, Outcome.PASSED])
+def test_what_counts_nothing_may_have_failed_us(web: Outcome):
+    some = graded(dns=Outcome.COULD_NOT_GRADE, web=web)
+    found = scored(some, LAB, Policy(tasks={"dns": TaskPolicy(0)}))
+    assert found.has_grade, "of who passed all that counts, too"
+    assert found.outcome is web
+
+
+@pytest.mark.parametrize("rounding", ["half-up", "up", "down"])
+@pytest.mark.parametrize("decimals", [0, 2, 4])
+def test_three_thirds_of_a_scale_are_the_whole_however_they_are_rounded(rounding: str, decimals: int):
+    tasks = [TaskResult(i, i, 1, 1, Outcome.PASSED) for i in POINTS]
+    some = Graded("ann", "Ann", Report(LAB.slug, Outcome.PASSED, 3, 3, tasks))
+    found = scored(some, LAB, Policy(scale=100, rounding=rounding, decimals=decimals))
+    assert (found.points, found.max_points, found.percent) == (100, 100, 100)
 
 
 def test_a_check_of_a_partial_task_that_could_not_be_graded_leaves_no_grade():
