@@ -56,7 +56,7 @@ def _documents(text: bytes) -> Iterator[Any]:
     import yaml
 
     try:
-        yield from yaml.load_all(text, Loader=yaml.CSafeLoader)
+        yield from yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError):
         return
 

@@ -93,7 +93,7 @@ def _text(objects: list[Obj]) -> str:
     return yaml.dump_all(objects, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
 
 
-class _Plain(yaml.SafeDumper):
+class _Plain(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
     """No anchors: what is shared in memory is written out."""
 
     def ignore_aliases(self, data: object) -> bool:

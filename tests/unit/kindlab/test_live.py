@@ -13,7 +13,7 @@ READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]
 
 
 def pod(name: str, owner: str, digest: str = "5d", kind: str = "ReplicaSet") -> Obj:
-    meta: Obj = {"name": name, "labels": {"pod-template-hash": digest} if digest else {}}
+    meta: Obj = {"name": name, "uid": name, "labels": {"pod-template-hash": digest} if digest else {}}
     if owner:
         meta["ownerReferences"] = [{"kind": kind, "name": owner}]
     return {"metadata": meta, "spec": {}, "status": READY}
@@ -27,10 +27,12 @@ class Cluster:
 
     def get(self, kind: str, name: str, namespace: str) -> Obj:
         spec = {"replicas": 1, "selector": {"matchLabels": {"app": "cart"}}}
-        return {"metadata": {"name": name}, "spec": spec, "status": dict.fromkeys(COUNTS, 1)}
+        return {"metadata": {"name": name, "uid": name}, "spec": spec, "status": dict.fromkeys(COUNTS, 1)}
 
     def list(self, kind: str, namespace: str, *, labels: str) -> list[Obj]:
-        assert (kind, labels) == ("Pod", "app=cart")
+        if kind == "Deployment":
+            return [self.get(kind, "cart", namespace)]
+        assert (kind, labels) in [("Pod", ""), ("Pod", "app=cart")]
         return self.pods
 
 
