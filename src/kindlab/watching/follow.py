@@ -92,7 +92,7 @@ class Follower:
             self._events.queue.put(Gone("", time.monotonic()))
 
     def _back(self, deadline: float) -> Status | None:
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._ended:
             time.sleep(PAUSE)
             try:
                 status = self.ready()
@@ -113,7 +113,8 @@ class Follower:
             events.begin()
             self._take(_waiting(events))
             self._grade(api, status, None, "")
-            while (left := deadline - time.monotonic()) > 0:
+            # `end` may have told the events of the cluster before this one
+            while (left := deadline - time.monotonic()) > 0 and not self._ended:
                 try:
                     first = events.queue.get(timeout=min(left, 3600.0))
                 except queue.Empty:
