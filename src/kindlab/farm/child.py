@@ -84,12 +84,13 @@ def _end_with_parent() -> None:
 
 
 def kill(pid: int) -> None:
-    """End a piece of work's process with all that it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg") and os.getpgid(pid) == pid:
+    """End a piece of work's process, which may be over already or may not have made its session yet, and all that it
+    has started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        else:
-            os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def _limit(limits: Limits) -> None:
