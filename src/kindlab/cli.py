@@ -63,7 +63,10 @@ def main() -> None:
         if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name == "lab":
             click.echo("kindlab list shows the labs.", err=True)
         sys.exit(USAGE)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # not somebody who stopped it: click takes every EOFError for that
+            terminal.problem(explain(error.__cause__))
+            sys.exit(COULD_NOT_GRADE)
         click.echo("\nStopped. Nothing was lost; run the command again to go on.", err=True)
         sys.exit(130)
     except Problem as problem:

@@ -185,6 +185,36 @@ def test_a_nursery_that_has_gone_is_told(scratch: Path) -> None:
     assert not list(scratch.glob("kindlab-*"))
 
 
+@FORKS
+@pytest.mark.parametrize(
+    ("breaks", "why", "begin"),
+    [
+        ("os._exit(7)", "It ended", "list(running.run(leaves_a_mark, ['a', 'b'], jobs=1))"),
+        ("raise RuntimeError('boom')", "RuntimeError: boom", "running._refuse_cold(running._context())"),
+    ],
+)
+def test_a_warm_process_that_breaks_is_told_and_nothing_is_graded(
+    tmp_path: Path, breaks: str, why: str, begin: str
+) -> None:
+    """In a process of its own, for the warm one is kept for all farms of a process."""
+    (tmp_path / "testinfra").mkdir()
+    (tmp_path / "testinfra" / "__init__.py").write_text(f"import os\n{breaks}\n")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from kindlab.farm import running\nfrom kindlab.errors import Problem\n"
+        "from tests.course.test_farm import leaves_a_mark\n"
+        "if __name__ == '__main__':\n"
+        f"    try:\n        {begin}\n"
+        "    except Problem as problem:\n        print(problem.what, problem.why)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}", "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, str(script)], env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "The process that all work is forked from does not start." in done.stdout, done.stderr
+    assert why in done.stdout
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("kindlab-*"))
+
+
 def test_without_fork_each_piece_of_work_starts_its_cluster_itself(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,13 @@ def main(
     answers.close()
 
 
+def say_how_warm(answers: Connection) -> None:
+    """Send why the process this one was forked from is not warm; empty when it is."""
+    warm = sys.modules.get("kindlab.farm.warm")
+    answers.send_bytes((warm.problem if warm else "It cannot import kindlab.farm.").encode())
+    answers.close()
+
+
 def _worked(work: Callable[[Any, Any], Any], item: Any, warm: bool) -> Any:
     from kindlab.clusters import nursery
     from kindlab.clusters.pocket import Pocket

@@ -33,7 +33,7 @@ LANES = 3
 """Pieces of work under way for each job."""
 LOOK = 0.5
 """Seconds between two looks at time and memory."""
-PRELOAD = ["kindlab.farm.preload"]
+PRELOAD = ["kindlab.farm.warm"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ class _Farm:
         self._work, self._scratch, self._jobs, self._limits = work, scratch, jobs, limits
         self._under_way: dict[str, _Lane] = {}
         self._context = _context()
+        self._warm = False
         self._nursery = Nursery(scratch / "nursery.log") if nursery.possible() else None
 
     def close(self) -> None:
@@ -162,6 +163,9 @@ class _Farm:
             self._begin_work(lane)
 
     def _begin_work(self, lane: _Lane) -> None:
+        if not self._warm and self._context.get_start_method() == "forkserver":
+            _refuse_cold(self._context)
+        self._warm = True
         reading, writing = self._context.Pipe(duplex=False)
         arguments = (writing, dict(os.environ), lane.home, self._nursery is not None, self._limits)
         process = self._context.Process(target=child.main, args=(*arguments, self._work, lane.item), daemon=True)
@@ -286,6 +290,26 @@ def _context() -> Any:
     context.set_forkserver_preload(PRELOAD)
     forkserver.ensure_running()
     return context
+
+
+def _refuse_cold(context: Any) -> None:
+    """Where the process that the work is forked from is broken, so would be all work. Raises Problem."""
+    reading, writing = context.Pipe(duplex=False)
+    with contextlib.closing(reading):
+        try:
+            process = context.Process(target=child.say_how_warm, args=(writing,), daemon=True)
+            with contextlib.closing(writing), _ctrl_c_later():
+                process.start()
+            problem = reading.recv_bytes().decode()
+            process.join()
+        except (EOFError, OSError) as error:
+            problem = f"It ended ({type(error).__name__}: {error})."
+    if problem:
+        raise Problem(
+            "The process that all work is forked from does not start.",
+            problem,
+            "That is no fault of what was to be graded. Mend the installation (make start sets it up), then run it again.",
+        )
 
 
 @contextlib.contextmanager

@@ -186,3 +186,26 @@ def test_down_takes_the_cluster_that_is_named(kindlab, tmp_path: Path) -> None:
     assert "no cluster to stop" in done.stdout
     assert kept.is_dir()
     assert "mine" in kindlab("status").stdout
+
+
+@pytest.mark.parametrize(
+    ("breaks", "code", "said"),
+    [
+        (
+            "raise EOFError('unexpected EOF')",
+            3,
+            "This command broke: a fault of kindlab, not yours.\nEOFError: unexpected",
+        ),
+        ("click.confirm('Really?')", 130, "Stopped."),
+    ],
+)
+def test_a_connection_that_ends_is_not_somebody_who_stops_it(breaks: str, code: int, said: str) -> None:
+    program = (
+        f"import click, sys, kindlab.cli as cli\ndef breaks():\n    {breaks}\n"
+        "cli.cli.add_command(click.Command('breaks', callback=breaks))\nsys.argv[1:] = ['breaks']\ncli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
