@@ -12,6 +12,7 @@ from kindlab.batch.store import Store
 from kindlab.labs import Lab
 
 POLICY, ADJUSTMENTS, ROSTER = "policy.toml", "adjustments.csv", "roster.csv"
+"""In the folder of a run: with another roster the same submissions would have other ids."""
 
 
 def all_scored(store: Store, lab: Lab) -> list[Scored]:

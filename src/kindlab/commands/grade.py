@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from kindlab import terminal
 from kindlab.clusters import base
 from kindlab.commands.handout import handout as handout
 from kindlab.commands.options import json_option, listed
-from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED, UsageProblem
+from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED, Problem, UsageProblem
 
 if TYPE_CHECKING:
     from kindlab.batch.run import Farm, Tally
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 FOLDER = click.Path(path_type=Path)
 RELEASED = click.Choice(["after_due_date", "after_published"])
 LIMIT_SECONDS = 300.0
-ROSTER = "roster.csv"
-"""In the folder of a run: with another roster the same submissions would have other ids."""
 
 
 @click.command()
@@ -127,11 +126,8 @@ def grade(
         if key is not None:
             signing.sign_all(store.out / "evidence", key)
         return _written(store, found, release, as_json, done)
-    except BaseException:
-        if kept := len(store.ids()):
-            click.echo(
-                f"Kept: {kept} results in {terminal.path(out.resolve())}. --resume goes on from there.", err=True
-            )
+    except BaseException as error:
+        _say_what_is_kept(store, found, release, reports=isinstance(error, KeyboardInterrupt))
         raise
     finally:
         store.close()
@@ -156,6 +152,7 @@ def _graded(
     from kindlab.batch import intake, run
     from kindlab.batch.intake import roster as rosters
     from kindlab.batch.watch import watching
+    from kindlab.batch.writing import ROSTER
 
     if roster is not None:
         rosters.read(roster)
@@ -170,6 +167,20 @@ def _graded(
         options: dict[str, Any] = {"resume": resume, "evidence": evidence, "individual": individual}
         with watching(operator.length_hint(submissions), quiet=quiet) as watch:
             return run.run(submissions, store, lab, farm, watch, tasks=tasks, **options)
+
+
+def _say_what_is_kept(store: Store, lab: Lab, release: tuple[str, ...], *, reports: bool) -> None:
+    """Where a run ends before its time. `reports`: it was stopped, and what is known by now is worth reading."""
+    from kindlab.batch import writing
+
+    if not (kept := len(store.ids())):
+        return
+    if reports:
+        with contextlib.suppress(Problem, OSError, KeyboardInterrupt):  # who presses it twice does not want to wait
+            writing.write(store, lab, release)
+    out = terminal.path(store.out.resolve())
+    of_these = ", and reports of these," if reports else ""
+    click.echo(f"Kept: {kept} result{'s' * (kept > 1)}{of_these} in {out}. --resume goes on from there.", err=True)
 
 
 def _farm(lab: Lab, cluster: str, jobs: int, limit_seconds: float) -> Farm:
@@ -287,6 +298,10 @@ def regrade(
             "OUT is the folder of a run; --evidence names a bundle, or a folder of them.",
             "kindlab regrade OUT, or kindlab regrade --evidence OUT/evidence",
         )
+    if submissions is not None and not tasks:
+        raise UsageProblem(
+            "--submissions is for --tasks.", "Without it nothing is graded again.", "Name the tasks, too."
+        )
     from kindlab import labs
     from kindlab.batch import regrading
     from kindlab.batch import store as stores
@@ -294,32 +309,33 @@ def regrade(
     store = stores.go_on(out)
     try:
         lab = labs.find(store.run.lab)
-        regrading.replaced(store, lab, policy, adjustments)
-        if not tasks:
-            if submissions is not None:
-                raise UsageProblem(
-                    "--submissions is for --tasks.", "Without it nothing is graded again.", "Name the tasks, too."
-                )
-            return _written(store, lab, release, as_json)
         again = [lab.task(name).id for name in listed(tasks)]
         folder = submissions or Path(store.run.submissions)
-        if not folder.exists():
-            raise UsageProblem(
-                f"The submissions are not in {folder} any more.",
-                "To grade a task again they are needed.",
-                "Say where they are: --submissions DIR",
-            )
-        if store.run.seed:
-            raise UsageProblem(
-                "This run was made with a seed.",
-                "Each task is graded by what is each student's own, which is made from it.",
-                f"kindlab grade {folder} --lab {lab.number} --out {out} --tasks {','.join(again)} --seed FILE",
-            )
-        farm = _farm(lab, store.run.cluster, jobs, LIMIT_SECONDS)
-        done = _graded(store, lab, folder, None, None, farm, (), again, False, True, as_json)
+        if again:
+            _refuse_without(store, folder, lab, out, again)
+        regrading.replaced(store, lab, policy, adjustments)
+        if not again:
+            return _written(store, lab, release, as_json)
+        done = _graded(store, lab, folder, None, None, jobs, LIMIT_SECONDS, (), again, False, True, as_json)
         return _written(store, lab, release, as_json, done)
     finally:
         store.close()
+
+
+def _refuse_without(store: Store, folder: Path, lab: Lab, out: Path, again: list[str]) -> None:
+    """Raises UsageProblem where what these tasks are graded again from is not there."""
+    if not folder.exists():
+        raise UsageProblem(
+            f"The submissions are not in {folder} any more.",
+            "To grade a task again they are needed.",
+            "Say where they are: --submissions DIR",
+        )
+    if store.run.seed:
+        raise UsageProblem(
+            "This run was made with a seed.",
+            "Each task is graded by what is each student's own, which is made from it.",
+            f"kindlab grade {folder} --lab {lab.number} --out {out} --tasks {','.join(again)} --seed FILE",
+        )
 
 
 @click.command()

@@ -75,8 +75,9 @@ def test_who_stops_it_is_told_what_was_kept(klass: Path, farm: FakeFarm, tmp_pat
         commands.grade, ["--lab", "02", str(klass), "--out", str(tmp_path / "out")], standalone_mode=False
     )
     assert isinstance(done.exception, KeyboardInterrupt) or done.exit_code
-    assert "Kept: 1 results" in done.stderr
-    assert not (tmp_path / "out" / "grades.csv").exists()
+    assert "Kept: 1 result, and reports of these, in" in done.stderr
+    assert (tmp_path / "out" / "grades.csv").read_text(encoding="utf-8").count("\nann,") == 1
+    assert (tmp_path / "out" / "students" / "ann" / "report.html").is_file()
 
 
 def test_a_roster_stays_with_its_run(klass: Path, farm: FakeFarm, tmp_path: Path):
@@ -101,3 +102,15 @@ def test_a_task_of_a_run_with_a_seed_is_not_graded_again_without_it(tmp_path: Pa
     done = CliRunner().invoke(commands.regrade, words, standalone_mode=False)
     assert isinstance(done.exception, UsageProblem)
     assert "--seed FILE" in done.exception.then
+
+
+@pytest.mark.parametrize("words", [("--submissions", "elsewhere"), ("--tasks", TASK.id)])
+def test_a_regrade_that_is_refused_has_changed_nothing(words: tuple[str, str], tmp_path: Path):
+    made = store.new(tmp_path / "out", Run(LAB.slug, str(tmp_path / "gone")))
+    made.keep(graded(submission(tmp_path / "scratch", "ann"), {}))
+    made.close()
+    (tmp_path / "policy.toml").write_text("pass_mark = 60\n")
+    asked = [str(tmp_path / "out"), *words, "--policy", str(tmp_path / "policy.toml")]
+    done = CliRunner().invoke(commands.regrade, asked, standalone_mode=False)
+    assert isinstance(done.exception, UsageProblem)
+    assert not (tmp_path / "out" / "policy.toml").exists()
