@@ -13,6 +13,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from kindlab.clock import monotonic
 from kindlab.errors import Problem
@@ -318,10 +319,10 @@ class Api:
     # -- kinds
 
     def path(self, kind: str, namespace: str | None = None, name: str = "") -> str:
-        """The URL path of a kind's collection or object. Raises ApiError 404 for a kind the cluster does not serve."""
+        """The URL path of a kind's collection or object. Raises ApiError 404 for a kind that is not served."""
         found = self.served(kind)
-        where = f"/namespaces/{namespace}" if found.namespaced and namespace else ""
-        return f"{found.prefix}{where}/{found.plural}" + (f"/{name}" if name else "")
+        where = f"/namespaces/{_segment(namespace, 'namespace')}" if found.namespaced and namespace else ""
+        return f"{found.prefix}{where}/{found.plural}" + (f"/{_segment(name, 'object')}" if name else "")
 
     def namespaced(self, kind: str) -> bool:
         return self.served(kind).namespaced
@@ -378,6 +379,13 @@ class Api:
                     kinds.setdefault(spelling, entry)
                 kinds[f"{group_version}/{kind}"] = entry
         return kinds
+
+
+def _segment(name: str, what: str) -> str:
+    """A name in a path. Raises ApiError 404 for one that nothing can have and that would lead to other objects."""
+    if name in (".", "..") or "/" in name or "%" in name:
+        raise ApiError(404, "NotFound", f"no {what} can be called {name!r}")
+    return quote(name, safe=":")
 
 
 def _type_of(obj: Obj) -> str:

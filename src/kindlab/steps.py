@@ -77,7 +77,7 @@ def _check(step: str) -> None:
             return
         case ["wait", what] if what.partition("/")[0] in DONE and what.partition("/")[2]:
             return
-        case ["scale", what, number] if what.partition("/")[0] in SCALED and number.isdigit():
+        case ["scale", what, number] if what.partition("/")[0] in SCALED and number.isascii() and number.isdigit():
             return
     raise ValueError(f"no step: {step}")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kindlab.api import CONFLICTS, Api, ApiError, Obj
+from kindlab.api import CONFLICTS, Api, ApiError, Obj, Served
 
 WANTED: Obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 2}}
 
@@ -65,6 +65,37 @@ def test_what_is_not_there_is_created() -> None:
 def test_other_refusals_are_told() -> None:
     with pytest.raises(ApiError, match="immutable"):
         OneObject(refuses=403).replace(WANTED)
+
+
+class OneKind(Api):
+    """A cluster that serves ConfigMaps."""
+
+    def __init__(self) -> None:
+        pass
+
+    def served(self, kind: str) -> Served:
+        return Served("/api/v1", "configmaps", True, "ConfigMap", "")
+
+
+@pytest.mark.parametrize(
+    "name", [".", "..", "../secrets/x", "../../../kube-system/configmaps/coredns", "a/status", "a%2f"]
+)
+def test_no_name_of_a_stranger_leads_to_another_object(name: str) -> None:
+    """Names come out of submissions. urllib3 takes `..` out of a path before it sends it, a server takes %2F for a
+    slash; and no API server lets anything be called so (IsValidPathSegmentName)."""
+    with pytest.raises(ApiError, match="no object can be called") as refused:
+        OneKind().path("ConfigMap", "lab", name)
+    assert refused.value.code == 404
+    assert OneKind().get("ConfigMap", name, "lab") is None
+    with pytest.raises(ApiError, match="no namespace can be called"):
+        OneKind().path("ConfigMap", name, "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "spelled"), [("a?dryRun=All", "a%3FdryRun%3DAll"), ("a#b", "a%23b"), ("system:a.b", "system:a.b")]
+)
+def test_a_name_is_no_more_than_a_name(name: str, spelled: str) -> None:
+    assert OneKind().path("ConfigMap", "lab", name) == f"/api/v1/namespaces/lab/configmaps/{spelled}"
 
 
 @pytest.mark.parametrize("no_proxy", ["", "example.com"])

@@ -98,9 +98,9 @@ def test_an_answer_without_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ['steps = ["sleep 5"]', 'steps = ["wait Pod/x"]', 'steps = ["wait Job"]', 'steps = ["scale Job/x 1"]',
-     'steps = ["scale Deployment/x much"]', "steps = [1]", "", "steps ="],
+     'steps = ["scale Deployment/x much"]', 'steps = ["scale Deployment/x \u00b2"]', "steps = [1]", "", "steps ="],
 )  # fmt: skip
 def test_steps_that_are_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / steps.FILE).write_text(text)
+    (tmp_path / steps.FILE).write_text(text, encoding="utf-8")
     with pytest.raises(Problem, match=r"steps.toml is not usable"):
         steps.of(tmp_path)
