@@ -316,7 +316,8 @@ def regrade(
         regrading.replaced(store, lab, policy, adjustments)
         if not again:
             return _written(store, lab, release, as_json)
-        done = _graded(store, lab, folder, None, None, jobs, LIMIT_SECONDS, (), again, False, True, as_json)
+        farm = _farm(lab, store.run.cluster, jobs, LIMIT_SECONDS)
+        done = _graded(store, lab, folder, None, None, farm, (), again, False, True, as_json)
         return _written(store, lab, release, as_json, done)
     finally:
         store.close()
