@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 Grading = Generator[Finished[Submission, Graded]]
 PATIENCE = {"image": 20.0, "start": 20.0, "none": 45.0, "place": 300.0}
 """Seconds for which no Pod at all may begin: its image or its start is refused, none is made, none is placed."""
+HOPELESS = 5
+"""When the Pods of the first so many submissions hand nothing back, those of the others will not either."""
 LOOK = 2.0
 """Seconds between two looks at the clock, where nothing is said."""
 PRIVATE = 0o600
@@ -72,6 +74,8 @@ class _Job:
     began: float = field(default_factory=monotonic)
     begun: bool = False
     """Some Pod of it has run."""
+    lost: int | None = 0
+    """Submissions of which nothing was handed back; None since something was."""
     seen: list[Obj] = field(default_factory=list)
     """Its Pods."""
     words: dict[int, str] = field(default_factory=dict)
@@ -139,7 +143,16 @@ class _Job:
         for index in sorted(self.waiting if ended else done & self.waiting.keys()):
             submission = self.waiting.pop(index)
             data = parcels.received(self.api, self.namespace, objects.answer_name(self.name, index))
-            yield self._lost(index, submission, ended) if data is None else self._answered(submission, data)
+            if data is not None:
+                self.lost = None
+                yield self._answered(submission, data)
+                continue
+            lost = self._lost(index, submission, ended)
+            if self.lost is not None:
+                self.lost += 1
+                if self.lost >= HOPELESS:
+                    raise _hopeless(self.where.image, lost.problem)
+            yield lost
 
     def _answered(self, submission: Submission, data: bytes) -> Finished[Submission, Graded]:
         try:
@@ -212,6 +225,14 @@ def _no_start(trouble: pods.Trouble, image: str) -> Problem:
         f"The image {image} cannot be pulled.",
         trouble.words,
         "Build and push it (docs/grading.md, A class beyond one machine), and see that the nodes may pull it.",
+    )
+
+
+def _hopeless(image: str, problem: str) -> Problem:
+    return Problem(
+        f"Of the first {HOPELESS} submissions no Pod handed back a result.",
+        f"{problem[:1].upper()}{problem[1:]}.",
+        f"Is {image} the grader's image, and of this version? docs/grading.md, A class beyond one machine.",
     )
 
 
