@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="addresses of Services, pods and nodes; settled when the cluster is made (default: ipv4)",
     )
     parser.add_argument("--speed", type=float, default=1.0, help="cluster seconds per second (default: 1)")
+    text = "keep objects in memory only, for a cluster that is not started a second time"
+    parser.add_argument("--in-memory", action="store_true", help=text)
     parser.add_argument("--no-host-ports", action="store_true", help="do not listen on 127.0.0.1 for Services")
     for scheme, port, leads_to in (("http", 8080, 30080), ("https", 8443, 30443)):
         text = f"port on 127.0.0.1 that leads to node port {leads_to} (default: {port}; 0: none)"
@@ -215,6 +217,7 @@ async def _serve(options: argparse.Namespace) -> None:
         node=options.node,
         speed=options.speed,
         ip_family=options.ip_family,
+        in_memory=options.in_memory,
         host_ports=not options.no_host_ports,
         http_port=options.http_port,
         https_port=options.https_port,

@@ -75,6 +75,8 @@ class Config:
     state_dir: Path
     name: str = "pocket"
     port: int = 0
+    in_memory: bool = False
+    """Keep the objects in memory only: they are gone when the process is, and a write costs half as much."""
     workers: int = 2
     node: str = ""
     """Name of the only node of a one-node cluster; then there is no control-plane node beside it."""
@@ -163,7 +165,7 @@ class Cluster:
         addressing = of_cluster(config.state_dir, config.ip_family)
         self._step("opening the store")
         pki = Pki(config.state_dir / "pki")
-        store = Store(config.state_dir / "store.db")
+        store = Store(None if config.in_memory else config.state_dir / "store.db")
         self._stack.callback(store.close)
         zone = {
             "pod_cidr": addressing.pod_cidr,

@@ -51,8 +51,9 @@ class Nursery:
         return self._process.stdout.fileno()
 
     def start(self, name: str, home: Path, limits: dict[str, int]) -> None:
-        """Begin a cluster; `name` is what it is called in what is `said`."""
-        options = ["--state", str(folder(home)), "--name", NAME, "--no-host-ports"]
+        """Begin a cluster; `name` is what it is called in what is `said`. It is never started a second time, so its
+        objects need not be on a disk."""
+        options = ["--state", str(folder(home)), "--name", NAME, "--no-host-ports", "--in-memory"]
         self._tell({"id": name, "start": options, "limits": limits})
 
     def stop(self, name: str) -> None:

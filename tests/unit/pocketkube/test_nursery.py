@@ -53,11 +53,16 @@ def nursery(folder: Path) -> Iterator[Spoken]:
 
 def test_clusters_live_in_bounds_and_leave_nothing(tmp_path: Path) -> None:
     with nursery(tmp_path) as spoken:
-        states = [spoken.start("a"), spoken.start("disk", disk=64 * MB), spoken.start("memory", memory=60 * MB)]
+        states = [
+            spoken.start("a", "--in-memory"),
+            spoken.start("disk", disk=64 * MB),
+            spoken.start("memory", memory=60 * MB),
+        ]
         assert spoken.hear("memory", "ended")["over"] == "memory"
         ready = spoken.hear("a", "ready")
         assert Path(ready["kubeconfig"]) == states[0] / "kubeconfig"
         assert (states[0] / "kubeconfig").is_file()
+        assert not (states[0] / "store.db").exists()
         (states[1] / "much").write_bytes(bytes(65 * MB))
         ended = spoken.hear("disk", "ended")
         assert (ended["over"], ended["status"]) == ("disk", -9)
