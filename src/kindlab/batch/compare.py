@@ -42,8 +42,13 @@ class Changed:
     files: bool = False
     """Whether what was handed in is not the same."""
 
+    @property
+    def only_weighed(self) -> bool:
+        """Whether verdicts and grade are the same, and only what the tasks count is not."""
+        return self.before == self.after and not self.flips and not self.files
+
     def __str__(self) -> str:
-        return f"{self.student} ({self.id}): {_number(self.before)} → {_number(self.after)}"
+        return f"{_who(self)}: {_number(self.before)} → {_number(self.after)}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,10 @@ class Compared:
         return {"format": 1, "same": self.same, **asdict(self)}
 
     def lines(self) -> Iterator[str]:
+        weighed = [one for one in self.changed if one.only_weighed]
         for one in self.changed:
+            if one.only_weighed:
+                continue
             yield str(one) + ("  (other files were handed in)" if one.files else "")
             for task, (before, after) in one.tasks.items():
                 yield f"  {task}: {_number(before)} → {_number(after)}"
@@ -74,9 +82,13 @@ class Compared:
         for which, ids in (("first", self.only_before), ("second", self.only_after)):
             if ids:
                 yield f"Only in the {which} run: {', '.join(ids)}"
+        if weighed:
+            yield f"Other points for tasks by another policy, and the same grade: {', '.join(map(_who, weighed))}"
         more, less = (sum(_sign(one) == sign for one in self.changed) for sign in (1, -1))
-        equal = self.submissions - len(self.changed)
-        yield f"{summary.counted(self.submissions)} in both: {more} got more, {less} less, {equal} the same."
+        once = sum((one.before is None) != (one.after is None) for one in self.changed)
+        equal = self.submissions - more - less - once
+        said = f"{more} got more, {less} less, {equal} the same" + (f", {once} a grade in one only" if once else "")
+        yield f"{summary.counted(self.submissions)} in both: {said}."
 
 
 def compared(before: Path, after: Path) -> Compared:
@@ -127,6 +139,10 @@ def _verdicts(one: Scored) -> dict[tuple[str, str], str]:
 
 def _seen(one: Scored, name: str) -> str:
     return next((c.seen for t in one.tasks for c in t.result.checks if c.name == name), "")
+
+
+def _who(one: Changed) -> str:
+    return f"{one.student} ({one.id})"
 
 
 def _sign(one: Changed) -> int:

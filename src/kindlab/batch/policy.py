@@ -118,9 +118,11 @@ class _Table:
         if key not in self.data:
             return value
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise _Wrong(f"{self._key(key)} is {_shown(value)}.", f"It must be a number from {low:g} to {high:g}.")
+            raise _Wrong(
+                f"{self._key(key)} is {_shown(value)}.", f"It must be a number from {low:.10g} to {high:.10g}."
+            )
         if not low <= value <= high:
-            raise _Wrong(f"{self._key(key)} is {value:g}.", f"It must be from {low:g} to {high:g}.")
+            raise _Wrong(f"{self._key(key)} is {value:g}.", f"It must be from {low:.10g} to {high:.10g}.")
         return float(value)
 
     def whole(self, key: str, low: int, high: int, default: Any) -> Any:
@@ -224,7 +226,11 @@ def _due(table: _Table) -> datetime:
         raise _Wrong(f"late.due is in the year {due.year}.", "That cannot be meant.", f"Write: {EXAMPLE}.")
     name = table.data.get("timezone")
     if name is None and due.tzinfo is None:
-        raise _Wrong("late.due does not say in which time zone.", "A day is elsewhere another.", f"Write: {EXAMPLE}.")
+        raise _Wrong(
+            "late.due does not say in which time zone.",
+            "The same hour is another moment elsewhere.",
+            f"Write: {EXAMPLE}.",
+        )
     if name is None:
         return due
     try:

@@ -45,7 +45,11 @@ def read(file: Path) -> list[Student]:
         text = file.read_text(encoding="utf-8-sig")
         rows = list(csv.reader(text.splitlines(), dialect=_dialect(text)))
     except (OSError, ValueError, csv.Error) as error:
-        raise UsageProblem(f"The roster {file} cannot be read.", f"{error}.", "Save it as CSV in UTF-8.") from error
+        if isinstance(error, OSError):
+            why, then = error.strerror or str(error), "Name the CSV file of your class: --roster FILE"
+        else:
+            why, then = str(error), "Save it as CSV in UTF-8."
+        raise UsageProblem(f"The roster {file} cannot be read.", f"{why}.", then) from error
     columns = _columns(rows[0] if rows else [])
     if "id" not in columns.values() and "name" not in columns.values() and "username" not in columns.values():
         raise UsageProblem(

@@ -47,7 +47,7 @@ def test_who_got_more_or_less_and_by_which_check(tmp_path: Path):
     assert (found.only_before, found.only_after, found.same) == (["old"], ["new"], False)
     text = "\n".join(found.lines())
     assert f"Eve (eve): {LAB.max_points} → no grade" in text
-    assert text.endswith("3 submissions in both: 1 got more, 1 less, 0 the same.")
+    assert text.endswith("3 submissions in both: 1 got more, 1 less, 0 the same, 1 a grade in one only.")
     json.dumps(found.to_json())
 
 
@@ -56,6 +56,19 @@ def test_another_policy_is_a_difference_though_no_verdict_is(tmp_path: Path):
     (after / "policy.toml").write_text("scale = 20")
     (changed,) = compare.compared(before, after).changed
     assert (changed.after, changed.flips) == (20, [])
+
+
+def test_what_only_counts_otherwise_is_told_in_a_line_and_counted_as_the_same(tmp_path: Path):
+    before, after = (
+        made(tmp_path / "a", ann={}, bob={TASK.id: FAILED}),
+        made(tmp_path / "b", ann={}, bob={TASK.id: FAILED}),
+    )
+    (before / "policy.toml").write_text("scale = 100")
+    (after / "policy.toml").write_text(f"scale = 100\n[tasks.{TASK.id}]\nweight = 3")
+    bob, *_, weighed, total = list(compare.compared(before, after).lines())
+    assert bob.startswith("Bob (bob): 80 → ")
+    assert weighed == "Other points for tasks by another policy, and the same grade: Ann (ann)"
+    assert total == "2 submissions in both: 0 got more, 1 less, 1 the same."
 
 
 def test_runs_of_two_labs_are_not_compared(tmp_path: Path):
