@@ -3,7 +3,6 @@ and a verdict that is repeated from it waits for nothing (witness.py)."""
 
 from __future__ import annotations
 
-import secrets
 import time
 from datetime import UTC, datetime
 
@@ -33,4 +32,8 @@ def now() -> datetime:
 def token_hex(size: int) -> str:
     """`size` random bytes, hexadecimal; as secrets.token_hex."""
     here = present()
-    return secrets.token_hex(size) if here is None else here.token(size)
+    if here is not None:
+        return here.token(size)
+    import secrets  # only now: every command imports this module
+
+    return secrets.token_hex(size)

@@ -136,7 +136,7 @@ def hint(session: Session, words: tuple[str, ...]) -> Shown:
     task = found.task(words[-1])
     count = min(progress.hints_taken(found.slug, task.id) + 1, len(task.hints))
     progress.hint_taken(found.slug, task.id)
-    return shown.hints(found, task, count)
+    return shown.hints(task, count)
 
 
 @click.command("quiz")

@@ -130,7 +130,7 @@ def carry_out(planned: Plan, api: Api) -> Done:
     for known in sorted(planned.objects, key=_order):
         if known in kept and known.kind not in FIRST:
             continue
-        if _remove(api, lab, known) and known not in kept:
+        if _remove(api, known) and known not in kept:
             done.removed.append(str(known))
     done.put = list(dict.fromkeys(workspace.apply(api, lab.namespace, first, lab, whole=False)))
     if done.put:
@@ -176,7 +176,7 @@ def _order(known: Known) -> int:
 # -- removing
 
 
-def _remove(api: Api, lab: Lab, known: Known) -> bool:
+def _remove(api: Api, known: Known) -> bool:
     """Remove it with what it made, gone when this returns; False when there was nothing."""
     kind, space = CLUSTER_KINDS.get(known.kind, known.kind), known.namespace or None
     try:

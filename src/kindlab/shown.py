@@ -96,7 +96,7 @@ def started(lab: Lab, done: Started, *, aside: Path | None = None) -> Shown:
     return Shown(html.panel(html.GREEN, Markup("<b>{}</b>{}").format(head, body)), f"{head}\n{plain}")
 
 
-def hints(lab: Lab, task: Task, count: int) -> Shown:
+def hints(task: Task, count: int) -> Shown:
     """The first `count` hints of a task."""
     left = len(task.hints) - count
     more = f"{left} more: run this cell again." if left else "That was the last one."

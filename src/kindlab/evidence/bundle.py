@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import io
 import json
-import os
 import platform
 import zipfile
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from kindlab import __version__, digests
+from kindlab import __version__, digests, paths
 from kindlab.api import Api
 from kindlab.batch.graded import Graded
 from kindlab.evidence import objects, telling
@@ -70,14 +69,14 @@ def write(
         "clock": tape.since.isoformat(),
         "versions": {**graded.versions, "kindlab": __version__, "python": platform.python_version()},
         "grader": grader(lab),
-        "handed_in": {name: _digest(content) for name, content in sorted(handed_in.items())},
-        "files": {name: _digest(content) for name, content in sorted(files.items())},
+        "handed_in": {name: digest(content) for name, content in sorted(handed_in.items())},
+        "files": {name: digest(content) for name, content in sorted(files.items())},
         "left_out": lost,
     }
     files[MANIFEST] = json.dumps(manifest, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
     if key is not None:
         files[SIGNATURE] = signature(files[MANIFEST], key).encode()
-    replaced(path, zipped(files))
+    paths.write_atomically(path, zipped(files), mode=0o600)
 
 
 def grader(lab: Lab) -> str:
@@ -125,18 +124,6 @@ def _within(most: int, files: dict[str, bytes], lost: list[str]) -> dict[str, by
     return kept
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """Of a file, as the manifest has it."""
     return hashlib.sha256(content).hexdigest()
-
-
-def replaced(path: Path, content: bytes) -> None:
-    """Replace the file as a whole; nobody else may read it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.unlink(missing_ok=True)
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

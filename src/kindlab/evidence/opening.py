@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import zipfile
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kindlab.errors import Problem
-from kindlab.evidence.bundle import FORMAT, MANIFEST, SIGNATURE, signature
+from kindlab.evidence.bundle import FORMAT, MANIFEST, SIGNATURE, digest, signature
 
 MAX_BYTES, MAX_FILES = 512 << 20, 10_000
 """Of a bundle, unpacked."""
@@ -41,7 +40,7 @@ def opened(path: Path, key: bytes | None = None) -> Opened:
         raise _no_bundle(path, f"its {MANIFEST} is not usable ({type(error).__name__}: {error})") from error
     there = files.keys() - {MANIFEST, SIGNATURE}
     changed = sorted(there ^ digests.keys())
-    changed += sorted(name for name in there & digests.keys() if _digest(files[name]) != digests[name])
+    changed += sorted(name for name in there & digests.keys() if digest(files[name]) != digests[name])
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise Problem(
@@ -81,10 +80,6 @@ def _read(path: Path) -> dict[str, bytes]:
             return {one.filename: archive.read(one) for one in entries}
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise _no_bundle(path, f"{type(error).__name__}: {error}") from error
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _no_bundle(path: Path, why: str) -> Problem:

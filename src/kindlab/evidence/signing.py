@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kindlab import paths
 from kindlab.errors import UsageProblem
-from kindlab.evidence.bundle import MANIFEST, SIGNATURE, replaced, signature, zipped
+from kindlab.evidence.bundle import MANIFEST, SIGNATURE, signature, zipped
 from kindlab.evidence.opening import opened
 
 FEWEST = 16
@@ -33,7 +34,8 @@ def sign(path: Path, key: bytes) -> None:
     """Put the signature under a bundle, in place of one that is there. Raises Problem for what is no bundle, or was
     changed since it was written."""
     found = opened(path)
-    replaced(path, zipped({**found.files, SIGNATURE: signature(found.files[MANIFEST], key).encode()}))
+    signed = {**found.files, SIGNATURE: signature(found.files[MANIFEST], key).encode()}
+    paths.write_atomically(path, zipped(signed), mode=0o600)
 
 
 def sign_all(folder: Path, key: bytes) -> int:

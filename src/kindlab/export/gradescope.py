@@ -11,10 +11,9 @@ Nobody has run it on Gradescope itself yet.
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,28 +58,25 @@ def command(lab: str, out: Path, policy: Path | None, force: bool) -> None:
 
 def make(lab: Lab, out: Path, policy: Path | None = None) -> None:
     """Write the zip, as a whole or not at all."""
-    from kindlab import export
+    import zipfile
 
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with zipfile.ZipFile(temporary, "x", zipfile.ZIP_DEFLATED) as archive:
-            for name in SCRIPTS:
-                _add(archive, name, export.filled(name, lab=lab.slug, uv=UV).encode(), 0o755)
-            for name, file in sorted(_files(lab)):
-                _add(archive, name, file.read_bytes(), 0o644)
-            if policy:
-                _add(archive, POLICY, policy.read_bytes(), 0o644)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    from kindlab import export, paths
 
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
 
-def _add(archive: zipfile.ZipFile, name: str, data: bytes, mode: int) -> None:
-    info = zipfile.ZipInfo(name, FIXED)
-    info.external_attr = (0o100000 | mode) << 16
-    info.compress_type = zipfile.ZIP_DEFLATED
-    archive.writestr(info, data)
+        def add(name: str, data: bytes, mode: int) -> None:
+            info = zipfile.ZipInfo(name, FIXED)
+            info.create_system, info.external_attr = 3, (0o100000 | mode) << 16
+            archive.writestr(info, data, zipfile.ZIP_DEFLATED)
+
+        for name in SCRIPTS:
+            add(name, export.filled(name, lab=lab.slug, uv=UV).encode(), 0o755)
+        for name, file in sorted(_files(lab)):
+            add(name, file.read_bytes(), 0o644)
+        if policy:
+            add(POLICY, policy.read_bytes(), 0o644)
+    paths.write_atomically(out, made.getvalue())
 
 
 def _files(lab: Lab) -> Iterator[tuple[str, Path]]:

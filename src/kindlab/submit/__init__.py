@@ -6,8 +6,8 @@ and looked at there (batch/).
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from kindlab import __version__, labs, naming, steps, workspace
+from kindlab import __version__, labs, naming, paths, steps, workspace
 from kindlab.api import Api, Obj
 from kindlab.batch.intake import limits, told
 from kindlab.batch.intake.names import TOLD
@@ -114,12 +114,8 @@ def _told(lab: Lab, status: Status | None, api: Api | None, packed: Packed, stud
 
 def _write(path: Path, contents: dict[str, str]) -> None:
     """Replace the zip as a whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, text in contents.items():
-                archive.writestr(name, text)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in contents.items():
+            archive.writestr(name, text)
+    paths.write_atomically(path, made.getvalue())

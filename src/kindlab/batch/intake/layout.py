@@ -48,7 +48,7 @@ def find(folder: Path, lab: Lab, roster: Sequence[Student] = ()) -> list[Found]:
     folder, listed = _down(folder)
     _, known = schemes.read(folder, listed)
     people = Roster(roster)
-    if not known and _is_one_students(folder, listed, lab):
+    if not known and _is_one_students(listed, lab):
         known = {name: [schemes.Named(folder.name, folder.name, file=name)] for name in listed}
     by_key: dict[str, list[tuple[str, schemes.Named]]] = {}
     for name in listed:
@@ -94,7 +94,7 @@ def _own_names(lab: Lab) -> set[str]:
     return {file.name for file in (*lab.start_files, *labs.manifests(lab.solution_folder), lab.notebook)}
 
 
-def _is_one_students(folder: Path, listed: Mapping[str, bool], lab: Lab) -> bool:
+def _is_one_students(listed: Mapping[str, bool], lab: Lab) -> bool:
     """Whether the folder is a submission itself: nothing but files as the lab calls them."""
     files = {name for name in listed if names.wanted((name,)) and name not in (names.TOLD, "steps.toml")}
     return bool(files) and not any(listed.values()) and files <= _own_names(lab)
