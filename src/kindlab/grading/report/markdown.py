@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kindlab.batch.scoring import Scored
 
 _MARKUP = re.compile(r"[\\`*_\[\]<>|~$&]|^[-+=#]|^\d+(?=[.)])")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
 
 def render(scored: Scored, released: Collection[str] = ()) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from kindlab import terminal
 from kindlab.grading.outcome import Outcome
 from kindlab.grading.report import html
 from kindlab.grading.report.told import NOT_SHOWN, ToldTask
@@ -41,12 +42,18 @@ def outcome(found: Outcome) -> Markup:
     return html.badge(html.WORDS[found], html.COLOURS[found])
 
 
+def _harmless(value: Any) -> Any:
+    """A text without what is not seen but moves a cursor or turns the direction of writing."""
+    return type(value)(terminal.harmless(value)) if isinstance(value, str) else value
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=jinja2.StrictUndefined,
         autoescape=True,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
     )

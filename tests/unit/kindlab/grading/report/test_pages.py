@@ -15,9 +15,10 @@ from tests.unit.kindlab.grading.report.classroom import C, F, seen, student
 
 from kindlab.batch.policy import Late, Policy
 from kindlab.batch.submission import Refused
-from kindlab.grading.report import causes, markdown, overview, student_html
+from kindlab.grading.report import causes, csv_, markdown, overview, student_html
 from kindlab.grading.report.overview import histogram
 
+HIDES = "\x1b]0;all passed\x07 \u202egp.sh \x7f"
 VOID = {"meta", "br", "line", "rect"}
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7*7 }}'
 
@@ -87,6 +88,15 @@ def test_a_students_page_stands_by_itself():
 def test_a_command_in_it_is_one_of_a_terminal():
     page = student_html.render(seen(student(web=F, said="-n web")))
     assert ">kubectl get pods -n web</code>" in page
+
+
+def test_what_turns_or_hides_text_is_shown_as_a_mark():
+    """In a browser U+202E turns what follows around, which makes `gnp.sh` of a name; an escape renames the window of
+    whoever looks at the page in a terminal."""
+    one = seen(student(HIDES, web=F, dns=C, said=HIDES, refused=(Refused(HIDES, HIDES, HIDES, HIDES),)))
+    for page in (student_html.render(one), overview.render([one]), markdown.render(one), csv_.render([one])):
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page)
+        assert "gp.sh" in page
 
 
 @given(st.text(min_size=1))
