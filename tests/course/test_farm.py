@@ -171,7 +171,9 @@ def test_a_parent_that_is_killed_takes_everything_along(tmp_path: Path) -> None:
     )
     file = tmp_path / "script.py"
     file.write_text(script)
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    temporary = tmp_path / ("a name that leaves no room for that of a socket " * 2)
+    temporary.mkdir()
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT))), "TMPDIR": str(temporary)}
     with subprocess.Popen([sys.executable, str(file), str(tmp_path / "pids")], env=env, cwd=ROOT) as process:
         pids = _said(tmp_path / "pids")
         process.kill()

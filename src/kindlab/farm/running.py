@@ -33,6 +33,8 @@ LANES = 3
 """Pieces of work under way for each job."""
 LOOK = 0.5
 """Seconds between two looks at time and memory."""
+LONGEST = 70
+"""Bytes of a temporary folder's name that leave room for what multiprocessing puts behind it, 32."""
 PRELOAD = ["kindlab.farm.warm"]
 
 
@@ -288,8 +290,21 @@ def _context() -> Any:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
-    forkserver.ensure_running()
+    with _short_names():
+        forkserver.ensure_running()
     return context
+
+
+@contextlib.contextmanager
+def _short_names() -> Iterator[None]:
+    """The warm process listens at a socket in the temporary folder, and the name of a socket has 107 bytes at most."""
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST:
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _refuse_cold(context: Any) -> None:
@@ -308,7 +323,7 @@ def _refuse_cold(context: Any) -> None:
         raise Problem(
             "The process that all work is forked from does not start.",
             problem,
-            "That is no fault of what was to be graded. Mend the installation (make start sets it up), then run it again.",
+            "That is no fault of what was to be graded. Mend the installation (make start does), then run it again.",
         )
 
 
