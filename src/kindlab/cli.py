@@ -14,6 +14,7 @@ import click
 
 from kindlab import __version__, commands, terminal
 from kindlab.errors import COULD_NOT_GRADE, PASSED, USAGE, Problem, UsageProblem
+from kindlab.near import nearest
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,7 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], list(self.commands), n=1)
+            near = nearest(args[0], self.commands)
             hint = f" Did you mean {near[0]}?" if near else " kindlab --help lists the commands."
             raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx) from error
 

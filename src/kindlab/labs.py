@@ -10,6 +10,7 @@ from typing import Any
 from kindlab import naming, paths, variants
 from kindlab.errors import Problem, UsageProblem
 from kindlab.kinds import SNAPSHOT_CLASS, SNAPSHOT_CONTENT
+from kindlab.near import nearest
 from kindlab.variants import Declared
 
 FORMAT = 1
@@ -188,9 +189,7 @@ class Lab:
         for number, task in enumerate(self.tasks, 1):
             if task_id in (task.id, str(number)):
                 return task
-        import difflib
-
-        near = difflib.get_close_matches(task_id, [t.id for t in self.tasks], n=1)
+        near = nearest(task_id, [t.id for t in self.tasks])
         listed = ", ".join(f"{n} {t.id}" for n, t in enumerate(self.tasks, 1))
         raise UsageProblem(
             f"Lab {self.slug} has no task {task_id}.",
@@ -213,10 +212,8 @@ def find(name: str) -> Lab:
         number = slug.partition("-")[0]
         if wanted == slug or (wanted.isdigit() and number.isdigit() and int(wanted) == int(number)):
             return read(paths.course() / "labs" / slug)
-    import difflib
-
     by_words = {words: slug for slug in slugs for words in (slug.partition("-")[2], slug)}
-    near = [by_words[words] for words in difflib.get_close_matches(wanted, by_words, n=1)]
+    near = [by_words[words] for words in nearest(wanted, by_words)]
     why = f"Did you mean {near[0]}?" if near else f"The labs are: {', '.join(slugs) or 'none yet'}."
     raise UsageProblem(f"There is no lab {name!r}.", why, "kindlab list shows them all.")
 

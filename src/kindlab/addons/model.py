@@ -13,6 +13,7 @@ from typing import Any
 from kindlab import paths
 from kindlab.downloads import Source
 from kindlab.errors import Problem, UsageProblem
+from kindlab.near import nearest
 
 FORMAT = 1
 FAULT = "This is a fault of the course, not yours: tell the people who run it."
@@ -92,9 +93,7 @@ def find(name: str) -> Addon:
     every = {addon.name: addon for addon in all_addons()}
     if name in every:
         return every[name]
-    import difflib
-
-    near = difflib.get_close_matches(name, every, n=1)
+    near = nearest(name, every)
     raise UsageProblem(
         f"There is no add-on {name!r}.",
         f"Did you mean {near[0]}?" if near else f"The add-ons are: {', '.join(every)}.",

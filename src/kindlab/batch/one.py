@@ -14,7 +14,7 @@ from kindlab.api import Api, ApiError
 from kindlab.batch.graded import Graded
 from kindlab.batch.submission import Submission
 from kindlab.errors import Problem
-from kindlab.grading.outcome import Outcome, Report, TaskResult, overall, total
+from kindlab.grading.outcome import Outcome, Report, TaskResult, combined, total
 from kindlab.labs import Lab
 
 log = logging.getLogger(__name__)
@@ -78,16 +78,7 @@ def not_graded(
 
 def merged(old: Graded, new: Graded) -> Graded:
     """The old grading with the tasks that were graded again in place of what they were."""
-    again = {task.id: task for task in new.report.tasks}
-    tasks = [again.pop(task.id, task) for task in old.report.tasks] + list(again.values())
-    report = replace(
-        old.report,
-        tasks=tasks,
-        outcome=overall([task.outcome for task in tasks if not task.not_here]),
-        points=sum(task.points for task in tasks),
-        max_points=total(tasks),
-        problem="",
-    )
+    report = replace(combined(old.report, new.report), problem="")
     said = f"Graded again: {', '.join(task.id for task in new.report.tasks)}."
     kept = [f"The evidence of that: {new.evidence}."] if new.evidence else []
     why = [" ".join(new.report.problem.split())] if new.report.problem else []

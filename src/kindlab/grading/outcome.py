@@ -160,6 +160,14 @@ def total(tasks: Iterable[TaskResult]) -> int:
     return sum(task.max_points for task in tasks if not task.not_here)
 
 
+def combined(old: Report, new: Report) -> Report:
+    """The new report with those tasks of the old one that it says nothing of; in the old one's order."""
+    again = {task.id: task for task in new.tasks}
+    tasks = [again.pop(task.id, task) for task in old.tasks] + list(again.values())
+    outcome = overall([task.outcome for task in tasks if not task.not_here])
+    return replace(new, outcome=outcome, points=sum(t.points for t in tasks), max_points=total(tasks), tasks=tasks)
+
+
 def overall(outcomes: list[Outcome]) -> Outcome:
     """Failed if anything failed; else could-not-grade if anything could not be graded; else passed."""
     if Outcome.FAILED in outcomes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from kindlab.api import Api
 from kindlab.clusters.base import Status
 from kindlab.errors import UsageProblem
 from kindlab.labs import Lab
+from kindlab.near import nearest
 from kindlab.needs import NEEDS, Found, Need, Wanting, kept, named, probed, wanting
 from kindlab.rights import may
 
@@ -49,7 +49,7 @@ def checked(words: Iterable[str]) -> list[str]:
     """The words asked for, all without any. Raises UsageProblem for one there is not."""
     for word in words:
         if word not in NEEDS:
-            near = difflib.get_close_matches(word, NEEDS, n=1)
+            near = nearest(word, NEEDS)
             then = f"Did you mean {near[0]}?" if near else "kindlab can shows them all."
             raise UsageProblem(f"There is no {word} to ask for.", f"The words are: {', '.join(NEEDS)}.", then)
     return list(words) or list(NEEDS)

@@ -16,7 +16,7 @@ from kindlab.clusters.base import Status
 from kindlab.errors import Problem
 from kindlab.going import Told
 from kindlab.grading import runner
-from kindlab.grading.outcome import Outcome, Report, overall, total
+from kindlab.grading.outcome import Outcome, Report, combined
 from kindlab.labs import Lab
 from kindlab.watching import asked, concerns, objects, saves
 from kindlab.watching.events import Event, Events, Gone, Saved
@@ -235,10 +235,7 @@ def merge(old: Report, new: Report) -> Report:
     stands for itself."""
     if new.problem or old.problem:
         return new
-    fresh = {task.id: task for task in new.tasks}
-    tasks = [fresh.get(task.id, task) for task in old.tasks]
-    outcome = overall([task.outcome for task in tasks if not task.not_here])
-    return replace(new, outcome=outcome, points=sum(t.points for t in tasks), max_points=total(tasks), tasks=tasks)
+    return combined(old, new)
 
 
 def _waiting(events: Events) -> list[Event]:
