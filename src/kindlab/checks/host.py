@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import testinfra.modules.file  # testinfra imports these when they are first asked for, which two threads may do at once
@@ -20,8 +20,11 @@ from testinfra.host import Host
 from kindlab.api import Api
 from kindlab.checks.verdict import CouldNotGrade
 
+if TYPE_CHECKING:
+    from kindlab.checks.streams import Session
+
 TIMEOUT = 60.0
-ERROR_CHANNEL = 3
+STDOUT, STDERR = 1, 2
 ENDED = ("exit", "stdout", "stderr")
 
 
@@ -54,32 +57,19 @@ class ExecBackend(BaseBackend):
         return ended["exit"], ended["stdout"], ended["stderr"]
 
     def _executed(self, argv: list[str], stdin: bytes | None) -> tuple[int, bytes, bytes]:
-        from kubernetes.client.exceptions import ApiException
-        from kubernetes.stream.ws_client import websocket_call
         from websocket import WebSocketException
 
-        configuration = self.api.client.configuration
+        from kindlab.checks import streams
+
         path = f"/api/v1/namespaces/{quote(self.namespace)}/pods/{quote(self.pod)}/exec"
         query = [("command", word) for word in argv]
         query += [("stdout", "true"), ("stderr", "true"), ("stdin", "true" if stdin is not None else "false")]
         if self.container:
             query.append(("container", self.container))
-        headers: dict[str, str] = {}
-        self.api.client.update_params_for_auth(headers, [], ["BearerToken"])
         try:
-            session = websocket_call(
-                configuration,
-                "GET",
-                configuration.host + path,
-                query_params=query,
-                headers={k.lower(): v for k, v in headers.items()},
-                _preload_content=False,
-                binary=True,
-            )
-        except ApiException as error:
-            if isinstance(error.__context__, KeyboardInterrupt):  # the client makes an ApiException of Ctrl-C too
-                raise KeyboardInterrupt from error
-            raise CouldNotGrade(f"a command could not be run in Pod {self.pod}: {_refusal(error.reason)}") from error
+            session = streams.begin(self.api.client, path, query)
+        except (OSError, WebSocketException, ValueError) as error:
+            raise CouldNotGrade(f"a command could not be run in Pod {self.pod}: {_refusal(error)}") from error
         try:
             return self._drain(session, stdin)
         except (OSError, WebSocketException) as error:
@@ -87,17 +77,13 @@ class ExecBackend(BaseBackend):
             raise CouldNotGrade(f"a command could not be run in Pod {self.pod}: {why}") from error
         finally:
             session.close()
-            session.sock.shutdown()  # when the server closed first, close() leaves the socket to the garbage collector
 
-    def _drain(self, session: Any, stdin: bytes | None) -> tuple[int, bytes, bytes]:
+    def _drain(self, session: Session, stdin: bytes | None) -> tuple[int, bytes, bytes]:
         if stdin is not None:
-            session.write_stdin(stdin)
-            session.close_channel(0)
-        session.run_forever(timeout=self.timeout)
-        if session.is_open():
+            session.send(stdin)
+        if not session.drain(self.timeout):
             raise CouldNotGrade(f"a command in Pod {self.pod} did not end within {self.timeout:.0f} s")
-        out, err = session.read_channel(1) or b"", session.read_channel(2) or b""
-        status = json.loads(session.read_channel(ERROR_CHANNEL) or b"{}")
+        out, err, status = session.received[STDOUT], session.received[STDERR], session.status()
         if status.get("status") == "Success":
             return 0, out, err
         for cause in (status.get("details") or {}).get("causes") or ():

@@ -19,6 +19,7 @@ import yaml
 import kindlab.batch.fence
 import kindlab.batch.one
 import kindlab.batch.putting
+import kindlab.checks.streams
 import kindlab.evidence
 import kindlab.grading.runner
 import kindlab.states

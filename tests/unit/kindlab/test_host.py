@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from kubernetes.client import ApiClient, Configuration
-from kubernetes.stream import ws_client
+from websocket import WebSocket
 
 from kindlab.api import Api
 from kindlab.checks.host import ExecBackend
@@ -17,7 +17,7 @@ def test_ctrl_c_while_connecting_is_ctrl_c_and_no_failure_of_the_cluster(monkeyp
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ws_client, "create_websocket", interrupted)
+    monkeypatch.setattr(WebSocket, "connect", interrupted)
     client = ApiClient(Configuration(host="https://127.0.0.1:1"))
     backend = ExecBackend(cast(Api, SimpleNamespace(client=client, exchange=lambda what, ask: ask())), "lab", "pod")
     with pytest.raises(KeyboardInterrupt):
