@@ -1,9 +1,10 @@
 """An embedded cluster that knows the grader's image, which nobody can build or pull here: `python graderimage.py` takes
 pocketkube's own options.
 
-Its program starts the real worker as a process of this machine, with the environment and the token that the Pod has.
-So the Job, its Pods, their rights, what they are handed and what they hand back are tried; what is in the image of the
-Dockerfile, its user and its read-only root are not.
+Its program starts the real worker as a process of this machine, with the environment and the token that the Pod has,
+and the files that the Dockerfile copies (GRADER_COURSE) as the course and the packages. So the Job, its Pods, their
+rights, what they are handed and what they hand back are tried; the Python and the packages of the real image, its user
+and its read-only root are not.
 """
 
 import asyncio
@@ -22,11 +23,13 @@ ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 WORKER = """
 import os, sys
 from pathlib import Path
+import kindlab
 from kindlab.batch.elsewhere import worker
+assert Path(kindlab.__file__).is_relative_to(os.environ["KINDLAB_COURSE"]), kindlab.__file__
 sys.exit(worker.main(os.environ, Path(sys.argv[1])))
 """
 STATE = Path(sys.argv[sys.argv.index("--state") + 1])
-ROOT = Path(__file__).resolve().parents[2]
+COURSE = os.environ["GRADER_COURSE"]
 
 
 async def python(process: Process) -> int:
@@ -39,9 +42,10 @@ async def python(process: Process) -> int:
         for name in ("token", "ca.crt"):
             (Path(scratch) / name).write_bytes(process.fs.read_bytes(f"{ACCOUNT}/{name}"))
         host, _, port = server.removeprefix("https://").rpartition(":")
-        there = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port, "KINDLAB_COURSE": str(ROOT)}
+        there = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
         places = {name: scratch for name in ("HOME", "TMPDIR", "KINDLAB_HOME", "KINDLAB_WORK")}
-        environment = {**process.env, "PATH": os.environ["PATH"], **there, **places}
+        course = {"KINDLAB_COURSE": COURSE, "PYTHONPATH": f"{COURSE}/src", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**process.env, **course, "PATH": os.environ["PATH"], **there, **places}
         command = [sys.executable, "-c", WORKER, scratch]
         worker = await asyncio.create_subprocess_exec(
             *command, env=environment, cwd=scratch, stdout=-1, stderr=-2, start_new_session=True

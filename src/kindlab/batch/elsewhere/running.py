@@ -22,8 +22,9 @@ from kindlab.farm import Finished
 log = logging.getLogger(__name__)
 
 Grading = Generator[Finished[Submission, Graded]]
-PATIENCE = {"image": 20.0, "start": 20.0, "none": 45.0, "place": 300.0}
-"""Seconds for which no Pod at all may begin: its image or its start is refused, none is made, none is placed."""
+PATIENCE = {"image": 20.0, "start": 20.0, "none": 45.0, "silent": 180.0, "place": 300.0}
+"""Seconds for which no Pod at all may begin: its image or its start is refused, none is made (silent: and nobody says
+why), none is placed."""
 HOPELESS = 5
 """When the Pods of the first so many submissions hand nothing back, those of the others will not either."""
 LOOK = 2.0
@@ -190,10 +191,11 @@ class _Job:
         for trouble in self._troubles():
             if monotonic() - self.since.setdefault(trouble.what, monotonic()) > PATIENCE[trouble.what]:
                 raise _no_start(trouble, self.where.image)
-        if not self.seen and monotonic() - self.began > PATIENCE["none"]:
+        waited = monotonic() - self.began
+        if not self.seen and waited > PATIENCE["none"] and ((words := self._events()) or waited > PATIENCE["silent"]):
             raise Problem(
                 "The cluster makes no Pod for the grading Job.",
-                self._events() or "It does not say why.",
+                words or "It does not say why.",
                 "Ask whoever runs the cluster: a quota, a policy or Pod Security may forbid them. docs/grading.md says "
                 "what each Pod asks for.",
             )
