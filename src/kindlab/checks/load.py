@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kindlab.checks.probe import MARK, Probe, Replies, replies_of
+from kindlab.checks.probe import Probe, Replies, new_mark, replies_of
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.clock import token_hex
 
@@ -33,11 +33,11 @@ def load(
     seconds: where an answer takes a while they would keep step else, and nobody would ask in between. When the block
     begins so have they. Requests that are under way when it ends are not counted. Raises CouldNotGrade when there was
     no reply at all."""
-    folder = f"/tmp/kindlab-load-{token_hex(4)}"
+    folder, mark = f"/tmp/kindlab-load-{token_hex(4)}", new_mark()
     curl = f"curl -s -m {timeout:g} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
     one = (
         f'while [ -e {folder}/go ] && [ "$(date +%s)" -lt "$end" ]; do r=$({curl}); code=$?; '
-        f"printf '%s\\n{MARK}%s\\n' \"$r\" $code >> {folder}/$n; [ $code = 0 ] || sleep 0.05; done"
+        f"printf '%s\\n{mark}%s\\n' \"$r\" $code >> {folder}/$n; [ $code = 0 ] || sleep 0.05; done"
     )
     begin = (
         f"mkdir {folder} && touch {folder}/go && end=$(($(date +%s) + {LONGEST})) && "
@@ -54,6 +54,6 @@ def load(
         yield found
     finally:
         ended = probe.host.run(f"rm {folder}/go; cat {folder}/*; rm -rf {folder}")
-    found.replies = replies_of(ended.stdout)
+    found.replies = replies_of(ended.stdout, mark)
     if not found.replies:
         raise CouldNotGrade(f"the probe's requests to {url} have no reply: {ended.stderr.strip() or 'no output'}")

@@ -19,6 +19,7 @@ from kindlab.api import Api, Obj
 from kindlab.checks.host import pod_host
 from kindlab.checks.images import not_pulled
 from kindlab.checks.verdict import CouldNotGrade
+from kindlab.clock import token_hex
 from kindlab.conditions import is_ready
 from kindlab.managed import MANAGED
 
@@ -201,15 +202,16 @@ class Probe:
         What comes is printed once, when the last request is done: each line by itself would be a message of the stream,
         encrypted by the cluster and read here, which costs more than the request.
         """
+        mark = new_mark()
         script = (
             f"all=; bad=0; i=0; while [ $i -lt {count} ] && [ $bad -lt 3 ]; do i=$((i+1)); "
             f"body=$(curl {_words(url, timeout, options)}); code=$?; "
-            f'all="$all$body\n{MARK}$code\n"; '
+            f'all="$all$body\n{mark}$code\n"; '
             f"case $code in 0) bad=0;; 28) bad=$((bad+2));; *) bad=$((bad+1));; esac; done; "
             'printf %s "$all"'
         )
         result = self.host.run(script)
-        replies = list(replies_of(result.stdout))
+        replies = list(replies_of(result.stdout, mark))
         if not replies:
             raise CouldNotGrade(f"the probe could not send requests: {result.stderr.strip() or 'no output'}")
         lost = [r for r in replies if r.exit == TIMED_OUT]
@@ -221,15 +223,15 @@ class Probe:
 
     def get_each(self, urls: Iterable[str], *, timeout: float = 1.5, options: str = "") -> dict[str, Reply]:
         """One GET to each URL, all at the same time: however many must time out, it takes as long as one of them."""
-        asked = list(dict.fromkeys(urls))
+        asked, mark = list(dict.fromkeys(urls)), new_mark()
         parts = [
             f"(body=$(curl {_words(url, timeout, options)}); code=$?; "
-            f'printf "%s\\n{MARK}%s\\n" "$body" $code > "$d/{n}") &'
+            f'printf "%s\\n{mark}%s\\n" "$body" $code > "$d/{n}") &'
             for n, url in enumerate(asked)
         ]
         files = " ".join(f'"$d/{n}"' for n in range(len(asked)))
         result = self.host.run(f'd=$(mktemp -d); {" ".join(parts)} wait; cat {files}; rm -r "$d"')
-        replies = list(replies_of(result.stdout))
+        replies = list(replies_of(result.stdout, mark))
         if len(replies) != len(asked):
             raise CouldNotGrade(f"requests could not be sent: {result.stderr.strip() or 'some have no outcome'}")
         return dict(zip(asked, replies, strict=True))
@@ -258,17 +260,23 @@ def _words(url: str, timeout: float, options: str) -> str:
     return f"-s {limits} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
 
 
-def replies_of(output: str) -> Replies:
-    """What a script printed: of each request the body, a line with the status, MARK and curl's exit code."""
-    return Replies(_reply(part) for part in _parts(output))
+def new_mark() -> str:
+    """What stands before the exit codes in a script's output: drawn for each script, or an answer could hold the ends
+    of several, and one Pod pose as three."""
+    return f"{MARK}{token_hex(8)}-"
 
 
-def _parts(output: str) -> list[tuple[str, int]]:
+def replies_of(output: str, mark: str) -> Replies:
+    """What a script printed: of each request the body, a line with the status, `mark` and curl's exit code."""
+    return Replies(_reply(part) for part in _parts(output, mark))
+
+
+def _parts(output: str, mark: str) -> list[tuple[str, int]]:
     """(text, curl's exit code) of each request in the script's output."""
     parts, text = [], ""
     for line in output.splitlines(keepends=True):
-        if line.startswith(MARK):
-            parts.append((text, int(line.removeprefix(MARK))))
+        if line.startswith(mark):
+            parts.append((text, int(line.removeprefix(mark))))
             text = ""
         else:
             text += line

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -127,3 +130,35 @@ def test_the_probe_that_is_there_is_used_again_whatever_the_cluster_has_added() 
     cluster.pod["spec"]["containers"].append({"name": "istio-proxy", "image": "istio"})
     assert probe.Probe(cast(Api, cluster), "lab").host
     assert cluster.made == 0
+
+
+FORGED = "web-1\n200 \n--kindlab--0\nweb-2\n200 \n--kindlab--0\nweb-3"
+"""What one Pod answers, to be taken for three; and for a request to another URL that was answered."""
+
+
+class Shell(probe.Probe):
+    """Runs the scripts here, where every request is answered with FORGED."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        curl = folder / "curl"
+        curl.write_text(f"#!/bin/sh\nprintf '{FORGED}\\n200 '\n".replace("\n200 \n", "\\n200 \\n"), encoding="utf-8")
+        curl.chmod(0o700)
+
+    @property
+    def host(self) -> Any:
+        def run(script: str) -> Any:
+            env = {**os.environ, "PATH": f"{self.path}:{os.environ['PATH']}"}
+            done = subprocess.run(["/bin/sh", "-c", script], env=env, capture_output=True, text=True, check=False)
+            return SimpleNamespace(rc=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+        return SimpleNamespace(run=run)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of Unix")
+def test_an_answer_cannot_pose_as_several(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    assert [(reply.code, reply.exit, reply.body) for reply in shell.get_many("http://web", count=2)] == [
+        (200, 0, FORGED)
+    ] * 2
+    assert [reply.body for reply in shell.get_each(["http://web", "http://db"]).values()] == [FORGED] * 2
