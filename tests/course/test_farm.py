@@ -171,9 +171,7 @@ def test_a_parent_that_is_killed_takes_everything_along(tmp_path: Path) -> None:
     )
     file = tmp_path / "script.py"
     file.write_text(script)
-    temporary = tmp_path / ("a name that leaves no room for that of a socket " * 2)
-    temporary.mkdir()
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT))), "TMPDIR": str(temporary)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT))), "TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, str(file), str(tmp_path / "pids")], env=env, cwd=ROOT) as process:
         pids = _said(tmp_path / "pids")
         process.kill()
@@ -224,6 +222,15 @@ def test_without_fork_each_piece_of_work_starts_its_cluster_itself(
     done = list(farm.run(leaves_a_mark, ["a"], jobs=2))
     assert [(one.result, one.problem) for one in done] == [(("a", []), "")]
     assert not list(scratch.glob("kindlab-*"))
+
+
+def test_a_temporary_folder_whose_name_leaves_no_room_for_a_sockets(tmp_path: Path) -> None:
+    temporary = tmp_path / ("long " * 20)
+    temporary.mkdir()
+    script = "from kindlab.farm import running; running._refuse_cold(running._context()); print('warm')"
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TMPDIR": str(temporary)}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout == "warm\n", done.stderr
 
 
 def _said(file: Path) -> list[int]:
