@@ -26,14 +26,18 @@ def notebook_text(lab: Lab) -> str:
     text = lab.text(lab.folder / "lab.md")
     book = jupytext.reads(text, fmt="md")
     for number, cell in enumerate(book.cells):
-        digest = hashlib.sha256(f"{number}:{cell.source}".encode()).hexdigest()
-        cell["id"] = digest[:8]
+        cell["id"] = cell_id(number, cell.source)
         cell["metadata"] = {}
     book.metadata = nbformat.NotebookNode({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     book.nbformat, book.nbformat_minor = 4, 5
     nbformat.validate(book)
     written: str = nbformat.writes(book)
     return written + "\n"
+
+
+def cell_id(number: int, source: str) -> str:
+    """The same on every machine, so that a notebook that is made anew is the same file."""
+    return hashlib.sha256(f"{number}:{source}".encode()).hexdigest()[:8]
 
 
 def is_fresh(lab: Lab) -> bool:

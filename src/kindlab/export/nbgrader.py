@@ -11,7 +11,6 @@ Cell metadata are nbgrader's, schema_version 3 (nbgrader/nbgraderformat/v3.py).
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -55,6 +54,7 @@ def notebook_text(lab: Lab) -> str:
     import nbformat
 
     from kindlab.errors import Problem
+    from kindlab.render import cell_id
 
     book = nbformat.reads(lab.text(lab.notebook), as_version=4)
     cells = [_cell("markdown", NOTE), _begin(lab)]
@@ -78,7 +78,7 @@ def notebook_text(lab: Lab) -> str:
             f"Add to lab.md: %check {lab.number} --task {missing[0]}",
         )
     for number, cell in enumerate(cells):
-        cell["id"] = hashlib.sha256(f"{number}:{cell.source}".encode()).hexdigest()[:8]
+        cell["id"] = cell_id(number, cell.source)
     book.cells = cells
     nbformat.validate(book)
     written: str = nbformat.writes(book)
