@@ -36,7 +36,7 @@ def opened(path: Path, key: bytes | None = None) -> Opened:
         digests = dict(manifest["files"])
         if manifest["format"] != FORMAT:
             raise ValueError(f"format {manifest['format']} is not {FORMAT}")
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _no_bundle(path, f"its {MANIFEST} is not usable ({type(error).__name__}: {error})") from error
     there = files.keys() - {MANIFEST, SIGNATURE}
     changed = sorted(there ^ digests.keys())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 import zipfile
@@ -261,7 +262,18 @@ def test_a_signature_says_whose_it_is(good: Recorded, tmp_path: Path) -> None:
     assert "no signature" in none.value.why
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"not a zip at all"])
+def zip_of(manifest: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("manifest.json", manifest)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x05\x06" + bytes(18), b"not a zip at all", zip_of("[]"), zip_of("[" * 100_000)],
+    ids=["nothing", "an empty zip", "no zip", "a list", "too deep"],
+)
 def test_what_is_no_bundle(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "x.zip"
     file.write_bytes(content)
