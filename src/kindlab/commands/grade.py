@@ -13,7 +13,7 @@ import click
 from kindlab import terminal
 from kindlab.clusters import base
 from kindlab.commands.handout import handout as handout
-from kindlab.commands.options import json_option, listed
+from kindlab.commands.options import Sectioned, json_option, listed
 from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED, Problem, UsageProblem
 
 if TYPE_CHECKING:
@@ -22,15 +22,29 @@ if TYPE_CHECKING:
     from kindlab.labs import Lab
 
 FOLDER = click.Path(path_type=Path)
-RELEASED = click.Choice(["after_due_date", "after_published"])
+JOBS = click.IntRange(1, 256)
 LIMIT_SECONDS = 300.0
+SECTIONS = {
+    "What, and where to": ("lab", "out", "roster", "seed"),
+    "How points become grades": ("policy", "init_policy", "release"),
+    "A run that is there": ("resume", "only", "tasks"),
+    "Where it is graded": ("cluster", "jobs", "limit_seconds"),
+    "On more than one machine": ("on", "image", "parallelism", "namespace"),
+}
+release_option = click.option(
+    "--release",
+    multiple=True,
+    type=click.Choice(["after_due_date", "after_published"]),
+    metavar="WHEN",
+    help="after_due_date or after_published: students may now see what waits for it (repeat).",
+)
 
 
-@click.command()
+@click.command(cls=Sectioned, sections=SECTIONS)
 @click.argument("submissions", metavar="DIR", type=FOLDER, required=False)
-@click.option("--lab", required=True, help="The lab they were made for (slug or number).")
-@click.option("--out", type=FOLDER, help="Where everything is written: a folder that is not there yet.")
-@click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="Clusters started at a time.")
+@click.option("--lab", required=True, metavar="LAB", help="The lab they were made for (slug or number).")
+@click.option("--out", type=FOLDER, metavar="OUT", help="Where everything is written: a folder that is not there yet.")
+@click.option("--jobs", type=JOBS, metavar="N", default=2, show_default=True, help="Clusters started at a time.")
 @click.option("--policy", type=FOLDER, metavar="FILE", help="What makes points grades (docs/grading.md).")
 @click.option("--init-policy", type=FOLDER, metavar="FILE", help="Only write a policy.toml to begin with.")
 @click.option("--roster", type=FOLDER, metavar="FILE", help="CSV of the class: who is who, and who handed in nothing.")
@@ -41,6 +55,7 @@ LIMIT_SECONDS = 300.0
 @click.option(
     "--limit-seconds",
     type=click.FloatRange(1, 86_400),
+    metavar="N",
     default=LIMIT_SECONDS,
     show_default=True,
     help="A submission that takes longer on its embedded cluster could not be graded.",
@@ -48,15 +63,23 @@ LIMIT_SECONDS = 300.0
 @click.option(
     "--cluster",
     type=click.Choice(["pocket", "kind", "current"]),
+    metavar="KIND",
     default="pocket",
     show_default=True,
-    help="pocket: an embedded one each; else one after the other in namespaces of their own on one that is there.",
+    help="pocket: an embedded one each; kind, current: one that is there, one after the other in their own namespaces.",
 )
-@click.option("--on", "on", type=click.Choice(["kubernetes"]), help="A Job of your kubeconfig's cluster does it.")
+@click.option(
+    "--on",
+    "on",
+    type=click.Choice(["kubernetes"]),
+    metavar="kubernetes",
+    help="A Job of your kubeconfig's cluster does it.",
+)
 @click.option("--image", default="", metavar="IMAGE", help="With --on kubernetes: the grader's (docs/grading.md).")
 @click.option(
     "--parallelism",
     type=click.IntRange(1, 10_000),
+    metavar="N",
     default=10,
     show_default=True,
     help="--on kubernetes: Pods at a time.",
@@ -64,7 +87,7 @@ LIMIT_SECONDS = 300.0
 @click.option("--namespace", default="", metavar="NS", help="--on kubernetes: one that is there (default: makes one).")
 @click.option("--evidence/--no-evidence", default=True, help="Keep what verdicts can be repeated from (default: do).")
 @click.option("--evidence-key", type=FOLDER, metavar="FILE", help="Sign the evidence with the key in this file.")
-@click.option("--release", multiple=True, type=RELEASED, help="Students' reports show what is visible by now (repeat).")
+@release_option
 @json_option
 def grade(
     submissions: Path | None,
@@ -91,8 +114,10 @@ def grade(
 ) -> int:
     """Grade the submissions in DIR, each on a fresh cluster of its own.
 
-    DIR holds a folder or an archive for each student, a flat folder of files, or an LMS's download. Exit codes: 0 all
-    were graded, whatever their points; 3 some could not be graded (no zeros: they have no grade).
+    DIR holds a folder or an archive for each student, a flat folder of files, or an LMS's download: docs/grading.md
+    shows how, and explains everything below. kindlab grade DIR --lab 02 --out graded is enough to begin with.
+
+    Exit codes: 0 all were graded, whatever their points; 3 some could not be graded (no zeros: they have no grade).
     """
     from kindlab import labs
 
@@ -127,7 +152,9 @@ def grade(
             signing.sign_all(store.out / "evidence", key)
         return _written(store, found, release, as_json, done)
     except BaseException as error:
-        _say_what_is_kept(store, found, release, reports=isinstance(error, KeyboardInterrupt))
+        stopped = isinstance(error, KeyboardInterrupt)
+        if _say_what_is_kept(store, found, release, stopped=stopped) and stopped:
+            raise SystemExit(130) from None
         raise
     finally:
         store.close()
@@ -169,18 +196,20 @@ def _graded(
             return run.run(submissions, store, lab, farm, watch, tasks=tasks, **options)
 
 
-def _say_what_is_kept(store: Store, lab: Lab, release: tuple[str, ...], *, reports: bool) -> None:
-    """Where a run ends before its time. `reports`: it was stopped, and what is known by now is worth reading."""
+def _say_what_is_kept(store: Store, lab: Lab, release: tuple[str, ...], *, stopped: bool) -> bool:
+    """Where a run ends before its time; whether anything is kept. Of one that was `stopped` there are reports, too."""
     from kindlab.batch import writing
 
     if not (kept := len(store.ids())):
-        return
-    if reports:
+        return False
+    if stopped:
         with contextlib.suppress(Problem, OSError, KeyboardInterrupt):  # who presses it twice does not want to wait
             writing.write(store, lab, release)
+    said = f"{'Stopped. ' if stopped else ''}Kept: {kept} result{'s' * (kept > 1)}"
+    reports = ", and reports of these," if stopped else ""
     out = terminal.path(store.out.resolve())
-    of_these = ", and reports of these," if reports else ""
-    click.echo(f"Kept: {kept} result{'s' * (kept > 1)}{of_these} in {out}. --resume goes on from there.", err=True)
+    click.echo(f"{said}{reports} in {out}. The same command with --resume goes on from there.", err=True)
+    return True
 
 
 def _farm(lab: Lab, cluster: str, jobs: int, limit_seconds: float) -> Farm:
@@ -228,7 +257,7 @@ def _written(store: Store, lab: Lab, release: tuple[str, ...], as_json: bool, do
         click.echo(json.dumps(found))
     else:
         if done is not None and done.before:
-            click.echo(f"{done.before} were graded before, {done.graded} now.")
+            click.echo(f"{done.before} {'was' if done.before == 1 else 'were'} graded before, {done.graded} now.")
         for line in summary.lines(found):
             click.echo(terminal.harmless(line))
         out = terminal.path(store.out.resolve())
@@ -260,8 +289,8 @@ def _new_policy(lab: Lab, file: Path) -> int:
 @click.option("--adjustments", type=FOLDER, metavar="FILE", help="CSV: student,points,percent,reason; from now on.")
 @click.option("--tasks", default="", metavar="A,B", help="Grade these tasks again; the submissions are needed for it.")
 @click.option("--submissions", type=FOLDER, metavar="DIR", help="Where they are now (default: where they were).")
-@click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="With --tasks: clusters.")
-@click.option("--release", multiple=True, type=RELEASED, help="Students' reports show what is visible by now (repeat).")
+@click.option("--jobs", type=JOBS, metavar="N", default=2, show_default=True, help="With --tasks: clusters at a time.")
+@release_option
 @json_option
 def regrade(
     out: Path | None,

@@ -31,6 +31,8 @@ def handout(lab: str, roster: Path, seed: Path, out: Path) -> None:
     written = handouts.write(found, students, variants.seed(seed) if found.variants else b"", out)
     if made:
         click.echo(f"Made a new seed: {terminal.path(seed.absolute())}. Keep it until the last grade is given, secret.")
-    click.echo(f"{len(written)} hand-outs in {terminal.path(out.absolute())}, of {', '.join(found.variants)}.")
+    click.echo(
+        f"{len(written)} hand-outs in {terminal.path(out.absolute())}; of each one's own: {', '.join(found.variants)}."
+    )
     click.echo(f"A student begins with: kindlab start {found.number} --from THEIR.zip")
     click.echo(f"Grade with: kindlab grade DIR --lab {found.number} --roster {roster} --seed {seed} --out graded")

@@ -12,6 +12,22 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 CLUSTERS = click.Choice(KINDS)
 
 
+class Sectioned(click.Command):
+    """A command with many options: its help shows them under headings, those that are named nowhere at the end."""
+
+    def __init__(self, *words: Any, sections: dict[str, tuple[str, ...]], **more: Any) -> None:
+        super().__init__(*words, **more)
+        self.sections = sections
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        records = {one.name: one.get_help_record(ctx) for one in self.get_params(ctx) if isinstance(one, click.Option)}
+        rest = tuple(name for name in records if not any(name in names for names in self.sections.values()))
+        for heading, names in {**self.sections, "Other options": rest}.items():
+            if found := [record for name in names if (record := records.get(name))]:
+                with formatter.section(heading):
+                    formatter.write_dl(found)
+
+
 def cluster_option(command: Function) -> Function:
     return click.option("--cluster", type=CLUSTERS, help="Which cluster to use (default: the one kindlab up started).")(
         command
