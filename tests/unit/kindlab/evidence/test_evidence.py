@@ -142,7 +142,7 @@ def test_another_threshold_gives_another_verdict(good: Recorded, tmp_path: Path)
 
 
 def test_less_patience_gives_another_verdict(good: Recorded, tmp_path: Path) -> None:
-    again = evidence.regrade(good.path, lab=changed(tmp_path, "timeout=2.0", "timeout=0.1"))
+    again = evidence.regrade(good.path, lab=changed(tmp_path, "timeout=60.0", "timeout=0.1"))
     assert [sentence.partition(":")[0] for sentence in again.differs] == ["test_patience", "task second"]
 
 
@@ -347,6 +347,12 @@ def test_exit_codes(
     code, said = run("--evidence", good.path)
     assert code == exit_code
     assert words in said
+    assert ("kindlab regrade OUT --tasks TASK" in said) == (exit_code == 3)
+
+
+def test_a_reason_is_a_line_that_can_be_read() -> None:
+    assert showing._short("asked:\n  sh -c x") == "asked: sh -c x"
+    assert len(showing._short("curl " * 100)) == showing.LONGEST
 
 
 @pytest.mark.parametrize(
