@@ -14,6 +14,7 @@ from kindlab import variants
 from kindlab.batch import one
 from kindlab.batch import store as stores
 from kindlab.batch.graded import Graded
+from kindlab.batch.intake import Submissions
 from kindlab.batch.scoring import scored
 from kindlab.batch.store import Store
 from kindlab.batch.submission import Submission
@@ -33,6 +34,11 @@ class Individual:
 
     seed: bytes
     students: tuple[str, ...] = ()
+
+    def among(self, submissions: Iterable[Submission]) -> Individual:
+        """With those who hand in now: without a roster nobody else knows of them before they are graded."""
+        theirs = submissions.ids if isinstance(submissions, Submissions) else ()
+        return replace(self, students=tuple(dict.fromkeys((*self.students, *theirs))))
 
     def of(self, lab: Lab, submission: Submission) -> tuple[Lab, Submission]:
         """The lab as this student had it, and the submission, noted where it carries what is another one's."""
@@ -82,6 +88,7 @@ def run(
     same files and the same lab; `individual`: each by what is their own in the lab. Raises Problem where nothing can go
     on, with all that was graded so far kept."""
     tally = Tally()
+    individual = individual.among(submissions) if individual else None
     known = stores.looked_at(store.out)  # without its lock: the work is done in other processes
     where = partial(_work, lab=lab, cluster=store.run.cluster, store=known)
     work = partial(where, tasks=tasks, evidence=evidence, individual=individual)

@@ -36,20 +36,20 @@ def read(folder: Path, lab: Lab, scratch: Path, roster: Sequence[Student] = ()) 
     found = layout.find(folder, lab, roster)
     absent = list(missing(roster, {one.id.casefold() for one in found}))
     each = (read_one(one, lab, scratch / one.id) for one in found)
-    return _Counted(itertools.chain(each, absent), len(found) + len(absent))
+    return Submissions(itertools.chain(each, absent), tuple(one.id for one in (*found, *absent)))
 
 
-class _Counted(Iterator[Submission]):
-    """It knows how many there will be (operator.length_hint), for who shows how far a run is."""
+class Submissions(Iterator[Submission]):
+    """It knows how many there will be (operator.length_hint), for who shows how far a run is, and their `ids`."""
 
-    def __init__(self, submissions: Iterator[Submission], count: int) -> None:
-        self._submissions, self._count = submissions, count
+    def __init__(self, submissions: Iterator[Submission], ids: tuple[str, ...]) -> None:
+        self._submissions, self.ids = submissions, ids
 
     def __next__(self) -> Submission:
         return next(self._submissions)
 
     def __length_hint__(self) -> int:
-        return self._count
+        return len(self.ids)
 
 
 def missing(roster: Sequence[Student], taken: set[str]) -> Iterator[Submission]:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.kindlab.batch.fakes import LAB, FakeFarm, Told, submission
 
 from kindlab import labs, variants
-from kindlab.batch import run, store
+from kindlab.batch import intake, run, store
 from kindlab.batch.run import Tally
 from kindlab.batch.scoring import scored
 from kindlab.batch.store import Run, Store
@@ -173,3 +173,17 @@ def test_each_is_graded_by_what_is_their_own_and_what_is_anothers_is_noted(tmp_p
     assert any("of ann" in note for note in told.notes)
     own = submission(tmp_path, "ann", f"kind: {' '.join(ann.values())}")
     assert run.Individual(seed, ("ann", "bob")).of(lab, own)[1].notes == ()
+
+
+def test_whose_values_are_known_without_a_roster(tmp_path: Path):
+    """All who hand in, from the first one that is graded on."""
+    lab, seed, folder = labs.find("01"), b"a seed of a class", tmp_path / "class"
+    for who in ("ann", "bob"):
+        (folder / who).mkdir(parents=True)
+        (folder / who / "a.yaml").write_text(f"kind: {variants.of(lab, seed, 'ann')}")
+    read = intake.read(folder, lab, tmp_path / "scratch")
+    individual = run.Individual(seed, ("eve",)).among(read)
+    assert individual.students == ("eve", "ann", "bob")
+    ann, bob = (individual.of(lab, one)[1] for one in read)
+    assert ann.notes == ()
+    assert any("of ann" in note for note in bob.notes)
