@@ -7,6 +7,7 @@ DaemonSet.
 
 import asyncio
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from importlib.resources import files
 from ipaddress import ip_network
 
@@ -96,20 +97,25 @@ def _rank(addon: Obj) -> int:
 
 
 def _addons(zone: Mapping[str, str], without: Collection[str]) -> list[Obj]:
-    import yaml  # not at the top: it takes a twentieth of a second, and the nodes need not wait for it
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster
     folder = files("pocketkube") / "data" / "addons"
     names = {f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")}
     if unknown := set(without) - names:
         raise LookupError(f"there is no add-on {sorted(unknown)[0]!r}: there are {', '.join(sorted(names))}")
     manifests = [folder / f"{name}.yaml" for name in sorted(names - set(without))]
     return [
-        objects.copy(obj)  # what YAML anchors share is shared no more
+        objects.copy(obj)  # what YAML anchors share is shared no more, and nobody changes what the next one gets
         for f in manifests
-        for obj in yaml.load_all(_filled(f.read_text(), zone), Loader=loader)
-        if obj
+        for obj in _parsed(_filled(f.read_text(), zone))
     ]
+
+
+@lru_cache(maxsize=16)
+def _parsed(manifest: str) -> tuple[Obj, ...]:
+    """Its objects, which nobody may change. Kept: clusters that are forked from one process find them read already."""
+    import yaml  # not at the top: it takes a twentieth of a second, and the nodes need not wait for it
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster
+    return tuple(obj for obj in yaml.load_all(manifest, Loader=loader) if obj)
 
 
 def _filled(manifest: str, zone: Mapping[str, str]) -> str:

@@ -114,9 +114,11 @@ class _Context(ssl.SSLContext):
         return super().wrap_socket(sock, *args, **{**options, "session": self._kept})
 
     def keep(self, sock: Any) -> None:
-        """Its session, if it can be gone on from. Tickets of TLS 1.3 come with what is read first, so it has been."""
-        if isinstance(sock, ssl.SSLSocket) and sock.session is not None and sock.session.has_ticket:
-            self._kept = sock.session
+        """Its session, if that is a new one and can be gone on from. Tickets of TLS 1.3 come with what is read first,
+        so it has been; each look at a session makes a copy of it."""
+        if isinstance(sock, ssl.SSLSocket) and not sock.session_reused:
+            session = sock.session
+            self._kept = session if session is not None and session.has_ticket else None
 
 
 _contexts: WeakKeyDictionary[ApiClient, tuple[tuple[Any, ...], _Context]] = WeakKeyDictionary()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from dnslib import QTYPE, RCODE, DNSError, DNSRecord
 
 from pocketkube.network.addresses import LOOPBACK, is_address, is_ipv6, is_loopback, literal, wildcard
+from pocketkube.network.dns_message import read
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.process import Process
@@ -236,10 +237,10 @@ async def exchange(
     Raises TimeoutError, ConnectionRefusedError, OSError, DNSError.
     """
     if not tcp:
-        response = DNSRecord.parse(await over_udp(process, message, server, port, timeout))
+        response = read(await over_udp(process, message, server, port, timeout))
         if not response.header.tc:
             return response
-    return DNSRecord.parse(await over_tcp(process, message, server, port, timeout))
+    return read(await over_tcp(process, message, server, port, timeout))
 
 
 async def over_udp(process: Process, message: DNSRecord, server: str, port: int, timeout: float) -> bytes:
