@@ -14,6 +14,9 @@ from kindlab.errors import COULD_NOT_GRADE, FAILED, PASSED, Problem, UsageProble
 from kindlab.evidence.regrading import Repeated, regrade
 from kindlab.evidence.signing import key_of
 
+LONGEST = 160
+"""Letters of a reason."""
+
 
 def show(path: Path, key_file: Path | None, *, as_json: bool) -> int:
     """Repeat the verdicts of a bundle, or of all in a folder, and print what came of it; the exit code."""
@@ -67,6 +70,8 @@ def _print(done: list[Repeated], unusable: dict[str, Problem]) -> None:
     if verdicts:
         share = 100 * max(0, verdicts - cannot) / verdicts
         click.echo(f"\n{verdicts - cannot} of {verdicts} verdicts repeated ({share:.0f}%), without a cluster.")
+    if cannot:
+        click.echo("What cannot be repeated can be graded again, on a cluster: kindlab regrade OUT --tasks TASK")
 
 
 def _row(one: Repeated) -> tuple[str, ...]:
@@ -89,4 +94,10 @@ def _lines(one: Repeated) -> Iterator[str]:
     yield f"\n{one.then.student or one.then.id}"
     yield from (f"  {note}" for note in one.notes)
     yield from (f"  differs: {sentence}" for sentence in one.differs)
-    yield from (f"  cannot be repeated: {name}: {why}" for name, why in one.cannot.items())
+    yield from (f"  cannot be repeated: {name}: {_short(why)}" for name, why in one.cannot.items())
+
+
+def _short(why: str) -> str:
+    """In a line that can be read; --json has the whole."""
+    text = " ".join(why.split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

@@ -20,6 +20,7 @@ from kindlab.batch.submission import Refused
 from kindlab.commands.grade import regrade as command
 from kindlab.errors import Problem
 from kindlab.evidence import bundle as bundles
+from kindlab.evidence import showing
 from kindlab.evidence import tape as tapes
 from kindlab.evidence.tape import Tape
 from kindlab.grading import runner
