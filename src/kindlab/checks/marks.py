@@ -6,9 +6,7 @@ from typing import Any
 MARK = "kindlab_check"
 
 
-def check(
-    task: str, sentence: str, *, hidden: bool = False
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def check(task: str, sentence: str, *, hidden: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """`task` is the id in lab.toml; `sentence` completes "this check verifies that ...". `hidden`: of its failure a
     learner is told this sentence and nothing else, where more would give the answer away."""
     import pytest  # half a second, which commands that only ask a cluster something need not wait for
