@@ -145,15 +145,8 @@ def test_in_a_given_namespace_a_quota_is_said_and_only_the_namespace_stays(
     monkeypatch.setitem(running.PATIENCE, "none", 0.0)
     api, space = graders.api, "class-of-2026"
     workspace.make_namespace(api, space)
-    api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "ResourceQuota",
-            "metadata": {"name": "few"},
-            "spec": {"hard": {"pods": "0"}},
-        },
-        space,
-    )
+    meta = {"name": "few"}
+    api.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": {"hard": {"pods": "0"}}}, space)
     try:
         with pytest.raises(Problem, match="makes no Pod") as said:
             next(graded(graders, tmp_path, IMAGE, namespace=space))
@@ -164,6 +157,23 @@ def test_in_a_given_namespace_a_quota_is_said_and_only_the_namespace_stays(
                     break
             else:
                 pytest.fail(f"{kind}s stayed")
+    finally:
+        workspace.remove_namespace(api, space)
+
+
+def test_a_quota_that_leaves_no_room_to_hand_over_is_said(
+    graders: Graders, tmp_path: Path, nothing_stays: None
+) -> None:
+    api, space = graders.api, "narrow"
+    workspace.make_namespace(api, space)
+    meta = {"name": "few"}
+    api.create(
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": {"hard": {"secrets": "0"}}}, space
+    )
+    try:
+        with pytest.raises(Problem, match="could not be made in namespace narrow") as said:
+            next(graded(graders, tmp_path, IMAGE, namespace=space))
+        assert "exceeded quota: few" in said.value.why
     finally:
         workspace.remove_namespace(api, space)
 

@@ -58,7 +58,10 @@ def grown(api: Api, where: Where) -> Callable[..., Grading]:
         longest = objects.seconds(len(items), where.parallelism, where.seconds)
         with place.made(api, where.namespace, name, longest + objects.KEPT) as namespace:
             job = _Job(api, where, name, namespace, items)
-            yield from job.begin(work)
+            try:
+                yield from job.begin(work)
+            except ApiError as error:
+                raise _not_made(namespace, error) from error
             yield from job.collect()
 
     return run
@@ -243,6 +246,15 @@ def _another_course(image: str) -> Problem:
         f"The image {image} holds another version of this lab.",
         "Its verdicts would not be those of the course here.",
         "Build and push the image anew from this checkout, or check out what it was built from.",
+    )
+
+
+def _not_made(namespace: str, error: ApiError) -> Problem:
+    return Problem(
+        f"What the grading Job needs could not be made in namespace {namespace}.",
+        error.message,
+        "It takes a Secret or more for each submission, and as many again for the results. Where a quota forbids that, "
+        "ask whoever runs the cluster for a namespace with room.",
     )
 
 
