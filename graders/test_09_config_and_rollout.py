@@ -8,6 +8,7 @@ checkout is restarted itself, as `kubectl rollout restart` does it.
 import base64
 import copy
 import json
+import re
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -418,7 +419,7 @@ def test_key_is_for_its_owner_only(lab):
         result = lab.host(name).run(f"stat -L -c %a {KEY_FILE}")
         mode = result.stdout.strip()
         lab.expect(
-            result.rc == 0 and mode.isdigit() and int(mode, 8) & 0o077 == 0,
+            result.rc == 0 and re.fullmatch("[0-7]+", mode) and int(mode, 8) & 0o077 == 0,
             expected=f"no permissions for group and others on {KEY_FILE} in Pod {name}",
             seen=f"its mode is {mode}" if mode else result.stderr.strip(),
             then=f"kubectl exec {name} -n {lab.namespace} -- ls -lL /etc/till",

@@ -45,7 +45,7 @@ def put(
     allowed, out = fence.checked(lab, found, shared=bool(lab.owner))
     refused += out
     objects = [obj for kept in allowed.values() for obj in kept]
-    said = mapped(objects, here, submission.nodes) + _foreign_images(lab, objects)
+    said = mapped(objects, here, submission.nodes) + _foreign_images(lab, objects) + _covered(objects)
     if notes is not None:
         notes += said
     return refused + _Putting(lab, api, allowed).all(_order(submission.folder, refused))
@@ -123,6 +123,12 @@ def _foreign_images(lab: Lab, objects: list[Obj]) -> list[str]:
     known = "\n".join(file.read_text(encoding="utf-8") for file in files)
     foreign = [image for image in theirs if image not in known]
     return [f"It uses images that the lab does not: {', '.join(foreign)[:300]}."] if foreign else []
+
+
+def _covered(objects: list[Obj]) -> list[str]:
+    found = ", ".join(fence.covered(objects))[:300]
+    why = "what graders run there may say whatever its author wants"
+    return [f"It mounts volumes over programs of its containers ({found}): {why}."] if found else []
 
 
 class _Putting:

@@ -36,7 +36,7 @@ def read(folder: Path, lab: Lab, scratch: Path, roster: Sequence[Student] = ()) 
     found = layout.find(folder, lab, roster)
     absent = list(missing(roster, {one.id.casefold() for one in found}))
     each = (read_one(one, lab, scratch / one.id) for one in found)
-    return Submissions(itertools.chain(each, absent), tuple(one.id for one in (*found, *absent)))
+    return Submissions(itertools.chain(each, absent), (*(one.id for one in found), *(one.id for one in absent)))
 
 
 class Submissions(Iterator[Submission]):

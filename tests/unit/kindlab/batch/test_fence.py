@@ -133,6 +133,14 @@ def test_images_are_named_for_the_notes() -> None:
     assert fence.images([made("Pod", spec=spec), made("ConfigMap")]) == ["a", "b"]
 
 
+def test_programs_that_are_covered_are_named_for_the_notes() -> None:
+    """A script over /usr/bin/stat told a grader which mode a file has."""
+    over = [{"mountPath": path} for path in ("/usr/bin/stat", "/bin", "//bin/../bin/sh", "/data", "/usr/share/x", 5)]
+    spec = {"containers": [{"volumeMounts": over}], "hostAliases": [{"ip": "10.0.0.1"}]}
+    assert fence.covered([made("Pod", spec=spec), made("ConfigMap")]) == ["/bin", "/bin/sh", "/usr/bin/stat"]
+    assert fence.covered([made("Pod", spec={"containers": [{"volumeMounts": over[3:]}]})]) == []
+
+
 JUNK: list[Any] = [None, 0, -1, 1e9, True, "", "x", [], {}, [1], [None], [[]], {"a": 1}, {"name": 5}, [{"name": None}]]
 
 
