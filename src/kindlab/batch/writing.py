@@ -39,7 +39,9 @@ def write(store: Store, lab: Lab, released: Collection[str] = ()) -> dict[str, A
         store.write(folder / "junit.xml", junit.render(one, released))
     found = summary.of(grades, lab.slug)
     store.write(store.out / "summary.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    store.write(store.out / "overview.html", overview.render(grades, title=lab.title, when=store.run.begun))
+    titles = {task.id: task.title for task in lab.tasks}
+    page = overview.render(grades, title=lab.title, when=store.run.begun, tasks=titles)
+    store.write(store.out / "overview.html", page)
     columns = [task.id for task in lab.tasks]
     store.write(store.out / "grades.csv", csv_.render(grades, columns, released, _emails(store)))
     return found

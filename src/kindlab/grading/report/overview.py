@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -69,9 +69,17 @@ class Bar:
     height: float
 
 
-def render(all_scored: Sequence[Scored], *, title: str = "", when: str = "", links: bool = True) -> str:
+def render(
+    all_scored: Sequence[Scored],
+    *,
+    title: str = "",
+    when: str = "",
+    links: bool = True,
+    tasks: Mapping[str, str] | None = None,
+) -> str:
     """The page. `title`: of the lab; `when` it was graded (ISO 8601); `links`: whether the students' reports
-    lie beside it, in students/<id>/report.html."""
+    lie beside it, in students/<id>/report.html; `tasks`: the lab's titles by id, for in those of a student may stand
+    what is theirs alone."""
     has = [one for one in all_scored if one.has_grade]
     script = (Path(pages.__file__).parent / "templates" / "sort.js").read_text(encoding="utf-8")
     return pages.page(
@@ -83,7 +91,7 @@ def render(all_scored: Sequence[Scored], *, title: str = "", when: str = "", lin
         tiles=_tiles(all_scored, has),
         bars=histogram([one.percent for one in has]),
         size=(WIDTH, HEIGHT, FOOT),
-        hard=hardest(all_scored),
+        hard=hardest(all_scored, tasks or {}),
         checks=_commonest(all_scored, lambda check, lab: check.sentence),
         hops=_commonest(all_scored, lambda check, lab: cause(check.broken_hop, lab), first=True),
         not_graded=[(one, _why_not(one)) for one in all_scored if not one.has_grade],
@@ -135,7 +143,7 @@ def histogram(percents: Sequence[float]) -> list[Bar]:
     ]
 
 
-def hardest(all_scored: Sequence[Scored]) -> list[Hard]:
+def hardest(all_scored: Sequence[Scored], titles: Mapping[str, str]) -> list[Hard]:
     """The tasks, those first that fewest solved; what could not be graded does not count."""
     found: dict[str, list[ScoredTask]] = {}
     for one in all_scored:
@@ -148,7 +156,7 @@ def hardest(all_scored: Sequence[Scored]) -> list[Hard]:
         rows.append(
             Hard(
                 id=name,
-                title=tasks[0].result.title,
+                title=titles.get(name, tasks[0].result.title),
                 solved=sum(task.outcome is Outcome.PASSED for task in graded),
                 graded=len(graded),
                 mean=mean(task.points for task in graded) if graded else 0.0,

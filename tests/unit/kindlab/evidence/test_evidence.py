@@ -7,7 +7,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -319,6 +319,13 @@ def test_the_command_says_what_is_the_same(good: Recorded, installed: Path) -> N
         "0",
     ]
     assert "8 of 8 verdicts repeated (100%), without a cluster." in said
+
+
+def test_notes_are_the_instructors_and_not_in_what_a_student_is_given(good: Recorded, tmp_path: Path) -> None:
+    noted = replace(good, graded=replace(good.graded, notes=("It carries the token of s2.",)))
+    with zipfile.ZipFile(noted.write(tmp_path / "noted.zip")) as bundle:
+        assert not [name for name in bundle.namelist() if b"token of s2" in bundle.read(name)]
+        assert json.loads(bundle.read("report.json"))["student"] == "Jane Döe"
 
 
 def test_a_folder_of_bundles_with_one_that_was_changed(good: Recorded, installed: Path, tmp_path: Path) -> None:

@@ -163,6 +163,14 @@ def test_the_class_at_a_glance():
     assert f"script-src 'sha256-{digest}'" in unescape(text), "the one script that may run"
 
 
+def test_the_class_reads_the_labs_titles_and_not_one_students_own():
+    graded = [seen(student("Ann"))]
+    (web, *_) = graded[0].tasks
+    page = Page(overview.render(graded, tasks={web.result.id: "Give the till its key"}))
+    assert "Give the till its key" in page.text
+    assert web.result.title not in page.text
+
+
 @pytest.mark.parametrize(("count", "unfolded"), [(1, True), (40, False)])
 def test_what_was_noticed_is_for_who_grades_and_not_for_students(count: int, unfolded: bool):
     note = "It holds another's <token>."
