@@ -13,7 +13,7 @@ from kindlab.api import Api
 from kindlab.batch.graded import Graded
 from kindlab.grading import runner as grading
 
-pytestmark = pytest.mark.xdist_group("course")
+pytestmark = [pytest.mark.xdist_group("course"), pytest.mark.timeout(900)]
 
 PREFIX = "appeal"
 ANSWERS = {

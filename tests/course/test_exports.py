@@ -16,6 +16,7 @@ import pytest
 from kindlab import labs
 from kindlab.export import gradescope, nbgrader
 
+pytestmark = pytest.mark.timeout(900)
 LAB = labs.find("02")
 WRONG = "cart-service-renamed"
 

@@ -22,7 +22,7 @@ from kindlab.api import Api
 from kindlab.batch import spaces
 from kindlab.clusters.base import Status
 
-pytestmark = pytest.mark.xdist_group("grade")  # one class, graded once
+pytestmark = [pytest.mark.xdist_group("grade"), pytest.mark.timeout(900)]  # one class, graded once
 LAB = labs.find("02")
 SOLUTION = sorted(file for file in LAB.solution_folder.iterdir() if file.suffix == ".yaml")
 WRONG = LAB.solution_folder / "wrong"

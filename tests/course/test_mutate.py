@@ -20,6 +20,7 @@ def test_web_answers(lab):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_good_grader_and_one_that_reads_a_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     course = tmp_path / "course"
     for folder in ("labs", "graders", "solutions"):
