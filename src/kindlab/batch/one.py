@@ -63,8 +63,9 @@ def grade_one(
 
 def unreadable(submission: Submission, lab: Lab) -> Graded:
     """Of a submission of which nothing can be used: what a student hands in is theirs to answer for, so it gets no
-    points, and the report says why."""
-    return replace(_begun(submission, lab), report=_nothing(lab, Outcome.FAILED, submission.problem))
+    points, and the report says why; one that could not be read for our fault gets no grade."""
+    outcome = Outcome.COULD_NOT_GRADE if submission.ours else Outcome.FAILED
+    return replace(_begun(submission, lab), report=_nothing(lab, outcome, submission.problem))
 
 
 def not_graded(

@@ -174,7 +174,9 @@ def _todo(
             graded = one.unreadable(submission, lab)
             store.keep(graded)
             tally.graded += 1
-            watch.done(graded, True)
+            if submission.ours:
+                tally.could_not.append(submission.id)
+            watch.done(graded, not submission.ours)
         else:
             yield submission
 

@@ -35,6 +35,8 @@ class Submission:
     notes: tuple[str, ...] = ()
     """What an instructor should know of how it was read, each a sentence."""
     problem: str = ""
+    ours: bool = False
+    """The problem is not the student's (a full disk, a fault of kindlab's): no grade, and no zero either."""
     source: str = ""
     """Where in the folder of submissions it was found."""
     nodes: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ A submission is hostile data. Nothing in it is run, no link in it is followed, w
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ from kindlab.batch.intake.pile import Entry, Pile, Unreadable
 from kindlab.batch.intake.roster import Student
 from kindlab.batch.submission import Refused, Submission
 from kindlab.labs import Lab
+
+log = logging.getLogger(__name__)
 
 NOTHING = (
     "There is no file in it that could be graded: manifests (.yaml, .yml, .json) or a notebook with %%apply cells."
@@ -65,7 +68,7 @@ def read_one(found: layout.Found, lab: Lab, folder: Path) -> Submission:
     pile = Pile()
     notes = list(found.notes)
     nodes: tuple[str, ...] = ()
-    submitted, problem, kept = found.submitted, "", 0
+    submitted, problem, ours, kept = found.submitted, "", False, 0
     try:
         for source in found.sources:
             _gather(source, pile)
@@ -79,7 +82,8 @@ def read_one(found: layout.Found, lab: Lab, folder: Path) -> Submission:
     except Unreadable as error:
         problem = f"{error}"
     except Exception as error:  # one submission costs only itself
-        problem = f"It could not be read: {names.shown(f'{type(error).__name__}: {error}')}."
+        log.exception("%s could not be read", found.id)
+        problem, ours = f"It could not be read: {names.shown(f'{type(error).__name__}: {error}')}.", True
     if problem:
         shutil.rmtree(folder, ignore_errors=True)
     elif not kept:
@@ -94,6 +98,7 @@ def read_one(found: layout.Found, lab: Lab, folder: Path) -> Submission:
         refused=tuple(pile.refused),
         notes=tuple(notes),
         problem=problem,
+        ours=ours,
         source=", ".join(names.shown(source.path.name) for source in found.sources[:5]),
         nodes=nodes,
     )

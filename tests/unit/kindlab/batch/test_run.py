@@ -1,5 +1,6 @@
 """A run over a class: what is kept, what is tried again, what --resume, --only and --tasks leave alone."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -187,3 +188,19 @@ def test_whose_values_are_known_without_a_roster(tmp_path: Path):
     ann, bob = (individual.of(lab, one)[1] for one in read)
     assert ann.notes == ()
     assert any("of ann" in note for note in bob.notes)
+
+
+def test_what_could_not_be_read_for_our_fault_is_no_zero(out: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "class" / "ann").mkdir(parents=True)
+    (tmp_path / "class" / "ann" / "a.yaml").write_text("kind: ConfigMap\n")
+    with monkeypatch.context() as disk:
+        disk.setattr(intake, "_copy", full)
+        tally, told = go(out, list(intake.read(tmp_path / "class", LAB, tmp_path / "full")), FakeFarm())
+    assert points(out) == {"ann": None}
+    assert tally.could_not == ["ann"]
+    assert told.has_grade == {"ann": False}
+    tally, told = go(out, list(intake.read(tmp_path / "class", LAB, tmp_path / "free")), FakeFarm(), resume=True)
+    assert points(out) == {"ann": LAB.max_points}
