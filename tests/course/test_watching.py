@@ -44,7 +44,11 @@ def says(lab, name):
 
 @check("one", "one says yes")
 def test_one(lab):
+    slow = lab.get("Pod", "slow")
     says(lab, "one")
+    conditions = slow["status"].get("conditions", []) if slow else [{"type": "Ready", "status": "True"}]
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    lab.expect(ready, expected="a Pod that is ready", seen="one that is not")
 
 @check("two", "two says yes, whatever the grader does besides")
 def test_two(lab):
@@ -139,6 +143,28 @@ def test_only_what_a_change_concerns_is_graded_and_at_last_everything(heard: Hea
         last = heard.next()
     assert last.tasks == ("one", "two")  # all of it once more, before it says so
     assert any(line.startswith("Next:") or "through" in line for line in last.told.after)
+    assert last.told.news is not None
+    api.patch("ConfigMap", "one", SLUG, {"data": {"more": "x"}})
+    while (after := heard.next()).tasks != ("one",):  # what was done stays done: no grading of everything
+        assert after.told.report.outcome is Outcome.PASSED
+    assert after.told.report.outcome is Outcome.PASSED
+    assert after.told.news is not None
+    assert after.told.news.attempt == last.told.news.attempt
+
+
+def test_a_pod_that_becomes_ready_when_checks_have_given_up_is_graded_again(heard: Heard, api: Api) -> None:
+    nobodys = {"schedulerName": "nobody", "containers": [{"name": "c", "image": "c"}]}
+    api.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "slow"}, "spec": nobodys}, SLUG)
+    assert "one" in heard.next().tasks
+    api.patch("ConfigMap", "one", SLUG, {"data": {"says": "yes"}})
+    while (round_ := heard.next()).why != "configmap/one changed":
+        pass
+    assert (round_.tasks, round_.passed) == (("one",), ())  # only the Pod is missing
+    ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    path = f"/api/v1/namespaces/{SLUG}/pods/slow/status"
+    api.request("PATCH", path, body=ready, content_type="application/merge-patch+json")
+    late = heard.next()
+    assert (late.why, late.tasks, late.passed) == ("pod/slow ready", ("one",), ("one",))
 
 
 def test_a_saved_file_is_graded_and_said_to_differ_until_it_is_applied(heard: Heard, api: Api, lab: labs.Lab) -> None:
@@ -175,6 +201,6 @@ def test_in_a_terminal_s_place_it_writes_lines_and_ends_quietly(lab: labs.Lab, a
                 break
         run.send_signal(signal.SIGTERM)  # as Ctrl-C, for a process that may have been started with that ignored
         rest, errors = run.communicate(timeout=PATIENCE)
-    assert run.returncode == 1  # of the last report: two is still to do
+    assert run.returncode == 1, (seen, rest, errors)  # of the last report: two is still to do
     assert "one.yaml: configmap/one configured" in "".join(seen)
     assert (rest, errors) == ("", "")

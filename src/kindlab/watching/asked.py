@@ -70,18 +70,18 @@ class Listening(Api):
         return Ear()
 
     def respond(self, asked: Request, *, timeout: float, stream: bool) -> Any:
-        response = super().respond(asked, timeout=timeout, stream=stream)
         place = placed(asked.path)
         if place is None:
-            return response
+            return super().respond(asked, timeout=timeout, stream=stream)
         plural, namespace, name = place
-        if asked.method != "GET" and not stream:
-            self._wrote(asked, plural, namespace, name, response.data)
-        if (note := self._note()) is not None:
+        if (note := self._note()) is not None:  # before it is answered: what is not there yet is asked for, too
             selectors = (str(asked.query.get("labelSelector", "")), str(asked.query.get("fieldSelector", "")))
             note.words |= words(" ".join((name, *selectors, json.dumps(asked.body) if asked.body else "")))
             if not name and asked.method == "GET":
                 note.lists.add(Listed(plural, namespace, *selectors))
+        response = super().respond(asked, timeout=timeout, stream=stream)
+        if asked.method != "GET" and not stream:
+            self._wrote(asked, plural, namespace, name, response.data)
         return response
 
     def exchange(self, what: Obj, ask: Callable[[], Obj]) -> Obj:

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from kindlab import labs
-from kindlab.watching import follow
+from kindlab.watching import follow, saves
+from kindlab.watching.asked import Asked
+from kindlab.watching.events import Saved
 from kindlab.watching.follow import Follower
+from kindlab.watching.objects import Change
 
 
 class Nothing:
@@ -50,3 +53,30 @@ def test_it_ends_also_when_that_is_said_while_it_turns_to_a_cluster(
     screen: Any = SimpleNamespace()
     follower = Follower(labs.find("02"), lambda: status, screen)
     follower.run()
+
+
+def test_a_save_and_what_it_changes_are_graded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab: Any = SimpleNamespace(tasks=[SimpleNamespace(id=name, files=[f"{name}.yaml"]) for name in ("one", "two")])
+    file, other = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    file.write_text("a")
+    other.write_text("b")
+    events: Any = SimpleNamespace(queue=queue.SimpleQueue())
+
+    def applied(lab: labs.Lab, api: Any, file: Path) -> str:
+        new = {"kind": "Service", "metadata": {"name": "shared", "resourceVersion": "2"}, "spec": {}}
+        events.queue.put(Change(("services", "n", "shared"), None, new, 2.0))
+        events.queue.put(Saved(other, 2.0))
+        return "applied"
+
+    monkeypatch.setattr(saves, "apply", applied)
+    monkeypatch.setattr(saves, "objects", lambda *_: [])
+    notes: list[str] = []
+    screen: Any = SimpleNamespace(note=notes.append)
+    follower = Follower(lab, lambda: None, screen, applying=True)  # type: ignore[arg-type, return-value]
+    follower.known = {"one": Asked({"one"}), "two": Asked({"shared"})}
+    graded: list[Any] = []
+    monkeypatch.setattr(follower, "_grade", lambda api, status, *how: graded.append(how))
+    follower._react(None, None, [Saved(file, 1.0)], events)  # type: ignore[arg-type]
+    assert graded == [({"one", "two"}, "one.yaml saved, service/shared new", 1.0)]
+    assert events.queue.get_nowait() == Saved(other, 2.0)  # another save is another piece of news
+    assert events.queue.empty()
