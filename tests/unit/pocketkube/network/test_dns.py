@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pocketkube.network.dns import Zone, reversed_address
+from pocketkube.network.dns_message import read
 
 from .conftest import World, at
 
@@ -280,3 +281,10 @@ def test_the_name_servers_addresses_are_the_services(world: World, zone: Zone) -
     both = ["10.96.0.10", "fd00:10:96::a"]
     world.service("kube-dns", both[0], {"port": 53}, namespace="kube-system", clusterIPs=both)
     assert {QTYPE.get(r.rtype) for r in dig(zone, "cluster.local", "NS").ar} == {"A", "AAAA"}
+
+
+def test_a_message_that_came_before_is_a_record_of_its_own() -> None:
+    packed = bytes(DNSRecord.question(WEB).pack())
+    first, second = read(b"\x01\x02" + packed[2:]), read(b"\x03\x04" + packed[2:])
+    assert (first.header.id, second.header.id) == (0x0102, 0x0304)
+    assert str(first.q) == str(second.q) == str(DNSRecord.parse(packed).q)
