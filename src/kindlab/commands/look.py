@@ -104,8 +104,10 @@ def certificate(hosts: tuple[str, ...], days: int) -> None:
 @cluster_option
 def tour(cluster: str | None) -> int:
     """A minute that shows it all on lab 02: wrong, told why, right, graded."""
+    from kindlab import exam
     from kindlab import tour as guide
 
+    exam.refuse("There is no tour")  # it solves a lab
     return guide.run(base.ready(cluster))
 
 

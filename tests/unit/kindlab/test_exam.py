@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from kindlab import exam, going, labs, progress, shown
+from kindlab.cli import cli
 from kindlab.errors import UsageProblem
 from kindlab.grading.outcome import CheckResult, Outcome, Report, TaskResult
 
@@ -147,3 +149,21 @@ def test_the_next_step() -> None:
     assert going.next_step(every, progress.load()) == f"kindlab check 02 --task {first.id} ({first.title})"
     going.told(labs.find(SLUG), report(*[P] * 7), whole=True)
     assert going.next_step(every, progress.load()).startswith("kindlab start 03 (")
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["hint", "02", "1"], "There are no hints"),
+        (["why", "svc/web"], "Nobody says why"),
+        (["solve", "02"], "There is no solution"),
+        (["check", "02", "--watch"], "Nothing can be watched"),
+        (["tour"], "There is no tour"),
+        (["start", "03", "--exam"], "The exam of 02-services is not over"),
+    ],
+)
+def test_the_commands_that_would_help_are_refused(command: list[str], what: str) -> None:
+    exam.begin(SLUG, 0)
+    refused = CliRunner().invoke(cli, command)
+    assert isinstance(refused.exception, UsageProblem)
+    assert str(refused.exception).startswith(what)
