@@ -53,7 +53,11 @@ def test_an_answer_arrives_as_it_was_given(tmp_path: Path) -> None:
         assert Answer.unpacked(answer.packed()) == answer
 
 
-@pytest.mark.parametrize("data", [b"", b"no zip", order._zipped({"graded.json": b"[]"}), order._zipped({"x": b""})])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no zip", order._zipped({"graded.json": b"[]"}), order._zipped({"x": b""})],
+    ids=["nothing", "no zip", "a list", "another file"],  # a zip holds the time at which it was made
+)
 def test_what_is_no_answer_costs_one_submission(tmp_path: Path, data: bytes) -> None:
     done = job(tmp_path)._answered(submission(tmp_path, "ann"), data)
     assert done.result is None
