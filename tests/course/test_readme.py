@@ -1,5 +1,6 @@
 """The README's commands, run as they are written there: fenced blocks line by line, then the table."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from tests.course.command import PLAIN, ROOT, Run, runner
@@ -79,6 +81,9 @@ def test_the_blocks_and_the_table_run_in_the_order_of_reading(kindlab: Run, envi
         if words == ["notebook"]:
             opens_jupyterlab(environment)
             continue
+        if "--watch" in words:
+            follows(words, environment)
+            continue
         done = kindlab(*words)
         assert done.returncode in expected.get(words[0], {0}), f"{words}: {done.stdout}{done.stderr}"
         assert done.stdout.strip()
@@ -88,9 +93,30 @@ def test_the_blocks_and_the_table_run_in_the_order_of_reading(kindlab: Run, envi
 
 
 def opens_jupyterlab(environment: dict[str, str]) -> None:
-    """`kindlab notebook` runs until it is stopped: wait until it serves, then press Ctrl-C."""
+    """Wait until it serves, then press Ctrl-C."""
+    with stays(["notebook"], environment, {0}) as (process, lines):
+        for line in lines:
+            if found := re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", line):
+                assert b"JupyterLab" in page(found[0], process)
+                return
+        pytest.fail("JupyterLab never said where it serves")
+
+
+def follows(words: list[str], environment: dict[str, str]) -> None:
+    """Wait until it has graded once, then press Ctrl-C."""
+    with stays(words, environment, {0, 1}) as (_, lines):
+        if not any("Following your files" in line for line in lines):
+            pytest.fail(f"{words} never followed anything")
+
+
+@contextlib.contextmanager
+def stays(
+    words: list[str], environment: dict[str, str], codes: set[int]
+) -> Iterator[tuple["subprocess.Popen[str]", Iterator[str]]]:
+    """(process, its lines as they come) of a command that runs until it is stopped, as it is at the end of the block:
+    with Ctrl-C, upon which its exit code is one of `codes`."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "kindlab.cli", "notebook"],
+        [sys.executable, "-m", "kindlab.cli", *words],
         env={**os.environ, "KINDLAB_COURSE": str(ROOT), **PLAIN, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -99,21 +125,21 @@ def opens_jupyterlab(environment: dict[str, str]) -> None:
         start_new_session=True,
     )
     assert process.stdout is not None
-    said = []
-    try:
-        for line in process.stdout:
+    said: list[str] = []
+
+    def lines(stdout: IO[str]) -> Iterator[str]:
+        for line in stdout:
             said.append(line)
-            if found := re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", line):
-                assert b"JupyterLab" in page(found[0], process)
-                break
-        else:
-            pytest.fail("JupyterLab never said where it serves:\n" + "".join(said))
+            yield line
+
+    try:
+        yield process, lines(process.stdout)
     finally:
         os.killpg(process.pid, signal.SIGINT)
         said += process.stdout.readlines()
         process.stdout.close()
         code = process.wait()
-    assert code == 0, "".join(said)
+    assert code in codes, "".join(said)
 
 
 def page(url: str, server: "subprocess.Popen[str]") -> bytes:

@@ -9,7 +9,7 @@ import nbclient
 import nbformat
 import pytest
 
-from kindlab import labs, manifests, placeholders, render, workspace
+from kindlab import labs, placeholders, render, workspace
 from kindlab.clusters.base import Status
 from kindlab.labs import Lab
 
@@ -193,7 +193,7 @@ def test_unsolved(lab: Lab) -> None:
 @pytest.mark.slow
 def test_solved(lab: Lab, pocket: Status) -> None:
     for file in labs.manifests(lab.solution_folder):
-        text = placeholders.filled(manifests.text_of(file), pocket.api())
+        text = placeholders.filled(lab.text(file), pocket.api())
         (workspace.folder(lab) / file.name).write_text(text, encoding="utf-8")
     workspace.solve(lab, pocket.api())
     cells = execute(lab)
