@@ -17,7 +17,7 @@ from typing import Any
 
 import tomli_w
 
-from kindlab import paths, variants
+from kindlab import paths, variants, zips
 from kindlab.batch.intake.layout import label
 from kindlab.batch.intake.roster import Student
 from kindlab.errors import Problem, UsageProblem
@@ -67,18 +67,10 @@ def write(lab: Lab, students: Sequence[Student], key: bytes, out: Path) -> list[
 
 def _write(lab: Lab, student: Student, file: Path) -> None:
     told = {"format": FORMAT, "lab": lab.slug, "student": student.id, "values": dict(lab.variant)}
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with (
-            os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b") as stream,
-            zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive,
-        ):
-            for source in (*lab.start_files, *([lab.notebook] if lab.notebook.is_file() else ())):
-                archive.writestr(f"{lab.slug}/{source.name}", lab.text(source))
-            archive.writestr(f"{lab.slug}/{NAME}", tomli_w.dumps(told))
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    sources = (*lab.start_files, *([lab.notebook] if lab.notebook.is_file() else ()))
+    inside = {source.name: lab.text(source) for source in sources} | {NAME: tomli_w.dumps(told)}
+    made = zips.zipped({f"{lab.slug}/{name}": text.encode() for name, text in inside.items()})
+    paths.write_atomically(file, made, mode=0o600)
 
 
 def take(lab: Lab, path: Path) -> Lab:

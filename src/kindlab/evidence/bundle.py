@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import io
 import json
 import platform
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from kindlab import __version__, digests, paths
+from kindlab import __version__, digests, paths, zips
 from kindlab.api import Api
 from kindlab.batch.graded import Graded
 from kindlab.evidence import objects, telling
@@ -93,13 +91,8 @@ def signature(manifest: bytes, key: bytes) -> str:
 
 def zipped(files: Mapping[str, bytes]) -> bytes:
     """A zip file of them, the manifest first; the same for the same files."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
-        for name in sorted(files, key=lambda one: (one != MANIFEST, one)):
-            entry = zipfile.ZipInfo(name, _BEGINNING)
-            entry.create_system, entry.external_attr = 3, 0o100600 << 16
-            archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, compresslevel=6)
-    return made.getvalue()
+    order = sorted(files, key=lambda one: (one != MANIFEST, one))
+    return zips.zipped({name: files[name] for name in order}, when=_BEGINNING)
 
 
 def _submission(folder: Path | None, lost: list[str]) -> dict[str, bytes]:

@@ -11,7 +11,6 @@ Nobody has run it on Gradescope itself yet.
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Iterator
@@ -58,25 +57,14 @@ def command(lab: str, out: Path, policy: Path | None, force: bool) -> None:
 
 def make(lab: Lab, out: Path, policy: Path | None = None) -> None:
     """Write the zip, as a whole or not at all."""
-    import zipfile
+    from kindlab import export, paths, zips
 
-    from kindlab import export, paths
-
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
-
-        def add(name: str, data: bytes, mode: int) -> None:
-            info = zipfile.ZipInfo(name, FIXED)
-            info.create_system, info.external_attr = 3, (0o100000 | mode) << 16
-            archive.writestr(info, data, zipfile.ZIP_DEFLATED)
-
-        for name in SCRIPTS:
-            add(name, export.filled(name, lab=lab.slug, uv=UV).encode(), 0o755)
-        for name, file in sorted(_files(lab)):
-            add(name, file.read_bytes(), 0o644)
-        if policy:
-            add(POLICY, policy.read_bytes(), 0o644)
-    paths.write_atomically(out, made.getvalue())
+    files = {name: export.filled(name, lab=lab.slug, uv=UV).encode() for name in SCRIPTS}
+    files |= {name: file.read_bytes() for name, file in sorted(_files(lab))}
+    if policy:
+        files[POLICY] = policy.read_bytes()
+    modes = {name: 0o755 if name in SCRIPTS else 0o644 for name in files}
+    paths.write_atomically(out, zips.zipped(files, when=FIXED, modes=modes))
 
 
 def _files(lab: Lab) -> Iterator[tuple[str, Path]]:

@@ -6,9 +6,7 @@ and looked at there (batch/).
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from kindlab import __version__, labs, naming, paths, steps, workspace
+from kindlab import __version__, labs, naming, paths, steps, workspace, zips
 from kindlab.api import Api, Obj
 from kindlab.batch.intake import limits, told
 from kindlab.batch.intake.names import TOLD
@@ -71,7 +69,8 @@ def pack(lab: Lab, status: Status | None, out: Path, student: str = "") -> Packe
     else:
         list(_objects(lab, packed))
     contents[TOLD] = json.dumps(_told(lab, status, api, packed, student), indent=2) + "\n"
-    _write(out, {f"{lab.slug}/{name}": text for name, text in contents.items()})
+    inside = {f"{lab.slug}/{name}": text.encode() for name, text in contents.items()}
+    paths.write_atomically(out, zips.zipped(inside))
     return packed
 
 
@@ -110,12 +109,3 @@ def _told(lab: Lab, status: Status | None, api: Api | None, packed: Packed, stud
         "live": [*packed.beside.made, *packed.beside.changed],
         "gone": packed.beside.gone,
     }
-
-
-def _write(path: Path, contents: dict[str, str]) -> None:
-    """Replace the zip as a whole."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in contents.items():
-            archive.writestr(name, text)
-    paths.write_atomically(path, made.getvalue())

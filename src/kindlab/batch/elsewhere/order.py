@@ -14,6 +14,7 @@ from kindlab.batch.graded import Graded
 from kindlab.batch.intake import limits
 from kindlab.batch.submission import Refused, Submission
 from kindlab.labs import Lab
+from kindlab.zips import zipped
 
 FILES, ORDER, GRADED, EVIDENCE = "files/", "order.json", "graded.json", "evidence.zip"
 MOST = 64 << 20
@@ -51,7 +52,7 @@ class Order:
         said = {**asdict(self), "submission": {**asdict(self.submission), "folder": None}}
         folder = self.submission.folder
         files = sorted(folder.iterdir()) if folder else []
-        return _zipped({ORDER: _json(said)} | {f"{FILES}{file.name}": file.read_bytes() for file in files})
+        return zipped({ORDER: _json(said)} | {f"{FILES}{file.name}": file.read_bytes() for file in files})
 
 
 def unpacked(data: bytes, folder: Path) -> Order:
@@ -79,7 +80,7 @@ class Answer:
     def packed(self) -> bytes:
         said = {"problem": self.problem, "seconds": self.seconds, "cpu": self.cpu}
         graded = {"graded": self.graded.to_json() if self.graded else None}
-        return _zipped({GRADED: _json(said | graded)} | ({EVIDENCE: self.evidence} if self.evidence else {}))
+        return zipped({GRADED: _json(said | graded)} | ({EVIDENCE: self.evidence} if self.evidence else {}))
 
     @classmethod
     def unpacked(cls, data: bytes) -> Answer:
@@ -89,14 +90,6 @@ class Answer:
         graded = Graded.from_json(said["graded"]) if said["graded"] else None
         problem = str(said["problem"])
         return cls(graded, problem, float(said["seconds"]), float(said["cpu"]), parts.get(EVIDENCE, b""))
-
-
-def _zipped(parts: dict[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
-    return made.getvalue()
 
 
 def _parts(data: bytes, most: int) -> dict[str, bytes]:

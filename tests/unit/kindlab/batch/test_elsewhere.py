@@ -13,6 +13,7 @@ from kindlab.batch.elsewhere import indexes, objects, order, parcels, pods, runn
 from kindlab.batch.elsewhere.order import Answer, Order
 from kindlab.batch.submission import Refused
 from kindlab.errors import Problem
+from kindlab.zips import zipped
 
 
 class Secrets:
@@ -55,7 +56,7 @@ def test_an_answer_arrives_as_it_was_given(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"no zip", order._zipped({"graded.json": b"[]"}), order._zipped({"x": b""})],
+    [b"", b"no zip", zipped({"graded.json": b"[]"}), zipped({"x": b""})],
     ids=["nothing", "no zip", "a list", "another file"],  # a zip holds the time at which it was made
 )
 def test_what_is_no_answer_costs_one_submission(tmp_path: Path, data: bytes) -> None:
