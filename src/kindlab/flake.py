@@ -8,18 +8,18 @@ written down when it is done: a run that was stopped goes on.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kindlab import digests, farm, labs, paths
+from kindlab import digests, farm, labs
 from kindlab.api import Api
 from kindlab.farm import Limits
 from kindlab.grading import runner
 from kindlab.grading.outcome import Report
+from kindlab.journal import Journal
 from kindlab.states import State, bring_about
 
 ROUND = 10
@@ -88,7 +88,8 @@ def run(
     say: Callable[[str], Any] = lambda text: None,
 ) -> Flakes:
     """Grade each state so many times; what is done is kept in `file`. Raises Problem."""
-    done = _load(file) if resume else {}
+    journal = Journal(file, anew=not resume)
+    done = _known(journal)
     wanted = [piece for state in states for piece in pieces(state, times)]
     problems = {}
     left = [piece for piece in wanted if piece.key not in done]
@@ -104,7 +105,7 @@ def run(
                 say(f"✘ {problems[piece.key]}")
                 continue
             done[piece.key] = finished.result
-            paths.write_atomically(file, json.dumps(done))
+            journal.add(piece.key, finished.result)
             say(f"✔ {where}: graded {piece.times} times ({finished.seconds:.0f} s)")
     return found(wanted, done, problems.values())
 
@@ -154,12 +155,9 @@ def found(wanted: Iterable[Piece], done: dict[str, list[Verdicts]], problems: It
     return flakes
 
 
-def _load(file: Path) -> dict[str, list[Verdicts]]:
-    try:
-        held = json.loads(file.read_text("utf-8"))
-        return {
-            str(key): [{str(c): (str(a), str(b)) for c, (a, b) in one.items()} for one in rounds]
-            for key, rounds in held.items()
-        }
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+def _known(journal: Journal) -> dict[str, list[Verdicts]]:
+    known = {}
+    for key, rounds in journal.held.items():
+        with contextlib.suppress(ValueError, AttributeError, TypeError):
+            known[key] = [{str(c): (str(a), str(b)) for c, (a, b) in one.items()} for one in rounds]
+    return known

@@ -57,7 +57,7 @@ def flake(lab: tuple[str, ...], times: int, only: str, jobs: int, resume: bool, 
         tried,
         times,
         jobs=jobs,
-        file=paths.home() / "flake.json",
+        file=paths.home() / "flake.jsonl",
         resume=resume,
         say=(lambda _: None) if as_json else say,
     )

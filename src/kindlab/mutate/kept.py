@@ -3,12 +3,12 @@ gradings for as long as the grader and all that it uses are."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from kindlab import digests, labs, paths
+from kindlab.journal import Journal
 from kindlab.labs import Lab
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -21,25 +21,19 @@ def _sources(parts: Iterable[str]) -> list[Path]:
 
 
 class Kept:
-    """Of a lab; written after each addition, so that a run that was stopped goes on."""
+    """Of a lab; each addition is on the disk at once, so that a run that was stopped goes on."""
 
     def __init__(self, lab: Lab) -> None:
-        self.file = paths.cache() / "mutate" / f"{lab.slug}.json"
         answer = digests.of([*lab.start_files, lab.folder / "lab.toml", *labs.manifests(lab.solution_folder)])
         self.oracle = f"{answer} {digests.of(_sources(OF_ORACLE))}"
         self.grader = f"{answer} {digests.of([lab.grader, *_sources(OF_GRADER)])}"
-        try:
-            found = json.loads(self.file.read_text("utf-8"))
-            self._held: dict[str, Any] = found if isinstance(found, dict) else {}
-        except (OSError, ValueError):
-            self._held = {}
         now = (f"{self.oracle} ", f"{self.grader} ")
-        self._held = {key: one for key, one in self._held.items() if key.startswith(now)}
+        file = paths.cache() / "mutate" / f"{lab.slug}.jsonl"
+        self._journal = Journal(file, still=lambda key: key.startswith(now))
 
     def get(self, about: str, key: str) -> Any:
         """None when it is not known. `about`: `oracle` or `grader` of this lab as it is."""
-        return self._held.get(f"{about} {key}")
+        return self._journal.held.get(f"{about} {key}")
 
     def keep(self, about: str, key: str, value: Any) -> None:
-        self._held[f"{about} {key}"] = value
-        paths.write_atomically(self.file, json.dumps(self._held))
+        self._journal.add(f"{about} {key}", value)

@@ -78,7 +78,7 @@ class Farm:
 
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, third = Farm(frozenset({2})), Farm(), Farm()
-    file = tmp_path / "flake.json"
+    file = tmp_path / "flake.jsonl"
     monkeypatch.setattr(farm, "run", first.run)
     found = flake.run([state()], 30, jobs=1, file=file)
     assert found.problems == ["02-services wrong/x, round 2: too slow"]
@@ -91,7 +91,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_what_was_kept_and_cannot_be_read_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "flake.json"
+    file = tmp_path / "flake.jsonl"
     file.write_text("[1,")
     here = Farm()
     monkeypatch.setattr(farm, "run", here.run)

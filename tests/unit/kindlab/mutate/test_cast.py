@@ -67,7 +67,7 @@ def test_a_grading_is_good_until_the_grader_changes(cache: Path, monkeypatch: py
 
 def test_what_cannot_be_read_is_forgotten(cache: Path) -> None:
     lab = labs.find("02")
-    file = cache / "mutate" / f"{lab.slug}.json"
+    file = cache / "mutate" / f"{lab.slug}.jsonl"
     file.parent.mkdir()
     for text in ("[", "[]", ""):
         file.write_text(text)
