@@ -3,37 +3,25 @@ and a verdict that is repeated from it waits for nothing (witness.py)."""
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 from kindlab.witness import present
 
 
 def monotonic() -> float:
     """Seconds, of which only differences mean anything."""
-    here = present()
-    return time.monotonic() if here is None else here.monotonic()
+    return present().monotonic()
 
 
 def sleep(seconds: float) -> None:
-    here = present()
-    if here is None:
-        time.sleep(seconds)
-    else:
-        here.sleep(seconds)
+    present().sleep(seconds)
 
 
 def now() -> datetime:
     """The time of day, in UTC."""
-    here = present()
-    return datetime.now(UTC) if here is None else here.now()
+    return present().now()
 
 
 def token_hex(size: int) -> str:
     """`size` random bytes, hexadecimal; as secrets.token_hex."""
-    here = present()
-    if here is not None:
-        return here.token(size)
-    import secrets  # only now: every command imports this module
-
-    return secrets.token_hex(size)
+    return present().token(size)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
-import random
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kindlab.api import Api, Obj, Request
-from kindlab.witness import present
+from kindlab.witness import Real, present
 
 WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]*[A-Za-z0-9])?")
 SHARED = "shared "
@@ -92,10 +90,9 @@ class Listening(Api):
     def _note(self) -> Asked | None:
         """Where to write down what is asked just now: nowhere before the first check, or once the verdict is given."""
         here = present()
-        part = here.part if isinstance(here, Ear) else ""
-        if not part or not isinstance(here, Ear):
-            return None
-        return self.checks.setdefault(part, Asked())
+        if isinstance(here, Ear) and here.part:
+            return self.checks.setdefault(here.part, Asked())
+        return None
 
     def _wrote(self, asked: Request, plural: str, namespace: str, name: str, data: bytes) -> None:
         try:
@@ -108,7 +105,7 @@ class Listening(Api):
             self.own.until[plural, namespace, name or meta.get("name", "")] = float("inf")
 
 
-class Ear:
+class Ear(Real):
     """Hears which check a thread of the grading is at; time and chance stay what they are."""
 
     def __init__(self, part: str = "") -> None:
@@ -119,18 +116,6 @@ class Ear:
 
     def beside(self) -> Ear:
         return Ear(self.part)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def token(self, size: int) -> str:
-        return random.SystemRandom().randbytes(size).hex()
 
 
 def by_task(
