@@ -147,7 +147,7 @@ APART = {
         "selectors",
         "witness",
     },
-    "batch/fence": {"api", "checks", "labs", "managed", "quantities"},
+    "batch/fence": {"api", "checks", "kinds", "labs", "managed", "quantities"},
     "mutate/operators": {"api", "labs", "quantities"},
     "witness.py": set(),
     "clock.py": {"witness"},

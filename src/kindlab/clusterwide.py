@@ -11,11 +11,9 @@ from collections.abc import Iterable
 
 from kindlab.api import Api, ApiError, Obj
 from kindlab.errors import Problem
-from kindlab.kinds import SNAPSHOT
+from kindlab.kinds import MADE_FOR, SNAPSHOT
 from kindlab.labs import CLUSTER_KINDS, Lab
 
-LEFT_BY = {"PersistentVolume": "claimRef", "VolumeSnapshotContent": "volumeSnapshotRef"}
-"""Kind -> the field of the spec that names what it was made for."""
 POLICY = {"PersistentVolume": "persistentVolumeReclaimPolicy", "VolumeSnapshotContent": "deletionPolicy"}
 MADE_FOR_CLAIM = "pv.kubernetes.io/provisioned-by"
 BY_DRIVER, GONE = 20.0, 30.0
@@ -87,7 +85,7 @@ def _is_of(lab: Lab, kind: str, obj: Obj) -> bool:
     and that a claim of the lab was bound to is theirs: an administrator's shared folder, for one."""
     if obj["metadata"]["name"].startswith(lab.prefix):
         return True
-    made_for = obj["spec"].get(LEFT_BY[kind]) or {} if _has_storage_of_its_own(kind, obj) else {}
+    made_for = obj["spec"].get(MADE_FOR[kind]) or {} if _has_storage_of_its_own(kind, obj) else {}
     return made_for.get("namespace") in lab.spaces
 
 

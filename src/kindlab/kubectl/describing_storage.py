@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kindlab.api import Obj
+from kindlab.kinds import NO_SOURCE
 from kindlab.kubectl import ages
 from kindlab.kubectl.describing_fields import LONGEST, column, fields, labels, notes
 
@@ -156,20 +157,7 @@ def source(spec: Obj) -> Iterator[str]:
         yield f"Path:\t{found.get('path', '')}"
         yield f"ReadOnly:\t{_bool(found.get('readOnly'))}"
     else:
-        yield from fields({key: spec[key] for key in spec.keys() - _NOT_SOURCES})
-
-
-_NOT_SOURCES = {
-    "accessModes",
-    "capacity",
-    "claimRef",
-    "mountOptions",
-    "nodeAffinity",
-    "persistentVolumeReclaimPolicy",
-    "storageClassName",
-    "volumeAttributesClassName",
-    "volumeMode",
-}
+        yield from fields({key: spec[key] for key in spec.keys() - NO_SOURCE})
 
 
 def storage_class(obj: Obj) -> Iterator[str]:

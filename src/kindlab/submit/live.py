@@ -14,11 +14,11 @@ from typing import Any
 from kindlab.api import Api, ApiError, Obj, Served
 from kindlab.checks.client import OURS
 from kindlab.kubectl.applying import LAST_APPLIED
+from kindlab.kinds import WRITTEN
 from kindlab.labs import CLUSTER_KINDS, Lab
 from kindlab.managed import MANAGED
 
-_SERVERS = {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink", "ownerReferences"}
-_SERVERS |= {"deletionTimestamp", "deletionGracePeriodSeconds", "finalizers"}
+_SERVERS = WRITTEN | {"ownerReferences", "finalizers"}
 _CONTROLLERS = (
     LAST_APPLIED,
     "deployment.kubernetes.io/",

@@ -13,21 +13,11 @@ from typing import Any
 from kindlab.api import Obj
 from kindlab.batch.fence.objects import Said, at, items, name_of, pod_templates, texts, walk
 from kindlab.checks.client import OURS
+from kindlab.kinds import WRITTEN
 from kindlab.labs import Lab
 from kindlab.managed import MANAGED
 
 OUR_KEYS = (OURS, "kindlab.dev/")
-WRITTEN = (
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "managedFields",
-    "selfLink",
-)
-"""Of metadata: what `kubectl get -o yaml` shows and nobody writes."""
 PROTECTION = frozenset(
     {
         "kubernetes.io/pvc-protection",

@@ -7,25 +7,11 @@ from typing import Any
 
 from kindlab.api import Obj
 from kindlab.batch.fence.objects import Said, at
+from kindlab.kinds import MADE_FOR, NO_SOURCE
 from kindlab.labs import Lab
 
 FOLDER, NOT_BELOW = "/var/lib/kindlab/", "is not below"
-OF_SPEC = frozenset(
-    [
-        "accessModes",
-        "capacity",
-        "claimRef",
-        "mountOptions",
-        "nodeAffinity",
-        "persistentVolumeReclaimPolicy",
-        "storageClassName",
-        "volumeAttributesClassName",
-        "volumeMode",
-    ]
-)
-"""What a PersistentVolume has beside the field that says where its bytes are."""
 FOLDERS = frozenset({"hostPath", "local"})
-LEFT_BY = {"PersistentVolume": "claimRef", "VolumeSnapshotContent": "volumeSnapshotRef"}
 DEFAULT = "is-default-class"
 
 
@@ -42,7 +28,7 @@ def volumes(lab: Lab, obj: Obj) -> Iterator[Said]:
     if obj["kind"] != "PersistentVolume":
         return
     spec = at(obj, "spec")
-    for source in sorted(spec.keys() - OF_SPEC):
+    for source in sorted(spec.keys() - NO_SOURCE):
         if source not in FOLDERS:
             yield Said(
                 f"A PersistentVolume of a submission may be a folder of a node, and no {source}.",
@@ -54,7 +40,7 @@ def volumes(lab: Lab, obj: Obj) -> Iterator[Said]:
 
 def others_claims(lab: Lab, obj: Obj) -> Iterator[Said]:
     spec = at(obj, "spec")
-    field = LEFT_BY.get(obj["kind"], "")
+    field = MADE_FOR.get(obj["kind"], "")
     space = at(spec, field).get("namespace") if field else None
     if space and space not in lab.spaces:
         yield Said(
