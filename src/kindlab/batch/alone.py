@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -48,6 +47,5 @@ def graded(
 
 def _once(submission: Submission, lab: Lab, limits: Limits | None) -> Graded:
     work = partial(one.grade_one, lab=lab, cluster="pocket")
-    with closing(farm.run(work, [submission], jobs=1, limits=limits)) as finished:
-        done = next(finished)
+    done = farm.once(work, submission, limits)
     return done.result or one.not_graded(submission, lab, done.problem, done.seconds)

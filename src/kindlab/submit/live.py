@@ -13,8 +13,8 @@ from typing import Any
 
 from kindlab.api import Api, ApiError, Obj, Served
 from kindlab.checks.client import OURS
-from kindlab.kubectl.applying import LAST_APPLIED
 from kindlab.kinds import WRITTEN
+from kindlab.kubectl.applying import LAST_APPLIED
 from kindlab.labs import CLUSTER_KINDS, Lab
 from kindlab.managed import MANAGED
 

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -59,8 +58,7 @@ def _answered(asked: Order, scratch: Path) -> Answer:
     evidence = scratch / asked.evidence if asked.evidence else None
     given = lab.given_to(asked.variant)
     work = partial(one.grade_one, lab=given, cluster="pocket", tasks=asked.tasks, evidence=evidence)
-    with closing(farm.run(work, [asked.submission], jobs=1, limits=farm.Limits(wall=asked.seconds))) as finished:
-        done = next(finished)
+    done = farm.once(work, asked.submission, farm.Limits(wall=asked.seconds))
     kept = evidence.read_bytes() if evidence and evidence.is_file() and done.result else b""
     answer = Answer(done.result, done.problem, done.seconds, done.cpu, kept)
     if answer.graded and not parcels.fits(answer.packed()):
