@@ -10,12 +10,13 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import stat
 import struct
 import tarfile
 import zipfile
 import zlib
 from contextlib import AbstractContextManager, nullcontext
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from kindlab.batch.intake import limits, names
 from kindlab.batch.intake.pile import Pile, Readable
@@ -25,6 +26,10 @@ BROKEN = (
     *(ValueError, LookupError, ArithmeticError, RuntimeError),
 )
 """What bytes that are no such archive make the standard library raise."""
+USUAL = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How a zip is packed that is read."""
+_UNIX = 3
+"""The system that a zip's entry says it was made on, with the modes of files."""
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 1 << 16
 _ZIP64, _ZIP64_SIZE = b"PK\x06\x07", 20
 
@@ -73,10 +78,9 @@ def _zip(stream: BinaryIO, pile: Pile) -> None:
                 found.append((where, info))
         for where, info in sorted(found, key=lambda one: (len(one[0]), one[0])):
             name = "/".join(where)
-            kind = (info.external_attr >> 16) & 0o170000 if info.create_system == 3 else 0
             if is_folder(info) or any(map(names.is_skipped, where[:-1])):
                 continue
-            if kind and kind != 0o100000:
+            if not is_regular(info):
                 pile.refuse(name, "it is a link, or no regular file", "Hand in the file itself.")
             elif names.is_packed(name):
                 pile.refuse(name, "an archive in an archive is not opened", "Hand in its files.")
@@ -84,7 +88,7 @@ def _zip(stream: BinaryIO, pile: Pile) -> None:
                 continue
             elif info.flag_bits & 0x1:
                 pile.refuse(name, "it is encrypted", "Pack it without a password.")
-            elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            elif info.compress_type not in USUAL:
                 pile.refuse(name, "it is packed in an unusual way", "Pack it as an ordinary zip (deflate).")
             else:
                 try:
@@ -109,6 +113,12 @@ def is_folder(info: zipfile.ZipInfo) -> bool:
     return info.orig_filename.endswith(("/", "\\"))
 
 
+def is_regular(info: zipfile.ZipInfo) -> bool:
+    """Whether it is a file that is no link, device or pipe, as Unix notes it; other systems have only files."""
+    kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == _UNIX else 0
+    return kind in (0, stat.S_IFREG)
+
+
 def _refuse_endless_directory(stream: BinaryIO) -> None:
     """zipfile makes an object of every line of the table of contents before anybody can count them. Raises ValueError,
     BadZipFile."""
@@ -130,10 +140,7 @@ def _refuse_endless_directory(stream: BinaryIO) -> None:
 
 
 def _tar(stream: BinaryIO, pile: Pile) -> None:
-    begins = stream.read(2)
-    stream.seek(0)
-    plain: Any = gzip.GzipFile(fileobj=stream) if begins == b"\x1f\x8b" else stream
-    counted: Any = _Counted(plain, [limits.INFLATED])
+    counted: Any = _Counted(unpacked(stream), [limits.INFLATED])
     # as a stream: one pass, nothing sought, and the count sees every byte
     with tarfile.open(fileobj=counted, mode="r|", bufsize=tarfile.RECORDSIZE) as archive:
         for member in archive:
@@ -150,6 +157,13 @@ def _tar(stream: BinaryIO, pile: Pile) -> None:
                 pile.refuse(name, "an archive in an archive is not opened", "Hand in its files.")
             else:
                 pile.take(where, lambda member=member: _member(archive, member))  # type: ignore[misc]
+
+
+def unpacked(stream: IO[bytes]) -> IO[bytes]:
+    """What is in it where gzip packed it, else the stream itself; at its beginning."""
+    begins = stream.read(2)
+    stream.seek(0)
+    return cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if begins == b"\x1f\x8b" else stream
 
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> AbstractContextManager[Readable]:

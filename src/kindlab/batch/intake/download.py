@@ -6,14 +6,13 @@ larger than an archive may be are left out, and are missing from the student's.
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from kindlab.batch.intake import archives, folders, limits, names
 from kindlab.errors import UsageProblem
@@ -71,17 +70,13 @@ def _members(stream: IO[bytes], name: str) -> Iterator[tuple[str, bool, IO[bytes
     if name.lower().endswith(".zip"):
         with zipfile.ZipFile(stream) as archive:
             for info in archive.infolist():
-                kind = (info.external_attr >> 16) & 0o170000 if info.create_system == 3 else 0
                 if archives.is_folder(info):
                     yield archives.zip_name(info), True, None
-                elif kind in (0, 0o100000) and info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                elif archives.is_regular(info) and info.compress_type in archives.USUAL:
                     with archive.open(info) as content:
                         yield archives.zip_name(info), False, content
         return
-    begins = stream.read(2)
-    stream.seek(0)
-    plain: Any = gzip.GzipFile(fileobj=stream) if begins == b"\x1f\x8b" else stream
-    with tarfile.open(fileobj=plain, mode="r|") as tar:
+    with tarfile.open(fileobj=archives.unpacked(stream), mode="r|") as tar:
         for member in tar:
             tar.members = []  # type: ignore[attr-defined]  # it would keep them all
             if member.isdir():
