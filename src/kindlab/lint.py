@@ -20,7 +20,7 @@ from kindlab.errors import Problem
 from kindlab.grading.outcome import Outcome, Report
 from kindlab.labs import Lab
 from kindlab.needs import NEEDS
-from kindlab.states import State, expectation, folders, states
+from kindlab.states import State, expectation, folders, right, states
 
 LEAST_WRONG, LEAST_ALTERNATIVES, LEAST_BEHAVIOURAL, LEAST_QUESTIONS = 12, 3, 0.9, 5
 TASKS, LONGEST = (4, 8), 35
@@ -226,7 +226,7 @@ def _step_problems(lab: Lab, folder: Path, there: set[str]) -> Iterator[str]:
 
 def _kind_problems(lab: Lab) -> Iterator[str]:
     """What lies in no namespace is removed only when lab.toml names its kind."""
-    places = (lab.folder / "start", lab.solution_folder, *folders(lab, "alternatives"), *folders(lab, "wrong"))
+    places = (*right(lab), *folders(lab, "wrong"))
     texts = "\n".join(file.read_text(encoding="utf-8") for place in places for file in labs.manifests(place))
     used = set(re.findall(r"""^\s*"?kind"?: *"?(\w+)""", texts, re.MULTILINE)) & labs.CLUSTER_KINDS.keys()
     for kind in sorted(used - set(lab.cluster_kinds)):
@@ -235,7 +235,7 @@ def _kind_problems(lab: Lab) -> Iterator[str]:
 
 def submission_problems(lab: Lab) -> Iterator[str]:
     """A right answer must not be refused when it is handed in, nor what a lab starts from."""
-    for place in (lab.folder / "start", lab.solution_folder, *folders(lab, "alternatives")):
+    for place in right(lab):
         try:
             found = {file.name: manifests.read([file], lab.text) for file in labs.manifests(place)}
         except Problem as problem:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kindlab import labs, steps, workspace
-from kindlab.api import Api
+from kindlab import labs, manifests, steps, workspace
+from kindlab.api import Api, Obj
 from kindlab.errors import Problem
 from kindlab.labs import Lab
 
@@ -54,6 +54,17 @@ def bring_about(state: State, api: Api, prefix: str = "") -> None:
     workspace.make_namespaces(api, lab)
     workspace.apply(api, lab.namespace, [lab.folder / "start" / name for name in lab.apply_at_start], lab)
     workspace.apply_in_order(api, lab, [Path(name) for name in state.files], state.order)
+
+
+def right(lab: Lab) -> list[Path]:
+    """The folders of what a lab starts from and of every right answer."""
+    return [lab.folder / "start", lab.solution_folder, *folders(lab, "alternatives")]
+
+
+def right_objects(lab: Lab) -> Iterator[Obj]:
+    """All that is in their files. Raises Problem for one that cannot be read."""
+    for place in right(lab):
+        yield from manifests.read(labs.manifests(place), lab.text)
 
 
 def folders(lab: Lab, kind: str) -> list[Path]:

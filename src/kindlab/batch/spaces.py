@@ -32,8 +32,7 @@ from kindlab.errors import Problem, UsageProblem
 from kindlab.farm import Finished
 from kindlab.labs import Allowed, Lab
 from kindlab.managed import MANAGED
-from kindlab.manifests import read
-from kindlab.states import folders
+from kindlab.states import right_objects
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)
@@ -151,7 +150,7 @@ def _traits(folder: Path) -> _Traits:
     """Of a lab, by all its right answers."""
     lab = labs.read(folder)
     strict = replace(lab, submission=Allowed(lab.submission.kinds))
-    answers = _answers(lab)
+    answers = list(right_objects(lab))
     alone = "host-path" in lab.submission.freedoms or any(map(_is_alone, answers))
     return _Traits(not any(any(pods.pods(strict, obj)) for obj in answers), alone)
 
@@ -165,12 +164,6 @@ def _is_alone(obj: Obj) -> bool:
     return any(
         pod.get("hostNetwork") or any("hostPort" in one for one in walk(pod)) for _, _, pod in pod_templates(obj)
     )
-
-
-def _answers(lab: Lab) -> list[Obj]:
-    """Of the lab's start and solutions."""
-    places = [lab.folder / "start", lab.solution_folder, *folders(lab, "alternatives")]
-    return [obj for place in places for obj in read(labs.manifests(place), lab.text)]
 
 
 def _claims() -> Obj:

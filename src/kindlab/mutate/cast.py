@@ -7,11 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from kindlab import labs, manifests
 from kindlab.api import Obj
 from kindlab.labs import Lab
 from kindlab.mutate.editing import containers, template, value, walked
-from kindlab.states import folders
+from kindlab.states import right_objects
 
 LISTENS = re.compile(r"(?:port|listen|^-p)\D{0,3}(\d{2,5})\b|^:?(\d{2,5})$")
 
@@ -51,7 +50,7 @@ class Cast:
 def of(lab: Lab) -> Cast:
     spaces = {name.removeprefix(lab.namespace).removeprefix("-"): name for name in lab.spaces}
     cast = Cast(spaces)
-    for obj in _objects(lab):
+    for obj in right_objects(lab):
         _add(cast, obj, lab.namespace)
     titles = "\n".join(task.title for task in lab.tasks)
     pairs = {(key, value) for _, key, value in cast.by_label}
@@ -62,12 +61,6 @@ def of(lab: Lab) -> Cast:
 def _names(key: str, value: str) -> str:
     """A pattern for `app=web` and `app: web`."""
     return rf"\b{re.escape(key)}(=|: ?){re.escape(value)}\b"
-
-
-def _objects(lab: Lab) -> Iterator[Obj]:
-    places = [lab.folder / "start", lab.solution_folder, *folders(lab, "alternatives")]
-    for place in places:
-        yield from manifests.read(labs.manifests(place), lab.text)
 
 
 def _add(cast: Cast, obj: Obj, space: str) -> None:
