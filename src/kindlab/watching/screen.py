@@ -14,6 +14,7 @@ from kindlab.clusters import base
 from kindlab.clusters.base import Status
 from kindlab.grading.outcome import TaskResult
 from kindlab.grading.report import text
+from kindlab.grading.report.told import MARKS
 from kindlab.labs import Lab
 from kindlab.watching.follow import Follower, Round
 
@@ -45,7 +46,7 @@ def follow(lab: Lab, cluster: str | None, *, applying: bool) -> int:
 def line_of(task: TaskResult, width: int, one: Round) -> Line:
     """A task in a line, with what has become of it in this round."""
     news = "NEWLY PASSED: " if task.id in one.passed else "NO LONGER PASSED: " if task.id in one.lost else ""
-    mark, points = ("–", "–") if task.not_here else (text.MARKS[task.outcome], text.points(task))
+    mark, points = ("–", "–") if task.not_here else (MARKS[task.outcome], text.points(task))
     style = "yellow" if task.not_here else text.STYLES[task.outcome]
     return f"  {mark} {task.id:<{width}}  {points:>2}/{task.max_points}  {news}{task.title}", style
 

@@ -24,8 +24,6 @@ from kindlab.grading.report.told import LATER, ToldCheck, ToldTask
 if TYPE_CHECKING:
     from kindlab.batch.scoring import Scored, ScoredTask
 
-MARKS = {Outcome.PASSED: "✔", Outcome.FAILED: "✘", Outcome.COULD_NOT_GRADE: "?", None: "·"}
-
 
 def render(scored: Scored) -> str:
     """The file."""
@@ -99,6 +97,6 @@ def _output(task: ToldTask) -> str:
 
 
 def _check(check: ToldCheck) -> Iterator[str]:
-    yield f"{MARKS[check.outcome]} {check.sentence}" + ("" if check.outcome else f" ({told.NOT_SHOWN})")
+    yield f"{told.MARKS[check.outcome]} {check.sentence}" + ("" if check.outcome else f" ({told.NOT_SHOWN})")
     for label, said in check.rows:
         yield f"    {label + ':':<12}{said}"

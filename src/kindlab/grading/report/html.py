@@ -14,10 +14,12 @@ from markupsafe import Markup, escape
 
 from kindlab.grading.outcome import Outcome, Report, TaskResult
 from kindlab.grading.report import text
+from kindlab.grading.report.told import MARKS
 
 GREEN, RED, AMBER, GREY, BLUE = "#2e7d32", "#c62828", "#8a5a00", "#5f6368", "#1565c0"
 COLOURS = {Outcome.PASSED: GREEN, Outcome.FAILED: RED, Outcome.COULD_NOT_GRADE: AMBER}
-WORDS = {Outcome.PASSED: "✔ passed", Outcome.FAILED: "✘ failed", Outcome.COULD_NOT_GRADE: "? not graded"}
+_SAID = {Outcome.PASSED: "passed", Outcome.FAILED: "failed", Outcome.COULD_NOT_GRADE: "not graded"}
+WORDS = {outcome: f"{MARKS[outcome]} {said}" for outcome, said in _SAID.items()}
 ELSEWHERE = "The embedded cluster has everything: kindlab up --cluster pocket"
 LINE = "rgba(127,127,127,.35)"
 MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:.92em"

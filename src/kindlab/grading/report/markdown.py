@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from kindlab.grading.report import told
-from kindlab.grading.report.pages import MARKS, WORDS
+from kindlab.grading.report.pages import WORDS
 from kindlab.grading.report.student_html import ending
-from kindlab.grading.report.told import ToldTask
+from kindlab.grading.report.told import MARKS, ToldTask
 
 if TYPE_CHECKING:
     from kindlab.batch.scoring import Scored

@@ -12,19 +12,13 @@ from markupsafe import Markup
 from kindlab import terminal
 from kindlab.grading.outcome import Outcome
 from kindlab.grading.report import html
-from kindlab.grading.report.told import NOT_SHOWN, ToldTask
+from kindlab.grading.report.told import MARKS, NOT_SHOWN, ToldTask
 
 WORDS: dict[Outcome | None, str] = {
     Outcome.PASSED: "passed",
     Outcome.FAILED: "failed",
     Outcome.COULD_NOT_GRADE: "could not be graded",
     None: NOT_SHOWN,
-}
-MARKS: dict[Outcome | None, str] = {
-    Outcome.PASSED: "✔",
-    Outcome.FAILED: "✘",
-    Outcome.COULD_NOT_GRADE: "?",
-    None: "·",
 }
 
 

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator
 
 from kindlab.grading.outcome import Outcome, Report, TaskResult
+from kindlab.grading.report.told import MARKS
 
-MARKS = {Outcome.PASSED: "✔", Outcome.FAILED: "✘", Outcome.COULD_NOT_GRADE: "?"}
 STYLES = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.COULD_NOT_GRADE: "yellow"}
 WIDTH = 100
 

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 VISIBLE, AFTER_DUE_DATE, AFTER_PUBLISHED = "visible", "after_due_date", "after_published"
 LATER = {AFTER_DUE_DATE: "after the due date", AFTER_PUBLISHED: "when the grades are published"}
 NOT_SHOWN = "what it found is not shown"
+MARKS: dict[Outcome | None, str] = {
+    Outcome.PASSED: "✔",
+    Outcome.FAILED: "✘",
+    Outcome.COULD_NOT_GRADE: "?",
+    None: "·",
+}
+"""One letter for each outcome; None is one that is not shown."""
 
 
 @dataclass(frozen=True)
