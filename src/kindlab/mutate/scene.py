@@ -175,9 +175,9 @@ class Scene:
                     "controller": True,
                 }
             ]
-        container = {"name": "stranger", "image": IMAGE, "args": ["pause"]}
+        probe = {"exec": {"command": ["false"]}, "periodSeconds": 600}
+        container: Obj = {"name": "stranger", "image": IMAGE, "args": ["pause"], "readinessProbe": probe}
         spec: Obj = {"terminationGracePeriodSeconds": 0, "enableServiceLinks": False, "containers": [container]}
-        container["readinessProbe"] = {"exec": {"command": ["false"]}, "periodSeconds": 600}  # type: ignore[assignment]
         if node:
             spec |= {"nodeName": node, "hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
         return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
