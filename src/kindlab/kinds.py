@@ -31,5 +31,16 @@ NO_SOURCE = frozenset(
     }
 )
 """What a PersistentVolume's spec has beside the field that says where its bytes are."""
+TEMPLATES: dict[str, tuple[str, ...]] = {
+    "PodTemplate": ("template",),
+    "ReplicationController": ("spec", "template"),
+    "ReplicaSet": ("spec", "template"),
+    "Deployment": ("spec", "template"),
+    "StatefulSet": ("spec", "template"),
+    "DaemonSet": ("spec", "template"),
+    "Job": ("spec", "template"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template"),
+}
+"""Kind -> where its Pods' template stands."""
 MADE_FOR = {"PersistentVolume": "claimRef", "VolumeSnapshotContent": "volumeSnapshotRef"}
 """Kind -> the field of the spec that names what it was made for."""

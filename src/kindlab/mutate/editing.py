@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kindlab.api import Obj
+from kindlab.kinds import TEMPLATES
 
 Path = tuple[str | int, ...]
 """Keys and list positions from the object's root."""
-WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet")
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,7 @@ def walked(obj: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 def template(obj: Obj) -> Path | None:
     """Where the Pod is that an object describes (its metadata and spec); None when it describes none."""
-    if obj["kind"] == "Pod":
-        return ()
-    if obj["kind"] in WORKLOADS:
-        return ("spec", "template")
-    return ("spec", "jobTemplate", "spec", "template") if obj["kind"] == "CronJob" else None
+    return () if obj["kind"] == "Pod" else TEMPLATES.get(obj["kind"])
 
 
 def containers(obj: Obj) -> Iterator[tuple[Path, Obj]]:

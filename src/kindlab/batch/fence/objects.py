@@ -8,18 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kindlab.api import Obj
-
-TEMPLATES: dict[str, tuple[str, ...]] = {
-    "PodTemplate": ("template",),
-    "ReplicationController": ("spec", "template"),
-    "ReplicaSet": ("spec", "template"),
-    "Deployment": ("spec", "template"),
-    "StatefulSet": ("spec", "template"),
-    "DaemonSet": ("spec", "template"),
-    "Job": ("spec", "template"),
-    "CronJob": ("spec", "jobTemplate", "spec", "template"),
-}
-"""Kind -> where its Pods' template stands."""
+from kindlab.kinds import TEMPLATES
 
 
 @dataclass(frozen=True)
