@@ -18,7 +18,7 @@ from typing import Any
 import tomli_w
 
 from kindlab import paths, variants, zips
-from kindlab.batch.intake.layout import label
+from kindlab.batch.intake.names import label
 from kindlab.batch.intake.roster import Student
 from kindlab.errors import Problem, UsageProblem
 from kindlab.labs import Lab

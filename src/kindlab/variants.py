@@ -163,7 +163,7 @@ def of(lab: Lab, key: bytes, student: str) -> dict[str, str]:
 
 
 def _number(key: bytes, *said: str) -> int:
-    from kindlab.batch.intake.layout import label
+    from kindlab.batch.intake.names import label
 
     slug, student, name = said
     message = "\0".join(("kindlab variant 1", slug, label(student).casefold(), name)).encode()
@@ -186,7 +186,7 @@ def anothers(text: str, lab: Lab, key: bytes, student: str, students: Iterable[s
 
 
 def _is_another(other: str, student: str) -> bool:
-    from kindlab.batch.intake.layout import label
+    from kindlab.batch.intake.names import label
 
     return label(other).casefold() != label(student).casefold()
 

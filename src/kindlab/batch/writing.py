@@ -49,7 +49,7 @@ def write(store: Store, lab: Lab, released: Collection[str] = ()) -> dict[str, A
 
 def _emails(store: Store) -> dict[str, str]:
     """Of the students of the run's roster, by the ids of their submissions."""
-    from kindlab.batch.intake import layout, roster
+    from kindlab.batch.intake import names, roster
 
     file = store.out / ROSTER
-    return {layout.label(one.id): one.email for one in roster.read(file)} if file.is_file() else {}
+    return {names.label(one.id): one.email for one in roster.read(file)} if file.is_file() else {}

@@ -58,7 +58,7 @@ class Submissions(Iterator[Submission]):
 def missing(roster: Sequence[Student], taken: set[str]) -> Iterator[Submission]:
     """Those of the class of whom there is nothing; `taken` are the ids (in small letters) of those who handed in."""
     for student in roster:
-        label = layout.label(student.id)
+        label = names.label(student.id)
         if label.casefold() not in taken:
             yield Submission(label, student.name, None, problem=ABSENT)
 

@@ -15,8 +15,6 @@ from kindlab.errors import UsageProblem
 from kindlab.labs import Lab
 
 _SEPARATOR = re.compile(r"\s+-\s+|__|[_]|(?<=[^\W_])-(?=[^\W_])")
-_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,58}[A-Za-z0-9])?")
-"""What a file may be called after as it is."""
 _VERSION = re.compile(r"(?P<stem>.+)-(?P<number>\d{1,3})(?P<suffix>\.\w+)")
 
 
@@ -163,17 +161,12 @@ def _latest_files(sources: list[Source], own: set[str]) -> tuple[list[Source], l
     return [source for source in sources if not source.file] + chosen, again
 
 
-def label(text: str) -> str:
-    """An id as a file may be called after it."""
-    return text if _ID.fullmatch(text) and ".." not in text else names.identity(text)
-
-
 def _with_ids(found: list[Found]) -> list[Found]:
     """Each with an id of its own that is fit for a file name. Of those who share a name each keeps the platform's
     number, so that the id does not depend on who else handed in before."""
     wanted: dict[str, int] = {}
     for one in found:
-        one.id = label(one.id)
+        one.id = names.label(one.id)
         wanted[one.id.casefold()] = wanted.get(one.id.casefold(), 0) + 1
     taken: set[str] = set()
     for one in sorted(found, key=lambda one: (one.id, one.sources[0].path.name if one.sources else "")):

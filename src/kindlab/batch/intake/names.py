@@ -21,6 +21,8 @@ PACKED = (*OPENED, ".rar", ".7z", ".gz", ".xz", ".bz2", ".zst")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _UNFIT = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*/\\\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffd]')
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(10))}
+_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,58}[A-Za-z0-9])?")
+"""An id that a file may be called after as it is."""
 _LONGEST, _LONGEST_PATH = 200, 1_000
 
 
@@ -96,6 +98,11 @@ def unique(name: str, is_taken: Callable[[str], bool], folder: str = "") -> str:
     tried = [name, *([fit(f"{folder}-{name}")] if folder else [])]
     tried += [f"{path.stem}-{n}{path.suffix}" for n in range(2, limits.FILES + 3)]
     return next(one for one in tried if not is_taken(one.casefold()))
+
+
+def label(text: str) -> str:
+    """An id as a file may be called after it."""
+    return text if _ID.fullmatch(text) and ".." not in text else identity(text)
 
 
 def identity(text: str) -> str:
