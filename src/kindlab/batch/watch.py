@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from kindlab.batch.graded import Graded
+from kindlab.batch.summary import counted
 from kindlab.verify.run import spoken
 
 EVERY = 10.0
@@ -98,8 +99,7 @@ def rate(a_second: float) -> str:
 
 
 def once_more(count: int) -> str:
-    what = "1 submission" if count == 1 else f"{count} submissions"
-    return f"{what} could not be graded; once more, on fresh clusters"
+    return f"{counted(count)} could not be graded; once more, on fresh clusters"
 
 
 def _to_stderr(text: str) -> None:

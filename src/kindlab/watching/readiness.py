@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from kindlab.api import Obj
 from kindlab.checks.patience import CATCH_UP
+from kindlab.conditions import is_ready
 from kindlab.managed import MANAGED
 from kindlab.watching.objects import Change, Key
 
@@ -35,7 +36,7 @@ class Readiness:
         maker = _maker(change.new or change.old or {})
         up = self._up.setdefault(maker, {})
         was = change.key in up
-        if change.new is not None and _is_ready(change.new):
+        if change.new is not None and _counts(change.new):
             up[change.key] = change.new
         else:
             up.pop(change.key, None)
@@ -67,11 +68,10 @@ def _maker(pod: Obj) -> str:
     return str((owner or meta).get("uid"))
 
 
-def _is_ready(pod: Obj) -> bool:
-    """Pods of Jobs do not count, which come and go by the clock; kindlab's own neither."""
+def _counts(pod: Obj) -> bool:
+    """Whether it is ready. Pods of Jobs do not count, which come and go by the clock; kindlab's own neither."""
     meta = pod["metadata"]
     jobs = any(o.get("kind") == "Job" for o in meta.get("ownerReferences") or ())
     if jobs or meta.get("deletionTimestamp") or MANAGED.items() <= (meta.get("labels") or {}).items():
         return False
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+    return is_ready(pod)
