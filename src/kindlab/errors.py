@@ -4,6 +4,11 @@ PASSED, FAILED, USAGE, COULD_NOT_GRADE = 0, 1, 2, 3
 """Exit codes of every kindlab command (design, section 4)."""
 
 
+def in_a_line(said: object) -> str:
+    """A text, or what an error says, in one line."""
+    return " ".join(str(said).split())
+
+
 class Problem(Exception):
     """Stops a command with a message instead of a traceback. `exit_code`: USAGE, or COULD_NOT_GRADE."""
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from kindlab import behaviour, labs, manifests, quiz, render, steps, trials
 from kindlab.batch import fence
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 from kindlab.grading.outcome import Outcome, Report
 from kindlab.labs import Lab
 from kindlab.needs import NEEDS
@@ -122,7 +122,7 @@ def _mutant_problems(lab: Lab) -> Iterator[str]:
         for problem in accepted.stale(entries, mutants.of(lab)) if entries else ():
             yield f"labs/{lab.slug}/{accepted.FILE}: {problem}"
     except Problem as problem:
-        yield str(problem).replace("\n", " ")
+        yield in_a_line(problem)
 
 
 def _behaviour_problems(lab: Lab) -> Iterator[str]:
@@ -147,7 +147,7 @@ def _quiz_problems(lab: Lab) -> Iterator[str]:
     try:
         count = len(quiz.questions(lab))
     except Problem as problem:
-        yield str(problem).replace("\n", " ")
+        yield in_a_line(problem)
         return
     if count < LEAST_QUESTIONS:
         yield f"labs/{lab.slug}/quiz.toml has {count} questions: write at least {LEAST_QUESTIONS}"
@@ -188,7 +188,7 @@ def _file_problems(lab: Lab) -> Iterator[str]:
         try:
             expectation(folder)
         except Problem as problem:
-            yield str(problem).replace("\n", " ")
+            yield in_a_line(problem)
         for file in labs.manifests(folder):
             if file.name not in solution:
                 yield f"{_short(lab, file)} replaces no file of the solution"
@@ -218,7 +218,7 @@ def _step_problems(lab: Lab, folder: Path, there: set[str]) -> Iterator[str]:
     try:
         named = set(steps.files(steps.of(folder)))
     except Problem as problem:
-        yield str(problem).replace("\n", " ")
+        yield in_a_line(problem)
         return
     for name in sorted(named - there):
         yield f"{_short(lab, folder / steps.FILE)} applies {name}, which is not there"
@@ -239,7 +239,7 @@ def submission_problems(lab: Lab) -> Iterator[str]:
         try:
             found = {file.name: manifests.read([file], lab.text) for file in labs.manifests(place)}
         except Problem as problem:
-            yield f"{_short(lab, place)}: {' '.join(str(problem).split())}"
+            yield f"{_short(lab, place)}: {in_a_line(problem)}"
             continue
         for one in fence.checked(lab, found, shared=True)[1]:
             where = _short(lab, place / one.file)

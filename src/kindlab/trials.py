@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from kindlab import farm, labs
 from kindlab.api import Api, ApiError
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 from kindlab.grading import runner
 from kindlab.grading.outcome import Report
 from kindlab.states import State, bring_about
@@ -59,12 +59,8 @@ def _try(state: State, api: Api, prefix: str = "") -> Tried:
         bring_about(state, api, prefix)
         report = runner.grade(labs.find(state.lab).under(prefix), api)
     except (Problem, ApiError) as problem:
-        return Tried(state, None, _in_a_line(problem))
+        return Tried(state, None, in_a_line(problem))
     except Exception as error:  # a fault of ours, which must not end a run of hours
         log.exception("%s %s broke", state.lab, state.name)
-        return Tried(state, None, f"broke: {type(error).__name__}: {_in_a_line(error)}")
-    return Tried(state, report, _in_a_line(report.problem))
-
-
-def _in_a_line(problem: object) -> str:
-    return str(problem).replace("\n", " ")
+        return Tried(state, None, f"broke: {type(error).__name__}: {in_a_line(error)}")
+    return Tried(state, report, in_a_line(report.problem))

@@ -13,7 +13,7 @@ from kindlab import __version__, digests
 from kindlab.api import Api, ApiError
 from kindlab.batch.graded import Graded
 from kindlab.batch.submission import Submission
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 from kindlab.grading.outcome import Outcome, Report, TaskResult, combined, total
 from kindlab.labs import Lab
 
@@ -56,7 +56,7 @@ def grade_one(
         write(evidence, tape=tape, graded=graded, submission_folder=submission.folder, lab=lab, api=api)
     except Exception as error:  # the grading stands without it
         log.exception("no evidence of %s", submission.id)
-        why = str(error).replace("\n", " ") or type(error).__name__
+        why = in_a_line(error) or type(error).__name__
         return replace(graded, evidence="", notes=(*graded.notes, f"Its evidence could not be kept: {why}"))
     return graded
 
@@ -82,7 +82,7 @@ def merged(old: Graded, new: Graded) -> Graded:
     report = replace(combined(old.report, new.report), problem="")
     said = f"Graded again: {', '.join(task.id for task in new.report.tasks)}."
     kept = [f"The evidence of that: {new.evidence}."] if new.evidence else []
-    why = [" ".join(new.report.problem.split())] if new.report.problem else []
+    why = [in_a_line(new.report.problem)] if new.report.problem else []
     notes = tuple(dict.fromkeys((*old.notes, *new.notes, said, *why, *kept)))
     return replace(new, report=report, notes=notes, evidence=old.evidence)
 

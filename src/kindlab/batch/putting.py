@@ -14,7 +14,7 @@ from kindlab.batch.fence.objects import label
 from kindlab.batch.fence.sizes import BYTES, FILE_BYTES
 from kindlab.batch.nodes import Here, hostname, mapped
 from kindlab.batch.submission import Refused, Submission
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 from kindlab.labs import Lab
 from kindlab.manifests import each
 from kindlab.placeholders import NODE_NAME
@@ -177,7 +177,7 @@ class _Putting:
         except Unreachable:
             raise
         except (Problem, ApiError) as error:
-            self.refused.append(Refused(step, " ".join(str(error).split()), "Look at the steps before.", steps.FILE))
+            self.refused.append(Refused(step, in_a_line(error), "Look at the steps before.", steps.FILE))
 
     def _try(self, obj: Obj) -> str:
         """Why it could not be put there, "" when it is."""
@@ -190,7 +190,7 @@ class _Putting:
         except ApiError as error:
             return error.message
         except Problem as problem:
-            return " ".join(str(problem).split())
+            return in_a_line(problem)
         except (
             LookupError,
             TypeError,

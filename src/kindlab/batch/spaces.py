@@ -28,7 +28,7 @@ from kindlab.api import Api, ApiError, Obj
 from kindlab.batch.fence import pods
 from kindlab.batch.fence.objects import at, items, pod_templates, texts, walk
 from kindlab.batch.submission import Submission
-from kindlab.errors import Problem, UsageProblem
+from kindlab.errors import Problem, UsageProblem, in_a_line
 from kindlab.farm import Finished
 from kindlab.labs import Allowed, Lab
 from kindlab.managed import MANAGED
@@ -107,7 +107,7 @@ def grown(api: Api, lab: Lab) -> Callable[..., Generator[Finished[Submission, R]
                 with theirs(api, lab, submission) as mine:
                     result = work(api, submission, lab=mine)
             except (Problem, ApiError) as error:
-                problem = " ".join(str(error).split())
+                problem = in_a_line(error)
             except Exception as error:  # a fault of ours costs one submission, not the class
                 log.exception("%s broke", submission.id)
                 problem = f"broke: {type(error).__name__}: {error}"
@@ -187,7 +187,7 @@ def _remove(api: Api, lab: Lab) -> None:
     try:
         workspace.remove_namespaces(api, lab)
     except (Problem, ApiError) as error:
-        log.warning("%s was not removed: %s", lab.namespace, " ".join(str(error).split()))
+        log.warning("%s was not removed: %s", lab.namespace, in_a_line(error))
 
 
 _HOST = hashlib.sha256(f"{os.uname().nodename if hasattr(os, 'uname') else ''}".encode()).hexdigest()[:8]

@@ -8,6 +8,7 @@ from statistics import fmean, median
 from typing import Any
 
 from kindlab.batch.scoring import Scored
+from kindlab.errors import in_a_line
 from kindlab.grading.outcome import Outcome
 
 FORMAT = 1
@@ -34,7 +35,7 @@ def of(all_scored: Sequence[Scored], lab: str) -> dict[str, Any]:
         "passed": sum(one.passed is True for one in has) if any(one.passed is not None for one in has) else None,
         "late": [one.graded.id for one in all_scored if one.late_days],
         "could_not_grade": {one.graded.id: why_not(one) for one in all_scored if not one.has_grade},
-        "nothing_to_grade": {one.graded.id: _line(one.graded.report.problem) for one in has if _is_unreadable(one)},
+        "nothing_to_grade": {one.graded.id: in_a_line(one.graded.report.problem) for one in has if _is_unreadable(one)},
         "refused": {one.graded.id: len(one.graded.refused) for one in all_scored if one.graded.refused},
         "notes": {one.graded.id: list(one.graded.notes) for one in all_scored if one.graded.notes},
         "tasks": list(_tasks(all_scored)),
@@ -66,11 +67,11 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
 def why_not(one: Scored) -> str:
     """Why it has no grade, in a line."""
     if one.graded.report.problem:
-        return _line(one.graded.report.problem)
+        return in_a_line(one.graded.report.problem)
     for task in one.tasks:
         stuck = next((c for c in task.result.checks if c.outcome is Outcome.COULD_NOT_GRADE), None)
         if stuck is not None:
-            return _line(f"task {task.result.id}: {stuck.seen or stuck.sentence}")
+            return in_a_line(f"task {task.result.id}: {stuck.seen or stuck.sentence}")
     return "nothing says why"
 
 
@@ -89,7 +90,3 @@ def _tasks(all_scored: Sequence[Scored]) -> Iterator[dict[str, Any]]:
 
 def counted(number: int) -> str:
     return "1 submission" if number == 1 else f"{number} submissions"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())

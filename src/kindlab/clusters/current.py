@@ -12,7 +12,7 @@ from kindlab import naming
 from kindlab.api import Api, ApiError, Obj
 from kindlab.clusters import addresses
 from kindlab.clusters.base import Status, Step, sentence, way_out
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 
 
 class Current:
@@ -112,5 +112,5 @@ def _named() -> list[str]:
 def _why(error: Problem | ApiError) -> str:
     """What is wrong with the cluster; what to do about it depends on the command, which says so itself."""
     if isinstance(error, Problem):
-        return " ".join(filter(None, (error.what, error.why))).replace("\n", " ")
-    return str(error).replace("\n", " ")
+        return in_a_line(f"{error.what} {error.why}")
+    return in_a_line(error)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kindlab.api import Api, ApiError, Obj, Served
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 from kindlab.labs import CLUSTER_KINDS, Lab
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def _kinds(api: Api, lost: list[str]) -> list[Served]:
     try:
         return api.kinds()
     except (ApiError, Problem) as error:
-        lost.append(f"which kinds there are: {_in_a_line(error)}")
+        lost.append(f"which kinds there are: {in_a_line(error)}")
         return []
 
 
@@ -79,7 +79,7 @@ def _asked(api: Api, path: str, lost: list[str]) -> Obj | None:
         return answer
     except (ApiError, Problem) as error:
         if not (isinstance(error, ApiError) and error.code == 404):
-            lost.append(f"{path}: {_in_a_line(error)}")
+            lost.append(f"{path}: {in_a_line(error)}")
         return None
 
 
@@ -88,7 +88,3 @@ def _bare(served: Served | None, obj: Obj) -> Obj:
     meta: dict[str, Any] = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
     kind = {"apiVersion": served.prefix.split("/", 2)[2], "kind": served.kind} if served else {}
     return {**kind, **obj, "metadata": meta}
-
-
-def _in_a_line(error: Exception) -> str:
-    return " ".join(str(error).split())

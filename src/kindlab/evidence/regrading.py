@@ -11,7 +11,7 @@ from typing import Any
 
 from kindlab import labs
 from kindlab.batch.graded import Graded
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 from kindlab.evidence import telling
 from kindlab.evidence.bundle import grader
 from kindlab.evidence.opening import Opened, opened
@@ -71,7 +71,7 @@ def regrade(path: Path, *, key: bytes | None = None, lab: Lab | None = None) -> 
         lab = lab.given_to(then.variant)  # what was the student's own is asked for again
     lab = lab.under(owner)
     if not any(task.checks for task in then.report.tasks):
-        nothing = "nothing was checked then: " + (" ".join(then.report.problem.split()) or "no verdict was given")
+        nothing = "nothing was checked then: " + (in_a_line(then.report.problem) or "no verdict was given")
         return Repeated(then, then.report, {task.id: nothing for task in then.report.tasks if not task.not_here})
     tasks = [task.id for task in then.report.tasks]
     report = runner.grade(lab, Replayed(reel), cluster=then.report.cluster, only=tasks)
@@ -98,7 +98,7 @@ def _cannot(then: Report, now: Report, reel: Reel) -> Iterator[tuple[str, str]]:
     """(check, why its verdict cannot be repeated)."""
     before, after = _checks(then), _checks(now)
     if now.problem:
-        yield from ((name, " ".join(now.problem.split())) for name in before)
+        yield from ((name, in_a_line(now.problem)) for name in before)
         return
     for name, check in after.items():
         if missed := reel.missing.get(name):

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from kindlab.errors import in_a_line
 from kindlab.farm.limits import MB, Limits
 
 log = logging.getLogger(__name__)
@@ -52,11 +53,11 @@ def main(
         problem = limits.exceeded("memory", "it")
     except Exception as error:
         log.exception("a piece of work broke")
-        problem = f"broke: {type(error).__name__}: {_in_a_line(error)}"
+        problem = f"broke: {type(error).__name__}: {in_a_line(error)}"
     try:
         answer = pickle.dumps((result, problem, _cpu()))
     except Exception as error:
-        answer = pickle.dumps((None, f"broke: its result cannot be handed over: {_in_a_line(error)}", _cpu()))
+        answer = pickle.dumps((None, f"broke: its result cannot be handed over: {in_a_line(error)}", _cpu()))
     answers.send_bytes(answer)
     answers.close()
 
@@ -72,7 +73,7 @@ def _worked(work: Callable[[Any, Any], Any], item: Any, warm: bool) -> Any:
     from kindlab.clusters import nursery
     from kindlab.clusters.pocket import Pocket
 
-    cluster = Pocket(nursery.NAME, http_port=0, https_port=0)
+    cluster = Pocket(nursery.NAME, http_port=0, https_port=0, keep_programs=True)
     if warm:
         return work(cluster.status().api(), item)
     try:
@@ -115,7 +116,3 @@ def _limit(limits: Limits) -> None:
 def _cpu() -> float:
     used = os.times()
     return used.user + used.system + used.children_user + used.children_system
-
-
-def _in_a_line(error: object) -> str:
-    return str(error).replace("\n", " ")

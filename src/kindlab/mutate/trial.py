@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kindlab import labs, states, steps
 from kindlab.api import Api
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 from kindlab.grading import runner
 from kindlab.grading.outcome import Outcome, Report
 from kindlab.labs import Lab
@@ -66,7 +66,7 @@ def run(api: Api, trial: Trial) -> Known:
         except Problem as problem:
             if REFUSED not in problem.what and "not applied" not in problem.what:
                 raise
-            return Known(refused=str(problem).replace("\n", " "))
+            return Known(refused=in_a_line(problem))
     return Known(seen, graded)
 
 

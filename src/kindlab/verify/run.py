@@ -13,7 +13,7 @@ from typing import Any
 from kindlab import trials, workspace
 from kindlab.api import Api, ApiError, Unreachable
 from kindlab.clusters.base import Step
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 from kindlab.labs import Lab
 from kindlab.states import State, states
 from kindlab.verify import embedded
@@ -87,7 +87,7 @@ def run(
         except Unreachable:
             raise
         except (Problem, ApiError, BrokenExecutor) as problem:  # the other labs may do better
-            result.problem = str(problem).replace("\n", " ")
+            result.problem = in_a_line(problem)
             say(f"✘ {lab.slug}: {result.problem}")
         keep(found)
         say(f"{lab.slug}: {result.same} of {result.verdicts} verdicts are the same")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kindlab import clusterwide, terminal
 from kindlab.api import Api, ApiError, Obj
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 from kindlab.kubectl import applying
 from kindlab.labs import Lab
 from kindlab.manifests import parse, text_of
@@ -54,7 +54,7 @@ def apply(lab: Lab, api: Api, file: Path) -> str:
         for obj in found:
             lines.append(applying.apply(api, lab.namespace, obj))
     except Problem as problem:
-        lines.append(" ".join(str(problem).split()))
+        lines.append(in_a_line(problem))
     except ApiError as error:
         lines.append(f"the cluster refused {obj['kind'].lower()}/{obj['metadata']['name']}: {error.message}")
     return f"{file.name}: {'; '.join(lines) or 'there is no object in it'}"

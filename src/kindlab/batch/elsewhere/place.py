@@ -12,7 +12,7 @@ from datetime import timedelta
 from kindlab import rights, workspace
 from kindlab.api import Api, ApiError, Obj
 from kindlab.batch import spaces
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 from kindlab.managed import MANAGED
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def made(api: Api, given: str, run: str, seconds: float) -> Iterator[str]:
         try:
             _remove(api, namespace, run, own=not given)
         except (Problem, ApiError) as error:  # it is found by its label next time: the grading is done
-            log.warning("%s was not removed: %s", run, " ".join(str(error).split()))
+            log.warning("%s was not removed: %s", run, in_a_line(error))
 
 
 def _remove(api: Api, namespace: str, run: str, *, own: bool) -> None:

@@ -26,7 +26,7 @@ from kindlab.api import Api, ApiError, Unreachable
 from kindlab.batch import one
 from kindlab.batch.elsewhere import objects, order, parcels
 from kindlab.batch.elsewhere.order import Answer, Order
-from kindlab.errors import Problem
+from kindlab.errors import Problem, in_a_line
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TRIES, PAUSE = 5, 3.0
@@ -101,5 +101,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main(os.environ))
     except (Problem, ApiError) as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(in_a_line(error), file=sys.stderr)
         sys.exit(1)

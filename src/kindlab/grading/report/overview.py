@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING
 
+from kindlab.errors import in_a_line
 from kindlab.grading.outcome import CheckResult, Outcome
 from kindlab.grading.report import pages, told
 from kindlab.grading.report.causes import cause
@@ -193,7 +194,7 @@ def _commonest(
 def _why_not(one: Scored) -> str:
     problem = one.graded.report.problem
     if problem:
-        return " ".join(problem.split())
+        return in_a_line(problem)
     stuck = [task for task in one.tasks if task.outcome is Outcome.COULD_NOT_GRADE and not task.result.not_here]
     return "; ".join(f"{task.result.id}: {_seen(task.result.checks)}" for task in stuck)
 
@@ -207,7 +208,7 @@ def _first(one: Scored) -> str:
     if not one.has_grade:
         return ""
     if one.graded.report.problem:
-        return " ".join(one.graded.report.problem.split())
+        return in_a_line(one.graded.report.problem)
     failed = (c for t in one.tasks for c in t.result.checks if c.outcome is Outcome.FAILED)
     check = next(failed, None)
     return f"{check.task}: {check.broken_hop or check.seen or check.sentence}" if check else ""
