@@ -31,7 +31,7 @@ def look(scene: Scene) -> Iterator[Fact]:
         for space, asker in askers.items():
             here = [s for s in scene.services if s["metadata"]["namespace"] == space]
             yield from _names(scene, asker, here)
-            yield from _ports(scene, asker, here)
+            yield from ports(scene, asker, here)
         first, *others = askers.values()
         for space, asker in zip(list(askers)[1:], others, strict=True):
             away = [s for s in scene.services if s["metadata"]["namespace"] == space]
@@ -53,7 +53,8 @@ def _names(scene: Scene, asker: Obj, services: list[Obj], suffix: str = "") -> I
         yield Fact(f"the name {name} stands for", words)
 
 
-def _ports(scene: Scene, asker: Obj, services: list[Obj]) -> Iterator[Fact]:
+def ports(scene: Scene, asker: Obj, services: list[Obj]) -> Iterator[Fact]:
+    """Who answers on each port of Services in the asker's namespace."""
     questions = {}
     for service in services:
         for port in service["spec"].get("ports") or ():

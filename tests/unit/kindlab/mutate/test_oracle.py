@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +14,10 @@ from kindlab.api import Api, Obj
 from kindlab.errors import Problem
 from kindlab.mutate import accepted, mutants, oracle, trial
 from kindlab.mutate.cast import Cast
+from kindlab.mutate.facts import followed
 from kindlab.mutate.mutants import Mutant
 from kindlab.mutate.oracle import Print
-from kindlab.mutate.scene import Scene
+from kindlab.mutate.scene import Answer, Scene
 from kindlab.mutate.trial import Graded, Trial
 from kindlab.mutate.verdict import Outcome, Tried, Verdict, judged, lines
 
@@ -230,3 +233,38 @@ def test_texts_have_no_names_and_addresses_that_change() -> None:
     assert scene.plain(said) == (
         "<web> at <address of web>:8080, <hello> at <address of hello> behind <Service web>, NOW: <a time>"
     )
+
+
+class Asking:
+    """A scene after its Pods have been replaced: one Service that still finds somebody, one with an old address."""
+
+    def __init__(self) -> None:
+        self.cast = Cast({"": "lab"})
+        self.pods = [pod("web-5d-y8", "10.244.1.7", owner="web-5d")]
+        self.services = [
+            {"metadata": {"name": name, "namespace": "lab"}, "spec": {"ports": [{"port": 80}]}}
+            for name in ("web", "fixed")
+        ]
+
+    @contextlib.contextmanager
+    def strangers(self, guests: dict[str, Any]) -> Iterator[dict[str, Obj]]:
+        yield {name: pod("kindlab-stranger-0", "10.244.1.8") for name in guests}
+
+    def ask(self, asker: Obj, questions: dict[str, Any]) -> dict[str, list[Answer]]:
+        return {at: [Answer(0, 200, "web-5d-y8")] if at.startswith("web:") else [Answer(28, 0, "")] for at in questions}
+
+    def party(self, found: Obj) -> str:
+        return "web"
+
+    def plain(self, text: str) -> str:
+        return text.replace("web-5d-y8", "<web>")
+
+
+def test_a_service_with_an_old_address_is_known_when_its_pods_are_new() -> None:
+    found = {fact.key: fact.value for fact in followed.look(cast(Scene, Asking()))}
+    assert found == {
+        "with new Pods, http://web:80 is answered by": "<web>",
+        "with new Pods, http://web:80/ is answered by": "<web>",
+        "with new Pods, http://fixed:80 is answered by": "silence",
+        "with new Pods, http://fixed:80/ is answered by": "silence",
+    }

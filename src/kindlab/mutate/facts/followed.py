@@ -1,0 +1,27 @@
+"""Who answers behind each name once all Pods have been replaced (volumes.py does that): endpoints that were written
+down by hand, or are left from a selector that is no more, lead nowhere then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from kindlab.mutate.fact import Fact
+from kindlab.mutate.facts.services import ports
+from kindlab.mutate.scene import Scene
+
+ORDER = 100
+
+
+def look(scene: Scene) -> Iterator[Fact]:
+    spaces: dict[str, tuple[str, Mapping[str, str], str]] = {
+        space: (space, {}, "") for space in scene.cast.spaces.values()
+    }
+    with scene.strangers(spaces) as askers:
+        for space, asker in askers.items():
+            here = [one for one in scene.services if one["metadata"]["namespace"] == space]
+            for fact in ports(scene, asker, here):
+                if not fact.key.endswith("reaches of their Pods"):
+                    yield Fact(f"with new Pods, {fact.key}", fact.value, fact.strong)
+
+
+LOOK = look
