@@ -15,6 +15,7 @@ from tests.unit.kindlab.grading.report.classroom import C, F, seen, student
 
 from kindlab.batch.policy import Late, Policy
 from kindlab.batch.submission import Refused
+from kindlab.grading.outcome import Outcome
 from kindlab.grading.report import causes, csv_, markdown, overview, student_html
 from kindlab.grading.report.overview import histogram
 
@@ -161,6 +162,32 @@ def test_the_class_at_a_glance():
     (script,) = re.findall("<script>(.*?)</script>", text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in unescape(text), "the one script that may run"
+
+
+@pytest.mark.parametrize(
+    ("pass_mark", "outcomes", "badge"),
+    [
+        (None, {}, "✔ all done"),
+        (None, {"dns": F}, "some open"),
+        (50, {"dns": F}, "✔ passed"),
+        (90, {"dns": F}, "✘ failed"),
+        (50, {"dns": C}, "? not graded"),
+        (None, {"dns": C}, "? not graded"),
+    ],
+)
+def test_who_left_something_open_has_failed_only_by_a_pass_mark(
+    pass_mark: float | None, outcomes: dict[str, Outcome], badge: str
+):
+    """Ten of thirteen points: 77 percent."""
+    text = overview.render([seen(student(**outcomes), Policy(pass_mark=pass_mark))])
+    row = text[text.index('id="students"') :].partition("<tbody>")[2].partition("</tr>")[0]
+    cells = [Page(cell).text for cell in re.findall("<t[dh][^>]*>.*?</t[dh]>", row)]
+    assert cells[3] == badge
+
+
+def test_who_could_not_be_graded_is_tried_again_by_the_same_command():
+    page = Page(overview.render([seen(student(dns=C))]))
+    assert "The same kindlab grade command with --resume tries them again" in page.text
 
 
 def test_the_class_reads_the_labs_titles_and_not_one_students_own():
