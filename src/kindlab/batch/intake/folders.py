@@ -33,7 +33,8 @@ def gather(folder: Path, pile: Pile) -> None:
                     elif entry.is_symlink():
                         pile.refuse("/".join(where), "it is a link, and links are not followed", "Hand in the file.")
         except OSError as error:
-            pile.refuse("/".join(above) or ".", f"this folder cannot be read: {error.strerror or error}")
+            why = f"this folder cannot be read: {error.strerror or error}"
+            pile.refuse("/".join(above) or ".", why, "Look at its permissions, or hand in a zip of the lab's files.")
     for where, path in sorted(found, key=lambda one: (len(one[0]), one[0])):
         file(path, where, pile)
 
@@ -51,7 +52,8 @@ def file(path: Path, where: tuple[str, ...], pile: Pile) -> None:
         else:
             with regular(path) as stream:
                 if (size := os.fstat(stream.fileno()).st_size) > limits.ARCHIVE:
-                    pile.refuse(name, f"it has {size >> 20} MiB, and {limits.ARCHIVE >> 20} MiB are the most", "")
+                    why = f"it has {size >> 20} MiB, and {limits.ARCHIVE >> 20} MiB are the most"
+                    pile.refuse(name, why, "Hand in a zip of the lab's files only: kindlab submit makes one.")
                 else:
                     archives.gather(stream, where, pile)
     except NotRegular as error:

@@ -48,7 +48,7 @@ class Pile:
                 "of the lab only: kindlab submit makes such a zip."
             )
 
-    def refuse(self, name: str, why: str, then: str = "") -> None:
+    def refuse(self, name: str, why: str, then: str) -> None:
         if len(self.refused) < limits.REFUSED:
             self.refused.append(Refused(names.shown(name), why, then, names.shown(name)))
         else:

@@ -247,6 +247,29 @@ def test_what_may_not_be_read_is_said(handed_in, read, beside):
     assert "cannot be read" in said(found["ben"])
 
 
+def test_a_folder_that_cannot_be_read_is_said_with_what_to_do(handed_in, read, beside, monkeypatch):
+    write(handed_in / "ann" / "locked", web=MAP % "x")
+    whole = os.scandir
+
+    def locked(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return whole(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    (refused,) = read()["ann"].refused
+    assert (refused.what, refused.why) == ("locked", "this folder cannot be read: Permission denied")
+    assert refused.then == "Look at its permissions, or hand in a zip of the lab's files."
+
+
+def test_an_archive_that_is_too_large_is_said_with_what_to_do(handed_in, read, beside, monkeypatch):
+    path = zipped(handed_in / "ann.zip", {"web.yaml": MAP % "x", "film.mp4": os.urandom(3 << 20)})
+    monkeypatch.setattr(limits, "ARCHIVE", 2 << 20)
+    (refused,) = read()["ann"].refused
+    assert refused.why == f"it has {path.stat().st_size >> 20} MiB, and 2 MiB are the most"
+    assert refused.then == "Hand in a zip of the lab's files only: kindlab submit makes one."
+
+
 def test_a_disk_that_fails_costs_only_its_submission(handed_in, read, beside, monkeypatch):
     write(handed_in / "ann", web=MAP % "x")
     from kindlab.batch.intake import folders
