@@ -65,10 +65,22 @@ def refuse_another(slug: str) -> None:
         )
 
 
-def rules(exam: Exam) -> Iterator[str]:
-    """What is different now, for who has just begun."""
-    number = exam.slug.partition("-")[0]
-    yield f"The exam of {exam.slug} goes on: {exam.clock}."
+def started(slug: str, minutes: int | None) -> list[str]:
+    """What to say to who has started the lab, nothing where there is no exam of it. `minutes` begins one, or goes on
+    with it: how long it may take, 0 for as long as one likes. Raises UsageProblem while another lab's goes on."""
+    before = of(slug)
+    running = begin(slug, minutes) if minutes is not None else before
+    if running is None or running.is_over:
+        return []
+    if running == before:
+        return [f"The exam of {slug} goes on: {running.clock}.", *_rules(slug)]
+    allowed = f"you have {_spoken(timedelta(minutes=running.minutes))}" if running.minutes else running.clock
+    return [f"The exam of {slug} begins now: {allowed}.", *_rules(slug)]
+
+
+def _rules(slug: str) -> Iterator[str]:
+    """What is different now."""
+    number = slug.partition("-")[0]
     yield f"kindlab check {number} says which tasks it could look at, and no verdict; hint, why and solve say nothing."
     yield f"kindlab finish {number} ends it and shows the whole report. What was on the cluster before is still there:"
     yield f"kindlab reset {number} begins on a clean one."

@@ -77,8 +77,8 @@ def start(session: Session, lab: str | None, exam: bool, minutes: int | None) ->
     session.step(f"starting {found.slug}")
     done = workspace.start(found, session.api())
     progress.started(found.slug)
-    running = exams.begin(found.slug, minutes or 0) if exam else exams.of(found.slug)
-    rules = [shown.note("\n".join(exams.rules(running)))] if running is not None and not running.is_over else []
+    said = exams.started(found.slug, (minutes or 0) if exam else None)
+    rules = [shown.note("\n".join(said))] if said else []
     return shown.together(*map(shown.problem, failed), shown.started(found, done), *rules)
 
 

@@ -82,9 +82,8 @@ def _start(lab: Lab, cluster: str | None, *, minutes: int | None) -> None:
     terminal.started(found.title, done)
     if note := shared.said(found):
         click.echo(note)
-    running = exams.begin(found.slug, minutes) if minutes is not None else exams.of(found.slug)
-    if running is not None and not running.is_over:
-        click.echo("\n".join(exams.rules(running)))
+    if said := exams.started(found.slug, minutes):
+        click.echo("\n".join(said))
         return
     click.echo(f"Next: {going.next_step(labs.all_labs(), progress.load())}")
 

@@ -109,6 +109,20 @@ def test_the_time_that_is_left() -> None:
     assert found.clock == "29 minutes left"
 
 
+def test_an_exam_that_has_just_begun_is_not_said_to_go_on() -> None:
+    assert exam.started(SLUG, None) == []
+    first, *rest = exam.started(SLUG, 90)
+    assert first == "The exam of 02-services begins now: you have 1 h 30 min."
+    assert any("kindlab finish 02" in line for line in rest)
+    for minutes in (90, None):
+        again, *_ = exam.started(SLUG, minutes)
+        assert again == "The exam of 02-services goes on: 1 h 29 min left."
+    pass_time(91)
+    assert exam.started(SLUG, None) == []
+    anew, *_ = exam.started(SLUG, 0)
+    assert anew == "The exam of 02-services begins now: no limit of time."
+
+
 def test_a_check_says_what_is_new() -> None:
     lab = labs.find(SLUG)
     assert going.told(lab, report(P, F), whole=True).after == ["Check number 1; best so far: 8 points"]
