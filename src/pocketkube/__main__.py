@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--speed", type=float, default=1.0, help="cluster seconds per second (default: 1)")
     text = "keep objects in memory only, for a cluster that is not started a second time"
     parser.add_argument("--in-memory", action="store_true", help=text)
+    text = "no container can change its image's programs: /bin, /usr/bin and the like are read-only"
+    parser.add_argument("--keep-programs", action="store_true", help=text)
     parser.add_argument("--no-host-ports", action="store_true", help="do not listen on 127.0.0.1 for Services")
     for scheme, port, leads_to in (("http", 8080, 30080), ("https", 8443, 30443)):
         text = f"port on 127.0.0.1 that leads to node port {leads_to} (default: {port}; 0: none)"
@@ -218,6 +220,7 @@ async def _serve(options: argparse.Namespace) -> None:
         speed=options.speed,
         ip_family=options.ip_family,
         in_memory=options.in_memory,
+        keep_programs=options.keep_programs,
         host_ports=not options.no_host_ports,
         http_port=options.http_port,
         https_port=options.https_port,

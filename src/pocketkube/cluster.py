@@ -108,6 +108,9 @@ class Config:
     """--horizontal-pod-autoscaler-cpu-initialization-period, in seconds."""
     hpa_initial_readiness_delay: float = autoscaler.INITIAL_READINESS
     """--horizontal-pod-autoscaler-initial-readiness-delay, in seconds."""
+    keep_programs: bool = False
+    """No container can change the programs of its image (/bin, /usr/bin, ...): for who runs some of them in containers
+    that nobody has looked at, and must believe what they say."""
     max_volumes_per_node: int = 16
     """Of the hostpath CSI driver, on each node it runs on; 0: no limit."""
     node_monitor_grace_period: float = nodelifecycle.GRACE
@@ -264,6 +267,7 @@ class Cluster:
             roles=node.roles,
             services=lent,
             rounds=self._rounds,
+            keep_programs=self.config.keep_programs,
         )
 
     async def _nodes_ready(self, client: Client, names: set[str]) -> None:

@@ -52,8 +52,8 @@ class Nursery:
 
     def start(self, name: str, home: Path, limits: dict[str, int]) -> None:
         """Begin a cluster; `name` is what it is called in what is `said`. It is never started a second time, so its
-        objects need not be on a disk."""
-        options = ["--state", str(folder(home)), "--name", NAME, "--no-host-ports", "--in-memory"]
+        objects need not be on a disk; nor need its containers change their programs, some of which graders run."""
+        options = ["--state", str(folder(home)), "--name", NAME, "--no-host-ports", "--in-memory", "--keep-programs"]
         self._tell({"id": name, "start": options, "limits": limits})
 
     def stop(self, name: str) -> None:

@@ -51,6 +51,7 @@ class Pocket:
         https_port: int | None = None,
         ip_family: str | None = None,
         node_monitor_grace_period: int | None = None,
+        keep_programs: bool = False,
     ) -> None:
         self.name = self.context = name
         self.ip_family = ip_family
@@ -60,6 +61,7 @@ class Pocket:
         self.kubeconfig = self.folder / "kubeconfig"
         self.log = self.folder / "cluster.log"
         self._grace = node_monitor_grace_period
+        self._keep_programs = keep_programs
 
     def usable(self) -> tuple[bool, str]:
         return True, "it needs nothing but Python"
@@ -169,6 +171,8 @@ class Pocket:
             (self.folder / "node-monitor-grace-period").write_text(str(grace))
             # looked at as often as by default, in proportion
             command += ["--node-monitor-grace-period", f"{grace}s", "--node-monitor-period", f"{grace * 100}ms"]
+        if self._keep_programs:
+            command.append("--keep-programs")
         if self.ip_family:
             command += ["--ip-family", self.ip_family]
         for scheme, (default, _) in STATIC_PORTS.items():

@@ -98,10 +98,11 @@ def files(
     volumes: Mapping[str, Volume],
     kubelet_files: MemoryTree,
     now: Callable[[], float],
+    keep_programs: bool = False,
 ) -> FileSystem:
     """The container's root with everything mounted. `kubelet_files` holds hosts, hostname, resolv.conf.
     What cannot be mounted there is noted in `config.refused`. Raises ConfigError."""
-    fs = root_of(config.image, now=now)
+    fs = root_of(config.image, now=now, keep_programs=keep_programs)
     own = kubelet_files.root.data
     mounted = {mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts") or ()}
     for name in ("hosts", "hostname", "resolv.conf"):

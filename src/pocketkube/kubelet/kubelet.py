@@ -56,7 +56,8 @@ FOLLOWED = (
 
 class Kubelet:
     """`services`: what the cluster lends: `tokens` (issues service account tokens), `csi` (the drivers of the node, by
-    name), `dns` and the like for images. `rounds`: where programs take turns, one for all nodes."""
+    name), `dns` and the like for images. `rounds`: where programs take turns, one for all nodes. `keep_programs`: see
+    cluster.Config."""
 
     def __init__(
         self,
@@ -73,8 +74,10 @@ class Kubelet:
         services: Mapping[str, Any] | None = None,
         capacity: Mapping[str, str] | None = None,
         rounds: Rounds | None = None,
+        keep_programs: bool = False,
     ) -> None:
         self.client = client
+        self.keep_programs = keep_programs
         self.clock = client.clock
         self.node_name = node_name
         self.node_ips = node_ips

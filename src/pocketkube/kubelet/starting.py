@@ -96,6 +96,7 @@ class Starter:
                 volumes=self._state.volumes.mounted,
                 kubelet_files=self._state.sandbox.files,
                 now=self._kubelet.clock.time,
+                keep_programs=self._kubelet.keep_programs,
             )
             table = self._state.sharing.table(pod, slot, self._state.slots)
         except ConfigError as error:

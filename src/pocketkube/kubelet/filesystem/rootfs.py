@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pocketkube.kubelet.filesystem.memory import WRITABLE_LAYER, Inode, MemoryTree
@@ -28,6 +29,7 @@ _BASES: dict[type[Image], Inode] = {}
 # where the kubelet mounts things: made once here rather than in every container
 _FOLDERS = {"/dev": 0o755, "/proc": 0o555, "/sys": 0o555, "/etc": 0o755, "/root": 0o700, "/tmp": 0o1777, "/run": 0o755}
 _FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+_PROGRAM_FOLDERS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/etc/alternatives")
 _TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 _USERS = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 _GROUPS = b"root:x:0:\nnobody:x:65534:\n"
@@ -71,11 +73,24 @@ def _unpack(image: type[Image]) -> Inode:
     return tree.root.share()
 
 
-def root_of(image: type[Image], *, now: Callable[[], float] = time.time) -> FileSystem:
-    """A fresh container's files: its image, /dev, /proc and /sys."""
+def root_of(image: type[Image], *, now: Callable[[], float] = time.time, keep_programs: bool = False) -> FileSystem:
+    """A fresh container's files: its image, /dev, /proc and /sys. `keep_programs`: the folders of its programs are
+    read-only."""
     root = MemoryTree(base_of(image), now=now, capacity=WRITABLE_LAYER, fstype="overlay", source="overlay")
     fs = FileSystem(root, now=now)
     fs.mount("/proc", PROC, options="nosuid,nodev,noexec,relatime")
     fs.mount("/dev", DEV, options="nosuid,size=65536k,mode=755")
     fs.mount("/sys", SYS, read_only=True, options="nosuid,nodev,noexec,relatime")
+    for folder, tree in _program_folders(image) if keep_programs else ():
+        fs.mount(folder, tree, read_only=True)
     return fs
+
+
+@cache
+def _program_folders(image: type[Image]) -> tuple[tuple[str, MemoryTree], ...]:
+    """Those of the image that are no links, each as a tree of its own; for all its containers, as nobody writes."""
+    fs, found = FileSystem(MemoryTree(base_of(image))), []
+    for folder in _PROGRAM_FOLDERS:
+        if fs.exists(folder) and fs.realpath(folder) == folder:
+            found.append((folder, MemoryTree(fs.node(folder), fstype="overlay", source="overlay")))
+    return tuple(found)
