@@ -3,6 +3,7 @@ ask as the learner's programs do, take Pods out of the DNS and back, count who a
 
 from kindlab.checks import (
     SERVICE_LABEL,
+    CheckFailed,
     Client,
     CouldNotGrade,
     LiveLab,
@@ -313,8 +314,12 @@ def leaves(lab: LiveLab, service: str, pod: str) -> bool:
 
 
 def touch(host, file: str, pod: str) -> None:
-    if host.run("touch %s", file).rc != 0:
-        raise CouldNotGrade(f"{file} could not be made in Pod {pod}")
+    made = host.run("touch %s", file)
+    if made.rc != 0:
+        raise CheckFailed(
+            f"the file {file} can be made in Pod {pod}, which is how it is told to step aside",
+            made.stderr.strip() or f"touch ended with exit code {made.rc}",
+        )
 
 
 # -- task ledger-peers

@@ -206,8 +206,12 @@ def test_a_paused_member_is_known_to_peers_only(lab):
     victim = min(pods, key=lambda pod: pod["metadata"]["name"])
     name, address = victim["metadata"]["name"], victim["status"]["podIP"]
     host = lab.host(name)
-    if host.run("touch %s", PAUSED).rc != 0:
-        raise CouldNotGrade(f"{PAUSED} could not be made in Pod {name}")
+    made = host.run("touch %s", PAUSED)
+    lab.expect(
+        made.rc == 0,
+        expected=f"the file {PAUSED} can be made in Pod {name}, which is how a member is paused",
+        seen=made.stderr.strip() or f"touch ended with exit code {made.rc}",
+    )
     try:
         lab.expect(
             lab.eventually("Pod", lambda found: name not in Pods(found).ready.names, timeout=6 + notices_after(victim)),

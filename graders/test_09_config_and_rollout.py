@@ -17,6 +17,7 @@ import pytest
 from kindlab import clock
 from kindlab.checks import CheckFailed, CouldNotGrade, check, enough, rolled_out
 from kindlab.checks.makers import is_of_deployment
+from kindlab.checks.standing import not_so
 from kindlab.clock import monotonic, token_hex
 from kindlab.managed import MANAGED, SELECTOR
 
@@ -205,7 +206,8 @@ def running(twin):
         api.create(twin.manifest(), space)
         state = twin.lab.eventually("Pod", lambda found: state_of(found, twin.pod), labels=SELECTOR, timeout=STARTS)
         if state is None:
-            raise CouldNotGrade(f"a Pod made from the template of Deployment {twin.name} did not start")
+            made = [pod for pod in [twin.lab.get("Pod", twin.pod)] if pod]
+            raise not_so(f"a Pod made from the template of Deployment {twin.name} starts", made)
         if state != "runs":
             raise CheckFailed(f"a Pod made from the template of Deployment {twin.name} starts", state)
         yield
@@ -286,7 +288,7 @@ class Trial:
         now or as soon as the nodes have heard of it."""
         labels = f"kindlab-trial={self.name}"
         if self.lab.eventually("Pod", self.bad_pods, labels=labels, timeout=STARTS) is None:
-            raise CouldNotGrade("no Pod of a new version was started")
+            raise not_so("a Pod of a new version starts", self.lab.list("Pod", labels))
         self.lab.until(lambda: self._judged(labels), bool, timeout=JUDGED)
         taken = any(self.bad_pods(self.lab.list("Pod", labels)).values())
         return taken or bool(self.service["spec"].get("publishNotReadyAddresses"))
@@ -480,7 +482,7 @@ def test_reviews_are_back_at_the_first_version(lab):
 def test_search_gets_ready_again(lab, trial):
     ready_pods(lab, "search")
     if not complete(lab, trial.name):
-        raise CouldNotGrade("a copy of Deployment search did not get ready")
+        raise not_so("a copy of Deployment search gets ready", lab.list("Pod", f"kindlab-trial={trial.name}"))
     trial.roll_out_what_never_listens()
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 import pytest
 
 from kindlab.checks import CheckFailed, CouldNotGrade, check, rolled_out
+from kindlab.checks.standing import not_so
 from kindlab.clock import monotonic, token_hex
 from kindlab.managed import MANAGED, SELECTOR
 
@@ -184,7 +185,7 @@ class Twin:
                 )
             if state:
                 return self.pod()
-        raise CouldNotGrade(f"a Pod made from the template of Deployment {self.deployment} did not start")
+        raise not_so(f"a Pod made from the template of Deployment {self.deployment} starts", [self.pod()])
 
     def _not_mounted(self):
         """Why a volume cannot be mounted, when the kubelet has tried more than once; "" otherwise."""
@@ -377,7 +378,7 @@ def test_notes_outlive_the_container(lab, twins):
     twin.begin("sleep 0.1; kill 1; sleep 2; kill -9 -1", container)
     back = twin.once(lambda pod: restarted(pod, container), RESTARTS)
     if back is None:
-        raise CouldNotGrade(f"container {container} of a Pod of desk was killed, and did not come back")
+        raise not_so(f"container {container} of a Pod of desk comes back after it was killed", [twin.pod()])
     lab.expect(
         twin.place("/desk", "clerk").read(name) == data,
         expected=f"a file in /desk is the same after container {container} was killed and restarted",

@@ -8,9 +8,10 @@ from testinfra.host import Host
 
 from kindlab import workspace
 from kindlab.api import Api, Obj
-from kindlab.checks import CouldNotGrade
+from kindlab.checks import CheckFailed, CouldNotGrade, Probe
 from kindlab.checks.host import ExecBackend, pod_host
 from kindlab.checks.live import LiveLab
+from kindlab.checks.verdict import ContainerAtFault
 from kindlab.conditions import is_ready
 
 SPACE = "course-host"
@@ -202,14 +203,103 @@ def test_a_container_that_does_not_exist(space: LiveLab) -> None:
         space.host("box", "nobody").run("true")
 
 
-def test_a_program_that_does_not_exist(api: Api, space: LiveLab) -> None:
-    with pytest.raises(CouldNotGrade, match="no such file or directory"):
-        ExecBackend(api, SPACE, "box", "web").execute(["/no/such/program"])
+@pytest.mark.parametrize(
+    ("program", "seen"),
+    [
+        ("/no/such/program", 'exec: "/no/such/program": stat /no/such/program: no such file or directory'),
+        ("nosuchcommand", 'exec: "nosuchcommand": executable file not found in $PATH'),
+        ("/etc/hosts", 'exec: "/etc/hosts": permission denied'),
+    ],
+)
+def test_a_program_that_cannot_be_run_is_the_containers_doing(
+    api: Api, space: LiveLab, program: str, seen: str
+) -> None:
+    with pytest.raises(ContainerAtFault) as raised:
+        ExecBackend(api, SPACE, "box", "web").execute([program])
+    assert (raised.value.expected.partition(",")[0], raised.value.seen) == (
+        f"{program} runs in container web of Pod box",
+        seen,
+    )
 
 
-def test_a_command_that_does_not_end(api: Api, space: LiveLab) -> None:
-    with pytest.raises(CouldNotGrade, match="did not end within 1 s"):
+def test_a_command_that_does_not_end_though_others_do(api: Api, space: LiveLab) -> None:
+    hangs = Host(ExecBackend(api, SPACE, "box", "tools", timeout=1))
+    with pytest.raises(ContainerAtFault, match="did not end within 1 s"):
+        hangs.run("sleep 1000")
+    assert hangs.run("echo well again").stdout == "well again\n"
+
+
+def test_a_command_that_does_not_end_on_a_cluster_that_is_not_well(
+    api: Api, space: LiveLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Probe, "answers", lambda self, seconds: False)
+    with pytest.raises(CouldNotGrade, match="did not end within 1 s") as raised:
         Host(ExecBackend(api, SPACE, "box", "web", timeout=1)).run("sleep 1000")
+    assert not isinstance(raised.value, ContainerAtFault)
+
+
+def test_who_prints_without_end_is_broken_off(web: Host, tools: Host) -> None:
+    """In the memory of a command's size, and long before its time is up."""
+    for host in (web, tools):
+        with pytest.raises(ContainerAtFault, match="more than 8 MB came"):
+            host.run("cat /dev/zero")
+
+
+def test_a_container_that_falls_over_again_and_again_is_the_pods_doing(api: Api, space: LiveLab) -> None:
+    container = {"name": "c", "image": "busybox:1.36", "command": ["sh", "-c", "exit 7"]}
+    api.create(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "falls"}, "spec": {"containers": [container]}}, SPACE
+    )
+
+    def waits(pods: Iterable[Obj]) -> bool:
+        every = [s["state"] for p in pods for s in p["status"].get("containerStatuses", ()) if s["name"] == "c"]
+        return any((state.get("waiting") or {}).get("reason") == "CrashLoopBackOff" for state in every)
+
+    assert space.eventually("Pod", waits, timeout=60)
+    with pytest.raises(ContainerAtFault) as raised:
+        space.host("falls").run("true")
+    assert raised.value.expected == "container c of Pod falls keeps running"
+    assert "with exit code 7" in raised.value.seen
+
+
+# -- what a container's author has put in the place of programs
+
+
+def test_programs_that_a_path_names_first_are_not_run(api: Api, space: LiveLab) -> None:
+    made = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "tools"},
+        "data": {"stat": "#!/bin/sh\necho 400"},
+    }
+    api.create(made, SPACE)
+    container = {
+        "name": "c",
+        "image": AGNHOST,
+        "args": ["pause"],
+        "env": [{"name": "PATH", "value": "/tools:/usr/bin:/bin"}],
+        "volumeMounts": [{"name": "tools", "mountPath": "/tools"}],
+    }
+    volume = {"name": "tools", "configMap": {"name": "tools", "defaultMode": 0o755}}
+    spec = {"containers": [container], "volumes": [volume], "terminationGracePeriodSeconds": 0}
+    api.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "path"}, "spec": spec}, SPACE)
+    assert space.eventually("Pod", running("path"))
+    assert ExecBackend(api, SPACE, "path", "c").execute(["sh", "-c", "stat -c %a /etc/hosts"])[1] == b"400\n"
+    assert space.host("path").run("stat -c %a /etc/hosts").stdout == "644\n"
+
+
+def test_who_has_mounted_something_over_programs_is_not_asked(api: Api, space: LiveLab) -> None:
+    mounts = [{"name": "over", "mountPath": "/usr/bin"}]
+    container = {"name": "c", "image": AGNHOST, "command": ["/agnhost", "pause"], "volumeMounts": mounts}
+    sidecar = {"name": "beside", "image": AGNHOST, "args": ["pause"]}
+    spec = {"containers": [sidecar, container], "volumes": [{"name": "over", "emptyDir": {}}]}
+    spec["terminationGracePeriodSeconds"] = 0
+    api.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "over"}, "spec": spec}, SPACE)
+    assert space.eventually("Pod", running("over"))
+    for ask in (space.host, space.client, lambda pod, name: space.volumes.place(pod, "/tmp", name)):
+        with pytest.raises(CheckFailed, match="a volume is mounted at /usr/bin, over programs"):
+            ask("over", "c")
+    assert space.host("over").run("hostname").stdout == "over\n", "without a name it is the first container"
 
 
 def test_a_pod_that_is_gone_meanwhile(api: Api, space: LiveLab) -> None:

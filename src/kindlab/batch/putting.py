@@ -127,7 +127,7 @@ def _foreign_images(lab: Lab, objects: list[Obj]) -> list[str]:
 
 def _covered(objects: list[Obj]) -> list[str]:
     found = ", ".join(fence.covered(objects))[:300]
-    why = "what graders run there may say whatever its author wants"
+    why = "checks that run commands there fail, for these could say whatever their author wants"
     return [f"It mounts volumes over programs of its containers ({found}): {why}."] if found else []
 
 

@@ -12,11 +12,10 @@ from kindlab.api import Api, Obj
 from kindlab.checks.host import pod_host
 from kindlab.checks.probe import NAME as PROBE
 from kindlab.checks.probe import Probe, Replies, Reply
-from kindlab.checks.verdict import CouldNotGrade
+from kindlab.checks.trouble import OURS, is_own
+from kindlab.checks.verdict import ContainerAtFault, CouldNotGrade
 from kindlab.errors import UsageProblem
 
-OURS = "kindlab-"
-"""What the names of the grader's own Pods begin with: the probe, visitors, those that look into volumes."""
 _WGET = (("bad address", 6), ("unable to resolve", 6), ("refused", 7), ("timed out", 28), ("unreachable", 7))
 """What wget prints on the way to curl's exit code."""
 
@@ -65,7 +64,7 @@ class Client(Probe):
         if self._with_curl:
             return super().get_many(url, count=count, timeout=timeout, options=options)
         if not self._has("wget"):
-            raise CouldNotGrade(f"Pod {self.pod} has neither curl nor wget to send requests with")
+            raise self._could_not("send requests", "it has neither curl nor wget in its system folders")
         replies: list[Reply] = []
         while len(replies) < count and sum(r.exit != 0 for r in replies[-2:]) < 2:
             replies.append(self._wget(url, timeout))
@@ -83,6 +82,14 @@ class Client(Probe):
         if len({":" in address for address in addresses}) < 2 or not self._with_curl:
             return {"": ""}
         return {" over IPv4": "-4", " over IPv6": "-6"}
+
+    def _could_not(self, what: str, why: str) -> CouldNotGrade:
+        """In a learner's Pod it is that one's doing."""
+        said = f"Pod {self.pod} could not {what}: {why}"
+        if is_own(self.pod):
+            return CouldNotGrade(said)
+        then = f"kubectl exec -it {self.pod} -n {self.namespace}{f' -c {self.container}' * bool(self.container)} -- sh"
+        return ContainerAtFault(said, expected=f"Pod {self.pod} can {what}", seen=why, then=then)
 
     @cached_property
     def _with_curl(self) -> bool:

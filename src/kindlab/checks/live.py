@@ -12,8 +12,9 @@ from typing import TypeVar
 from testinfra.host import Host
 
 from kindlab.api import Api, ApiError, Obj
+from kindlab.checks import programs
 from kindlab.checks.certificates import Certificate, certificates_of
-from kindlab.checks.client import OURS, Client
+from kindlab.checks.client import Client
 from kindlab.checks.coming import is_coming_up
 from kindlab.checks.door import Door, door_of
 from kindlab.checks.enforcement import enforces_policies
@@ -22,6 +23,7 @@ from kindlab.checks.load import Load, load
 from kindlab.checks.patience import Patience
 from kindlab.checks.probe import Probe, Replies, enough
 from kindlab.checks.snapshots import Snapshots
+from kindlab.checks.trouble import OURS, is_own
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.visitor import Guest, visitor, visitors
 from kindlab.checks.volumes import Volumes
@@ -150,7 +152,8 @@ class LiveLab:
         return LiveLab(self.api, self.space(neighbour), self._prefix, self.variant)
 
     def client(self, pod: str, container: str = "") -> Client:
-        """The probe's words, spoken by one of the learner's running Pods."""
+        """The probe's words, spoken by one of the learner's running Pods, whose programs must be its image's."""
+        container = programs.vouch(self.api, self.namespace, pod, container)
         return Client(self.api, self.namespace, pod, container)
 
     def visitor(
@@ -208,8 +211,11 @@ class LiveLab:
         return certificates_of(self.api, self.namespace)
 
     def host(self, pod: str, container: str = "") -> Host:
-        """A testinfra Host for a Pod's container."""
+        """A testinfra Host for a Pod's container, whose programs must be its image's; of a Pod with several it is the
+        one that kubectl takes."""
         self._disturbs()
+        if not is_own(pod):
+            container = programs.vouch(self.api, self.namespace, pod, container)
         return pod_host(self.api, self.namespace, pod, container)
 
     def expect(
@@ -310,6 +316,7 @@ class LiveLab:
     def delete_pod(self, name: str) -> float:
         """Delete a Pod as `kubectl delete pod` does; returns when (monotonic seconds), for later comparison."""
         self._disturbs()
+        programs.forget(self.api)
         try:
             self.api.delete("Pod", name, self.namespace)
         except ApiError as error:

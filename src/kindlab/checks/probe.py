@@ -16,7 +16,7 @@ from functools import cached_property
 from testinfra.host import Host
 
 from kindlab.api import Api, Obj
-from kindlab.checks.host import pod_host
+from kindlab.checks.host import ExecBackend, pod_host
 from kindlab.checks.images import not_pulled
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.clock import token_hex
@@ -190,6 +190,18 @@ class Probe:
             f"-n {self.namespace})"
         )
 
+    def answers(self, seconds: float) -> bool:
+        """Whether a command of ours ends within so many seconds. Raises CouldNotGrade when the probe does not run."""
+        _ = self.host
+        try:
+            return ExecBackend(self.api, self.namespace, NAME, timeout=seconds).execute(["true"])[0] == 0
+        except CouldNotGrade:
+            return False
+
+    def _could_not(self, what: str, why: str) -> CouldNotGrade:
+        """The error for a script that did not do what it is for."""
+        return CouldNotGrade(f"the probe could not {what}: {why}")
+
     def get(self, url: str, *, timeout: float = 1.5, options: str = "") -> Reply:
         """One GET with curl; `options` are further curl options."""
         return self.get_many(url, count=1, timeout=timeout, options=options)[0]
@@ -213,7 +225,7 @@ class Probe:
         result = self.host.run(script)
         replies = list(replies_of(result.stdout, mark))
         if not replies:
-            raise CouldNotGrade(f"the probe could not send requests: {result.stderr.strip() or 'no output'}")
+            raise self._could_not("send requests", result.stderr.strip() or "no output")
         lost = [r for r in replies if r.exit == TIMED_OUT]
         if len(lost) == 1 and len(replies) >= LOST_AMONG:
             # One packet lost on the way is not the learner's fault. A Pod that really drops its share would have
@@ -233,7 +245,7 @@ class Probe:
         result = self.host.run(f'd=$(mktemp -d); {" ".join(parts)} wait; cat {files}; rm -r "$d"')
         replies = list(replies_of(result.stdout, mark))
         if len(replies) != len(asked):
-            raise CouldNotGrade(f"requests could not be sent: {result.stderr.strip() or 'some have no outcome'}")
+            raise self._could_not("send requests", result.stderr.strip() or "some have no outcome")
         return dict(zip(asked, replies, strict=True))
 
     def addresses(self, name: str, *, until: Collection[str] = (), timeout: float = 0.0) -> list[str]:
@@ -249,7 +261,7 @@ class Probe:
         )
         result = self.host.run(script)
         if result.rc not in (0, 2):  # 2: there is no such name
-            raise CouldNotGrade(f"the probe could not resolve {name}: {result.stderr.strip() or f'exit {result.rc}'}")
+            raise self._could_not(f"resolve {name}", result.stderr.strip() or f"exit code {result.rc}")
         found = {line.split()[0] for line in result.stdout.splitlines() if line.strip()}
         return sorted(found, key=lambda address: (":" in address, address))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kindlab.api import Api, ApiError, Obj
-from kindlab.checks.client import OURS
+from kindlab.checks.trouble import OURS
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.checks.volumes import Place, Volumes
 from kindlab.clock import monotonic, token_hex

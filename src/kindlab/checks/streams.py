@@ -34,6 +34,8 @@ class Session:
     def __init__(self, socket: WebSocket) -> None:
         self._socket: Any = socket
         self._ended = False
+        self.overflowed = False
+        """Whether more came than was wanted; nothing is received after that."""
         self.received = {STDOUT: b"", STDERR: b"", STATUS: b""}
 
     def send(self, stdin: bytes) -> None:
@@ -42,10 +44,11 @@ class Session:
         if self._socket.getsubprotocol() == V5:
             self._socket.send(bytes((CLOSE, STDIN)), opcode=ABNF.OPCODE_BINARY)
 
-    def drain(self, seconds: float) -> bool:
-        """Receive everything up to the end; False when that had not come after so many seconds."""
+    def drain(self, seconds: float, most: int | None = None) -> bool:
+        """Receive everything up to the end; False when that had not come after so many seconds, or after `most`
+        bytes."""
         parts: dict[int, list[bytes]] = {channel: [] for channel in self.received}
-        deadline = monotonic() + seconds
+        deadline, size = monotonic() + seconds, 0
         while not self._ended and (left := deadline - monotonic()) > 0:
             self._socket.settimeout(left)
             try:
@@ -55,6 +58,10 @@ class Session:
             self._ended = opcode == ABNF.OPCODE_CLOSE
             if opcode in (ABNF.OPCODE_BINARY, ABNF.OPCODE_TEXT) and (data := bytes(frame.data)) and data[0] in parts:
                 parts[data[0]].append(data[1:])
+                size += len(data) - 1
+                if most is not None and size > most:
+                    self.overflowed = True
+                    break
         self.received = {channel: b"".join(pieces) for channel, pieces in parts.items()}
         return self._ended
 

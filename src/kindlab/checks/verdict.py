@@ -15,3 +15,14 @@ class CheckFailed(AssertionError):
 
 class CouldNotGrade(Exception):
     """The grader or the cluster failed: no verdict, and never a zero for the learner."""
+
+
+class ContainerAtFault(CouldNotGrade):
+    """A command could not be run in a container, or not to its end, and that is the container's own doing, not the
+    cluster's: who only looks (`kindlab why`) cannot tell, but a check that needs it has failed."""
+
+    def __init__(self, said: str, *, expected: str, seen: str, then: str = "") -> None:
+        super().__init__(said)
+        self.expected = expected
+        self.seen = seen
+        self.then = then

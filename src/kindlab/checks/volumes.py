@@ -19,6 +19,8 @@ from posixpath import join
 from kindlab.api import Api, Obj
 from kindlab.checks.host import ExecBackend
 from kindlab.checks.probe import IMAGE
+from kindlab.checks.programs import PATH, vouch
+from kindlab.checks.trouble import is_own
 from kindlab.checks.verdict import CheckFailed, CouldNotGrade
 from kindlab.clock import monotonic, token_hex
 from kindlab.conditions import is_over
@@ -115,7 +117,7 @@ class Place:
         """Of the folder; none when it is not there. `lost+found` and the grader's own marks are left out."""
         code, out, err = self._sh(_SUMS, folder)
         if code not in (0, _NOT_THERE):
-            raise CouldNotGrade(f"the files of {self} could not be read: {err}")
+            raise self._at_fault(f"the files of {self} can be read", err or f"exit code {code}")
         found = Files(map(_sum, out.decode(errors="surrogateescape").splitlines()))
         return Files({name: digest for name, digest in found.items() if not _HIDDEN.fullmatch(name)})
 
@@ -127,7 +129,7 @@ class Place:
         mounts, _, last = out.decode(errors="replace").strip().rpartition("\n")
         sizes = re.search(r"\s(\d+)\s+(\d+)\s+(\d+)\s+\S+%\s", last)
         if code or sizes is None:
-            raise CouldNotGrade(f"mount and df of {self} could not be read: {err or last}")
+            raise self._at_fault(f"/proc/mounts and df of {self} can be read", err or last or f"exit code {code}")
         whole = f"{self.path.rstrip('/')}/"
         fields = [line.split() for line in mounts.splitlines() if len(line.split()) >= 4]
         inside = [f for f in fields if whole.startswith(f"{_unescaped(f[1]).rstrip('/')}/")]
@@ -147,8 +149,15 @@ class Place:
     def _sh(self, script: str, name: str, stdin: bytes | None = None) -> tuple[int, bytes, str]:
         """(exit code, stdout, stderr) of a script about a file. Raises CouldNotGrade."""
         backend = ExecBackend(self.api, self.namespace, self.pod, self.container)
-        code, out, err = backend.execute(["/bin/sh", "-c", script, "sh", join(self.path, name)], stdin)
+        argv = ["/bin/sh", "-c", f"PATH={PATH}; {script}", "sh", join(self.path, name)]
+        code, out, err = backend.execute(argv, stdin)
         return code, out, err.decode(errors="replace").strip()
+
+    def _at_fault(self, expected: str, seen: str) -> Exception:
+        """What programs fail in somebody's own container is that one's doing, and in a Pod of ours it is ours."""
+        if is_own(self.pod):
+            return CouldNotGrade(f"not so: {expected}: {seen}")
+        return CheckFailed(expected, seen, then=f"kubectl exec {self.pod} -n {self.namespace} -- ls -la {self.path}")
 
 
 class Volumes:
@@ -159,7 +168,9 @@ class Volumes:
         self.namespace = namespace
 
     def place(self, pod: str, path: str, container: str = "") -> Place:
-        """A folder in one of the learner's running Pods."""
+        """A folder in one of the learner's running Pods, whose programs must be its image's."""
+        if not is_own(pod):
+            container = vouch(self.api, self.namespace, pod, container)
         return Place(self.api, self.namespace, pod, path, container)
 
     def bound(self, claim: str, *, timeout: float = 30.0) -> Obj:
@@ -187,8 +198,8 @@ class Volumes:
         """The root of a claim, as long as the block lasts. `read_only`: nothing can be written by mistake. `timeout`:
         seconds that the claim has to become Bound.
 
-        Raises CheckFailed when the claim is not Bound or cannot be mounted, CouldNotGrade when the grader's Pod does
-        not run for another reason or a ReadWriteOncePod claim belongs to a Pod that cannot be looked into.
+        Raises CheckFailed when the claim is not Bound or cannot be mounted, or when it is ReadWriteOncePod and belongs
+        to a Pod that cannot be looked through; CouldNotGrade when the grader's Pod does not run for another reason.
         """
         live = self.bound(name, timeout=timeout)
         if live["metadata"].get("deletionTimestamp"):
@@ -218,8 +229,12 @@ class Volumes:
                     if whole and mount["name"] in _volumes(pod, claim):
                         return self.place(pod["metadata"]["name"], mount["mountPath"], container["name"])
         names = ", ".join(pod["metadata"]["name"] for pod in users)
-        why = f"it is ReadWriteOncePod and belongs to Pod {names}, none of whose running containers has all of it"
-        raise CouldNotGrade(f"the claim {claim} cannot be looked at: {why} (kubectl describe pod {names})")
+        raise CheckFailed(
+            f"a running container that mounts the whole of claim {claim}, which is ReadWriteOncePod: only the Pod that "
+            "has it can be looked through",
+            f"no running container of Pod {names} has all of it",
+            then=f"kubectl describe pod {names} -n {self.namespace}; leave out subPath, or take ReadWriteOnce",
+        )
 
     def _make(self, claim: str, users: list[Obj], read_only: bool) -> str:
         """Create the grader's Pod, on the node where the claim is in use; its name."""

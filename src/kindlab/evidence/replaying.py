@@ -18,6 +18,7 @@ from typing import Any
 
 from kindlab import witness
 from kindlab.api import Api, Obj, Request, Served
+from kindlab.checks.programs import PATH
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.evidence.recording import question
 from kindlab.evidence.tape import Item, key
@@ -245,7 +246,7 @@ class Played:
 def in_words(asked: dict[str, Any]) -> str:
     """A question in a line."""
     if "exec" in asked:
-        said = " ".join(str(word) for word in asked["exec"]).removeprefix("/bin/sh -c ")
+        said = " ".join(str(word) for word in asked["exec"]).removeprefix("/bin/sh -c ").removeprefix(f"PATH={PATH}; ")
         return f"in Pod {asked.get('pod')}: {said[:200]}"
     if "request" in asked:
         query = "&".join(f"{k}={v}" for k, v in (asked.get("query") or {}).items())

@@ -16,9 +16,10 @@ import pytest
 
 from kindlab import variants
 from kindlab.api import Api, ApiError, Unreachable
+from kindlab.checks import programs
 from kindlab.checks.live import LiveLab
 from kindlab.checks.marks import MARK
-from kindlab.checks.verdict import CheckFailed, CouldNotGrade
+from kindlab.checks.verdict import CheckFailed, ContainerAtFault, CouldNotGrade
 from kindlab.errors import Problem
 from kindlab.grading.limit import PER_CHECK, TooLong, limited
 from kindlab.grading.outcome import CheckResult, Outcome
@@ -127,6 +128,7 @@ class GradingPlugin:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         self._at = item.name
         about(item.name)
+        programs.forget(self.api_object)
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -158,6 +160,9 @@ class GradingPlugin:
             result.broken_hop, result.next = error.hop, error.then
             if error.about:
                 self._trace(result, error.about)
+        elif isinstance(error, ContainerAtFault):
+            result.outcome = Outcome.FAILED
+            result.expected, result.seen, result.next = error.expected, error.seen, error.then
         elif isinstance(error, AssertionError):
             result.outcome = Outcome.FAILED
             result.expected, result.seen = result.sentence, str(error).split("\n", 1)[0]

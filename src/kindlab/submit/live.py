@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kindlab.api import Api, ApiError, Obj, Served
-from kindlab.checks.client import OURS
+from kindlab.checks.trouble import OURS
 from kindlab.kinds import WRITTEN
 from kindlab.kubectl.applying import LAST_APPLIED
 from kindlab.labs import CLUSTER_KINDS, Lab

@@ -81,3 +81,14 @@ def test_the_end_of_what_is_to_be_read_is_said_where_that_can_be(protocol: str, 
     socket = Socket(protocol=protocol)
     session(socket).send(b"text")
     assert socket.sent == [b"\x00text", *end]
+
+
+def test_no_more_is_received_than_is_wanted() -> None:
+    frames = [(ABNF.OPCODE_BINARY, b"\x01" + b"x" * 10) for _ in range(5)]
+    socket = Socket(*frames)
+    found = session(socket)
+    assert not found.drain(1, 25)
+    assert (found.overflowed, len(found.received[STDOUT]), len(socket.frames)) == (True, 30, 2)
+    whole = session(Socket(*frames, (ABNF.OPCODE_CLOSE, b"\x03\xe8")))
+    assert whole.drain(1, 50)
+    assert not whole.overflowed

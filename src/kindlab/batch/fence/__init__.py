@@ -14,14 +14,14 @@ within what its Pod may do, which is what the rules are for, and a list of allow
 from __future__ import annotations
 
 import logging
-import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from kindlab.api import Obj
 from kindlab.batch.fence import access, kinds, metadata, network, pods, sizes, storage
-from kindlab.batch.fence.objects import Said, containers, items, label, pod_templates
+from kindlab.batch.fence.objects import Said, containers, label, pod_templates
 from kindlab.batch.fence.shape import plain
 from kindlab.batch.submission import Refused
+from kindlab.checks import programs
 from kindlab.labs import Lab
 
 log = logging.getLogger(__name__)
@@ -80,13 +80,8 @@ def images(objects: Iterable[Obj]) -> list[str]:
     return sorted({image for image in found if isinstance(image, str) and image})
 
 
-PROGRAMS = frozenset({"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"})
-
-
 def covered(objects: Iterable[Obj]) -> list[str]:
-    """What volumes are mounted over among the programs of a container, each once, sorted. Graders run some of these in
-    a submission's own Pods, and a script in their place says what its author wants; it may be an honest one, too."""
+    """What volumes are mounted over among the programs of a container, each once, sorted: checks that run commands
+    there fail."""
     of_pods = (spec for obj in objects for _, _, spec in pod_templates(obj))
-    mounts = (mount for spec in of_pods for c in containers(spec) for mount in items(c, "volumeMounts"))
-    found = {posixpath.normpath(str(mount.get("mountPath"))).replace("//", "/") for mount in mounts}
-    return sorted(path for path in found if path in PROGRAMS or posixpath.dirname(path) in PROGRAMS)
+    return sorted({path for spec in of_pods for c in containers(spec) for path in programs.covered(c)})

@@ -12,7 +12,7 @@ from typing import Any
 
 from kindlab.api import Obj
 from kindlab.batch.fence.objects import Said, at, items, name_of, pod_templates, texts, walk
-from kindlab.checks.client import OURS
+from kindlab.checks.trouble import OURS
 from kindlab.kinds import WRITTEN
 from kindlab.labs import Lab
 from kindlab.managed import MANAGED

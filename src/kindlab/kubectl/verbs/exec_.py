@@ -38,7 +38,7 @@ def COMMAND(session: Session, words: tuple[str, ...], container: str, stdin: boo
             f"error: cannot exec into a container in a completed pod; current phase is {pod['status']['phase']}"
         )
     name = targets.container(session, pod, container)
-    backend = ExecBackend(session.api, session.namespace, pod["metadata"]["name"], name, timeout=FOR_EVER)
+    backend = ExecBackend(session.api, session.namespace, pod["metadata"]["name"], name, timeout=FOR_EVER, most=None)
     sent = session.stdin.read().encode() if stdin else None
     try:
         code, out, err = backend.execute(session.after, sent)

@@ -17,6 +17,7 @@ from tests.unit.kindlab.evidence.tiny import GRADER, SECRET, Tiny, course
 from kindlab import evidence
 from kindlab.batch.graded import Graded
 from kindlab.batch.submission import Refused
+from kindlab.checks.programs import PATH
 from kindlab.commands.grade import regrade as command
 from kindlab.errors import Problem
 from kindlab.evidence import bundle as bundles
@@ -196,7 +197,7 @@ def test_what_is_in_it(good: Recorded) -> None:
     lines = [json.loads(line) for line in files["transcripts/test_token.jsonl"].decode().splitlines()]
     assert lines[0]["begins"] == "test_token"
     (command_,) = [line for line in lines if "asked" in line]
-    assert command_["asked"]["exec"][-1] == f"echo file-{lines[0]['drawn'][0]}"
+    assert command_["asked"]["exec"][-1] == f"PATH={PATH}; echo file-{lines[0]['drawn'][0]}"
     assert command_["answer"]["stdout"] == {"bytes": f"file-{lines[0]['drawn'][0]}"}
 
 

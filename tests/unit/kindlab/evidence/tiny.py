@@ -11,6 +11,7 @@ from typing import Any
 
 from kindlab import labs
 from kindlab.api import Api, ApiError, Request
+from kindlab.checks.programs import PATH
 from kindlab.labs import Lab
 
 SECRET = "tortoise-77-lagoon"
@@ -159,7 +160,7 @@ class Tiny(Api):
     def exchange(self, what: Any, ask: Any) -> Any:
         if "exec" not in what:
             return ask()
-        script = what["exec"][-1]
+        script = what["exec"][-1].removeprefix(f"PATH={PATH}; ")
         time.sleep(self.pace)
         self.count += script == "cat /count"
         words = script.split()
