@@ -7,8 +7,7 @@ another container that shares the volume it was copied to.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pocketkube.kubelet.filesystem.memory import WRITABLE_LAYER, Inode, MemoryTree
@@ -26,6 +25,7 @@ BUILT = 1_767_225_600.0
 PROGRAM = b"\x7fELF pocketkube "
 _PROGRAMS: dict[bytes, Command] = {}
 _BASES: dict[type[Image], Inode] = {}
+_KEPT: dict[type[Image], dict[str, MemoryTree]] = {}
 # where the kubelet mounts things: made once here rather than in every container
 _FOLDERS = {"/dev": 0o755, "/proc": 0o555, "/sys": 0o555, "/etc": 0o755, "/root": 0o700, "/tmp": 0o1777, "/run": 0o755}
 _FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
@@ -86,11 +86,10 @@ def root_of(image: type[Image], *, now: Callable[[], float] = time.time, keep_pr
     return fs
 
 
-@cache
-def _program_folders(image: type[Image]) -> tuple[tuple[str, MemoryTree], ...]:
-    """Those of the image that are no links, each as a tree of its own; for all its containers, as nobody writes."""
-    fs, found = FileSystem(MemoryTree(base_of(image))), []
-    for folder in _PROGRAM_FOLDERS:
-        if fs.exists(folder) and fs.realpath(folder) == folder:
-            found.append((folder, MemoryTree(fs.node(folder), fstype="overlay", source="overlay")))
-    return tuple(found)
+def _program_folders(image: type[Image]) -> Iterable[tuple[str, MemoryTree]]:
+    """Those of the image that are no links, each as a tree of its own; one for all its containers, as nobody writes."""
+    if image not in _KEPT:
+        fs = FileSystem(MemoryTree(base_of(image)))
+        there = [folder for folder in _PROGRAM_FOLDERS if fs.exists(folder) and fs.realpath(folder) == folder]
+        _KEPT[image] = {at: MemoryTree(fs.node(at), fstype="overlay", source="overlay") for at in there}
+    return _KEPT[image].items()
