@@ -28,10 +28,10 @@ class Client(Probe):
         super().__init__(api, namespace)
         self.pod = pod or PROBE
         self.container = container
-        if pod:
-            self._existing(pod)
+        self.found = self._existing(pod) if pod else None
+        """The Pod, as it was when this was made; None: it is the probe."""
 
-    def _existing(self, pod: str) -> None:
+    def _existing(self, pod: str) -> Obj:
         found = self.api.get("Pod", pod, self.namespace)
         if found is None:
             there = ", ".join(p["metadata"]["name"] for p in self.api.list("Pod", self.namespace)) or "none"
@@ -46,6 +46,7 @@ class Client(Probe):
                 "Requests are sent by a command run in it.",
                 f"See why with: kubectl describe pod {pod} -n {self.namespace}",
             )
+        return found
 
     @cached_property
     def host(self) -> Host:

@@ -153,8 +153,9 @@ class LiveLab:
 
     def client(self, pod: str, container: str = "") -> Client:
         """The probe's words, spoken by one of the learner's running Pods, whose programs must be its image's."""
-        container = programs.vouch(self.api, self.namespace, pod, container)
-        return Client(self.api, self.namespace, pod, container)
+        client = Client(self.api, self.namespace, pod, container)
+        client.container = programs.vouch(self.api, self.namespace, pod, container, client.found)
+        return client
 
     def visitor(
         self, *, labels: Mapping[str, str] | None = None, node: str = "", host_network: bool = False
@@ -316,7 +317,6 @@ class LiveLab:
     def delete_pod(self, name: str) -> float:
         """Delete a Pod as `kubectl delete pod` does; returns when (monotonic seconds), for later comparison."""
         self._disturbs()
-        programs.forget(self.api)
         try:
             self.api.delete("Pod", name, self.namespace)
         except ApiError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from weakref import WeakKeyDictionary
 
 from kindlab.api import Api, Obj
 from kindlab.checks.verdict import CheckFailed
@@ -23,8 +22,6 @@ LOADED = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/alternatives", "/etc
 LOADER = ("/etc/ld.so.preload", "/etc/ld.so.cache", "/etc/ld.so.conf")
 VARIABLES = ("LD_", "BASH_FUNC_")
 """What the names of such variables begin with."""
-
-_vouched: WeakKeyDictionary[Api, dict[tuple[str, str, str], str]] = WeakKeyDictionary()
 
 
 def covered(container: Obj) -> list[str]:
@@ -52,25 +49,16 @@ def _loading(container: Obj) -> Iterator[str]:
 
 def vouch(api: Api, namespace: str, pod: str, container: str = "", live: Obj | None = None) -> str:
     """Fail the check unless the programs of a Pod's container are its image's, and return its name: without one given
-    it is the one that kubectl takes. `live`: the Pod, where that is at hand. Looked at once a check. Nothing is said of
-    a Pod or a container that is not there."""
-    known = _vouched.setdefault(api, {})
-    key = namespace, pod, container
-    if key not in known:
-        found = live or api.get("Pod", pod, namespace)
-        one = _of(found, container) if found else None
-        if one is None:
-            return container
-        over, variables = covered(one), sorted(set(_loading(one)))
-        if over or variables:
-            raise _not_believed(namespace, pod, one["name"], over, variables)
-        known[key] = str(one["name"])
-    return known[key]
-
-
-def forget(api: Api) -> None:
-    """A new check begins, or Pods are replaced: others of the same name may be there now."""
-    _vouched.pop(api, None)
+    it is the one that kubectl takes. `live`: the Pod, where that is at hand. Nothing is said of a Pod or a container
+    that is not there. Nothing is remembered: another Pod may have the name a moment later."""
+    found = live or api.get("Pod", pod, namespace)
+    one = _of(found, container) if found else None
+    if one is None:
+        return container
+    over, variables = covered(one), sorted(set(_loading(one)))
+    if over or variables:
+        raise _not_believed(namespace, pod, one["name"], over, variables)
+    return str(one["name"])
 
 
 def _of(pod: Obj, container: str) -> Obj | None:

@@ -16,7 +16,6 @@ import pytest
 
 from kindlab import variants
 from kindlab.api import Api, ApiError, Unreachable
-from kindlab.checks import programs
 from kindlab.checks.live import LiveLab
 from kindlab.checks.marks import MARK
 from kindlab.checks.verdict import CheckFailed, ContainerAtFault, CouldNotGrade
@@ -128,7 +127,6 @@ class GradingPlugin:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         self._at = item.name
         about(item.name)
-        programs.forget(self.api_object)
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
