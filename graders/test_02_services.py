@@ -84,7 +84,7 @@ def test_inventory_answers(lab):
     lab.expect_answers("http://inventory/hostname")
     pods = lab.pods_of("inventory")
     replies = lab.until(
-        lambda: lab.probe.get_many("http://inventory/hostname", count=enough(len(pods))),
+        lambda: lab.probe.get_many("http://inventory/hostname", count=enough(len(pods)), until=pods.names),
         lambda replies: pods.names <= replies.bodies,
     )
     lab.expect(
@@ -155,7 +155,7 @@ SLICES = f"{SERVICE_LABEL}=inventory"
 def test_four_catalog_pods_answer(lab):
     pods = lab.pods_of("catalog")
     replies = lab.until(
-        lambda: lab.probe.get_many("http://catalog/hostname", count=enough(len(pods))),
+        lambda: lab.probe.get_many("http://catalog/hostname", count=enough(len(pods)), until=pods.names),
         lambda replies: len(replies.bodies & pods.names) == 4,
     )
     seen = replies.bodies & pods.names

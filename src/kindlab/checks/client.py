@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cached_property
 
 from testinfra.host import Host
@@ -60,10 +60,12 @@ class Client(Probe):
             raise CouldNotGrade(f"Pod {self.pod} in namespace {self.namespace} is gone")
         return found
 
-    def get_many(self, url: str, *, count: int, timeout: float = 1.5, options: str = "") -> Replies:
+    def get_many(
+        self, url: str, *, count: int, timeout: float = 1.5, options: str = "", until: Collection[str] = ()
+    ) -> Replies:
         """As Probe.get_many; a Pod without curl asks with wget, and takes no `options` then."""
         if self._with_curl:
-            return super().get_many(url, count=count, timeout=timeout, options=options)
+            return super().get_many(url, count=count, timeout=timeout, options=options, until=until)
         if not self._has("wget"):
             raise self._could_not("send requests", "it has neither curl nor wget in its system folders")
         replies: list[Reply] = []
@@ -92,9 +94,13 @@ class Client(Probe):
         then = f"kubectl exec -it {self.pod} -n {self.namespace}{f' -c {self.container}' * bool(self.container)} -- sh"
         return ContainerAtFault(said, expected=f"Pod {self.pod} can {what}", seen=why, then=then)
 
+    @property
+    def _has_our_curl(self) -> bool:
+        return is_own(self.pod)
+
     @cached_property
     def _with_curl(self) -> bool:
-        return self.pod.startswith(OURS) or self._has("curl")
+        return is_own(self.pod) or self._has("curl")
 
     def _has(self, command: str) -> bool:
         return bool(self.host.run(f"command -v {command}").rc == 0)

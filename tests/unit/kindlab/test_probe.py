@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -162,3 +165,110 @@ def test_an_answer_cannot_pose_as_several(tmp_path: Path) -> None:
         (200, 0, FORGED)
     ] * 2
     assert [reply.body for reply in shell.get_each(["http://web", "http://db"]).values()] == [FORGED] * 2
+
+
+class Server:
+    """A web server that answers with the number of the connection, or on `silent` ones not at all; `keeps` them
+    open though it is asked not to."""
+
+    def __init__(self, silent: frozenset[int] = frozenset(), keeps: bool = False) -> None:
+        self.silent, self.keeps = silent, keeps
+        self.connections = 0
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}/hostname"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self.socket.accept()
+            self.connections += 1
+            threading.Thread(target=self._answer, args=(connection, self.connections), daemon=True).start()
+
+    def _answer(self, connection: socket.socket, number: int) -> None:
+        with connection:
+            while connection.recv(1 << 16):
+                if number in self.silent:
+                    return
+                body = f"web-{number}"
+                close = "" if self.keeps else "Connection: close\r\n"
+                connection.sendall(f"HTTP/1.1 200 OK\r\n{close}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+                if not self.keeps:
+                    return
+
+
+class Real(Shell):
+    """Runs the scripts here, with this machine's curl."""
+
+    def __init__(self) -> None:
+        self.path = Path("/usr/bin")
+        self.scripts: list[str] = []
+
+    @property
+    def host(self) -> Any:
+        inner = super().host
+
+        def run(script: str) -> Any:
+            self.scripts.append(script)
+            return inner.run(script)
+
+        return SimpleNamespace(run=run)
+
+
+curl = pytest.mark.skipif(shutil.which("curl") is None or os.name == "nt", reason="no curl on this machine")
+
+
+@curl
+def test_many_requests_are_one_command_and_each_has_its_own_connection() -> None:
+    server, probing = Server(), Real()
+    replies = probing.get_many(server.url, count=12)
+    assert replies.ok
+    assert [reply.body for reply in replies] == [f"web-{n}" for n in range(1, 13)]
+    assert len(probing.scripts) == 1
+
+
+@curl
+def test_what_follows_a_request_without_an_answer_is_asked_all_the_same() -> None:
+    server, probing = Server(silent=frozenset({3, 5})), Real()
+    replies = probing.get_many(server.url, count=7)
+    assert [reply.exit for reply in replies] == [0, 0, 52, 0, 52, 0, 0]
+    assert [reply.body for reply in replies if reply.ok] == ["web-1", "web-2", "web-4", "web-6", "web-7"]
+
+
+@curl
+def test_three_in_a_row_without_an_answer_end_a_series_also_where_the_first_is_among_many() -> None:
+    replies = Real().get_many(Server(silent=frozenset(range(3, 20))).url, count=10)
+    assert [reply.exit for reply in replies] == [0, 0, 52, 52, 52]
+    refused = Real().get_many("http://127.0.0.1:1/", count=10)
+    assert [reply.exit for reply in refused] == [probe.REFUSED] * 3
+
+
+@curl
+def test_a_server_that_keeps_a_connection_open_gets_a_new_one_for_each_request() -> None:
+    replies = Real().get_many(Server(keeps=True).url, count=4)
+    assert [reply.body for reply in replies] == [f"web-{n}" for n in (1, 2, 3, 4)]
+
+
+@curl
+def test_no_more_is_asked_once_all_have_answered() -> None:
+    server, probing = Server(), Real()
+    assert len(probing.get_many(server.url, count=50, until={"web-1", "web-2"})) == 2 * probe.EAGER
+    assert len(probing.get_many(server.url, count=50, until={"web-0", "web-2"})) == 50
+
+
+@curl
+def test_a_url_that_means_something_in_patterns_is_asked_for_as_it_is() -> None:
+    server, probing = Server(), Real()
+    assert probing.get_many(f"{server.url}#top", count=3).ok
+    assert server.connections == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of Unix")
+def test_a_name_with_several_addresses_is_resolved_anew_for_each_request(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    getent = tmp_path / "getent"
+    getent.write_text(
+        "#!/bin/sh\nprintf '10.0.0.1 STREAM web\\n10.0.0.1 DGRAM\\n10.0.0.2 STREAM\\n'\n", encoding="utf-8"
+    )
+    getent.chmod(0o700)
+    assert shell._at_once("http://web", 5, 1, "") == []
+    assert len(shell.get_many("http://web", count=5)) == 5

@@ -36,6 +36,8 @@ class Connections:
         self.flags = options.flags
         self.clock = process.clock
         self._idle: dict[tuple[str, str, int], tuple[Exchange, int]] = {}
+        self._names: dict[tuple[str, int], list[str]] = {}
+        """What names resolved to: curl keeps that for a minute, which is longer than a command line of ours."""
         self._count = 0
 
     def close(self) -> None:
@@ -134,8 +136,13 @@ class Connections:
         return context
 
     async def _resolve(self, url: Url) -> list[str]:
+        known = self._names.get((url.name, url.port))
+        if known is not None:
+            await self._note(f"Hostname {url.host} was found in DNS cache")
+            return known
         version = resolver.IPV4 if "ipv4" in self.flags else resolver.IPV6 if "ipv6" in self.flags else None
-        return await resolver.lookup(self.process, url.name, version)
+        found = self._names[url.name, url.port] = await resolver.lookup(self.process, url.name, version)
+        return found
 
     def _connect_timeout(self, report: Report) -> str:
         return f"Connection timed out after {int((self.clock.monotonic() - report.started) * 1000)} milliseconds"
