@@ -12,7 +12,7 @@ from kindlab.api import Api, Obj
 from kindlab.checks.host import pod_host
 from kindlab.checks.probe import NAME as PROBE
 from kindlab.checks.probe import Probe, Replies, Reply
-from kindlab.checks.trouble import OURS, is_own
+from kindlab.checks.trouble import is_own
 from kindlab.checks.verdict import ContainerAtFault, CouldNotGrade
 from kindlab.errors import UsageProblem
 
