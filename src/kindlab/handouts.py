@@ -75,7 +75,7 @@ def _write(lab: Lab, student: Student, file: Path) -> None:
 
 def take(lab: Lab, path: Path) -> Lab:
     """Keep the values of a hand-out (its zip, its folder, or the variant.toml itself), and return the lab with them.
-    Raises UsageProblem for one of another lab, Problem for what is none."""
+    Raises UsageProblem for one of another lab and for what is none, Problem for values that cannot be the lab's."""
     told = _read(path)
     if told.get("lab") != lab.slug:
         raise UsageProblem(
@@ -120,25 +120,28 @@ def _kept() -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise UsageProblem(f"There is no hand-out at {path}.", "There is no such file or folder.", _WAY_OUT)
     try:
+        file = path
         if path.is_dir():
-            path = next(iter([*path.glob(NAME), *path.glob(f"*/{NAME}")]), path / NAME)
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive:
+            file = next(iter([*path.glob(NAME), *path.glob(f"*/{NAME}")]))
+        if file.suffix == ".zip":
+            with zipfile.ZipFile(file) as archive:
                 inside = next(name for name in archive.namelist() if name.rpartition("/")[2] == NAME)
-                with archive.open(inside) as stream:
-                    text = stream.read(LARGEST).decode("utf-8")
+                with archive.open(inside) as member:
+                    text = member.read(LARGEST).decode("utf-8")
         else:
-            with open(path, encoding="utf-8") as file:
-                text = file.read(LARGEST)
+            with open(file, encoding="utf-8") as stream:
+                text = stream.read(LARGEST)
         told = tomllib.loads(text)
         if told.get("format") != FORMAT or not isinstance(told.get("values"), dict):
             raise ValueError(f"its format is not {FORMAT}, or it has no values")
     except StopIteration:
-        raise Problem(f"{path} is no hand-out.", f"There is no {NAME} in it.", _WAY_OUT) from None
+        raise UsageProblem(f"{path} is no hand-out.", f"There is no {NAME} in it.", _WAY_OUT) from None
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise Problem(f"{path} is no hand-out that can be read.", f"{why}.", _WAY_OUT) from error
+        raise UsageProblem(f"{path} is no hand-out that can be read.", f"{why}.", _WAY_OUT) from error
     return told
 
 

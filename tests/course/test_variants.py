@@ -52,6 +52,11 @@ def test_from_the_hand_out_to_the_start(kindlab: Run, work: Path, tmp_path: Path
     own = variants.of(lab, variants.seed(tmp_path / "seed.txt"), "s1")["sold"]
     started = kindlab("start", "01", "--from", str(tmp_path / "out" / "s1.zip"))
     assert started.returncode == 0, started.stderr
+    assert started.stdout.startswith("This is the hand-out of s1.\n")
     assert f"sold today: {own}" in (work / lab.slug / "ledger.yaml").read_text()
     assert own in (work / handouts.KEPT).read_text()
     assert kindlab("start", "05", "--from", str(tmp_path / "out" / "s1.zip")).returncode == 2
+    assert kindlab("start", "01", "--from", str(tmp_path / "s1.zip")).returncode == 2
+    others = kindlab("start", "01", "--from", str(tmp_path / "out" / "s2.zip"))
+    assert others.stdout.startswith("This is the hand-out of s2.\n")
+    assert "kindlab reset 01 puts them aside and gives you new ones." in others.stdout

@@ -53,6 +53,8 @@ def _with(lab: Lab, handout: Path | None) -> Lab:
 
     begun = workspace.folder(lab).is_dir()
     given = handouts.take(lab, handout)
+    if who := handouts.student(lab):
+        click.echo(f"This is the hand-out of {terminal.harmless(who)}.")
     if begun and given.variant != lab.variant:
         terminal.styled(
             f"Your files of lab {lab.slug} are there already, with the values they had. "

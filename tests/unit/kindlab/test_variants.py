@@ -202,10 +202,14 @@ def test_what_is_no_hand_out_of_this_lab_is_said(lab, tmp_path, work):
         handouts.take(lab, other)
     for name, content in {"a.zip": b"PK", "b.toml": b"\xff", "c.toml": b"format = 2"}.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(Problem, match="no hand-out"):
+        with pytest.raises(UsageProblem, match="no hand-out"):
             handouts.take(lab, tmp_path / name)
-    with pytest.raises(Problem, match="no hand-out"):
+    with pytest.raises(UsageProblem, match=r"no hand-out at .*nothing\.zip"):
         handouts.take(lab, tmp_path / "nothing.zip")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageProblem, match=r"folder is no hand-out") as error:
+        handouts.take(lab, tmp_path / "folder")
+    assert error.value.why == "There is no variant.toml in it."
     (tmp_path / "d.toml").write_text(f'format = 1\nlab = "{lab.slug}"\nvalues = {{ token = "x: {{y}}" }}')
     with pytest.raises(Problem, match="not for lab"):
         handouts.take(lab, tmp_path / "d.toml")
