@@ -138,6 +138,7 @@ def test_what_misbehaves_costs_itself_and_is_told(scratch: Path) -> None:
     told = {item: done[item].problem for item in expected}
     assert {item: text[: len(expected[item])] if expected[item] else text for item, text in told.items()} == expected
     assert {item for item, one in done.items() if one.result == item} == {"fine", "fine again"}
+    assert {item for item, one in done.items() if one.overran} == {"has a cluster that loops"}
     assert not list(scratch.glob("kindlab-*"))
 
 

@@ -9,16 +9,14 @@ from pathlib import Path
 
 from kindlab import farm
 from kindlab.batch import intake, one
-from kindlab.batch.graded import Graded
 from kindlab.batch.intake.layout import Found, Source
 from kindlab.batch.policy import Policy
 from kindlab.batch.scoring import Scored, scored
-from kindlab.batch.submission import Submission
 from kindlab.farm import Limits
 from kindlab.labs import Lab
 
 TRIES = 2
-"""What could not be graded is tried once more."""
+"""What could not be graded is tried once more, unless its own Pods took more than there is for one."""
 
 
 def graded(
@@ -39,13 +37,11 @@ def graded(
         if submission.folder is None:
             return scored(one.unreadable(submission, lab), lab, rules)
         for _ in range(TRIES):
-            result = scored(_once(submission, lab, limits), lab, rules)
+            done = farm.once(partial(one.grade_one, lab=lab, cluster="pocket"), submission, limits)
+            graded = done.result or one.not_graded(submission, lab, done.problem, done.seconds)
+            result = scored(graded, lab, rules)
+            if not result.has_grade and done.overran:
+                return scored(one.not_graded(submission, lab, done.problem, done.seconds), lab, rules)
             if result.has_grade:
                 break
     return result
-
-
-def _once(submission: Submission, lab: Lab, limits: Limits | None) -> Graded:
-    work = partial(one.grade_one, lab=lab, cluster="pocket")
-    done = farm.once(work, submission, limits)
-    return done.result or one.not_graded(submission, lab, done.problem, done.seconds)

@@ -1,5 +1,6 @@
 """A class graded: submissions come in one after the other, each gets a cluster of its own, and what it comes to is
-written down at once. What could not be graded is tried once more, when all others are done."""
+written down at once. What could not be graded is tried once more, when all others are done; not where its own Pods took
+more than there is for one, which they would do again."""
 
 from __future__ import annotations
 
@@ -22,6 +23,9 @@ from kindlab.errors import UsageProblem
 from kindlab.farm import Finished
 from kindlab.labs import Lab
 from kindlab.near import meant
+
+AGAIN = "It could not be graded at the first try and was tried again."
+OVERRAN = "What runs in its cluster takes more than there is for one: look at its Pods. It is not tried again."
 
 Grading = Generator[Finished[Submission, Graded]]
 Farm = Callable[[Callable[[Any, Submission], Graded], Iterable[Submission]], Grading]
@@ -97,16 +101,19 @@ def run(
     again: list[Submission] = []
     with contextlib.closing(farm(work, _todo(submissions, store, lab, watch, tally, resume))) as finished:
         for done in finished:
-            if _kept(done, store, lab, watch, tally, tasks, last=False):
-                _forget(done.item)
-            else:
+            has_grade = _kept(done, store, lab, watch, tally, tasks)
+            if not has_grade and not done.overran:
                 again.append(done.item)
+                continue
+            if not has_grade:
+                tally.could_not.append(done.item.id)
+            _forget(done.item)
     if not again:
         return tally
     watch.again(len(again))
     with contextlib.closing(farm(work, again)) as finished:
         for done in finished:
-            if not _kept(done, store, lab, watch, tally, tasks, last=True):
+            if not _kept(done, store, lab, watch, tally, tasks, second=True):
                 tally.could_not.append(done.item.id)
             _forget(done.item)
     return tally
@@ -195,18 +202,21 @@ def _kept(
     tally: Tally,
     tasks: Collection[str] | None,
     *,
-    last: bool,
+    second: bool = False,
 ) -> bool:
-    """Write down what it came to; False where it could not be graded."""
+    """Write down what it came to; False where it could not be graded. `second`: at the second try."""
     old = _rest(store, done.item) if tasks else None
     graded = done.result or one.not_graded(done.item, lab, done.problem, done.seconds, tasks if old else None)
     has_grade = scored(graded, lab).has_grade
-    if last:
-        graded = replace(graded, notes=(*graded.notes, "It could not be graded at the first try and was tried again."))
+    overran = done.overran and not has_grade
+    if overran:
+        graded = one.not_graded(done.item, lab, done.problem, done.seconds, tasks if old else None)
+    if overran or second:
+        graded = replace(graded, notes=(*graded.notes, *([AGAIN] if second else []), *([OVERRAN] if overran else [])))
     if old is not None:
         graded = one.merged(old, graded)
     store.keep(graded)
-    if has_grade or last:
+    if has_grade or overran or second:
         tally.graded += 1
         watch.done(graded, has_grade)
     return has_grade

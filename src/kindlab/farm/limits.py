@@ -28,6 +28,15 @@ class Limits:
             "files": self.files,
         }
 
+    def overrun(self, what: str) -> str:
+        """The sentence for a cluster that went over one of them, with what does that as a rule."""
+        why = {
+            "cpu": "something in it computes without end, a loop perhaps, or starts ever more processes",
+            "memory": "something in it takes ever more memory",
+            "disk": "something in it writes without end",
+        }[what]
+        return f"{self.exceeded(what, 'its cluster')}: {why}"
+
     def exceeded(self, what: str, whose: str) -> str:
         """The sentence for going over one of them. `whose`: "it" or "its cluster"."""
         return {

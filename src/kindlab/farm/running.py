@@ -48,6 +48,9 @@ class Finished(Generic[T, R]):
     problem: str = ""
     seconds: float = 0.0
     cpu: float = 0.0
+    overran: bool = False
+    """What ran in its cluster took more CPU, memory or disk than a piece of work may: it would do so again. There may be
+    a result nonetheless, of one that was done by then or has only noticed that its cluster was gone."""
 
 
 def run(
@@ -96,6 +99,7 @@ class _Lane:
     answers: Connection | None = None
     ready: bool = False
     problem: str = ""
+    overran: bool = False
     result: Any = None
     cpu: float = 0.0
     worked: bool = False
@@ -146,7 +150,8 @@ class _Farm:
                 lane = self._under_way.pop(name)
                 shutil.rmtree(lane.home, ignore_errors=True)
                 seconds = round(monotonic() - lane.began, 2)
-                yield lane.index, Finished(lane.item, lane.result, lane.problem, seconds, round(lane.cpu, 2))
+                cpu = round(lane.cpu, 2)
+                yield lane.index, Finished(lane.item, lane.result, lane.problem, seconds, cpu, lane.overran)
 
     def _has_room(self) -> bool:
         starting = sum(not (lane.ready or lane.worked) for lane in self._under_way.values())
@@ -264,8 +269,11 @@ class _Farm:
             self._finish(lane, f"its cluster did not start: {error['what']} {error['why']}")
         elif ended := message.get("ended"):
             lane.cpu += ended["cpu"]
-            if not lane.stopping:
-                over = self._limits.exceeded(ended["over"], "its cluster") if ended["over"] else ""
+            over = self._limits.overrun(ended["over"]) if ended["over"] else ""
+            lane.overran = bool(over)
+            if lane.stopping:  # whoever worked on it may have noticed first that it was gone
+                lane.problem = lane.problem or over
+            else:
                 self._finish(lane, over or f"its cluster ended by itself ({_last_line(self._log(lane))})")
         elif "removed" in message:
             lane.cluster_gone = True

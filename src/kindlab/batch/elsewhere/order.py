@@ -76,9 +76,10 @@ class Answer:
     seconds: float = 0.0
     cpu: float = 0.0
     evidence: bytes = b""
+    overran: bool = False
 
     def packed(self) -> bytes:
-        said = {"problem": self.problem, "seconds": self.seconds, "cpu": self.cpu}
+        said = {"problem": self.problem, "seconds": self.seconds, "cpu": self.cpu, "overran": self.overran}
         graded = {"graded": self.graded.to_json() if self.graded else None}
         return zipped({GRADED: _json(said | graded)} | ({EVIDENCE: self.evidence} if self.evidence else {}))
 
@@ -89,7 +90,8 @@ class Answer:
         said = json.loads(parts[GRADED])
         graded = Graded.from_json(said["graded"]) if said["graded"] else None
         problem = str(said["problem"])
-        return cls(graded, problem, float(said["seconds"]), float(said["cpu"]), parts.get(EVIDENCE, b""))
+        numbers = float(said["seconds"]), float(said["cpu"])
+        return cls(graded, problem, *numbers, parts.get(EVIDENCE, b""), bool(said["overran"]))
 
 
 def _parts(data: bytes, most: int) -> dict[str, bytes]:

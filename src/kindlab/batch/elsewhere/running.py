@@ -171,7 +171,7 @@ class _Job:
                 return Finished(submission, None, "its Pod's answer is about another submission")
             if graded.evidence:
                 paths.write_atomically(self.where.evidence / graded.evidence, answer.evidence, mode=PRIVATE)
-        return Finished(submission, graded, answer.problem, answer.seconds, answer.cpu)
+        return Finished(submission, graded, answer.problem, answer.seconds, answer.cpu, answer.overran)
 
     def _lost(self, index: int, submission: Submission, ended: list[Obj]) -> Finished[Submission, Graded]:
         why = self.words.get(index) or next((trouble.words for trouble in self._troubles(index)), "")

@@ -60,7 +60,7 @@ def _answered(asked: Order, scratch: Path) -> Answer:
     work = partial(one.grade_one, lab=given, cluster="pocket", tasks=asked.tasks, evidence=evidence)
     done = farm.once(work, asked.submission, farm.Limits(wall=asked.seconds))
     kept = evidence.read_bytes() if evidence and evidence.is_file() and done.result else b""
-    answer = Answer(done.result, done.problem, done.seconds, done.cpu, kept)
+    answer = Answer(done.result, done.problem, done.seconds, done.cpu, kept, done.overran)
     if answer.graded and not parcels.fits(answer.packed()):
         note = f"Its evidence ({len(kept) >> 20} MB) was too much to be handed back by the cluster."
         graded = replace(answer.graded, evidence="", notes=(*answer.graded.notes, note))

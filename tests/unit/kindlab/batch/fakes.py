@@ -17,7 +17,8 @@ from kindlab.labs import Lab
 
 LAB = labs.find("02")
 Verdict = str | dict[str, Outcome]
-"""What a grading comes to: a problem of the farm's, or the outcomes of tasks (those that are not named passed)."""
+"""What a grading comes to: a problem of the farm's ("OVER ...": its own Pods took too much), or the outcomes of tasks
+(those that are not named passed)."""
 
 
 def submission(folder: Path, who: str, text: str = "kind: Service", **more: Any) -> Submission:
@@ -59,7 +60,7 @@ class FakeFarm:
             if verdict == "Ctrl-C":
                 raise KeyboardInterrupt
             if isinstance(verdict, str):
-                yield Finished(item, None, verdict, 1.0)
+                yield Finished(item, None, verdict.removeprefix("OVER "), 1.0, overran=verdict.startswith("OVER "))
             else:
                 yield Finished(item, graded(item, verdict, tasks))
 

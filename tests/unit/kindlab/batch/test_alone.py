@@ -33,7 +33,8 @@ def farm(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         found = tries.pop(0)
         (submission,) = items
         assert [file.name for file in submission.folder.iterdir()] == ["web.yaml"]
-        yield Finished(submission, None, found) if isinstance(found, str) else Finished(submission, found)
+        over = isinstance(found, str) and "its cluster used" in found
+        yield Finished(submission, None, found, overran=over) if isinstance(found, str) else Finished(submission, found)
 
     monkeypatch.setattr(alone.farm, "run", run)
     return tries
@@ -46,12 +47,18 @@ def test_what_could_not_be_graded_is_tried_once_more(farm: list[Any], folder: Pa
 
 
 def test_and_not_a_third_time(farm: list[Any], folder: Path) -> None:
-    farm += [student(web=C), "its cluster used more than 1024 MB of memory", student(web=P)]
+    farm += [student(web=C), "it used more than 1024 MB of memory", student(web=P)]
     found = alone.graded(folder, LAB, student="Ann")
     assert not found.has_grade
     assert found.graded.student == "Ann"
-    assert found.graded.report.problem == "Its cluster used more than 1024 MB of memory."
+    assert found.graded.report.problem == "It used more than 1024 MB of memory."
     assert len(farm) == 1
+
+
+def test_what_its_own_pods_took_too_much_of_is_not_tried_again(farm: list[Any], folder: Path) -> None:
+    farm += ["its cluster used more than 240 s of CPU", "never asked for"]
+    assert not alone.graded(folder, LAB).has_grade
+    assert farm == ["never asked for"]
 
 
 def test_a_grade_is_not_asked_for_twice(farm: list[Any], folder: Path) -> None:

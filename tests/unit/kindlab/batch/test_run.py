@@ -82,6 +82,18 @@ def test_a_submission_that_is_too_much_has_no_grade_and_says_why(out: Store, kla
     assert tally.could_not == ["eve"]
 
 
+def test_what_its_own_pods_took_too_much_of_is_tried_once_only(out: Store, klass: Any):
+    """A fork bomb costs its limit once, and no more: it would do the same again."""
+    farm = FakeFarm(eve=["OVER its cluster used more than 240 s of CPU"])
+    tally, told = go(out, klass(ann="a", eve="b"), farm)
+    assert farm.asked == ["ann", "eve"]
+    assert (tally.could_not, told.has_grade) == (["eve"], {"ann": True, "eve": False})
+    kept = out.get("eve")
+    assert kept is not None
+    assert kept.report.problem == "Its cluster used more than 240 s of CPU."
+    assert kept.notes == (run.OVERRAN,)
+
+
 def test_one_of_which_nothing_can_be_read_needs_no_cluster_and_gets_nothing(out: Store):
     bad = Submission("eve", "Eve", None, "", (Refused("x.zip", "it is a bomb"),), problem="Nothing in it can be read.")
     farm = FakeFarm()

@@ -156,8 +156,7 @@ def test_a_question_that_nobody_asked_cannot_be_answered(good: Recorded, tmp_pat
 
 def test_more_patience_than_there_was_cannot_be_played(good: Recorded, tmp_path: Path) -> None:
     again = evidence.regrade(good.path, lab=changed(tmp_path, 'said == "3"', 'said == "4"'))
-    asked = "GET /api/v1/namespaces/99-tiny/pods/web-1"  # before each command in a learner's container
-    assert again.cannot == {"test_patience": f"nobody asked for it so often: {asked}"}
+    assert again.cannot == {"test_patience": "nobody asked for it so often: in Pod web-1: cat /count"}
 
 
 def test_what_was_prepared_is_there_when_its_first_check_is_gone(good: Recorded, tmp_path: Path) -> None:

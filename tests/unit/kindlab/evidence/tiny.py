@@ -48,8 +48,8 @@ def test_prepared_too(lab, prepared):
 
 @check("second", "the answer comes within a minute")
 def test_patience(lab):
-    began = monotonic()
-    seen = lab.until(lambda: lab.host("web-1").run("cat /count").stdout, lambda said: said == "3", timeout=60.0)
+    began, web = monotonic(), lab.host("web-1")
+    seen = lab.until(lambda: web.run("cat /count").stdout, lambda said: said == "3", timeout=60.0)
     lab.expect(seen == "3" and monotonic() - began < 60, expected="3 in time", seen=seen)
 
 
