@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from kindlab import unanswered
 from kindlab.clock import monotonic
 from kindlab.errors import Problem
 from kindlab.witness import Witness
@@ -155,7 +156,7 @@ class Api:
         except (HTTPError, OSError) as error:
             raise Unreachable(
                 f"The cluster at {self.server} does not answer.",
-                f"{type(error).__name__}: {_brief(error)}",
+                unanswered.why(error),
                 "kindlab status shows what is running; kindlab up starts a cluster.",
             ) from error
 
@@ -394,7 +395,3 @@ def _type_of(obj: Obj) -> str:
 
 def _key(obj: Obj) -> str:
     return f"{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
-
-
-def _brief(error: Exception) -> str:
-    return str(error).rsplit("Caused by ", 1)[-1].strip("()")[:300]

@@ -87,7 +87,8 @@ class Follower:
             except Unreachable as gone:
                 if self._ended:
                     return
-                self.screen.note(f"The cluster does not answer ({gone.why}). It is waited for; Ctrl-C ends.")
+                then = "It is waited for: kindlab up starts it again, Ctrl-C ends this."
+                self.screen.note(" ".join(filter(None, ("The cluster does not answer.", gone.why, then))))
                 status = self._back(deadline) or status
 
     def end(self) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from kindlab import labs
+from kindlab.api import Unreachable
+from kindlab.errors import Problem
 from kindlab.watching import follow, saves
 from kindlab.watching.asked import Asked
 from kindlab.watching.events import Saved
@@ -53,6 +55,35 @@ def test_it_ends_also_when_that_is_said_while_it_turns_to_a_cluster(
     screen: Any = SimpleNamespace()
     follower = Follower(labs.find("02"), lambda: status, screen)
     follower.run()
+
+
+def test_a_cluster_that_goes_is_said_with_what_to_do_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    came: list[Any] = []
+
+    def on(self: Follower, status: Any, deadline: float) -> None:
+        came.append(status)
+        if status == "first":
+            raise Unreachable("The cluster at x does not answer.", "Nobody listens at its address.", "...")
+        self.end()
+
+    clusters: list[Any] = ["first", Problem("not yet"), "second"]
+
+    def ready() -> Any:
+        found = clusters.pop(0)
+        if isinstance(found, Problem):
+            raise found
+        return found
+
+    monkeypatch.setattr(Follower, "_on", on)
+    monkeypatch.setattr(follow, "PAUSE", 0.0)
+    Follower(labs.find("02"), ready, SimpleNamespace(note=notes.append)).run()  # type: ignore[arg-type]
+    assert came == ["first", "second"]
+    assert notes == [
+        "The cluster does not answer. Nobody listens at its address. It is waited for: kindlab up starts it again, "
+        "Ctrl-C ends this.",
+        "The cluster is back.",
+    ]
 
 
 def test_a_save_and_what_it_changes_are_graded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
