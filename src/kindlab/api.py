@@ -17,6 +17,8 @@ from urllib.parse import quote
 
 from kindlab import unanswered
 from kindlab.clock import monotonic
+from kindlab.discovery import Served as Served
+from kindlab.discovery import discovered
 from kindlab.errors import Problem
 from kindlab.witness import Witness
 
@@ -42,18 +44,6 @@ class ApiError(Exception):
 
 HERE = ("localhost", "127.0.0.0/8", "::1")
 """This machine, which no proxy is asked for whatever NO_PROXY says; as with kubectl (Go's ProxyFromEnvironment)."""
-
-
-class Served(NamedTuple):
-    """A kind the cluster serves: `prefix` is the URL of its group and version, `group` is "" for the core."""
-
-    prefix: str
-    plural: str
-    namespaced: bool
-    kind: str
-    group: str
-    categories: tuple[str, ...] = ()
-    verbs: tuple[str, ...] = ()
 
 
 class Request(NamedTuple):
@@ -352,34 +342,8 @@ class Api:
         return self.discovered()
 
     def discovered(self) -> dict[str, Served]:
-        """Every spelling of a kind (Service, services, svc, deployment.apps, apps/v1/deployment) -> where it lives: in
-        its group's preferred version, unless the spelling names another (autoscaling/v1/..., deployments.v1.apps)."""
-        groups = self.request("GET", "/apis")["groups"]
-        preferred = ["/api/v1", *(f"/apis/{group['preferredVersion']['groupVersion']}" for group in groups)]
-        every = [f"/apis/{version['groupVersion']}" for group in groups for version in group["versions"]]
-        kinds: dict[str, Served] = {}
-        for prefix in dict.fromkeys((*preferred, *every)):
-            group_version = prefix.removeprefix("/api/").removeprefix("/apis/")
-            group, _, version = group_version.rpartition("/")
-            try:
-                served = self.request("GET", prefix)["resources"]
-            except ApiError:
-                continue  # an aggregated API whose backend is down must not hide the others
-            for resource in served:
-                if "/" in resource["name"]:
-                    continue
-                categories, verbs = (tuple(resource.get(key) or ()) for key in ("categories", "verbs"))
-                namespaced, kind = bool(resource["namespaced"]), resource["kind"]
-                entry = Served(prefix, resource["name"], namespaced, kind, group, categories, verbs)
-                kind = resource["kind"].lower()
-                names = [kind, resource["name"], *resource.get("shortNames", ())]
-                names += [f"{name}.{group}" for name in names] if group else []
-                if group:
-                    kinds |= {f"{name}.{version}.{group}": entry for name in (kind, resource["name"])}
-                for spelling in names if prefix in preferred else ():
-                    kinds.setdefault(spelling, entry)
-                kinds[f"{group_version}/{kind}"] = entry
-        return kinds
+        """Every spelling of a kind -> where it lives (discovery.py)."""
+        return discovered(self.request, ApiError)
 
 
 def _segment(name: str, what: str) -> str:
