@@ -23,7 +23,7 @@ def said(lab: Lab, api: Api, file: Path) -> str:
     try:
         different = [obj for obj in objects(lab, api, file) if differs(lab, api, obj)]
     except Problem as problem:
-        return f"{file.name} is saved, and {' '.join(str(problem).split())}"
+        return _of(file, problem)
     if not different:
         return ""
     names = ", ".join(f"{obj['kind'].lower()}/{obj['metadata']['name']}" for obj in different)
@@ -54,7 +54,15 @@ def apply(lab: Lab, api: Api, file: Path) -> str:
         for obj in found:
             lines.append(applying.apply(api, lab.namespace, obj))
     except Problem as problem:
+        if not lines:
+            return _of(file, problem)
         lines.append(in_a_line(problem))
     except ApiError as error:
         lines.append(f"the cluster refused {obj['kind'].lower()}/{obj['metadata']['name']}: {error.message}")
     return f"{file.name}: {'; '.join(lines) or 'there is no object in it'}"
+
+
+def _of(file: Path, problem: Problem) -> str:
+    """In a line that names the file; most Problems of a file do so themselves, with the line in it."""
+    text = in_a_line(problem)
+    return text if text.startswith(file.name) else f"{file.name}: {text}"
