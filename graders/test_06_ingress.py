@@ -11,7 +11,7 @@ LOST_TEXT = "Nothing is moored here"
 REQUESTS, FEWEST, MOST = 300, 8, 58
 """Of so many requests, each sent to the canary by chance with a probability of 10%, fewer or more than these reach it
 less than once in a million times. A controller that takes turns hits 30."""
-OF_SEVERAL = enough(3)
+OF_SEVERAL = enough(2)
 """Requests of which some meet a Pod that does not belong there, where one of two or three behind a Service does not."""
 
 
@@ -30,7 +30,7 @@ def expect_from(lab, host, deployment, *paths, by_each=False):
         def right(replies, whole=whole):
             return replies.ok and (replies.bodies == pods.names if whole else replies.bodies <= pods.names)
 
-        replies = ask(lab, host, path, right, count=max(enough(len(pods)), OF_SEVERAL))
+        replies = ask(lab, host, path, right, count=enough(len(pods)))
         every = "every Pod" if len(pods) > 1 and whole else "a Pod"
         lab.expect(
             right(replies),

@@ -96,9 +96,10 @@ def _is_name(body: str) -> bool:
 
 
 def enough(pods: int) -> int:
-    """Requests after which a random balancer has missed one of so many Pods with a probability below one in a
-    million."""
-    return 1 if pods < 2 else math.ceil(math.log(pods * 1e6) / -math.log(1 - 1 / pods))
+    """Requests after which a random balancer has missed one of so many Pods, or one more that does not belong beside
+    them, with a probability below one in a million."""
+    several = pods + 1
+    return math.ceil(math.log(several * 1e6) / -math.log(1 - 1 / several)) if pods else 1
 
 
 def _manifest(silent: list[str]) -> Obj:

@@ -272,3 +272,8 @@ def test_a_name_with_several_addresses_is_resolved_anew_for_each_request(tmp_pat
     getent.chmod(0o700)
     assert shell._at_once("http://web", 5, 1, "") == []
     assert len(shell.get_many("http://web", count=5)) == 5
+
+
+@pytest.mark.parametrize("pods", [1, 2, 4])
+def test_enough_requests_miss_none_of_several_nor_one_beside_them(pods: int) -> None:
+    assert (pods + 1) * (1 - 1 / (pods + 1)) ** probe.enough(pods) < 1e-6
