@@ -72,8 +72,9 @@ def _read(lab: Lab, folder: Path | None, here: Here, refused: list[Refused]) -> 
     for file in labs.manifests(folder) if folder else ():
         size = file.stat().st_size
         if size > min(FILE_BYTES, left):
-            most = f"{FILE_BYTES // 1024} KiB a file and {BYTES // 1024} KiB together are the most"
-            why = f"It has {size // 1024} KiB; {most}."
+            whole = f"With it the submission has {_kib(BYTES - left + size)}; {_kib(BYTES)} are the most for all files."
+            own = f"It has {_kib(size)}; {_kib(FILE_BYTES)} are the most for a file."
+            why = own if size > FILE_BYTES else whole
             refused.append(Refused(file.name, why, "Hand in the lab's files only.", file.name))
             continue
         left -= size
@@ -92,6 +93,11 @@ def _read(lab: Lab, folder: Path | None, here: Here, refused: list[Refused]) -> 
         wrong = [one for one in parts if isinstance(one, Problem)]
         refused += [Refused(file.name, f"{one.what} {one.why}".strip(), one.then, file.name) for one in wrong[:10]]
     return found
+
+
+def _kib(size: int) -> str:
+    """Rounded up: what is too much must not read as if it was not."""
+    return f"{-(-size // 1024)} KiB"
 
 
 def _order(folder: Path | None, refused: list[Refused]) -> tuple[str, ...]:
