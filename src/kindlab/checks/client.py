@@ -67,7 +67,7 @@ class Client(Probe):
         if self._with_curl:
             return super().get_many(url, count=count, timeout=timeout, options=options, until=until)
         if not self._has("wget"):
-            raise self._could_not("send requests", "it has neither curl nor wget in its system folders")
+            raise self.could_not("send requests", "it has neither curl nor wget in its system folders")
         replies: list[Reply] = []
         while len(replies) < count and sum(r.exit != 0 for r in replies[-2:]) < 2:
             replies.append(self._wget(url, timeout))
@@ -86,7 +86,7 @@ class Client(Probe):
             return {"": ""}
         return {" over IPv4": "-4", " over IPv6": "-6"}
 
-    def _could_not(self, what: str, why: str) -> CouldNotGrade:
+    def could_not(self, what: str, why: str) -> CouldNotGrade:
         """In a learner's Pod it is that one's doing."""
         said = f"Pod {self.pod} could not {what}: {why}"
         if is_own(self.pod):

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kindlab.checks.probe import Probe, Replies, new_mark, replies_of
-from kindlab.checks.verdict import CouldNotGrade
 from kindlab.clock import token_hex
 
 TRIES = 100
 """Tenths of a second that the last client gets to begin."""
+BODY = 16 << 10
+"""Bytes of an answer, after which it is broken off: there are thousands."""
 LONGEST = 180
 """Seconds after which clients whose grader was killed stop by themselves."""
 
@@ -34,7 +35,8 @@ def load(
     begins so have they. Requests that are under way when it ends are not counted. Raises CouldNotGrade when there was
     no reply at all."""
     folder, mark = f"/tmp/kindlab-load-{token_hex(4)}", new_mark()
-    curl = f"curl -s -m {timeout:g} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
+    limits = f"--max-filesize {BODY} -m {timeout:g}"
+    curl = f"curl -s {limits} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
     one = (
         f'while [ -e {folder}/go ] && [ "$(date +%s)" -lt "$end" ]; do r=$({curl}); code=$?; '
         f"printf '%s\\n{mark}%s\\n' \"$r\" $code >> {folder}/$n; [ $code = 0 ] || sleep 0.05; done"
@@ -49,11 +51,11 @@ def load(
     found = Load()
     begun = probe.host.run(begin)
     if begun.rc != 0:
-        raise CouldNotGrade(f"the probe could not send requests: {begun.stderr.strip() or f'exit {begun.rc}'}")
+        raise probe.could_not("send requests", begun.stderr.strip() or f"exit code {begun.rc}")
     try:
         yield found
     finally:
         ended = probe.host.run(f"rm {folder}/go; cat {folder}/*; rm -rf {folder}")
     found.replies = replies_of(ended.stdout, mark)
     if not found.replies:
-        raise CouldNotGrade(f"the probe's requests to {url} have no reply: {ended.stderr.strip() or 'no output'}")
+        raise probe.could_not(f"hear of any reply from {url}", ended.stderr.strip() or "no output")

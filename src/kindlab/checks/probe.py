@@ -38,6 +38,8 @@ REFUSED, TIMED_OUT = 7, 28
 ASK_AGAIN = 0.5
 """Seconds between two looks at a name."""
 LOST_AMONG = 20
+BODY = 256 << 10
+"""Bytes of an answer, after which it is broken off."""
 EAGER = 4
 """So many requests for each Pod that is to answer come first: all of four have then answered in 24 of 25 cases."""
 CURL_ERRORS = {
@@ -47,6 +49,7 @@ CURL_ERRORS = {
     52: "an empty answer",
     56: "the connection broke",
     60: "the certificate is not trusted",
+    63: f"an answer of more than {BODY >> 10} KB",
 }
 
 
@@ -204,7 +207,7 @@ class Probe:
         except CouldNotGrade:
             return False
 
-    def _could_not(self, what: str, why: str) -> CouldNotGrade:
+    def could_not(self, what: str, why: str) -> CouldNotGrade:
         """The error for a script that did not do what it is for."""
         return CouldNotGrade(f"the probe could not {what}: {why}")
 
@@ -279,7 +282,7 @@ class Probe:
         result = self.host.run(script)
         replies = list(replies_of(result.stdout, mark))
         if not replies and not before:
-            raise self._could_not("send requests", result.stderr.strip() or "no output")
+            raise self.could_not("send requests", result.stderr.strip() or "no output")
         return replies
 
     def get_each(self, urls: Iterable[str], *, timeout: float = 1.5, options: str = "") -> dict[str, Reply]:
@@ -294,7 +297,7 @@ class Probe:
         result = self.host.run(f'd=$(mktemp -d); {" ".join(parts)} wait; cat {files}; rm -r "$d"')
         replies = list(replies_of(result.stdout, mark))
         if len(replies) != len(asked):
-            raise self._could_not("send requests", result.stderr.strip() or "some have no outcome")
+            raise self.could_not("send requests", result.stderr.strip() or "some have no outcome")
         return dict(zip(asked, replies, strict=True))
 
     def addresses(self, name: str, *, until: Collection[str] = (), timeout: float = 0.0) -> list[str]:
@@ -310,7 +313,7 @@ class Probe:
         )
         result = self.host.run(script)
         if result.rc not in (0, 2):  # 2: there is no such name
-            raise self._could_not(f"resolve {name}", result.stderr.strip() or f"exit code {result.rc}")
+            raise self.could_not(f"resolve {name}", result.stderr.strip() or f"exit code {result.rc}")
         found = {line.split()[0] for line in result.stdout.splitlines() if line.strip()}
         return sorted(found, key=lambda address: (":" in address, address))
 
@@ -329,7 +332,7 @@ def _times(url: str, count: int) -> str:
 
 
 def _limits(timeout: float) -> str:
-    return f"-s --connect-timeout {timeout:g} -m {2 * timeout:g}"
+    return f"-s --max-filesize {BODY} --connect-timeout {timeout:g} -m {2 * timeout:g}"
 
 
 def _failings(replies: Sequence[Reply]) -> int:

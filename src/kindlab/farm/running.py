@@ -49,8 +49,8 @@ class Finished(Generic[T, R]):
     seconds: float = 0.0
     cpu: float = 0.0
     overran: bool = False
-    """What ran in its cluster took more CPU, memory or disk than a piece of work may: it would do so again. There may be
-    a result nonetheless, of one that was done by then or has only noticed that its cluster was gone."""
+    """What ran in its cluster took more CPU, memory or disk than a piece of work may: it would do so again. There may
+    be a result nonetheless, of one that was done by then or has only noticed that its cluster was gone."""
 
 
 def run(

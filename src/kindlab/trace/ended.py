@@ -9,6 +9,8 @@ from kindlab.api import Api, ApiError, Obj
 _SIGNALS: Final = {1: "HUP", 2: "INT", 3: "QUIT", 6: "ABRT", 9: "KILL", 11: "SEGV", 13: "PIPE", 15: "TERM"}
 LINES: Final = 5
 """Of a log, how many are shown."""
+MOST: Final = 16 << 10
+"""Bytes of these lines, which may be as long as somebody likes."""
 
 
 def meaning(pod: Obj, container: str, end: Obj) -> str:
@@ -43,7 +45,8 @@ def last_words(api: Api, pod: Obj, container: str, *, previous: bool) -> str:
     """The last lines a container printed, on one line; "" when there are none to be had."""
     meta = pod["metadata"]
     path = f"{api.path('Pod', meta['namespace'], meta['name'])}/log"
-    query = {"container": container, "tailLines": str(LINES), "previous": str(previous).lower()}
+    query = {"container": container, "tailLines": str(LINES), "limitBytes": str(MOST)}
+    query["previous"] = str(previous).lower()
     try:
         response = api.request("GET", path, query=query, accept="*/*", stream=True)
     except ApiError:

@@ -251,7 +251,7 @@ class _Session(Connections):
         failing = "fail" in self.flags and head.status >= 400
         if failing and "verbose" in self.flags:
             await self._note(f"The requested URL returned error: {head.status}")
-        most = self.options.number("max-filesize")
+        most = int(self.options.number("max-filesize") or 0)
         if most and int(head.header("content-length") or 0) > most:
             raise await self._noted(63, "Maximum file size exceeded", number)
         place = "/dev/null" if failing and target != "-" else target
@@ -267,6 +267,9 @@ class _Session(Connections):
                 await curl_files.dump(self.process, self.options.values["dump-header"], raw)
             meter.expect(int(head.header("content-length") or 0) if method != "HEAD" else 0)
             async for chunk in exchange.body():
+                if most and report.got + len(chunk) > most:  # nobody had said how much would come
+                    await output.write(chunk[: most - report.got])
+                    raise await self._noted(63, f"Exceeded the maximum allowed file size ({most})", number)
                 report.got += len(chunk)
                 await self._note(f"[{len(chunk)} bytes data]", mark="{")
                 if not follows and not failing:

@@ -244,6 +244,19 @@ async def test_a_server_that_hangs_up(lab: Lab, client: Pod) -> None:
     assert numbers(err.data.decode()) == "curl: (28) Operation timed out after <n> milliseconds with 0 bytes received\n"
 
 
+async def test_a_body_without_end_is_broken_off(lab: Lab, client: Pod) -> None:
+    server = lab.pod("endless")
+    listener = server.net.listen(80)
+    process, out, err = client.start("curl", "-sS", "--max-filesize", "10", f"http://{server.net.address}/")
+    stream = await listener.accept()
+    await stream.read()
+    await stream.write(b"HTTP/1.0 200 OK\r\n\r\nseven b")
+    await stream.write(b"and more than ten")
+    assert await process.wait() == 63
+    assert out.data == b"seven band"
+    assert err.data == b"curl: (63) Exceeded the maximum allowed file size (10)\n"
+
+
 async def test_usage_errors(client: Pod) -> None:
     manual = "curl: try 'curl --help' or 'curl --manual' for more information\n"
     assert (await client.run("curl")).code == 2
