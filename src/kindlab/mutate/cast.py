@@ -22,6 +22,8 @@ class Cast:
     spaces: dict[str, str] = field(default_factory=dict)
     ports: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     """Workload -> ports."""
+    service_ports: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Service -> TCP ports."""
     by_label: dict[tuple[str, str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
     """(short namespace, key, value) of labels that Pods carry -> ports."""
     named: set[tuple[str, str]] = field(default_factory=set)
@@ -66,6 +68,9 @@ def _names(key: str, value: str) -> str:
 def _add(cast: Cast, obj: Obj, space: str) -> None:
     space = obj["metadata"].get("namespace", space)
     called = cast.called(obj["metadata"]["name"], space)
+    if obj["kind"] == "Service":
+        found = obj["spec"].get("ports") or ()
+        cast.service_ports[called] |= {int(one["port"]) for one in found if one.get("protocol", "TCP") == "TCP"}
     if obj["kind"] == "NetworkPolicy":
         cast.policies = True
         for path, at in walked(obj):

@@ -54,14 +54,17 @@ def _names(scene: Scene, asker: Obj, services: list[Obj], suffix: str = "") -> I
 
 
 def ports(scene: Scene, asker: Obj, services: list[Obj]) -> Iterator[Fact]:
-    """Who answers on each port of Services in the asker's namespace."""
+    """Who answers on each port that one of the lab's answers gives to Services in the asker's namespace."""
     questions = {}
     for service in services:
-        for port in service["spec"].get("ports") or ():
-            if port.get("protocol", "TCP") == "TCP":
-                at = f"{service['metadata']['name']}:{port['port']}"
-                questions[at] = Question(f"http://{at}/hostname", OFTEN)
-                questions[f"{at}/"] = Question(f"http://{at}/")
+        meta, spec = service["metadata"], service["spec"]
+        own = {port["port"] for port in spec.get("ports") or () if port.get("protocol", "TCP") == "TCP"}
+        called = scene.cast.called(meta["name"], meta["namespace"])
+        # also those that it has elsewhere: behind a headless Service they answer whatever it says
+        for port in sorted(own | scene.cast.service_ports.get(called, set())):
+            at = f"{meta['name']}:{port}"
+            questions[at] = Question(f"http://{at}/hostname", OFTEN)
+            questions[f"{at}/"] = Question(f"http://{at}/")
     heard = scene.ask(asker, questions)
     short = scene.cast.short(asker["metadata"]["namespace"])
     where = f" in {short}" if short else ""

@@ -16,6 +16,7 @@ def test_ports_are_those_of_all_answers() -> None:
     found = cast.of(labs.find("02"))
     assert found.ports["payment"] == {80, 8081}  # an alternative moves the program
     assert found.ports["catalog"] == {8080}
+    assert found.service_ports["payment"] == {80, 8081}  # the second is where it begins
 
 
 def test_a_namespace_beside_is_called_by_its_short_name() -> None:
