@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kindlab.checks import CouldNotGrade, Guest, LiveLab
+from kindlab.checks import TIMED_OUT, CouldNotGrade, Guest, LiveLab
 
 pytestmark = pytest.mark.xdist_group("pocket")
 
@@ -32,10 +32,19 @@ def test_requests_under_way_are_lost_with_their_server(live: LiveLab) -> None:
         assert client.host.run("ls -d /tmp/kindlab-load-*").rc != 0  # nothing is left behind
 
 
-def test_no_reply_at_all_is_no_verdict(live: LiveLab) -> None:
-    with (
-        live.visitors({"client": Guest(live.namespace)}) as found,
-        pytest.raises(CouldNotGrade, match="have no reply"),
-        live.load("http://10.244.199.1/", clients=1, timeout=60, client=found["client"]),
-    ):
-        pass
+def test_a_block_too_short_for_any_reply_is_no_verdict(live: LiveLab) -> None:
+    serving = {"slow": Guest(live.namespace, serves=8080), "client": Guest(live.namespace)}
+    with live.visitors(serving) as found:
+        url = f"http://{found['slow'].object()['status']['podIP']}:8080/shell?cmd=sleep+1"
+        with (
+            pytest.raises(CouldNotGrade, match=r"could not hear of any reply from http://.* in time"),
+            live.load(url, clients=1, timeout=10, client=found["client"]),
+        ):
+            pass
+
+
+def test_who_never_answers_has_lost_a_request(live: LiveLab) -> None:
+    with live.visitors({"client": Guest(live.namespace)}) as found:
+        with live.load("http://10.244.199.1/", clients=1, timeout=2, client=found["client"]) as load:
+            pass
+        assert [reply.exit for reply in load.replies] == [TIMED_OUT]
