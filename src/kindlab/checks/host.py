@@ -32,7 +32,6 @@ HANGS = 5.0
 """For those that come after one that did not end there: a check that asks ten times must not wait ten times."""
 MOST = 8 << 20
 """Bytes that a command of a check may print, both streams together."""
-STDOUT, STDERR = 1, 2
 ENDED = ("exit", "stdout", "stderr")
 
 _hung: WeakKeyDictionary[Api, set[tuple[str, str, str]]] = WeakKeyDictionary()
@@ -124,7 +123,7 @@ class ExecBackend(BaseBackend):
                 return _in_trouble(trouble.TOO_MUCH, f"more than {most} came, and it was broken off")
             why = f"a command in Pod {self.pod} did not end within {seconds:.0f} s"
             return _in_trouble(trouble.NOT_ENDED, why)
-        out, err, status = session.received[STDOUT], session.received[STDERR], session.status()
+        (out, err), status = session.output, session.status()
         if status.get("status") == "Success":
             return dict(zip(ENDED, (0, out, err), strict=True))
         for cause in (status.get("details") or {}).get("causes") or ():

@@ -65,6 +65,11 @@ class Session:
         self.received = {channel: b"".join(pieces) for channel, pieces in parts.items()}
         return self._ended
 
+    @property
+    def output(self) -> tuple[bytes, bytes]:
+        """What came on stdout, and on stderr."""
+        return self.received[STDOUT], self.received[STDERR]
+
     def status(self) -> dict[str, Any]:
         """How the command ended, as a Status; empty when the server has not said."""
         found: dict[str, Any] = json.loads(self.received[STATUS] or b"{}")
