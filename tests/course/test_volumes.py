@@ -151,6 +151,17 @@ def test_what_is_not_there_is_not_waited_for(live: LiveLab) -> None:
     assert time.monotonic() - began < 20
 
 
+def test_what_has_no_end_is_no_file(live: LiveLab) -> None:
+    """A check that read it would wait, or receive, for ever."""
+    put(live, pair())
+    running(live, "pair")
+    place = live.volumes.place("pair", "/shared")
+    assert live.host("pair").run("cd /shared; ln -s /dev/zero zero && mkdir folder").rc == 0
+    for name in ("zero", "folder"):
+        with pytest.raises(CheckFailed, match="no regular file"):
+            place.read(name)
+
+
 def test_a_claim_of_one_pod_is_seen_through_that(live: LiveLab) -> None:
     put(live, claim(storageClassName=CSI, accessModes=["ReadWriteOncePod"]), pod())
     running(live)

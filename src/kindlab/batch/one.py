@@ -37,7 +37,7 @@ def grade_one(
 
     began = monotonic()
     graded = _begun(submission, lab)
-    watched, tape = recorded(api)
+    watched, tape = recorded(api) if evidence is not None else (api, None)
     try:
         notes: list[str] = []
         refused = (*graded.refused, *putting.put(lab, api, submission, notes=notes))
@@ -47,7 +47,7 @@ def grade_one(
     except (Problem, ApiError) as error:
         report = runner.not_graded(lab, error, only=tasks, cluster=cluster)
     graded = replace(graded, report=report, seconds=round(monotonic() - began, 2))
-    if evidence is None:
+    if evidence is None or tape is None:
         return graded
     try:
         from kindlab.evidence import write

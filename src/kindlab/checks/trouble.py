@@ -46,7 +46,8 @@ def raised(api: Api, namespace: str, pod: str, container: str, what: str, why: s
     if what == TOO_MUCH:
         whose, then = f"what a command in {where} prints", then.removesuffix("-c true")
         if is_own(pod):  # it prints what it is answered
-            whose, then = "what the check is answered", "look at what your programs answer: curl -s URL | head -c 1000"
+            whose = "what the check reads or is answered"
+            then = "look at what your programs answer (curl -s URL | head -c 1000) and write (ls -lh)"
         return ContainerAtFault(why, expected=f"{whose} has an end", seen=why, then=then)
     if is_own(pod):
         return plain

@@ -35,7 +35,9 @@ LOOK_AGAIN, TRIED = 2.0, 3
 """Seconds between looks at what keeps the grader's Pod, and how often the kubelet must have tried to mount by then."""
 _MOUNT_TROUBLE = ("FailedMount", "FailedAttachVolume")
 _NOT_THERE = 44
-_READ = f'[ -e "$1" ] || exit {_NOT_THERE}; exec cat "$1"'
+_NO_FILE = "it is there, and is no regular file"
+"""A pipe or a device has no end."""
+_READ = f'[ -e "$1" ] || exit {_NOT_THERE}; [ -f "$1" ] || {{ echo {_NO_FILE} >&2; exit 1; }}; exec cat "$1"'
 _WRITE = 'mkdir -p "${1%/*}" && cat > "$1"'
 _SUMS = f'cd "$1" || exit {_NOT_THERE}; find . -type f -exec sha256sum {{}} +'
 _SPACE = f'[ -d "$1" ] || exit {_NOT_THERE}; cat /proc/mounts; echo; df -kP "$1" | tail -n 1'

@@ -117,7 +117,7 @@ def test_too_much_is_never_the_clusters_doing() -> None:
     assert isinstance(theirs, ContainerAtFault)
     assert theirs.expected == "what a command in container c of Pod p prints has an end"
     assert isinstance(ours, ContainerAtFault)
-    assert ours.expected == "what the check is answered has an end"
+    assert ours.expected == "what the check reads or is answered has an end"
 
 
 @pytest.mark.parametrize(
