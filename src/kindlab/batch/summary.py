@@ -10,6 +10,7 @@ from typing import Any
 from kindlab.batch.scoring import Scored
 from kindlab.errors import in_a_line
 from kindlab.grading.outcome import Outcome
+from kindlab.grading.report import told
 
 FORMAT = 1
 
@@ -34,7 +35,7 @@ def of(all_scored: Sequence[Scored], lab: str) -> dict[str, Any]:
         else None,
         "passed": sum(one.passed is True for one in has) if any(one.passed is not None for one in has) else None,
         "late": [one.graded.id for one in all_scored if one.late_days],
-        "could_not_grade": {one.graded.id: why_not(one) for one in all_scored if not one.has_grade},
+        "could_not_grade": {one.graded.id: told.why_not(one) for one in all_scored if not one.has_grade},
         "nothing_to_grade": {one.graded.id: in_a_line(one.graded.report.problem) for one in has if _is_unreadable(one)},
         "refused": {one.graded.id: len(one.graded.refused) for one in all_scored if one.graded.refused},
         "notes": {one.graded.id: list(one.graded.notes) for one in all_scored if one.graded.notes},
@@ -62,17 +63,6 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"  Something was left out of {counted(len(found['refused']))}; the students' reports say what and why."
     if found["notes"]:
         yield f"  There are notes for you on {counted(len(found['notes']))}: the column notes of grades.csv."
-
-
-def why_not(one: Scored) -> str:
-    """Why it has no grade, in a line."""
-    if one.graded.report.problem:
-        return in_a_line(one.graded.report.problem)
-    for task in one.tasks:
-        stuck = next((c for c in task.result.checks if c.outcome is Outcome.COULD_NOT_GRADE), None)
-        if stuck is not None:
-            return in_a_line(f"task {task.result.id}: {stuck.seen or stuck.sentence}")
-    return "nothing says why"
 
 
 def _is_unreadable(one: Scored) -> bool:

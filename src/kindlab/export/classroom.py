@@ -106,14 +106,14 @@ def main(slug: str, folder: Path) -> int:
     from kindlab import labs
     from kindlab.batch import alone
     from kindlab.errors import COULD_NOT_GRADE, PASSED
-    from kindlab.grading.report import markdown
+    from kindlab.grading.report import markdown, told
 
     lab = labs.find(slug)
     found = alone.graded(folder, lab, student=os.environ.get("GITHUB_ACTOR", ""))
     _append("GITHUB_STEP_SUMMARY", markdown.render(found))
     if not found.has_grade:
-        why = found.graded.report.problem or "; ".join(f"task {t.result.id}" for t in found.tasks if _stuck(t))
-        print(f"::error title=Could not be graded::{_one_line(why)} Run the job again; it costs no points.")
+        why = _one_line(told.why_not(found)).rstrip(".")
+        print(f"::error title=Could not be graded::{why}. Run the job again; it costs no points.")
         return COULD_NOT_GRADE
     for task in found.tasks:
         _append("GITHUB_OUTPUT", f"{task.result.id}={encoded(task)}\n")
@@ -121,12 +121,6 @@ def main(slug: str, folder: Path) -> int:
     for task in found.tasks:
         print(f"  {task.points:g}/{task.max_points:g}  {_one_line(task.result.title)}")
     return PASSED
-
-
-def _stuck(task: ScoredTask) -> bool:
-    from kindlab.grading.outcome import Outcome
-
-    return task.outcome is Outcome.COULD_NOT_GRADE and not task.result.not_here
 
 
 def encoded(task: ScoredTask) -> str:

@@ -102,8 +102,8 @@ def _of_tasks(one: Scored, released: Collection[str]) -> Iterator[str]:
         if task.not_here:
             yield f"{task.id}: cannot be done here"
         elif task.outcome is Outcome.COULD_NOT_GRADE:
-            stuck = [check.seen for check in task.checks if check.outcome is Outcome.COULD_NOT_GRADE and check.seen]
-            yield f"{task.id}: could not be graded{f': {stuck[0]}' if stuck else ''}"
+            stuck = told.stuck(task.checks)
+            yield f"{task.id}: could not be graded{f': {stuck}' if stuck else ''}"
         elif task.outcome is Outcome.FAILED:
             failed = [check for check in task.checks if check.outcome is Outcome.FAILED]
             yield f"{task.id}: {_wrong(failed[0]) if failed else 'not done'}"

@@ -95,7 +95,7 @@ def render(
         hard=hardest(all_scored, tasks or {}),
         checks=_commonest(all_scored, lambda check, lab: check.sentence),
         hops=_commonest(all_scored, lambda check, lab: cause(check.broken_hop, lab), first=True),
-        not_graded=[(one, _why_not(one)) for one in all_scored if not one.has_grade],
+        not_graded=[(one, told.why_not(one)) for one in all_scored if not one.has_grade],
         late=[one for one in all_scored if one.late_days],
         noted=[one for one in all_scored if one.graded.notes],
         students=[(one, _first(one)) for one in all_scored],
@@ -189,18 +189,6 @@ def _commonest(
         Common(what, ", ".join(tasks[what]), many, min(100, round(100 * many / count)))
         for what, many in sorted(students.items(), key=lambda item: (-item[1], item[0]))[:MOST]
     ]
-
-
-def _why_not(one: Scored) -> str:
-    problem = one.graded.report.problem
-    if problem:
-        return in_a_line(problem)
-    stuck = [task for task in one.tasks if task.outcome is Outcome.COULD_NOT_GRADE and not task.result.not_here]
-    return "; ".join(f"{task.result.id}: {_seen(task.result.checks)}" for task in stuck)
-
-
-def _seen(checks: Sequence[CheckResult]) -> str:
-    return next((c.seen for c in checks if c.outcome is Outcome.COULD_NOT_GRADE and c.seen), "could not be graded")
 
 
 def _first(one: Scored) -> str:

@@ -8,11 +8,12 @@ checked, and neither how it went nor why.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from kindlab.errors import in_a_line
 from kindlab.grading.outcome import CheckResult, Outcome
 
 if TYPE_CHECKING:
@@ -179,6 +180,25 @@ def remarks(scored: Scored, released: Collection[str] = ()) -> list[str]:
     if not scored.has_grade:
         said.insert(0, "This could not be graded. That is no zero: there is no grade until it is graded again.")
     return [*said, *filter(None, [withheld(scored, released)])]
+
+
+def why_not(scored: Scored) -> str:
+    """Why there is no grade, in a line; no secret of any task."""
+    if scored.graded.report.problem:
+        return in_a_line(scored.graded.report.problem)
+    tasks: dict[str, list[str]] = {}
+    for one in scored.tasks:
+        if one.outcome is Outcome.COULD_NOT_GRADE and one.weight and not one.result.not_here:
+            why = in_a_line(stuck(one.result.checks)) or "nothing was checked"
+            tasks.setdefault(why, []).append(one.result.id)
+    said = (f"task{'s' * (len(ids) > 1)} {', '.join(ids)}: {why}" for why, ids in tasks.items())
+    return "; ".join(said) or "nothing says why"
+
+
+def stuck(checks: Iterable[CheckResult | ToldCheck]) -> str:
+    """What stood in the way of the first that could not be graded; "" where that is none of these."""
+    found = [check for check in checks if check.outcome is Outcome.COULD_NOT_GRADE]
+    return next((check.seen for check in found if check.seen), found[0].sentence if found else "")
 
 
 def problem_heading(scored: Scored) -> str:

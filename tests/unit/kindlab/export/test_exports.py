@@ -268,6 +268,14 @@ def test_what_could_not_be_graded_reports_no_points(
     assert len(out.splitlines()) == 1
 
 
+def test_why_a_task_could_not_be_graded_is_said_in_the_workflow(
+    job: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(alone, "graded", lambda *_, **__: seen(student(web=C, said="the probe")))
+    assert classroom.main("02", job) == 3
+    assert "::task web: seen the probe. Run the job again; it costs no points." in capsys.readouterr().out
+
+
 # -- nbgrader
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.kindlab.grading.report.classroom import F, P, seen, student
+from tests.unit.kindlab.grading.report.classroom import C, F, P, seen, student
 
 from kindlab.batch.adjustments import Adjustment
 from kindlab.batch.policy import Late, Policy, TaskPolicy
@@ -28,6 +28,21 @@ def test_lateness_and_adjustment_are_shown_as_steps():
         ("grade", "11 of 13"),
     ]
     assert told.grade(scored) == "11 of 13 points (84.62%), passed"
+
+
+def test_why_there_is_no_grade_is_said_of_all_tasks_that_it_is_for():
+    both = student(web=C, dns=C, more=F, said="the probe")
+    assert told.why_not(seen(both)) == "tasks web, dns: seen the probe"
+    both.report.tasks[1].checks[1].seen = ""
+    assert told.why_not(seen(both)) == "task web: seen the probe; task dns: dns works"
+    assert told.why_not(seen(student(problem="No\n cluster."))) == "No cluster."
+
+
+def test_what_counts_nothing_or_cannot_be_done_is_not_why_there_is_no_grade():
+    graded = student(web=C, dns=C, said="the probe")
+    assert told.why_not(seen(graded, Policy(tasks={"dns": TaskPolicy(weight=0)}))) == "task web: seen the probe"
+    graded.report.tasks[0].not_here = "It needs more nodes."
+    assert told.why_not(seen(graded)) == "task dns: seen the probe"
 
 
 def test_a_grade_is_not_shown_where_a_task_is_not():
