@@ -139,8 +139,19 @@ def test_kiosk_answers_at_every_node(lab, nodes, outside):
         )
 
 
-@check("kiosk-node-port", "http://kiosk answers inside, as before")
+@check("kiosk-node-port", "http://kiosk answers inside, as before, also when a Pod was replaced")
 def test_kiosk_answers_inside(lab):
+    before = lab.pods_of("kiosk")
+    lab.expect_exactly("http://kiosk", before)
+    victim = min(before.names)
+    lab.delete_pod(victim)
+
+    def replaced(found) -> bool:
+        live = Pods(p for p in found if not p["metadata"].get("deletionTimestamp")).ready
+        return len(live.names - before.names) > 0
+
+    labels = lab.require("Deployment", "kiosk")["spec"]["selector"].get("matchLabels") or {}
+    lab.eventually("Pod", replaced, labels=",".join(f"{key}={value}" for key, value in labels.items()))
     lab.expect_exactly("http://kiosk", lab.pods_of("kiosk"))
 
 
