@@ -370,6 +370,34 @@ def test_a_bug_of_the_grader_is_no_zero(course: Course, body: str, seen: str) ->
     assert "best" not in course.progress
 
 
+ASKS = """
+    assert lab.probe.get("http://127.0.0.1:1").exit == 7
+    with open(os.environ["TRIES"], "a") as tries:
+        tries.write("x")
+    if os.path.getsize(os.environ["TRIES"]) <= int(os.environ["DELETED"]):
+        lab.api.delete("Pod", "kindlab-probe", lab.namespace, wait=True, grace=0)
+    assert lab.probe.get("http://127.0.0.1:1").exit == 7
+"""
+
+
+def test_a_probe_that_somebody_deletes_in_the_middle_is_made_anew_and_costs_nothing(course: Course) -> None:
+    tries = course.folder / "tries"
+    code, report, _ = course.check(ASKS, TRIES=str(tries), DELETED="1")
+    assert code == 0, report
+    assert (report["outcome"], report["points"]) == ("passed", 3)
+    assert tries.read_text() == "xx"
+
+
+def test_a_probe_that_is_deleted_again_and_again_is_no_zero(course: Course) -> None:
+    tries = course.folder / "tries"
+    code, report, _ = course.check(ASKS, TRIES=str(tries), DELETED="9")
+    assert code == 3
+    assert [t["outcome"] for t in report["tasks"]] == ["passed", "could-not-grade"]
+    assert "kindlab-probe" in report["tasks"][1]["seen"]
+    assert tries.read_text() == "xx", "once more, and not a third time"
+    assert "best" not in course.progress
+
+
 def test_a_grader_knows_which_tasks_are_graded(course: Course) -> None:
     course.grader("    pass\n\n@check('other', 'all are')\ndef test_all(tasks):\n    assert tasks == {'good', 'other'}")
     assert course.kindlab("check", "99").returncode == 0
