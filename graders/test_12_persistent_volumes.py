@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from kindlab.api import ApiError
-from kindlab.checks import CheckFailed, CouldNotGrade, check
+from kindlab.checks import CheckFailed, CouldNotGrade, check, rolled_out
 from kindlab.checks.volumes import claim_of
 from kindlab.clock import monotonic, token_hex
 from kindlab.managed import MANAGED
@@ -394,6 +394,12 @@ def test_the_office_runs(lab):
         bound(lab, name)
     for name in names:
         expect_the_folder(lab, places(lab, "office", name)[0], name, name)
+    lab.expect(
+        rolled_out(lab.settled("office")),
+        expected="a complete rollout of Deployment office",
+        seen="the Pod that runs is the old one: the next one does not get ready",
+        about="deployment/office",
+    )
 
 
 # -- task old-letters
