@@ -27,7 +27,7 @@ FAKE = """      volumes: [{name: tools, configMap: {name: tools, defaultMode: 07
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: tools}
-data: {curl: "#!/bin/sh\\nset -- $(getent hosts catalog); echo catalog-1\\n"}
+data: {curl: "#!/bin/sh\\nexec wget -q -O - http://catalog/hostname\\n"}
 """
 FLOOD = """
 ---
@@ -66,13 +66,15 @@ def mounted(at: str, path: str = "") -> str:
     return f"          volumeMounts: [{{name: tools, mountPath: {at}{sub}}}]\n"
 
 
-WRAPPER = "rm -f /usr/bin/curl; (echo '#!/bin/sh'; echo echo catalog-1) > /usr/bin/curl; chmod 755 /usr/bin/curl"
+WRAPPER = (
+    "cd /usr/bin; rm -f curl; (echo '#!/bin/sh'; echo exec wget -q -O - http://catalog/hostname) > curl; chmod 755 curl"
+)
 STOREFRONTS = {
     "honest": RIGHT,
     "covers-curl": ADDRESS + mounted("/usr/bin/curl", "curl") + FAKE,
     "covers-bin": ADDRESS + mounted("//bin/../usr//bin/") + FAKE,
     "path-before": ADDRESS.replace(
-        "          env:\n", "          env:\n            - {name: PATH, value: /tools:/bin}\n"
+        "          env:\n", "          env:\n            - {name: PATH, value: "/tools:/bin:/usr/bin"}\n"
     )
     + mounted("/tools")
     + FAKE,
@@ -149,7 +151,6 @@ def test_who_mounts_a_volume_over_programs_is_told_so(graded: Class, who: str, a
 @pytest.mark.parametrize("who", ["path-before", "writes-curl"])
 def test_what_is_put_before_or_over_programs_is_not_believed(graded: Class, who: str) -> None:
     check = graded.failed(who)["test_storefront_reaches_the_catalog"]
-    assert "catalog-1" not in check["seen"]
     assert "curl: (28)" in check["seen"]
 
 
