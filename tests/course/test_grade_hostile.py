@@ -74,7 +74,7 @@ STOREFRONTS = {
     "covers-curl": ADDRESS + mounted("/usr/bin/curl", "curl") + FAKE,
     "covers-bin": ADDRESS + mounted("//bin/../usr//bin/") + FAKE,
     "path-before": ADDRESS.replace(
-        "          env:\n", "          env:\n            - {name: PATH, value: "/tools:/bin:/usr/bin"}\n"
+        "          env:\n", "          env:\n            - {name: PATH, value: /tools:/bin:/usr/bin}\n"
     )
     + mounted("/tools")
     + FAKE,
