@@ -23,6 +23,8 @@ from kindlab.selectors import of_pods
 FILE = "steps.toml"
 PATIENCE = 60.0
 """Seconds for each step."""
+LATE = ": not done within "
+"""What stands behind the step, in the problem of one that took longer."""
 
 
 def _is_usable(snapshot: Obj) -> bool:
@@ -126,4 +128,4 @@ def _scale(api: Api, namespace: str, kind: str, name: str, number: int, patience
 
 
 def _late(step: str, patience: float, seen: str) -> Problem:
-    return Problem(f"{step}: not done within {patience:.0f} s.", seen, "Look at the steps before it.")
+    return Problem(f"{step}{LATE}{patience:.0f} s.", seen, "Look at the steps before it.")

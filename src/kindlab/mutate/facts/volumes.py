@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from datetime import datetime
 from hashlib import sha256
 
+from kindlab import clock
 from kindlab.api import Obj
 from kindlab.conditions import is_ready
 from kindlab.mutate.fact import Fact
@@ -18,6 +20,10 @@ ORDER = 90
 MARK = ".oracle-"
 NOTICES = 15.0
 """Seconds at most that a probe has to notice."""
+OFTEN = 11
+"""Seconds: a file that was written within them, in a container that is older, is written often."""
+_AGES = "find /tmp -type f | sort | head -3 | while read f; do echo $f $(($(date +%s) - $(stat -c %Y $f))); done"
+"""A script that prints the first files in /tmp, each with the seconds since it was written."""
 _LOOK = (
     'cd "{0}" 2>/dev/null || exit 44; echo "$(grep " {0} " /proc/mounts | tail -1 | cut -d " " -f 3,4)"; '
     'df -kP . | tail -1 | tr -s " " | cut -d " " -f 2; '
@@ -131,17 +137,30 @@ def _replaced(scene: Scene, marked: dict[str, str]) -> Iterator[Fact]:
 
 
 def _taken_away(scene: Scene) -> Iterator[Fact]:
-    """For each file that a container has made in /tmp: what becomes of the Pod when it is gone, and when it is back."""
+    """For each file that a container has made in /tmp: what becomes of the Pod when it is gone, and when it is back.
+    One that the program makes again and again says nothing: it is back by itself, sooner or later."""
     for party, pods in scene.parties().items():
         pod = next((one for one in pods if is_ready(one)), None)
         if pod is None:
             continue
         for container in pod["spec"]["containers"]:
-            done = scene.run(pod, "find /tmp -type f | sort | head -3", container["name"])
-            for file in (done[1] if done else "").split():
-                if "/tmp/tmp." not in file:
+            done = scene.run(pod, _AGES, container["name"])
+            up = _age(pod, container["name"])
+            for line in (done[1] if done else "").splitlines():
+                file, _, age = line.rpartition(" ")
+                often = int(age) < OFTEN < up - 3.0  # one that was made at the start is as old as the container
+                if "/tmp/tmp." not in file and not often:
                     gone = _without(scene, pod, container["name"], file)
                     yield Fact(f"{party} without {file}", gone)
+
+
+def _age(pod: Obj, container: str) -> float:
+    """Seconds for which a container has been running."""
+    for one in pod["status"].get("containerStatuses") or ():
+        since = ((one.get("state") or {}).get("running") or {}).get("startedAt")
+        if one["name"] == container and since:
+            return (clock.now() - datetime.fromisoformat(since)).total_seconds()
+    return 0.0
 
 
 def _without(scene: Scene, pod: Obj, container: str, file: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from kindlab import labs
+from kindlab import labs, steps
 from kindlab.api import Api, Obj
 from kindlab.errors import Problem
 from kindlab.mutate import accepted, mutants, oracle, trial
@@ -20,6 +21,7 @@ from kindlab.mutate.oracle import Print
 from kindlab.mutate.scene import Answer, Scene
 from kindlab.mutate.trial import Graded, Trial
 from kindlab.mutate.verdict import Outcome, Tried, Verdict, judged, lines
+from kindlab.states import State
 
 YES, MORE = True, False
 LOST = [("http://web", "web", "nobody")]
@@ -194,6 +196,24 @@ def test_what_breaks_for_another_reason_is_not_taken_for_a_refusal(monkeypatch: 
     monkeypatch.setattr(trial, "_seen", breaks)
     with pytest.raises(Problem, match="does not answer"):
         cluster.run()
+
+
+def test_a_wait_for_what_never_comes_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[tuple[str, ...]] = []
+
+    def bring_about(state: State, api: Api) -> None:
+        orders.append(state.order)
+        if "wait Job/move" in state.order:
+            raise steps._late("wait Job/move", 60, "There is none.")
+        if "scale Deployment/web 0" in state.order:
+            raise steps._late("scale Deployment/web 0", 60, "There is 1 Pod.")
+
+    monkeypatch.setattr(trial.states, "bring_about", bring_about)
+    state = State("14", "x", (), frozenset(), order=("apply a.yaml", "wait Job/move", "apply b.yaml"))
+    trial._bring_about(state, cast(Api, None))
+    assert orders == [state.order, ("apply a.yaml", "apply b.yaml")]
+    with pytest.raises(Problem, match="scale Deployment/web 0"):
+        trial._bring_about(replace(state, order=("scale Deployment/web 0",)), cast(Api, None))
 
 
 # -- a scene
