@@ -14,6 +14,7 @@ from tests.course.command import runner
 from kindlab import farm, labs
 from kindlab.batch import one
 from kindlab.batch.submission import Submission
+from kindlab.clusters import nursery
 
 pytestmark = [pytest.mark.xdist_group("grade-hostile"), pytest.mark.timeout(900), pytest.mark.slow]
 LAB = labs.find("02")
@@ -166,7 +167,7 @@ def test_who_answers_forever_is_broken_off(graded: Class) -> None:
     assert check["seconds"] < 60
 
 
-@pytest.mark.skipif(not farm.running.nursery.possible(), reason="limits of clusters are those of forked ones, on Linux")
+@pytest.mark.skipif(not nursery.possible(), reason="limits of clusters are those of forked ones, on Linux")
 def test_who_computes_forever_costs_the_limit_once_and_is_told(tmp_path: Path) -> None:
     files = tmp_path / "eve"
     shutil.copytree(SOLUTION, files, ignore=shutil.ignore_patterns("wrong", "alternatives"))

@@ -222,6 +222,22 @@ def test_a_program_that_cannot_be_run_is_the_containers_doing(
     )
 
 
+def test_a_container_that_has_removed_its_shell_is_at_fault_itself(api: Api, space: LiveLab) -> None:
+    command = ["sh", "-c", "rm -f /bin/sh /bin/busybox; exec /agnhost pause"]
+    spec = {"containers": [{"name": "c", "image": AGNHOST, "command": command}], "terminationGracePeriodSeconds": 0}
+    api.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare"}, "spec": spec}, SPACE)
+    assert space.eventually("Pod", running("bare"))
+
+    def refused(_: object = None) -> str:
+        try:
+            space.host("bare").run("true")
+        except ContainerAtFault as error:
+            return error.seen
+        return ""
+
+    assert space.until(refused, bool, timeout=10) == 'exec: "/bin/sh": stat /bin/sh: no such file or directory'
+
+
 def test_a_command_that_does_not_end_though_others_do(api: Api, space: LiveLab) -> None:
     hangs = Host(ExecBackend(api, SPACE, "box", "tools", timeout=1))
     with pytest.raises(ContainerAtFault, match="did not end within 1 s"):

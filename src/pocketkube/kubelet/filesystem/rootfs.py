@@ -82,14 +82,16 @@ def root_of(image: type[Image], *, now: Callable[[], float] = time.time, keep_pr
     fs.mount("/dev", DEV, options="nosuid,size=65536k,mode=755")
     fs.mount("/sys", SYS, read_only=True, options="nosuid,nodev,noexec,relatime")
     for folder, tree in _program_folders(image) if keep_programs else ():
+        if fs.realpath(folder) != folder:
+            fs.unlink(folder)  # a link could be led elsewhere
         fs.mount(folder, tree, read_only=True)
     return fs
 
 
 def _program_folders(image: type[Image]) -> Iterable[tuple[str, MemoryTree]]:
-    """Those of the image that are no links, each as a tree of its own; one for all its containers, as nobody writes."""
+    """Those of the image, each as a tree of its own; one for all its containers, as nobody writes."""
     if image not in _KEPT:
         fs = FileSystem(MemoryTree(base_of(image)))
-        there = [folder for folder in _PROGRAM_FOLDERS if fs.exists(folder) and fs.realpath(folder) == folder]
+        there = [folder for folder in _PROGRAM_FOLDERS if fs.exists(folder)]
         _KEPT[image] = {at: MemoryTree(fs.node(at), fstype="overlay", source="overlay") for at in there}
     return _KEPT[image].items()

@@ -118,6 +118,24 @@ def test_what_could_not_be_graded_is_tried_once_more_with_everything_made_anew(g
     assert notes == ["one", "made", "two", "made", "two"]
 
 
+def test_what_is_a_containers_own_doing_is_a_failed_check_and_is_not_tried_again(grade: Grade) -> None:
+    report, notes = grade(
+        "from kindlab.checks.verdict import ContainerAtFault\n\n"
+        "@check('one', 'a')\ndef test_one():\n    note('one')\n"
+        "    raise ContainerAtFault('no', expected='/bin/sh runs', seen='there is none', then='kubectl exec')\n\n"
+        "@check('two', 'b')\ndef test_two():\n    note('two')\n"
+    )
+    assert notes == ["one", "two"]
+    assert (report.outcome, report.points) == (F, 2)
+    found = report.tasks[0].checks[0]
+    assert (found.outcome, found.expected, found.seen, found.next) == (
+        F,
+        "/bin/sh runs",
+        "there is none",
+        "kubectl exec",
+    )
+
+
 def test_a_bug_that_stays_is_tried_twice_and_no_more(grade: Grade) -> None:
     report, notes = grade(
         "@check('one', 'a')\ndef test_one():\n    note('one')\n    return 1 / 0\n\n"
