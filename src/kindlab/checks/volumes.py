@@ -261,9 +261,9 @@ class Volumes:
         }
         node = next((pod["spec"]["nodeName"] for pod in users if pod["spec"].get("nodeName")), "")
         if node:
-            term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
-            required = {"nodeSelectorTerms": [term]}
-            spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+            # the volume is there already, so nothing is left to weigh; and a scheduler would keep to what the Pods of
+            # the node say of their neighbours
+            spec["nodeName"] = node
         labels = MANAGED
         meta: Obj = {"name": name, "labels": labels}
         self.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}, self.namespace)
