@@ -29,6 +29,7 @@ from kindlab.checks.visitor import Guest, visitor, visitors
 from kindlab.checks.volumes import Volumes
 from kindlab.clock import monotonic
 from kindlab.conditions import is_ready
+from kindlab.errors import UsageProblem
 from kindlab.selectors import of_pods
 
 T = TypeVar("T")
@@ -153,7 +154,12 @@ class LiveLab:
 
     def client(self, pod: str, container: str = "") -> Client:
         """The probe's words, spoken by one of the learner's running Pods, whose programs must be its image's."""
-        client = Client(self.api, self.namespace, pod, container)
+        try:
+            client = Client(self.api, self.namespace, pod, container)
+        except UsageProblem as error:
+            if self.get("Pod", pod) is None:  # replaced, a moment ago
+                raise CouldNotGrade(error.what) from error
+            raise CheckFailed(f"Pod {pod} runs, to send requests", error.what, then=error.then) from error
         client.container = programs.vouch(self.api, self.namespace, pod, container, client.found)
         return client
 

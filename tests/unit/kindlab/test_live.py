@@ -1,4 +1,4 @@
-"""Whose Pods a Deployment's are, where two ask for the same labels."""
+"""The lab as a grader sees it: whose Pods a Deployment's are, who can be asked to send requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from kindlab.api import Obj
+from kindlab.api import Api, Obj
+from kindlab.checks import CheckFailed, CouldNotGrade
 from kindlab.checks.live import LiveLab
 
 READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
@@ -45,3 +46,24 @@ COUNTS = ("replicas", "updatedReplicas", "availableReplicas")
 def test_the_pods_of_a_copy_under_another_name_are_not_its_own(own: Obj) -> None:
     lab = LiveLab(cast(Any, Cluster(own, pod("y", "cart-copy-5d"), pod("z", "cart-2-77", "77"))), "lab")
     assert lab.pods_of("cart").names == {"x"}
+
+
+class OnePod:
+    """A cluster with one Pod `a`, in a phase."""
+
+    def __init__(self, phase: str) -> None:
+        self.pod = {"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c"}]}, "status": {"phase": phase}}
+
+    def get(self, kind: str, name: str, namespace: str) -> Obj | None:
+        return self.pod if name == "a" else None
+
+    def list(self, kind: str, namespace: str) -> list[Obj]:
+        return [self.pod]
+
+
+def test_who_does_not_run_cannot_be_asked_to_send_and_who_is_gone_is_no_verdict() -> None:
+    assert LiveLab(cast(Api, OnePod("Running")), "lab").client("a").container == "c"
+    with pytest.raises(CheckFailed, match="seen Pod a cannot send: it is Failed"):
+        LiveLab(cast(Api, OnePod("Failed")), "lab").client("a")
+    with pytest.raises(CouldNotGrade, match="There is no Pod b in namespace lab"):
+        LiveLab(cast(Api, OnePod("Running")), "lab").client("b")
