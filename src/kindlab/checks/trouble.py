@@ -29,6 +29,8 @@ _PROGRAM = re.compile(
 )
 _STARTING = ("unable to start container process: ", "starting container process caused: ")
 """runc's, before what the kernel said of the program."""
+_CRUN = re.compile(r"executable file `[^`]+` (?:not found|permission denied).*")
+"""crun's, where a cluster has that in place of runc."""
 _DOWN = ("container not found", "is not running", "not in a running state", "stopped container")
 
 
@@ -57,7 +59,9 @@ def raised(api: Api, namespace: str, pod: str, container: str, what: str, why: s
             return ContainerAtFault(why, expected=f"a command in {where} ends", seen=seen, then=then)
         return plain
     said = next((why.rpartition(mark)[2] for mark in _STARTING if mark in why), "")
-    if _PROGRAM.search(said):
+    if found := _CRUN.search(why):
+        said = found[0]
+    if found or _PROGRAM.search(said):
         expected = f"{argv0} runs in {where}, where this check has to look"
         return ContainerAtFault(why, expected=expected, seen=said.removesuffix(": unknown"), then=then)
     if any(word in why for word in _DOWN) and (state := _ended(api, namespace, pod, container)):

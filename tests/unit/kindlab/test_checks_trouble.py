@@ -74,6 +74,13 @@ def test_what_the_cluster_does_is_no_verdict(said: str) -> None:
     assert type(error(NOT_RUN, said)) is CouldNotGrade
 
 
+def test_a_program_that_crun_does_not_find() -> None:
+    words = "executable file `/bin/sh` not found in $PATH: No such file or directory"
+    found = error(NOT_RUN, f"Internal error occurred: error executing command in container: exec failed: {words}")
+    assert isinstance(found, ContainerAtFault)
+    assert found.seen == words
+
+
 def test_a_container_that_has_ended_for_good_is_the_pods_doing() -> None:
     last = {"lastState": {"terminated": {"exitCode": 3}}, "restartCount": 4}
     waits = {"name": "c", "state": {"waiting": {"reason": "CrashLoopBackOff"}}, **last}
