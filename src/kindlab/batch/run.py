@@ -18,7 +18,7 @@ from kindlab.batch.graded import Graded
 from kindlab.batch.intake import Submissions
 from kindlab.batch.scoring import scored
 from kindlab.batch.store import Store
-from kindlab.batch.submission import Submission
+from kindlab.batch.submission import SELF_TOLD, Submission
 from kindlab.errors import UsageProblem
 from kindlab.farm import Finished
 from kindlab.labs import Lab
@@ -172,6 +172,7 @@ def _todo(
         old = store.get(submission.id) if resume else None
         if old is not None and _is_known(old, submission, lab, course):
             told = replace(old, student=submission.student, submitted=submission.submitted, source=submission.source)
+            told = replace(told, notes=_on_its_time(old.notes, submission))
             if told != old:
                 store.keep(told)
             tally.before += 1
@@ -186,6 +187,12 @@ def _todo(
             watch.done(graded, not submission.ours)
         else:
             yield submission
+
+
+def _on_its_time(notes: tuple[str, ...], submission: Submission) -> tuple[str, ...]:
+    """The notes of an earlier grading, with what is to be said now of when it was handed in."""
+    others = tuple(note for note in notes if note != SELF_TOLD)
+    return (*others, SELF_TOLD) if SELF_TOLD in submission.notes else others
 
 
 def _is_known(old: Graded, submission: Submission, lab: Lab, course: str) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+SELF_TOLD = "When it was handed in is said by its own kindlab.json only, which the student could change."
+"""The note on such a time."""
+
 
 @dataclass(frozen=True)
 class Refused:

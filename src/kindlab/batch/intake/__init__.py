@@ -16,7 +16,7 @@ from pathlib import Path
 from kindlab.batch.intake import download, folders, layout, limits, names, notebooks, told
 from kindlab.batch.intake.pile import Entry, Pile, Unreadable
 from kindlab.batch.intake.roster import Student
-from kindlab.batch.submission import Refused, Submission
+from kindlab.batch.submission import SELF_TOLD, Refused, Submission
 from kindlab.labs import Lab
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def read_one(found: layout.Found, lab: Lab, folder: Path) -> Submission:
         nodes = said.nodes
         if said.time and not submitted:
             submitted = said.time
-            notes.append("When it was handed in is said by its own kindlab.json only, which the student could change.")
+            notes.append(SELF_TOLD)
         _only_this_lab(pile, lab, notes)
         kept = _copy(_files(pile, lab, notes), folder, pile, notes)
     except Unreadable as error:

@@ -14,7 +14,7 @@ from kindlab.batch import intake, run, store
 from kindlab.batch.run import Tally
 from kindlab.batch.scoring import scored
 from kindlab.batch.store import Run, Store
-from kindlab.batch.submission import Refused, Submission
+from kindlab.batch.submission import SELF_TOLD, Refused, Submission
 from kindlab.errors import UsageProblem
 from kindlab.grading.outcome import Outcome
 
@@ -145,7 +145,13 @@ def test_going_on_takes_over_when_it_was_handed_in(out: Store, klass: Any):
     kept = out.get("ann")
     assert farm.asked == []
     assert kept is not None
-    assert kept.submitted == "2026-12-01T10:00:00+00:00"
+    assert (kept.submitted, kept.notes) == ("2026-12-01T10:00:00+00:00", ())
+    for notes, said in (((SELF_TOLD, "It is large."), (SELF_TOLD,)), ((), ())):
+        (later,) = klass(ann="a")
+        go(out, [replace(later, submitted="2026-12-01T11:00:00+00:00", notes=notes)], farm, resume=True)
+        again = out.get("ann")
+        assert again is not None
+        assert again.notes == said, "whose word a time is may change with it"
 
 
 def test_tasks_that_are_graded_again_leave_the_others_alone(out: Store, klass: Any):

@@ -9,6 +9,7 @@ from tests.unit.kindlab.batch.intake.conftest import MAP, files, member, tarred,
 from kindlab.batch import intake
 from kindlab.batch.intake import roster as rosters
 from kindlab.batch.intake.roster import Student
+from kindlab.batch.submission import SELF_TOLD
 from kindlab.errors import UsageProblem
 
 
@@ -286,7 +287,8 @@ def test_kindlab_json_is_read_and_not_believed(handed_in, read):
     assert list(files(found["ann"])) == ["web.yaml"]
     assert found["ann"].submitted == "2026-11-22T10:00:00+00:00"
     assert found["ann"].student == "ann"
-    assert any("could change" in note for note in found["ann"].notes)
+    assert SELF_TOLD in found["ann"].notes
+    assert SELF_TOLD not in found["ben"].notes
     assert any("03-service-discovery" in note for note in found["ben"].notes)
     assert any("cannot be used" in note for note in found["cat"].notes)
 
