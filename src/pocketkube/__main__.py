@@ -5,6 +5,8 @@ Speaks JSON lines on standard output to whoever started it: {"step": ...} while 
 Exit codes: 0 stopped, 1 failed, 2 usage, 3 could not start.
 """
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import contextlib
@@ -16,13 +18,16 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from pocketkube.addressing import FAMILIES, OtherFamily
+
+if TYPE_CHECKING:
+    from pocketkube.cluster import Cluster, Config
 
 FAILED, COULD_NOT_START = 1, 3
 SETTLED = 2.0
@@ -31,6 +36,14 @@ SETTLED = 2.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`arguments`: instead of the command's own."""
+    options = parsed(arguments)
+    prepare()
+    logging.getLogger().setLevel(logging.INFO)
+    return alone(options, lambda: _runner()(_serve(options)))
+
+
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line's options. Raises SystemExit for one that is none."""
     parser = argparse.ArgumentParser(
         prog="python -m pocketkube", description="A Kubernetes-compatible cluster in one process."
     )
@@ -98,15 +111,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(flag, metavar="DURATION", type=_duration, default=_duration(default), help=text)
     text = "how often metrics-server looks at what is used (metrics-server: 15s); a duration like 5s (default: 1s)"
     parser.add_argument("--metric-resolution", metavar="DURATION", type=_duration, default=1.0, help=text)
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def prepare() -> None:
+    """What a process needs before a cluster lives in it."""
     sys.setrecursionlimit(5000)  # several calls for each level of what users may nest (schema.bounds)
+    sys.setswitchinterval(0.001)  # threads copy and delete files: the loop must not wait 5 ms for them at each step
     gc.disable()  # _collect_from_now_on says why
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # The API server's library loads the system's certificate authorities when it is imported. This process calls
+    # nobody, and the nodes need not wait for that.
+    os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+def alone(options: argparse.Namespace, run: Callable[[], None]) -> int:
+    """Run a cluster that has its state folder for itself; returns the exit code, when it has said what went wrong."""
     try:
         options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(options.state / "lock", timeout=0):
             (options.state / "pid").write_text(f"{os.getpid()}\n")
-            _runner()(_serve(options))
+            run()
     except Timeout:
         return _fail(
             f"A cluster is already running on {options.state}.",
@@ -206,13 +231,19 @@ def explain(error: BaseException, options: argparse.Namespace) -> tuple[str, str
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    # The API server's library loads the system's certificate authorities when it is imported. This process calls
-    # nobody, and the nodes need not wait for that.
-    os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
-    from pocketkube.cluster import Cluster, Config
+    from pocketkube.cluster import Cluster
 
-    config = Config(
-        options.state,
+    end = asked_to_end()
+    async with Cluster(config_of(options, options.state), lambda text: _say({"step": text})) as cluster:
+        await live(cluster, options.state, end)
+
+
+def config_of(options: argparse.Namespace, state: Path) -> Config:
+    """What the options mean for a cluster that keeps its state in that folder."""
+    from pocketkube.cluster import Config
+
+    return Config(
+        state,
         name=options.name,
         port=options.port,
         workers=options.workers,
@@ -238,23 +269,29 @@ async def _serve(options: argparse.Namespace) -> None:
         node_monitor_period=options.node_monitor_period,
         **({} if options.load_balancer_pool is None else {"load_balancer_pool": options.load_balancer_pool}),
     )
-    sys.setswitchinterval(0.001)  # threads copy and delete files: the loop must not wait 5 ms for them at each step
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+
+
+def asked_to_end() -> asyncio.Event:
+    """Set by SIGTERM and Ctrl-C from now on."""
+    end, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
-            loop.add_signal_handler(number, stop.set)
-    async with Cluster(config, lambda text: _say({"step": text})) as cluster:
-        _say({"ready": {"kubeconfig": str(cluster.kubeconfig), "port": cluster.port, "pid": os.getpid()}})
-        _leave_terminal()
-        loop.call_later(SETTLED, _collect_from_now_on)
-        stopping = asyncio.ensure_future(stop.wait())
-        running = asyncio.ensure_future(cluster.wait())
-        await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if running.done() and not stop.is_set():
-            await running
-        running.cancel()
+            loop.add_signal_handler(number, end.set)
+    return end
+
+
+async def live(cluster: Cluster, state: Path, end: asyncio.Event) -> None:
+    """Say that the cluster of that folder serves, and return at its `end`. Raises what a part of it died of."""
+    _say({"ready": {"kubeconfig": str(state / "kubeconfig"), "port": cluster.port, "pid": os.getpid()}})
+    _leave_terminal()
+    asyncio.get_running_loop().call_later(SETTLED, _collect_from_now_on)
+    stopping = asyncio.ensure_future(end.wait())
+    running = asyncio.ensure_future(cluster.wait())
+    await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if running.done() and not end.is_set():
+        await running
+    running.cancel()
 
 
 def _collect_from_now_on() -> None:

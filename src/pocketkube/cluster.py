@@ -135,10 +135,12 @@ class Config:
 class Cluster:
     """Entered, it serves, its nodes are Ready and what every cluster has is there (classes, add-ons; not their Pods).
 
-    `wait()` returns only when a part of it has died."""
+    `wait()` returns only when a part of it has died. `serves`: take requests as soon as possible; else nobody can ask
+    it anything before `serve()`."""
 
-    def __init__(self, config: Config, step: Callable[[str], None] = log.info) -> None:
+    def __init__(self, config: Config, step: Callable[[str], None] = log.info, *, serves: bool = True) -> None:
         self.config = config
+        self._serves = serves
         self.kubeconfig = config.state_dir / "kubeconfig"
         self.port = 0
         self._step = step
@@ -162,12 +164,24 @@ class Cluster:
         assert self._parts is not None
         await asyncio.shield(self._parts)
 
+    async def serve(self) -> None:
+        """Take requests from now on, and write down where. Raises OSError where the port is taken."""
+        await self._listen()
+        self._write_kubeconfig()
+
+    async def _listen(self) -> None:
+        self.port = await self._api.start()
+        self._stack.push_async_callback(self._api.stop)
+
+    def _write_kubeconfig(self) -> None:
+        self._pki.write_kubeconfig(self.kubeconfig, name=self.config.name, server=f"https://127.0.0.1:{self.port}")
+
     async def _start(self) -> None:
         config, clock = self.config, Clock(self.config.speed)
         config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         addressing = of_cluster(config.state_dir, config.ip_family)
         self._step("opening the store")
-        pki = Pki(config.state_dir / "pki")
+        pki = self._pki = Pki(config.state_dir / "pki")
         store = Store(None if config.in_memory else config.state_dir / "store.db")
         self._stack.callback(store.close)
         zone = {
@@ -215,7 +229,7 @@ class Cluster:
             )
         self._step("starting the API server")
         dialer = Dialer(fabric.node(nodes[0].name))
-        api = ApiServer(
+        api = self._api = ApiServer(
             registry,
             pki=pki,
             runtime=runtime,
@@ -224,8 +238,8 @@ class Cluster:
             port=config.port,
         )
         registry.ask, registry.reach = api.servers.ask, api.servers.reach
-        self.port = await api.start()
-        self._stack.push_async_callback(api.stop)
+        if self._serves:
+            await self._listen()
 
         self._step("starting controllers, scheduler and nodes")
         parts: list[Coroutine[None, None, None]] = [c(Client(registry, c.name)).run() for c in controllers()]
@@ -234,7 +248,7 @@ class Cluster:
         nodes_ready, installed = asyncio.Event(), asyncio.Event()
         parts.append(install_addons(Client(registry, "kubeadm"), config.no_addons, nodes_ready, installed))
         parts.append(_outside(fabric, nodes_ready))
-        parts.append(ApiEndpoint(fabric.node(nodes[0].name), self.port).run())
+        parts.append(ApiEndpoint(fabric.node(nodes[0].name), lambda: self.port).run())
         if config.host_ports:
             mappings = ("http", config.http_port, 30080), ("https", config.https_port, 30443)
             ports = HostPorts(Client(registry, "host-ports"), fabric, config.state_dir, mappings)
@@ -249,7 +263,8 @@ class Cluster:
         # add-on from must not keep the cluster from its users
         if not await self._once(installed, within=ADDONS_WITHIN):
             log.warning("some objects of the add-ons are not there yet: their kinds are not served")
-        pki.write_kubeconfig(self.kubeconfig, name=config.name, server=f"https://127.0.0.1:{self.port}")
+        if self._serves:
+            self._write_kubeconfig()
 
     def _disk(self, node: str) -> Path:
         return self.config.state_dir / "nodes" / node / "disk"

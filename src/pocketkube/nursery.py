@@ -1,23 +1,23 @@
-"""`python -m pocketkube.nursery`: many clusters, one a child process, forked from this one that has everything loaded.
+"""`python -m pocketkube.nursery [options of python -m pocketkube]`: many clusters, each a process, forked from this
+one, in which such a cluster has settled and rests (resting.py).
 
-Speaks JSON lines. Standard input: {"id", "start": [options of `python -m pocketkube`], "limits": {...}} begins a
-cluster, {"id", "stop": true} kills it and removes its state folder; limits (each may be missing): "cpu" seconds,
-"memory" and "disk" bytes, "files" open at once, "file_size" bytes of one file. Standard output: what each cluster says
-(see __main__) with its "id", then {"id", "ended": {"status", "over", "cpu", "memory"}} when its process is gone and
-{"id", "removed": true} when its folder is; status as os.waitstatus_to_exitcode has it, `over` the limit it went over
-("cpu", "memory", "disk" or ""), cpu in seconds, memory in bytes at the most. Its log is in its state folder.
+Speaks JSON lines. Standard input: {"id", "start": its state folder, "limits": {...}} begins a cluster, {"id", "stop":
+true} kills it and removes its folder; limits (each may be missing): "cpu" seconds, "memory" and "disk" bytes, "files"
+open at once, "file_size" bytes of one file. Standard output: what each cluster says (see __main__) with its "id", then
+{"id", "ended": {"status", "over", "cpu", "memory"}} when its process is gone and {"id", "removed": true} when its
+folder is; status as os.waitstatus_to_exitcode has it, `over` the limit it went over ("cpu", "memory", "disk" or ""),
+cpu in seconds, memory in bytes at the most. Its log is in its state folder. The clusters' objects are in memory only,
+and none listens for Services.
 
-The clusters end with this process, and this one with its standard input; then all state folders are removed. A fork
-copies one thread and no event loop, so neither may live here. Only where os.fork and pidfds are (Linux): macOS has
-fork, but its system libraries start threads.
+The clusters end with this process, and this one with its standard input; then all state folders are removed. Only where
+os.fork and pidfds are (Linux): macOS has fork, but its system libraries start threads. Exit codes: 0 ended, 1 no
+cluster can live here, 2 usage.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
-import gc
 import importlib
 import json
 import os
@@ -33,12 +33,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final, NoReturn
 
+from pocketkube.__main__ import parsed, prepare
+from pocketkube.resting import Resting
+
 LOOK: Final = 0.5
 """Seconds between two looks at how much memory the clusters hold."""
 LOOKS_PER_DISK: Final = 4
 """Every so many of them also at what their folders hold."""
-SETTLED: Final = 5.0
-"""Seconds that the add-ons of the first cluster get to run."""
 _DIE_WITH_PARENT: Final = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -61,10 +62,13 @@ class _Child:
 
 @dataclass
 class Nursery:
-    """The loop that begins, watches and ends clusters. `commands` and `answers` are file descriptors."""
+    """The loop that begins, watches and ends clusters. `commands` and `answers` are file descriptors; relative folders
+    are below `where`."""
 
     commands: int
     answers: int
+    resting: Resting
+    where: Path
     _children: dict[str, _Child] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _rest: bytes = b""
@@ -103,11 +107,11 @@ class Nursery:
                 else:
                     _kill(child)
 
-    def _start(self, name: str, options: list[str], limits: dict[str, int]) -> None:
-        state = Path(options[options.index("--state") + 1])
+    def _start(self, name: str, folder: str, limits: dict[str, int]) -> None:
+        state = self.where / folder
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         reading, writing = os.pipe()
-        pid = self._fork(lambda: _become_cluster(writing, state, options, limits))
+        pid = self._fork(lambda: _become_cluster(self.resting, writing, state, limits))
         os.close(writing)
         child = self._children[name] = _Child(name, state, pid, limits, pipe=reading)
         self._watch(reading, lambda: self._hear(child))
@@ -215,20 +219,15 @@ class Nursery:
 # -- in a child
 
 
-def _become_cluster(said: int, state: Path, options: list[str], limits: dict[str, int]) -> NoReturn:
-    """From here on `python -m pocketkube`, within limits."""
+def _become_cluster(resting: Resting, said: int, state: Path, limits: dict[str, int]) -> NoReturn:
+    """From here on it is like a `python -m pocketkube`, within limits."""
     log = os.open(state / "cluster.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     for descriptor, standard in ((nothing, 0), (said, 1), (log, 2)):
         os.dup2(descriptor, standard)
         os.close(descriptor)
     _limit(limits)
-    from pocketkube.__main__ import main
-
-    try:
-        os._exit(main(options))
-    except SystemExit as usage:
-        os._exit(usage.code if isinstance(usage.code, int) else 1)
+    os._exit(resting.wake(state))
 
 
 def _limit(limits: dict[str, int]) -> None:
@@ -298,52 +297,26 @@ def _holds(folder: Path, most: int) -> bool:
 
 
 def _load() -> None:
-    """Import all that a cluster ever imports, let one live for a moment (what is looked up once and kept is then there
-    for all), and let the collector never look at it again."""
+    """Import all that a cluster ever imports."""
     import pocketkube
 
-    # as __main__ does before it serves: the libraries would read the system's certificate authorities
-    os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
     for module in pkgutil.walk_packages(pocketkube.__path__, "pocketkube."):
         importlib.import_module(module.name)
-    with contextlib.suppress(ImportError):
-        import uvloop  # noqa: F401
-    with tempfile.TemporaryDirectory(prefix="pocketkube-") as scratch:
-        asyncio.run(_live(Path(scratch) / "state"))  # not uvloop's: that keeps threads
-    if (threads := len(os.listdir("/proc/self/task"))) != 1:
-        raise RuntimeError(f"{threads} threads live here: a fork would copy one of them")
-    gc.collect()
-    gc.freeze()
-
-
-async def _live(state: Path) -> None:
-    from pocketkube.cluster import Cluster, Config
-
-    async with Cluster(Config(state, host_ports=False), lambda step: None) as cluster:
-        settled = asyncio.Event()
-
-        def look(_: object = None) -> None:
-            if all(map(_is_available, cluster.registry.objects("deployments"))):
-                settled.set()
-
-        cluster.registry.subscribe("deployments", look)
-        look()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(settled.wait(), SETTLED)
-
-
-def _is_available(deployment: dict[str, Any]) -> bool:
-    available = deployment.get("status", {}).get("availableReplicas", 0)
-    return bool(available >= deployment["spec"].get("replicas", 1))
 
 
 def main() -> int:
+    options = parsed(["--state", os.curdir, "--in-memory", "--no-host-ports", *sys.argv[1:]])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # who started us says when it is over: by the end of our input
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    gc.disable()
+    prepare()
     _load()
-    Nursery(sys.stdin.fileno(), sys.stdout.fileno()).run()
+    where = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="pocketkube-") as scratch:
+        try:
+            Nursery(sys.stdin.fileno(), sys.stdout.fileno(), Resting(options, Path(scratch, "resting")), where).run()
+        finally:
+            os.chdir(where)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Many embedded clusters, one a process, forked from one warm process that has everything loaded: `python -m
+"""Many embedded clusters, one a process, forked from one in which a cluster has settled: `python -m
 pocketkube.nursery`, spoken to in JSON lines (its first lines say how).
 
 Where a platform cannot fork safely (`possible()`), who needs many clusters starts each as pocket.py does.
@@ -31,12 +31,14 @@ def folder(home: Path) -> Path:
 
 
 class Nursery:
-    """The warm process. Raises OSError when it cannot be started."""
+    """The process that they are forked from; what it says goes to `log`, and what it keeps beside that. Containers
+    cannot change their programs, some of which graders run. Raises OSError when it cannot be started."""
 
     def __init__(self, log: Path) -> None:
         with open(log, "ab") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pocketkube.nursery"],
+                [sys.executable, "-m", "pocketkube.nursery", "--name", NAME, "--keep-programs"],
+                env={**os.environ, "TMPDIR": str(log.parent)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -51,10 +53,8 @@ class Nursery:
         return self._process.stdout.fileno()
 
     def start(self, name: str, home: Path, limits: dict[str, int]) -> None:
-        """Begin a cluster; `name` is what it is called in what is `said`. It is never started a second time, so its
-        objects need not be on a disk; nor need its containers change their programs, some of which graders run."""
-        options = ["--state", str(folder(home)), "--name", NAME, "--no-host-ports", "--in-memory", "--keep-programs"]
-        self._tell({"id": name, "start": options, "limits": limits})
+        """Begin a cluster; `name` is what it is called in what is `said`."""
+        self._tell({"id": name, "start": str(folder(home)), "limits": limits})
 
     def stop(self, name: str) -> None:
         """Kill a cluster, if it still runs, and remove its folder."""

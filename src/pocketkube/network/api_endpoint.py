@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from pocketkube.network.podnetwork import PodNetwork
 from pocketkube.network.sockpipe import closing, join
@@ -21,9 +22,9 @@ MOST = 256
 
 
 class ApiEndpoint:
-    """`node`: the control-plane node's network; `port`: where the API server listens on 127.0.0.1."""
+    """`node`: the control-plane node's network; `port`: says where the API server listens on 127.0.0.1."""
 
-    def __init__(self, node: PodNetwork, port: int) -> None:
+    def __init__(self, node: PodNetwork, port: Callable[[], int]) -> None:
         self._node = node
         self._port = port
         self._open = 0
@@ -44,7 +45,7 @@ class ApiEndpoint:
             return
         self._open += 1
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port())
             async with closing(writer):
                 await join(stream, reader, writer)
         except* (OSError, RuntimeError) as error:  # RuntimeError: uvloop's, for a socket that was closed meanwhile

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes import config, watch
+from kubernetes.client import CoreV1Api
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="fork and pidfds are asked of Linux only")
 MB = 1 << 20
@@ -21,10 +23,9 @@ class Spoken:
         self.process, self.folder = process, folder
         self.heard: list[dict[str, Any]] = []
 
-    def start(self, name: str, *options: str, **limits: int) -> Path:
+    def start(self, name: str, **limits: int) -> Path:
         state = self.folder / name
-        start = ["--state", str(state), "--no-host-ports", *options]
-        self.tell({"id": name, "start": start, "limits": limits})
+        self.tell({"id": name, "start": str(state), "limits": limits})
         return state
 
     def tell(self, message: dict[str, Any]) -> None:
@@ -54,7 +55,7 @@ def nursery(folder: Path) -> Iterator[Spoken]:
 def test_clusters_live_in_bounds_and_leave_nothing(tmp_path: Path) -> None:
     with nursery(tmp_path) as spoken:
         states = [
-            spoken.start("a", "--in-memory"),
+            spoken.start("a"),
             spoken.start("disk", disk=64 * MB),
             spoken.start("memory", memory=60 * MB),
         ]
@@ -71,8 +72,6 @@ def test_clusters_live_in_bounds_and_leave_nothing(tmp_path: Path) -> None:
         spoken.tell({"id": "disk", "stop": True})
         assert spoken.hear("disk", "removed") is True
         assert not states[1].exists()
-        spoken.start("wrong", "--no-such-option")
-        assert spoken.hear("wrong", "ended")["status"] == 2
         spoken.tell({"id": "a", "stop": True})
         assert spoken.hear("a", "ended")["status"] == -9
         assert spoken.hear("a", "removed") is True
@@ -88,3 +87,45 @@ def test_one_that_is_stopped_before_it_lives_is_gone_too(tmp_path: Path) -> None
         spoken.tell({"id": "a", "stop": True})
         assert spoken.hear("a", "ended")["status"] == -9
         assert spoken.hear("a", "removed") is True
+
+
+def test_usage_is_told_at_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pocketkube.nursery", "--no-such-option"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "unrecognized arguments: --no-such-option" in done.stderr
+
+
+def test_clusters_go_on_from_the_same_but_share_nothing(tmp_path: Path) -> None:
+    with nursery(tmp_path) as spoken:
+        states = [spoken.start(name) for name in ("a", "b")]
+        ready = [spoken.hear(name, "ready") for name in ("a", "b")]
+        assert ready[0]["port"] != ready[1]["port"]
+        assert ready[0]["pid"] != ready[1]["pid"]
+        assert [(state / "pid").read_text().strip() for state in states] == [str(one["pid"]) for one in ready]
+        first, second = (client(state) for state in states)
+        deployments = [get(one, "/apis/apps/v1/namespaces/kube-system/deployments") for one in (first, second)]
+        assert all(one["status"].get("availableReplicas") for found in deployments for one in found["items"])
+        pod = {
+            "metadata": {"generateName": "box-"},
+            "spec": {"containers": [{"name": "box", "image": "registry.k8s.io/pause:3.10"}]},
+        }
+        names = {one.create_namespaced_pod("default", pod).metadata.name for one in (first, second)}
+        assert len(names) == 2
+        assert [len(one.list_namespaced_pod("default").items) for one in (first, second)] == [1, 1]
+        spoken.tell({"id": "a", "stop": True})
+        assert spoken.hear("a", "removed") is True
+        watched = watch.Watch().stream(second.list_namespaced_pod, "default", timeout_seconds=30)
+        assert any(event["object"].status.phase == "Running" for event in watched)
+
+
+def client(state: Path) -> CoreV1Api:
+    return CoreV1Api(config.new_client_from_config(str(state / "kubeconfig")))
+
+
+def get(api: CoreV1Api, path: str) -> Any:
+    response = api.api_client.call_api(
+        path, "GET", auth_settings=["BearerToken"], _preload_content=False, _return_http_data_only=True
+    )
+    return json.loads(response.data)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import stat as bits
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -96,6 +96,14 @@ class HostTree(Tree):
         if found is None:
             found = cls._trees[folder] = cls(folder)
         return found
+
+    @classmethod
+    def renumber(cls, numbers: Mapping[int, int]) -> None:
+        """All folders have been copied: old inode -> new one."""
+        for owners in cls._unwritten.values():
+            known = {numbers.get(inode, inode): owner for inode, owner in owners.items()}
+            owners.clear()
+            owners.update(known)
 
     def __init__(self, folder: Path, source: str = "/dev/vda1") -> None:
         super().__init__()

@@ -24,7 +24,7 @@ async def test_attack_pods_that_hold_many_connections_are_refused_more(monkeypat
         writer.close()
 
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
-    serving = asyncio.create_task(ApiEndpoint(node, server.sockets[0].getsockname()[1]).run())
+    serving = asyncio.create_task(ApiEndpoint(node, lambda: server.sockets[0].getsockname()[1]).run())
     await asyncio.sleep(0)
     try:
         held = [await pod.connect("172.18.0.2", 6443) for _ in range(2)]
