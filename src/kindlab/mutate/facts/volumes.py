@@ -5,6 +5,7 @@ and who comes back at all."""
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from hashlib import sha256
@@ -20,8 +21,8 @@ ORDER = 90
 MARK = ".oracle-"
 NOTICES = 15.0
 """Seconds at most that a probe has to notice."""
-OFTEN = 11
-"""Seconds: a file that was written within them, in a container that is older, is written often."""
+OFTEN, OLD = 11, 14.0
+"""Seconds: a file that was written within the first, in a container that is older than the second, is written often."""
 _AGES = "find /tmp -type f | sort | head -3 | while read f; do echo $f $(($(date +%s) - $(stat -c %Y $f))); done"
 """A script that prints the first files in /tmp, each with the seconds since it was written."""
 _LOOK = (
@@ -145,10 +146,12 @@ def _taken_away(scene: Scene) -> Iterator[Fact]:
             continue
         for container in pod["spec"]["containers"]:
             done = scene.run(pod, _AGES, container["name"])
-            up = _age(pod, container["name"])
+            if done and done[1] and (young := OLD - _age(pod, container["name"])) > 0:
+                time.sleep(young)  # before that nobody can tell
+                done = scene.run(pod, _AGES, container["name"])
             for line in (done[1] if done else "").splitlines():
                 file, _, age = line.rpartition(" ")
-                often = int(age) < OFTEN < up - 3.0  # one that was made at the start is as old as the container
+                often = int(age) < OFTEN  # one that was made at the start is older
                 if "/tmp/tmp." not in file and not often:
                     gone = _without(scene, pod, container["name"], file)
                     yield Fact(f"{party} without {file}", gone)
