@@ -257,7 +257,7 @@ def test_a_command_that_does_not_end_on_a_cluster_that_is_not_well(
 def test_who_prints_without_end_is_broken_off(web: Host, tools: Host) -> None:
     """In the memory of a command's size, and long before its time is up."""
     for host in (web, tools):
-        with pytest.raises(ContainerAtFault, match="more than 8 MB came"):
+        with pytest.raises(ContainerAtFault, match="more than 4 MB came"):
             host.run("cat /dev/zero")
 
 

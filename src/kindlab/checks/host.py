@@ -30,8 +30,8 @@ TIMEOUT, THEIRS = 60.0, 30.0
 """Seconds for a command, and for one in a Pod that is not the grader's own."""
 HANGS = 5.0
 """For those that come after one that did not end there: a check that asks ten times must not wait ten times."""
-MOST = 8 << 20
-"""Bytes that a command of a check may print, both streams together."""
+MOST = 4 << 20
+"""Bytes that a command of a check may print, both streams together: no more than evidence keeps of an answer."""
 ENDED = ("exit", "stdout", "stderr")
 
 _hung: WeakKeyDictionary[Api, set[tuple[str, str, str]]] = WeakKeyDictionary()

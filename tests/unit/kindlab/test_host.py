@@ -10,7 +10,9 @@ from kubernetes.client import ApiClient, Configuration
 from websocket import WebSocket
 
 from kindlab.api import Api
+from kindlab.checks import host
 from kindlab.checks.host import ExecBackend
+from kindlab.evidence import tape
 
 
 def test_ctrl_c_while_connecting_is_ctrl_c_and_no_failure_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +24,7 @@ def test_ctrl_c_while_connecting_is_ctrl_c_and_no_failure_of_the_cluster(monkeyp
     backend = ExecBackend(cast(Api, SimpleNamespace(client=client, exchange=lambda what, ask: ask())), "lab", "pod")
     with pytest.raises(KeyboardInterrupt):
         backend.execute(["true"])
+
+
+def test_evidence_keeps_whatever_a_command_may_print() -> None:
+    assert host.MOST <= tape.MAX_ANSWER
