@@ -23,7 +23,7 @@ DEPOT = "03-service-discovery-depot"
 
 def texts(lab: Lab) -> Iterator[Path]:
     """Whatever of a lab goes to a learner or to a cluster."""
-    yield from (file for file in lab.folder.rglob("*") if file.is_file())
+    yield from (file for file in lab.folder.rglob("*") if file.is_file() and file.name != "mutants.toml")
     yield from (file for file in lab.solution_folder.rglob("*") if file.is_file())
     yield lab.notebook
 
