@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from collections.abc import Awaitable, Callable
@@ -35,6 +36,7 @@ class _Find:
         self.contents_first = False
         self.one_device = False
         self.pruned = False
+        self.links = "-P"
         self.status = 0
         self.batches: list[tuple[list[str], list[str]]] = []
 
@@ -240,10 +242,20 @@ class _Find:
             await self.process.error(f"find: {words[0]}: {reason(error)}")
             return 1
 
-    async def walk(self, path: str, test: Test, depth: int, device: int | None = None) -> None:
+    def stat(self, path: str, depth: int) -> Stat:
+        """What is there; with -L what a link leads to, with -H only for the places that were named."""
+        if self.links == "-L" or (self.links == "-H" and depth == 0):
+            with contextlib.suppress(OSError):  # a link that leads nowhere is a link
+                return self.process.fs.stat(path)
+        return self.process.fs.stat(path, False)
+
+    async def walk(
+        self, path: str, test: Test, depth: int, device: int | None = None, above: tuple[tuple[int, int], ...] = ()
+    ) -> None:
+        """`above`: device and inode of the folders on the way, so that a link to one of them is no way in."""
         await self.process.turn()
         try:
-            found = self.process.fs.stat(path, False)
+            found = self.stat(path, depth)
         except OSError as error:
             await self.process.error(f"find: {path}: {reason(error)}")
             self.status = 1
@@ -256,7 +268,8 @@ class _Find:
             if self.pruned:
                 self.pruned = False
                 return
-        if found.kind == "directory" and depth < self.deepest:
+        here = (found.dev, found.ino)
+        if found.kind == "directory" and depth < self.deepest and here not in above:
             try:
                 names = self.process.fs.listdir(path)
             except OSError as error:
@@ -264,7 +277,7 @@ class _Find:
                 self.status = 1
                 names = []
             for name in names:
-                await self.walk(f"{path.rstrip('/')}/{name}", test, depth + 1, found.dev)
+                await self.walk(f"{path.rstrip('/')}/{name}", test, depth + 1, found.dev, (*above, here))
         if depth >= self.least and self.contents_first:
             await test(path, found, depth)
 
@@ -320,12 +333,14 @@ def _collect(batch: list[str]) -> Test:
 
 async def find(process: Process) -> int:
     words = process.argv[1:]
+    links = "-P"
     while words and words[0] in ("-L", "-H", "-P"):
-        words.pop(0)
+        links = words.pop(0)
     paths = []
     while words and not words[0].startswith(("-", "(", "!")):
         paths.append(words.pop(0))
     search = _Find(process, words)
+    search.links = links
     try:
         test = search.either() if words else _test(lambda *_: True)
         if search.at < len(words):

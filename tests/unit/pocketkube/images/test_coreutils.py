@@ -166,6 +166,15 @@ async def test_find_tests_and_actions(pod):
     assert result.out == "./a.txt\n.\n./e\n./e/b.log\n./a.txt\ngot ./a.txt ./e/b.log\n.\n./a.txt\n./e\n"
 
 
+async def test_find_follows_links_where_it_is_told_to(pod):
+    result = await pod().sh(
+        "mkdir -p /d/..data; echo x > /d/..data/key; ln -s ..data/key /d/key; ln -s /d /d/..data/up; ln -s /no /d/broken;"
+        "ln -s /d /e; cd /d; find . -type f | sort; echo -L; find -L . -type f | sort; find -L . -type l;"
+        "echo -H; find -H /e -type f; find /e -type f; echo; find -L . -name key | wc -l"
+    )
+    assert result.out == "./..data/key\n-L\n./..data/key\n./key\n./broken\n-H\n/e/..data/key\n\n2\n"
+
+
 async def test_a_long_listing(pod):
     own = pod()
     await own.sh("mkdir /d; echo hello > /d/f; chmod 640 /d/f; ln -s f /d/l; touch -d '2020-01-02 03:04:05' /d/f")
