@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from kindlab.checks import LiveLab, check
+from kindlab.checks import LiveLab, check, rolled_out
 from kindlab.checks.autoscalers import HPA, target_of
 from kindlab.conditions import condition
 from kindlab.quantities import amounts, number
@@ -24,11 +24,13 @@ ASK = "while [ ! -e /tmp/over ]; do curl -s -o /dev/null -m 10 http://{}/; done"
 
 @dataclass
 class Course:
-    """What autoscaler `hpa` did in the rush. `least`: its Pods when idle; `grown`: its most; `shrunk`: back at one."""
+    """What autoscaler `hpa` did in the rush. `least`: its Pods when idle; `grown`: its most; `shrunk`: back at one;
+    `complete`: whether the Deployment's rollout was, so that Pods it grows by get ready."""
 
     grown: int = 1
     least: int = 1
     shrunk: bool = False
+    complete: bool = True
     seen: str = ""
     hpa: str = ""
 
@@ -50,7 +52,8 @@ def rush(lab: LiveLab, tasks: frozenset[str]) -> Rush:
         course.hpa, course.seen = name, nobody(live, name)
     if not any(scaler(live, name) for name in courses):
         return found
-    lab.settled("storefront"), lab.settled("checkout")
+    for name, course in courses.items():
+        course.complete = rolled_out(lab.settled(name))
     with load(lab, *courses):
         lab.eventually(
             HPA, lambda live: all([answered(lab, live, n, c) for n, c in courses.items()]), timeout=ANSWER_IN
@@ -193,6 +196,15 @@ def told(hpa) -> str:
 # -- the rush
 
 
+def expect_complete(lab: LiveLab, name: str, course: Course) -> None:
+    lab.expect(
+        course.complete,
+        expected=f"a complete rollout of Deployment {name}",
+        seen="the Pods that run are old ones: the next do not get ready",
+        about=f"deployment/{name}",
+    )
+
+
 @check("storefront-grows", "under load the storefront grows beyond two Pods")
 def test_storefront_grows(lab, rush):
     course = rush.storefront
@@ -203,6 +215,7 @@ def test_storefront_grows(lab, rush):
         about=f"hpa/{course.hpa}",
         then=f"kubectl describe hpa {course.hpa}",
     )
+    expect_complete(lab, "storefront", course)
 
 
 @check("storefront-grows", "its target is half of the CPU that a Pod requests, and five Pods its most")
@@ -275,6 +288,7 @@ def test_checkout_grows(lab, rush):
         about=f"hpa/{course.hpa}",
         then=f"kubectl get hpa {course.hpa}",
     )
+    expect_complete(lab, "checkout", course)
 
 
 # -- the quiet ones
