@@ -61,7 +61,7 @@ ALLOWED = {
     "images": PURE | {"network", "kubelet", "images"},
     "machines": ACCESS | {"network", "kubelet"},
 }
-ROOTS = {"cluster", "nursery", "__main__", "__init__"}
+ROOTS = {"cluster", "nursery", "resting", "__main__", "__init__"}
 """The composition root and what starts it may import everything."""
 
 
