@@ -77,7 +77,8 @@ def expect_their_program(lab: LiveLab, url: str) -> None:
     for pod in outside.pods("app=old-machine").ready:
         outside.host(pod["metadata"]["name"]).run("echo %s > %s", token, MARK)
 
-    replies = some_answer(lab, f"{url}/shell?shellCommand=cat%20{MARK}")
+    told = f"{url}/shell?shellCommand=cat%20{MARK}"
+    replies = lab.until(lambda: some_answer(lab, told), lambda found: found.bodies, timeout=CATCHING_UP)
     lab.expect(
         replies.bodies and all(token in body for body in replies.bodies),
         expected=f"requests to {url} answered by the program that runs on an old machine already, at {MACHINE_PORT}",
