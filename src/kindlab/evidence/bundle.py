@@ -47,7 +47,7 @@ def write(
     without = redaction(tape, handed_in, (one for found in there.values() for one in found), lab)
 
     def text(data: Any) -> bytes:
-        return without(json.dumps(data, indent=1, ensure_ascii=False).encode("utf-8", "surrogatepass")) + b"\n"
+        return without(_json(data)) + b"\n"
 
     files = {f"submission/{name}": without(content) for name, content in handed_in.items()}
     files["refused.json"] = text([vars(one) for one in graded.refused])
@@ -76,6 +76,14 @@ def write(
     if key is not None:
         files[SIGNATURE] = signature(files[MANIFEST], key).encode()
     paths.write_atomically(path, zipped(files), mode=0o600)
+
+
+def _json(data: Any) -> bytes:
+    """A list with a line for each of its elements: they can be told apart, and Python writes that several times faster
+    than anything indented."""
+    if isinstance(data, list):
+        return b"[\n" + b",\n".join(map(_json, data)) + b"\n]"
+    return json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def grader(lab: Lab) -> str:

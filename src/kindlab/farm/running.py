@@ -29,7 +29,7 @@ from kindlab.farm.limits import MB, Limits
 T = TypeVar("T")
 R = TypeVar("R")
 
-LANES = 3
+LANES = 4
 """Pieces of work under way for each job."""
 LOOK = 0.5
 """Seconds between two looks at time and memory."""
@@ -64,9 +64,10 @@ def run(
     """Do `work` (a function of a module, or a partial of one) on every item, each as it is done or in the order of the
     items (`ordered`). Items are taken when there is room for them. Closing the generator stops everything.
 
-    `jobs`: how many clusters start at the same time, which is all CPU; LANES times as many are under way, for most of a
-    grading waits: for Pods to get ready, for endpoints to go. Verdicts stay the same on a machine that has too much to
-    do: checks wait for states, and where they count seconds (a request, a probe) they allow many times what it takes.
+    `jobs`: how many clusters start at the same time, which is all CPU; LANES times as many are under way, for three
+    quarters of a grading and more are waiting: for Pods to get ready, for endpoints to go. Verdicts stay the same on a
+    machine that has too much to do: checks wait for states, and where they count seconds (a request, a probe) they
+    allow many times what it takes.
     A cluster and who grades it slow down together, and the limit of CPU is of what was used, not of what was waited
     for. Where a machine is far too slow for its own number of processors, fewer jobs are the remedy.
     """
