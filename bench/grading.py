@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from itertools import repeat
+from itertools import cycle, repeat
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -42,6 +46,35 @@ def a_class() -> Iterator[Figure]:
     yield Figure("of that, CPU for each", median(used), "s", "<= 1.2 on 2 cores")
 
 
+def a_mixed_class() -> Iterator[Figure]:
+    """A hundred students, half of whom have made one of the known mistakes, as `kindlab grade` grades them: with
+    reports and evidence, from the command to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, out = Path(folder, "class"), Path(folder, "out")
+        _hand_in(given, 100)
+        command = [sys.executable, "-m", "kindlab.cli", "grade", str(given), "--lab", LAB, "--out", str(out)]
+        began = perf_counter()
+        subprocess.run([*command, "--jobs", str(JOBS)], check=True, capture_output=True)
+        seconds = perf_counter() - began
+        results = list((out / "results").iterdir())
+        assert len(results) == 100, results
+    yield Figure(
+        f"kindlab grade: 100 submissions of lab {LAB}, half of them wrong, {JOBS} jobs", seconds, "s", "<= 60", 1
+    )
+
+
+def _hand_in(folder: Path, students: int) -> None:
+    """A folder for each student; every second one has made the next of the known mistakes."""
+    lab = labs.find(LAB)
+    mistakes = cycle(states.folders(lab, "wrong"))
+    for number in range(students):
+        own = folder / f"s{number:03}"
+        own.mkdir(parents=True)
+        for source in (lab.solution_folder, *([next(mistakes)] if number % 2 else [])):
+            for file in labs.manifests(source):
+                shutil.copy(file, own)
+
+
 def many_submissions() -> Iterator[Figure]:
     """The process that grades, after some and after many: it must not grow with them."""
     for number, done in enumerate(_graded(300), start=1):
@@ -69,4 +102,4 @@ def _resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
-CASES: list[Callable[[], Iterator[Figure]]] = [converged, a_class, many_submissions]
+CASES: list[Callable[[], Iterator[Figure]]] = [converged, a_class, a_mixed_class, many_submissions]
