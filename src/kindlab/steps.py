@@ -23,8 +23,14 @@ from kindlab.selectors import of_pods
 FILE = "steps.toml"
 PATIENCE = 60.0
 """Seconds for each step."""
-LATE = ": not done within "
-"""What stands behind the step, in the problem of one that took longer."""
+
+
+class Late(Problem):
+    """A `step` was not done in its time."""
+
+    def __init__(self, step: str, patience: float, seen: str) -> None:
+        super().__init__(f"{step}: not done within {patience:.0f} s.", seen, "Look at the steps before it.")
+        self.step = step
 
 
 def _is_usable(snapshot: Obj) -> bool:
@@ -110,7 +116,7 @@ def _wait(api: Api, namespace: str, kind: str, name: str, patience: float) -> No
         live = next(iter(found.values()), {})
         if live and is_done(live):
             return
-    raise _late(f"wait {kind}/{name}", patience, f"Its status is {live.get('status')}." if live else "There is none.")
+    raise Late(f"wait {kind}/{name}", patience, f"Its status is {live.get('status')}." if live else "There is none.")
 
 
 def _scale(api: Api, namespace: str, kind: str, name: str, number: int, patience: float) -> None:
@@ -124,8 +130,4 @@ def _scale(api: Api, namespace: str, kind: str, name: str, number: int, patience
         staying = [pod for pod in there if not pod["metadata"].get("deletionTimestamp")]
         if len(there) == number == len(staying) and all(map(is_ready, there)):
             return
-    raise _late(f"scale {kind}/{name} {number}", patience, f"There are {len(there)} Pods.")
-
-
-def _late(step: str, patience: float, seen: str) -> Problem:
-    return Problem(f"{step}{LATE}{patience:.0f} s.", seen, "Look at the steps before it.")
+    raise Late(f"scale {kind}/{name} {number}", patience, f"There are {len(there)} Pods.")

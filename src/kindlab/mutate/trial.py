@@ -91,9 +91,9 @@ def _bring_about(state: State, api: Api) -> None:
     while True:
         try:
             return states.bring_about(state, api)
-        except Problem as problem:
-            step, late, _ = problem.what.partition(steps.LATE)
-            if not late or step not in state.order or (step.startswith("scale ") and step.endswith(" 0")):
+        except steps.Late as late:
+            step = late.step
+            if step not in state.order or (step.startswith("scale ") and step.endswith(" 0")):
                 raise
             state = replace(state, order=tuple(one for one in state.order if one != step))
 

@@ -204,9 +204,9 @@ def test_a_wait_for_what_never_comes_is_passed_over(monkeypatch: pytest.MonkeyPa
     def bring_about(state: State, api: Api) -> None:
         orders.append(state.order)
         if "wait Job/move" in state.order:
-            raise steps._late("wait Job/move", 60, "There is none.")
+            raise steps.Late("wait Job/move", 60, "There is none.")
         if "scale Deployment/web 0" in state.order:
-            raise steps._late("scale Deployment/web 0", 60, "There is 1 Pod.")
+            raise steps.Late("scale Deployment/web 0", 60, "There is 1 Pod.")
 
     monkeypatch.setattr(trial.states, "bring_about", bring_about)
     state = State("14", "x", (), frozenset(), order=("apply a.yaml", "wait Job/move", "apply b.yaml"))
