@@ -61,10 +61,8 @@ class Resting:
         self._folder = folder
         folder.mkdir(mode=0o700)
         os.chdir(folder)
-        self._runner = asyncio.Runner(loop_factory=_Loop)
-        loop = self._runner.get_loop()
-        assert isinstance(loop, _Loop)
-        self._loop = loop
+        self._loop = _Loop()
+        self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
         self._cluster = self._runner.run(self._settle())
         self._loop.helpers.shutdown()
         self._refuse_shared()
