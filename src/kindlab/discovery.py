@@ -38,11 +38,9 @@ def discovered(ask: Callable[..., Any], refusal: Refusal) -> dict[str, Served]:
     else:
         versions = dict(_asked(ask, refusal, found["groups"]))
     kinds: dict[str, Served] = {}
-    for names_it in (True, False):
-        for (prefix, preferred), entries in versions.items():
-            if preferred == names_it:
-                for entry in entries:
-                    _note(kinds, prefix, entry, names_it=names_it)
+    for (prefix, preferred), entries in sorted(versions.items(), key=lambda one: not one[0][1]):  # the preferred first
+        for entry in entries:
+            _note(kinds, prefix, entry, names_it=preferred)
     return kinds
 
 

@@ -11,13 +11,13 @@ from typing import Any
 import click
 
 from kindlab.api import Obj, Served
+from kindlab.discovery import AT_ONCE
 from kindlab.kubectl import options, printers
 from kindlab.kubectl.session import Refused, Session
 from kindlab.quantities import number
 
 NODES, PODS = ("node", "nodes", "no"), ("pod", "pods", "po")
 METRICS = "/apis/metrics.k8s.io/v1beta1"
-DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 YOUNG = 120.0
 """Seconds within which it is no wonder that there are no metrics of a Pod."""
 COLUMNS = {
@@ -63,7 +63,7 @@ def COMMAND(session: Session, words: tuple[str, ...], **look: Any) -> int:
 
 def _served(session: Session) -> bool:
     """Whether the metrics API is there and answers, by what discovery says."""
-    found = session.request("GET", "/apis", accept=DISCOVERY)
+    found = session.request("GET", "/apis", accept=AT_ONCE)
     for group in found.get("items") or ():
         if group["metadata"]["name"] == "metrics.k8s.io":
             versions = group["versions"]
