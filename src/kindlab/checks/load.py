@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kindlab.checks.probe import Probe, Replies, new_mark, replies_of
+from kindlab.checks.probe import SAID, Probe, Replies, new_mark, replies_of
 from kindlab.clock import token_hex
 
 TRIES = 100
@@ -36,7 +36,7 @@ def load(
     counts if nobody answers that either. Raises CouldNotGrade when there was no reply else."""
     folder, mark = f"/tmp/kindlab-load-{token_hex(4)}", new_mark()
     limits = f"--max-filesize {BODY} -m {timeout:g}"
-    curl = f"curl -s {limits} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
+    curl = f"curl -s {limits} {options} -w '{SAID}' {shlex.quote(url)}"
     one = (
         f'while [ -e {folder}/go ] && [ "$(date +%s)" -lt "$end" ]; do r=$({curl}); code=$?; '
         f"printf '%s\\n{mark}%s\\n' \"$r\" $code >> {folder}/$n; [ $code = 0 ] || sleep 0.05; done"

@@ -33,6 +33,8 @@ START_TIMEOUT = 120.0
 SILENCE = 6.0
 """Seconds after which a kubelet that has not said a word of the probe is taken for dead; the cluster notices later."""
 MARK = "--kindlab--"
+SAID = r"\n%{http_code} %{redirect_url}"
+"""What curl is to write behind each body, so that _reply can read it."""
 
 REFUSED, TIMED_OUT = 7, 28
 ASK_AGAIN = 0.5
@@ -250,7 +252,7 @@ class Probe:
         more than the request. None where the name has several addresses, for curl asks for them once and then always
         takes the first; and none from where a server keeps a connection that it was asked to close."""
         mark = new_mark()
-        write = f"-w '\\n%{{http_code}} %{{redirect_url}}\\n{mark}%{{exitcode}}-%{{num_connects}}\\n'"
+        write = f"-w '{SAID}\\n{mark}%{{exitcode}}-%{{num_connects}}\\n'"
         host = urlsplit(url).hostname or ""
         several = f"[ $(getent ahosts {shlex.quote(host)} | cut -d ' ' -f 1 | sort -u | wc -l) -gt 1 ]"
         script = (
@@ -320,7 +322,7 @@ class Probe:
 
 def _words(url: str, timeout: float, options: str) -> str:
     """What follows `curl` in a script, so that _reply can read what it prints."""
-    return f"{_limits(timeout)} {options} -w '\\n%{{http_code}} %{{redirect_url}}' {shlex.quote(url)}"
+    return f"{_limits(timeout)} {options} -w '{SAID}' {shlex.quote(url)}"
 
 
 def _times(url: str, count: int) -> str:
