@@ -3,20 +3,17 @@ down by hand, or are left from a selector that is no more, lead nowhere then."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from kindlab.mutate.fact import Fact
-from kindlab.mutate.facts.services import ports
+from kindlab.mutate.facts.services import everywhere, ports
 from kindlab.mutate.scene import Scene
 
 ORDER = 100
 
 
 def look(scene: Scene) -> Iterator[Fact]:
-    spaces: dict[str, tuple[str, Mapping[str, str], str]] = {
-        space: (space, {}, "") for space in scene.cast.spaces.values()
-    }
-    with scene.strangers(spaces) as askers:
+    with everywhere(scene) as askers:
         for space, asker in askers.items():
             here = [one for one in scene.services if one["metadata"]["namespace"] == space]
             for fact in ports(scene, asker, here):

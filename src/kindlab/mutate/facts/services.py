@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from kindlab.api import Obj
 from kindlab.conditions import is_ready
@@ -23,11 +24,13 @@ def answerers(scene: Scene, answers: list[Answer]) -> str:
     return " and ".join([*good, *bad])
 
 
+def everywhere(scene: Scene) -> AbstractContextManager[dict[str, Obj]]:
+    """A stranger in each namespace of the lab: namespace -> its Pod."""
+    return scene.strangers({space: (space, {}, "") for space in scene.cast.spaces.values()})
+
+
 def look(scene: Scene) -> Iterator[Fact]:
-    spaces: dict[str, tuple[str, Mapping[str, str], str]] = {
-        space: (space, {}, "") for space in scene.cast.spaces.values()
-    }
-    with scene.strangers(spaces) as askers:
+    with everywhere(scene) as askers:
         for space, asker in askers.items():
             here = [s for s in scene.services if s["metadata"]["namespace"] == space]
             yield from _names(scene, asker, here)
