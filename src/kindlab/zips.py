@@ -14,7 +14,7 @@ Moment = tuple[int, int, int, int, int, int]
 
 def zipped(files: Mapping[str, bytes], *, when: Moment | None = None, modes: Mapping[str, int] | None = None) -> bytes:
     """A zip of the files (name -> content) in their order, `when` the time of each of them, which is else now. `modes`
-    are the permissions of some, of others 0o600. The same for the same arguments."""
+    are the permissions of some, of others 0o600. With `when` it is the same for the same files."""
     made = io.BytesIO()
     at = when or time.localtime()[:6]
     with zipfile.ZipFile(made, "w") as archive:
