@@ -143,6 +143,20 @@ def lasting(lab, pod, path):
     return claim
 
 
+def expect_apart(lab, pod, kept, *passing):
+    """Fail when what a Pod writes to a folder whose bytes may go lies in the one whose bytes are kept: there it writes
+    over them. What is not mounted is the container's own."""
+    name = pod["metadata"]["name"]
+    mounted = {m["mountPath"].rstrip("/") for c in pod["spec"]["containers"] for m in c.get("volumeMounts") or ()}
+    for path in sorted(mounted & {*passing}):
+        lab.expect(
+            not lab.volumes.place(name, path).shares(lab.volumes.place(name, kept)),
+            expected=f"{path} and {kept} of Pod {name} are two folders",
+            seen=f"what is written to {path} is in {kept} as well",
+            then=f"kubectl describe pod {name} -n {lab.namespace}   (Volumes, Mounts)",
+        )
+
+
 def expect_in_use(lab, pods, claim):
     """Fail unless the Pods name the claim: only then it is looked at, for it is attached already."""
     names = sorted({name for pod in pods for name in claims_of(pod)})
@@ -281,6 +295,7 @@ def test_the_drawings_last(lab):
     expect_in_use(lab, pods, "drawings")
     for pod in pods:
         expect_kept(lab, pod, "/drawings")
+        expect_apart(lab, pod, "/drawings", "/previews", "/scratch")
     with lab.volumes.claim("drawings", read_only=True) as root:
         drawing = (root.read("stork.txt") or b"").decode(errors="replace").strip()
     expect_asked(lab, "printer", pods)
