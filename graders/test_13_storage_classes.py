@@ -287,12 +287,13 @@ def claims_of(pods):
 
 
 def expect_written(lab, name):
-    """What a Pod of Deployment `name` writes into /`name` lies in claim `name`. Returns the Pod."""
+    """What a Pod of Deployment `name` writes into /`name` lies in claim `name`, also in a folder there. Returns the
+    Pod."""
     pod = ready_pod(lab, name)
     with lab.volumes.claim(name, timeout=LOOK) as root:
-        shared = lab.volumes.place(pod["metadata"]["name"], f"/{name}").shares(root)
+        there = lab.volumes.place(pod["metadata"]["name"], f"/{name}").is_within(root)
     lab.expect(
-        shared,
+        there,
         expected=f"what the Pod of Deployment {name} writes into /{name} is written to claim {name}",
         seen="claim and folder are different places",
         then=f"kubectl describe pod {pod['metadata']['name']} -n {lab.namespace}",

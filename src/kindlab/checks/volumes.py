@@ -40,6 +40,7 @@ _NO_FILE = "it is there, and is no regular file"
 _READ = f'[ -e "$1" ] || exit {_NOT_THERE}; [ -f "$1" ] || {{ echo {_NO_FILE} >&2; exit 1; }}; exec cat "$1"'
 _WRITE = 'mkdir -p "${1%/*}" && cat > "$1"'
 _SUMS = f'cd "$1" || exit {_NOT_THERE}; find . -type f -exec sha256sum {{}} +'
+_FIND = 'cd "${1%/*}" && find . -type f -name "${1##*/}"'
 _SPACE = f'[ -d "$1" ] || exit {_NOT_THERE}; cat /proc/mounts; echo; df -kP "$1" | tail -n 1'
 _HIDDEN = re.compile(r"(.*/)?(lost\+found/.*|\.kindlab-[0-9a-f]+)")
 
@@ -145,6 +146,19 @@ class Place:
         self.write(name, data)
         try:
             return other.read(name) == data
+        finally:
+            self.remove(name)
+
+    def is_within(self, other: Place) -> bool:
+        """Whether bytes written here lie in the other folder or somewhere below it, as those of a mount with `subPath`
+        do. Leaves nothing behind."""
+        name = _mark()
+        self.write(name, b"")
+        try:
+            code, out, err = other._sh(_FIND, name)
+            if code:
+                raise other._at_fault(f"files below {other} can be looked for", err or f"exit code {code}")
+            return bool(out.strip())
         finally:
             self.remove(name)
 
