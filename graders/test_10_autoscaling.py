@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from kindlab.checks import LiveLab, check, rolled_out
+from kindlab.checks import SERVICE_LABEL, LiveLab, check, ready_targets, rolled_out
 from kindlab.checks.autoscalers import HPA, target_of
-from kindlab.conditions import condition
+from kindlab.conditions import condition, is_ready
 from kindlab.quantities import amounts, number
 from kindlab.witness import beside
 
-ANSWER_IN, SHRUNK_IN = 180.0, 150.0
-"""Seconds: how long metrics may take to reach an autoscaler that looks as seldom as Kubernetes' own, and how long a
-storefront that is to be small again within a minute may take, when metrics and looks are as late as they may be."""
+ANSWER_IN, SHRUNK_IN, JOINED_IN = 180.0, 150.0, 45.0
+"""Seconds: how long metrics may take to reach an autoscaler that looks as seldom as Kubernetes' own, how long a
+storefront that is to be small again within a minute may take, when metrics and looks are as late as they may be, and
+how long a Pod may take to start and to become an endpoint."""
 BUSY = 0.15
 """Cores that a Pod uses on average: three times what its autoscaler should bear."""
 ASK = "while [ ! -e /tmp/over ]; do curl -s -o /dev/null -m 10 http://{}/; done"
@@ -25,12 +26,14 @@ ASK = "while [ ! -e /tmp/over ]; do curl -s -o /dev/null -m 10 http://{}/; done"
 @dataclass
 class Course:
     """What autoscaler `hpa` did in the rush. `least`: its Pods when idle; `grown`: its most; `shrunk`: back at one;
-    `complete`: whether the Deployment's rollout was, so that Pods it grows by get ready."""
+    `complete`: whether the Deployment's rollout was, so that Pods it grows by get ready; `idle`: those that were ready
+    in the rush and got none of its requests."""
 
     grown: int = 1
     least: int = 1
     shrunk: bool = False
     complete: bool = True
+    idle: frozenset[str] = frozenset()
     seen: str = ""
     hpa: str = ""
 
@@ -58,6 +61,8 @@ def rush(lab: LiveLab, tasks: frozenset[str]) -> Rush:
         lab.eventually(
             HPA, lambda live: all([answered(lab, live, n, c) for n, c in courses.items()]), timeout=ANSWER_IN
         )
+        for name, course in courses.items():
+            course.idle = left_out(lab, name) if has_grown(course) else frozenset()
     if found.storefront.grown > 1 and "storefront-shrinks" in tasks and not visitors(lab):
         lab.eventually(HPA, lambda live: ended(live, found.storefront), timeout=SHRUNK_IN)
     return found
@@ -70,8 +75,8 @@ def visitors(lab: LiveLab) -> int:
 
 @contextmanager
 def load(lab: LiveLab, *services: str) -> Iterator[None]:
-    """Four visitors of each Service, who ask for one page after the other."""
-    with lab.visitor() as crowd:
+    """Four visitors of each Service, who ask for one page after the other, where none of its Pods runs."""
+    with lab.visitor(node=elsewhere(lab, *services)) as crowd:
         each = " & ".join(f"({ASK.format(name)})" for name in services for _ in range(4))
         asking = threading.Thread(target=beside(crowd.host.run), args=(f"{each} & wait",), daemon=True)
         asking.start()
@@ -82,6 +87,26 @@ def load(lab: LiveLab, *services: str) -> Iterator[None]:
             asking.join(timeout=20)
 
 
+def elsewhere(lab: LiveLab, *deployments: str) -> str:
+    """A node where none of their Pods runs: who asks on the same one also gets answers that nobody else does. "" where
+    there is no such node."""
+    taken = {pod["spec"]["nodeName"] for pod in lab.pods_of(*deployments)}
+    ready = sorted(node["metadata"]["name"] for node in lab.api.list("Node") if is_ready(node))
+    return next((name for name in ready if name not in taken), "")
+
+
+def left_out(lab: LiveLab, name: str) -> frozenset[str]:
+    """The Pods of a Deployment that has grown to which the Service of its name sends nothing, though they are ready."""
+    pods = lab.pods_of(name, timeout=JOINED_IN)
+    labels = f"{SERVICE_LABEL}={name}"
+    lab.eventually("EndpointSlice", lambda live: pods.names <= ready_targets(live), labels=labels, timeout=JOINED_IN)
+    return frozenset(pods.names & lab.pods().ready.names - ready_targets(lab.list("EndpointSlice", labels)))
+
+
+def has_grown(course: Course) -> bool:
+    return course.grown > max(2, course.least)
+
+
 def answered(lab: LiveLab, live, name: str, course: Course) -> bool:
     """Whether it is plain what an autoscaler makes of the load: it grew, or it saw the load and let it be."""
     hpa = scaler(live, name)
@@ -90,7 +115,7 @@ def answered(lab: LiveLab, live, name: str, course: Course) -> bool:
     status = hpa.get("status") or {}
     course.seen, course.hpa, course.least = told(hpa), hpa["metadata"]["name"], hpa["spec"].get("minReplicas", 1)
     course.grown = max(course.grown, status.get("currentReplicas") or 0)
-    if course.grown > max(2, course.least) or is_hopeless(lab, hpa):
+    if has_grown(course) or is_hopeless(lab, hpa):
         return True
     return usage(status) > BUSY and status.get("desiredReplicas", 0) <= status.get("currentReplicas", 0)
 
@@ -196,12 +221,20 @@ def told(hpa) -> str:
 # -- the rush
 
 
-def expect_complete(lab: LiveLab, name: str, course: Course) -> None:
+def expect_help(lab: LiveLab, name: str, course: Course) -> None:
+    """The Pods by which a Deployment grows get ready, and get requests."""
     lab.expect(
         course.complete,
         expected=f"a complete rollout of Deployment {name}",
         seen="the Pods that run are old ones: the next do not get ready",
         about=f"deployment/{name}",
+    )
+    lab.expect(
+        not course.idle,
+        expected=f"every Pod by which Deployment {name} grows gets requests to http://{name}",
+        seen=f"no request goes to {', '.join(sorted(course.idle))}",
+        about=f"svc/{name}",
+        then=f"kubectl describe service {name}",
     )
 
 
@@ -209,13 +242,13 @@ def expect_complete(lab: LiveLab, name: str, course: Course) -> None:
 def test_storefront_grows(lab, rush):
     course = rush.storefront
     lab.expect(
-        course.grown > max(2, course.least),
+        has_grown(course),
         expected="under load Deployment storefront grows beyond two Pods, by its autoscaler",
         seen=course.seen,
         about=f"hpa/{course.hpa}",
         then=f"kubectl describe hpa {course.hpa}",
     )
-    expect_complete(lab, "storefront", course)
+    expect_help(lab, "storefront", course)
 
 
 @check("storefront-grows", "its target is half of the CPU that a Pod requests, and five Pods its most")
@@ -282,13 +315,13 @@ def test_storefront_shrinks(lab, rush):
 def test_checkout_grows(lab, rush):
     course = rush.checkout
     lab.expect(
-        course.grown > max(2, course.least),
+        has_grown(course),
         expected="under load Deployment checkout grows beyond two Pods, by its autoscaler",
         seen=course.seen,
         about=f"hpa/{course.hpa}",
         then=f"kubectl get hpa {course.hpa}",
     )
-    expect_complete(lab, "checkout", course)
+    expect_help(lab, "checkout", course)
 
 
 # -- the quiet ones
@@ -326,7 +359,8 @@ def share(hpa) -> int | None:
 
 @check("reports-requests", "http://reports answers, and its log still has somebody who looks after it")
 def test_reports_answer(lab):
-    lab.expect_answers("http://reports/hostname")
+    with lab.visitor(node=elsewhere(lab, "reports")) as reader:
+        lab.expect_answers("http://reports/hostname", client=reader)
     for pod in lab.pods_of("reports"):
         status = pod["status"]
         states = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
