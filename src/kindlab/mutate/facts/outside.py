@@ -39,16 +39,21 @@ def _nodes(scene: Scene, asker: Obj) -> Iterator[Fact]:
     for service in scene.services:
         name = scene.cast.called(service["metadata"]["name"], service["metadata"]["namespace"])
         ports = [p for p in service["spec"].get("ports") or () if p.get("nodePort")]
+        there: set[str] = set()
         for port in ports:
             urls = {
                 node: Question(f"http://{node}:{port['nodePort']}/hostname", 4) for node in nodes if ":" not in node
             }
             heard = scene.ask(asker, urls)
             words = sorted({answerers(scene, answers) for answers in heard.values()})
+            there |= {answerers(scene, [a]) for answers in heard.values() for a in answers if a.exit == 0}
             yield Fact(f"every node for port {port['port']} of {name}", " | ".join(words))
             yield Fact(
                 f"number of the node port for port {port['port']} of {name}", str(port["nodePort"]), strong=False
             )
+        # both numbers of a port may be an author's choice, and whose Pods answer may be called otherwise
+        yield Fact(f"ports of the nodes for {name} are answered by", ", ".join(sorted(there)) or "nobody")
+        yield Fact(f"ports of the nodes for {name} are answered", "yes" if there else "no")
         yield Fact(f"{name} opens ports of the nodes", "yes" if ports else "no", strong=False)
         given = (service.get("status") or {}).get("loadBalancer", {}).get("ingress")
         yield Fact(f"{name} has an address outside", "yes" if given else "no", strong=False)
