@@ -52,8 +52,9 @@ def _nodes(scene: Scene, asker: Obj) -> Iterator[Fact]:
                 f"number of the node port for port {port['port']} of {name}", str(port["nodePort"]), strong=False
             )
         # both numbers of a port may be an author's choice, and whose Pods answer may be called otherwise
-        yield Fact(f"ports of the nodes for {name} are answered by", ", ".join(sorted(there)) or "nobody")
-        yield Fact(f"ports of the nodes for {name} are answered", "yes" if there else "no")
+        words = sorted(there)
+        yield Fact(f"ports of the nodes for {name} are answered by", ", ".join(words) or "nobody", strong=bool(words))
+        yield Fact(f"ports of the nodes for {name} are answered", "yes" if words else "no", strong=bool(words))
         yield Fact(f"{name} opens ports of the nodes", "yes" if ports else "no", strong=False)
         given = (service.get("status") or {}).get("loadBalancer", {}).get("ingress")
         yield Fact(f"{name} has an address outside", "yes" if given else "no", strong=False)

@@ -44,6 +44,7 @@ def look(scene: Scene) -> Iterator[Fact]:
         yield Fact(
             f"what is written at {where}", f"is seen at {', '.join(seen) or 'no other place'}" if mark else "is refused"
         )
+        yield from _by_others(scene, where, *places[where], mark)
     crashed = _crash(scene, [pod for pod, _, _ in places.values()])
     places = dict(_places(scene))
     for where, mark in marked.items():
@@ -100,6 +101,16 @@ def _marked(scene: Scene, pod: Obj, container: str, folder: str) -> str:
 def _holds(scene: Scene, pod: Obj, container: str, folder: str, mark: str) -> bool:
     done = scene.run(pod, f'[ -f "{folder}/{mark}" ]', container) if mark else None
     return bool(done and done[0] == 0)
+
+
+def _by_others(scene: Scene, where: str, pod: Obj, container: str, folder: str, mark: str) -> Iterator[Fact]:
+    """Who of the workload's other Pods finds the mark in the same folder; nothing where there is no other."""
+    every = scene.parties()[scene.party(pod)]
+    others = [one for one in every if is_ready(one) and one["metadata"]["uid"] != pod["metadata"]["uid"]]
+    if others:
+        finding = sum(_holds(scene, one, container, folder, mark) for one in others)
+        words = "each other one" if finding == len(others) else "some others" if finding else "no other"
+        yield Fact(f"what one Pod writes at {where} is read by", words, strong=False)
 
 
 def _kept(held: bool) -> str:
