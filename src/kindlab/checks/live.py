@@ -303,7 +303,8 @@ class LiveLab:
                 live = self.require("Deployment", deployment)
             waited = True
             pods = self.pods(of_pods(live))
-            if not _is_observed(live) or any(map(is_coming_up, pods)):
+            left = deadline - monotonic()
+            if not _is_observed(live) or any(is_coming_up(pod, within=left) for pod in pods):
                 continue
             if not between or pods.ready != pods:
                 return live

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kindlab.checks.coming import first_answer, is_coming_up
+from kindlab.checks.coming import first_answer, is_coming_up, next_asked
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SLOW = {"initialDelaySeconds": 20, "periodSeconds": 5}
@@ -50,6 +50,31 @@ def pending(reason: str = "", *, scheduled: bool = True) -> Any:
 )
 def test_worth_waiting_for(pod: Any, worth: bool) -> None:
     assert is_coming_up(pod, NOW) is worth
+
+
+@pytest.mark.parametrize(
+    ("pod", "worth"),
+    [
+        (running(3, SLOW), True),  # asked 17 seconds from now
+        (running(3, {"initialDelaySeconds": 120, "periodSeconds": 1}), False),
+        (running(70, {"initialDelaySeconds": 120, "periodSeconds": 1}), True),
+        (running(1, {"periodSeconds": 300}), True),  # the first answer may come any moment
+        (running(5, {"periodSeconds": 300}), False),
+        (running(250, {"periodSeconds": 300}), True),
+        (pending(), True),
+    ],
+)
+def test_nobody_waits_for_a_probe_that_asks_too_late(pod: Any, worth: bool) -> None:
+    assert is_coming_up(pod, NOW, within=60) is worth
+
+
+def test_the_next_question_is_the_most_frequent_probes() -> None:
+    assert next_asked({}, 3) == 0
+    assert next_asked({"readinessProbe": {"periodSeconds": 30}}, 5) == 25
+    both = {"startupProbe": {"periodSeconds": 30}, "readinessProbe": {"periodSeconds": 10, "initialDelaySeconds": 4}}
+    assert next_asked(both, 1) == 3
+    assert next_asked(both, 5) == 0
+    assert next_asked(both, 7) == 7
 
 
 def test_the_first_answer_comes_after_all_probes_in_turn() -> None:
