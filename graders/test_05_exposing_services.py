@@ -197,7 +197,9 @@ def test_programme_has_an_address(address):
     assert address
 
 
-@check("programme-load-balancer", "a client outside reaches every Pod of the programme there, also those that come later")
+@check(
+    "programme-load-balancer", "a client outside reaches every Pod of the programme there, also those that come later"
+)
 def test_programme_answers_at_its_address(lab, nodes, outside, address):
     expect_served(lab, "programme", f"http://{in_url(address)}", outside(nodes[-1]))
 
