@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 from kindlab.api import ApiError, Obj
-from kindlab.kinds import SNAPSHOT
+from kindlab.kinds import SNAPSHOT, SNAPSHOT_CLASS
 from kindlab.mutate.fact import Fact
 from kindlab.mutate.scene import Scene
 
@@ -18,13 +19,20 @@ def look(scene: Scene) -> Iterator[Fact]:
     for space in scene.cast.spaces.values():
         for claim in scene.api.list("PersistentVolumeClaim", space):
             yield from _claim(scene.cast.called(claim["metadata"]["name"], space), claim, volumes)
-        try:
-            for found in scene.api.list(SNAPSHOT, space):
-                ready = bool((found.get("status") or {}).get("readyToUse"))
-                name = scene.cast.called(found["metadata"]["name"], space)
-                yield Fact(f"snapshot {name} can be used", "yes" if ready else "no")
-        except ApiError:
-            pass  # a cluster without snapshots
+    with contextlib.suppress(ApiError):  # a cluster without snapshots
+        yield from _snapshots(scene)
+
+
+def _snapshots(scene: Scene) -> Iterator[Fact]:
+    for space in scene.cast.spaces.values():
+        for found in scene.api.list(SNAPSHOT, space):
+            ready = bool((found.get("status") or {}).get("readyToUse"))
+            name = scene.cast.called(found["metadata"]["name"], space)
+            yield Fact(f"snapshot {name} can be used", "yes" if ready else "no")
+    for found in scene.api.list(SNAPSHOT_CLASS):
+        name = found["metadata"]["name"]
+        yield Fact(f"class {name} is for snapshots by", found["driver"], strong=False)
+        yield Fact(f"when a snapshot of class {name} goes what is stored is", found["deletionPolicy"], strong=False)
 
 
 def _claim(name: str, claim: Obj, volumes: dict[str, Obj]) -> Iterator[Fact]:

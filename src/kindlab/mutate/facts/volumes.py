@@ -44,7 +44,7 @@ def look(scene: Scene) -> Iterator[Fact]:
         yield Fact(
             f"what is written at {where}", f"is seen at {', '.join(seen) or 'no other place'}" if mark else "is refused"
         )
-        yield from _by_others(scene, where, *places[where], mark)
+    yield from _together(scene)
     crashed = _crash(scene, [pod for pod, _, _ in places.values()])
     places = dict(_places(scene))
     for where, mark in marked.items():
@@ -103,14 +103,29 @@ def _holds(scene: Scene, pod: Obj, container: str, folder: str, mark: str) -> bo
     return bool(done and done[0] == 0)
 
 
-def _by_others(scene: Scene, where: str, pod: Obj, container: str, folder: str, mark: str) -> Iterator[Fact]:
-    """Who of the workload's other Pods finds the mark in the same folder; nothing where there is no other."""
-    every = scene.parties()[scene.party(pod)]
-    others = [one for one in every if is_ready(one) and one["metadata"]["uid"] != pod["metadata"]["uid"]]
-    if others:
-        finding = sum(_holds(scene, one, container, folder, mark) for one in others)
-        words = "each other one" if finding == len(others) else "some others" if finding else "no other"
-        yield Fact(f"what one Pod writes at {where} is read by", words, strong=False)
+def _together(scene: Scene) -> Iterator[Fact]:
+    """Whether a workload's Pods find in a claim what one of them writes, wherever they have it; nothing of one Pod."""
+    for party, pods in scene.parties().items():
+        ready = [pod for pod in pods if is_ready(pod)]
+        held = [_claims(pod) for pod in ready]
+        for claim in sorted(set().union(*held)) if len(ready) > 1 else ():
+            places = [(pod, *claims[claim]) for pod, claims in zip(ready, held, strict=True) if claim in claims]
+            mark = _marked(scene, *places[0])
+            finding = sum(_holds(scene, *place, mark) for place in places)
+            words = "read by all" if finding == len(ready) else "not read by all" if mark else "refused"
+            yield Fact(f"what a Pod of {party} writes into claim {claim} is", words, strong=False)
+
+
+def _claims(pod: Obj) -> dict[str, tuple[str, str]]:
+    """Claim -> (container, folder) where a Pod has it first."""
+    volumes = pod["spec"].get("volumes") or ()
+    claims = {one["name"]: (one.get("persistentVolumeClaim") or {}).get("claimName") for one in volumes}
+    found: dict[str, tuple[str, str]] = {}
+    for container in pod["spec"]["containers"]:
+        for mount in container.get("volumeMounts") or ():
+            if claim := claims.get(mount["name"]):
+                found.setdefault(claim, (container["name"], mount["mountPath"]))
+    return found
 
 
 def _kept(held: bool) -> str:
