@@ -10,7 +10,7 @@ import pytest
 
 from kindlab.checks import SERVICE_LABEL, LiveLab, check, ready_targets, rolled_out
 from kindlab.checks.autoscalers import HPA, target_of
-from kindlab.conditions import condition, is_ready
+from kindlab.conditions import condition
 from kindlab.quantities import amounts, number
 from kindlab.witness import beside
 
@@ -76,7 +76,7 @@ def visitors(lab: LiveLab) -> int:
 @contextmanager
 def load(lab: LiveLab, *services: str) -> Iterator[None]:
     """Four visitors of each Service, who ask for one page after the other, where none of its Pods runs."""
-    with lab.visitor(node=elsewhere(lab, *services)) as crowd:
+    with lab.visitor(node=lab.elsewhere(*services)) as crowd:
         each = " & ".join(f"({ASK.format(name)})" for name in services for _ in range(4))
         asking = threading.Thread(target=beside(crowd.host.run), args=(f"{each} & wait",), daemon=True)
         asking.start()
@@ -85,14 +85,6 @@ def load(lab: LiveLab, *services: str) -> Iterator[None]:
         finally:
             crowd.host.run("touch /tmp/over")
             asking.join(timeout=20)
-
-
-def elsewhere(lab: LiveLab, *deployments: str) -> str:
-    """A node where none of their Pods runs: who asks on the same one also gets answers that nobody else does. "" where
-    there is no such node."""
-    taken = {pod["spec"]["nodeName"] for pod in lab.pods_of(*deployments)}
-    ready = sorted(node["metadata"]["name"] for node in lab.api.list("Node") if is_ready(node))
-    return next((name for name in ready if name not in taken), "")
 
 
 def left_out(lab: LiveLab, name: str) -> frozenset[str]:
@@ -359,7 +351,7 @@ def share(hpa) -> int | None:
 
 @check("reports-requests", "http://reports answers, and its log still has somebody who looks after it")
 def test_reports_answer(lab):
-    with lab.visitor(node=elsewhere(lab, "reports")) as reader:
+    with lab.visitor(node=lab.elsewhere("reports")) as reader:
         lab.expect_answers("http://reports/hostname", client=reader)
     for pod in lab.pods_of("reports"):
         status = pod["status"]

@@ -7,6 +7,7 @@ from a Deployment's template, on the node of the learner's Pod, so that a folder
 import base64
 import copy
 import re
+from contextlib import ExitStack
 from datetime import datetime
 
 import pytest
@@ -301,6 +302,20 @@ def twins(lab, tasks):
         found.end()
 
 
+@pytest.fixture(scope="module")
+def customers(lab):
+    """`customers("press")`: a client on another node than that Deployment's Pods, each made once."""
+    made = {}
+    with ExitStack() as stack:
+
+        def customer_of(deployment: str):
+            if deployment not in made:
+                made[deployment] = stack.enter_context(lab.visitor(node=lab.elsewhere(deployment)))
+            return made[deployment]
+
+        yield customer_of
+
+
 def token():
     return f"kindlab-{token_hex(6)}", token_hex(32).encode()
 
@@ -309,13 +324,14 @@ def token():
 
 
 @check("press-shares", "a file that the setter writes into /out is handed out by http://press")
-def test_the_server_shows_what_the_setter_writes(lab, twins):
+def test_the_server_shows_what_the_setter_writes(lab, twins, customers):
     name, data = token()
     outs = [folder_of(lab, pod, "/out", "setter") for pod in ready_pods(lab, "press")]
+    customer = customers("press")
     for out in outs:
         out.write(name, data)
     try:
-        reply = lab.until(lambda: lab.probe.get(f"http://press/{name}"), lambda found: found.ok)
+        reply = lab.until(lambda: customer.get(f"http://press/{name}"), lambda found: found.ok)
         lab.expect(
             reply.ok and reply.body.encode() == data,
             expected=f"http://press/{name} answered with the file that was just written into {outs[0]}",
@@ -475,12 +491,13 @@ def ask_window(lab, twin, path):
 
 
 @check("window-one-file", "http://window/ shows what the key welcome of the ConfigMap holds")
-def test_the_window_welcomes(lab, twins):
+def test_the_window_welcomes(lab, twins, customers):
     twin = twins.of("window")
     open_window(lab)
+    passer_by = customers("window")
     config = lab.require("ConfigMap", "window")
     text = (config.get("data") or {}).get("welcome", "").strip()
-    reply = lab.until(lambda: lab.probe.get("http://window/"), lambda found: found.ok and found.body.strip() == text)
+    reply = lab.until(lambda: passer_by.get("http://window/"), lambda found: found.ok and found.body.strip() == text)
     lab.expect(
         reply.ok and text and reply.body.strip() == text,
         expected=f"http://window/ answered with {text!r}",
@@ -499,9 +516,10 @@ def test_the_window_welcomes(lab, twins):
 
 
 @check("window-one-file", "the rest of the folder is as the image has it, and nobody outside reads the prices")
-def test_the_window_hides_nothing_and_shows_no_prices(lab, twins):
+def test_the_window_hides_nothing_and_shows_no_prices(lab, twins, customers):
     open_window(lab)
-    reply = lab.until(lambda: lab.probe.get("http://window/50x.html"), lambda found: found.ok)
+    passer_by = customers("window")
+    reply = lab.until(lambda: passer_by.get("http://window/50x.html"), lambda found: found.ok)
     lab.expect(
         reply.ok and "error" in reply.body.lower(),
         expected="http://window/50x.html is still the image's own page",
@@ -519,7 +537,7 @@ def test_the_window_hides_nothing_and_shows_no_prices(lab, twins):
         then=f"kubectl get deployment window -n {lab.namespace} -o yaml   (volumes and volumeMounts)",
     )
     url = "http://window/prices-for-staff"
-    prices = lab.until(lambda: lab.probe.get(url), lambda found: found.code == 404)
+    prices = lab.until(lambda: passer_by.get(url), lambda found: found.code == 404)
     lab.expect(
         prices.code == 404,
         expected="http://window/prices-for-staff is not found (404)",
@@ -575,7 +593,7 @@ def test_the_ticket_says_no_more_than_it_must(lab, twins):
 
 
 @check("samples-before-the-server", "every new Pod of samples has made its samples before the server starts")
-def test_samples_are_there_when_the_server_starts(lab, twins):
+def test_samples_are_there_when_the_server_starts(lab, twins, customers):
     twin = twins.of("samples")
     live = ready_pods(lab, "samples")
     late = came_late(twin)
@@ -588,9 +606,10 @@ def test_samples_are_there_when_the_server_starts(lab, twins):
         then=f"kubectl describe pods -n {lab.namespace}   (Init Containers, State, Started)",
     )
     names = live.names
+    customer = customers("samples")
     for face in FACES:
         reply = lab.until(
-            lambda face=face: lab.probe.get(f"http://samples/{face}"),
+            lambda face=face: customer.get(f"http://samples/{face}"),
             lambda found: found.ok and found.body.split()[-1:] and found.body.split()[-1] in names,
             timeout=SLACK,
         )

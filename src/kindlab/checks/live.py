@@ -170,6 +170,18 @@ class LiveLab:
         lab.visitor(labels={"role": "shop"}) as shop: shop.get("http://db")`."""
         return visitor(self.api, Guest(self.namespace, labels or {}, node, host_network))
 
+    def elsewhere(self, *deployments: str) -> str:
+        """A node where none of the Deployments' Pods runs, for a visitor: who asks on the same node also gets answers
+        that nobody else does. "" where there is no such node, or nobody may say which there are."""
+        taken = {pod["spec"]["nodeName"] for pod in self.pods_of(*deployments)}
+        try:
+            ready = sorted(node["metadata"]["name"] for node in self.api.list("Node") if is_ready(node))
+        except ApiError as error:
+            if error.code != 403:
+                raise
+            return ""
+        return next((name for name in ready if name not in taken), "")
+
     def visitors(self, guests: Mapping[str, Guest]) -> AbstractContextManager[dict[str, Client]]:
         """Several of them, in any namespaces, who start together: name of your choice -> client."""
         return visitors(self.api, guests)

@@ -1,4 +1,5 @@
-"""The lab as a grader sees it: whose Pods a Deployment's are, who can be asked to send requests."""
+"""The lab as a grader sees it: whose Pods a Deployment's are, where none of them runs, who can be asked to send
+requests."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from kindlab.api import Api, Obj
+from kindlab.api import Api, ApiError, Obj
 from kindlab.checks import CheckFailed, CouldNotGrade
 from kindlab.checks.live import LiveLab
 
@@ -46,6 +47,36 @@ COUNTS = ("replicas", "updatedReplicas", "availableReplicas")
 def test_the_pods_of_a_copy_under_another_name_are_not_its_own(own: Obj) -> None:
     lab = LiveLab(cast(Any, Cluster(own, pod("y", "cart-copy-5d"), pod("z", "cart-2-77", "77"))), "lab")
     assert lab.pods_of("cart").names == {"x"}
+
+
+class Nodes(Cluster):
+    """The same with nodes; `code`: what the API answers whoever asks which there are."""
+
+    def __init__(self, *pods: Obj, nodes: tuple[str, ...] = (), code: int = 200) -> None:
+        super().__init__(*pods)
+        self.nodes, self.code = [{"metadata": {"name": name}, "status": READY} for name in nodes], code
+
+    def list(self, kind: str, namespace: str = "", *, labels: str = "") -> list[Obj]:
+        if kind != "Node":
+            return super().list(kind, namespace, labels=labels)
+        if self.code != 200:
+            raise ApiError(self.code, "", "")
+        return self.nodes
+
+
+def on(node: str) -> Obj:
+    return pod("x", "cart-5d") | {"spec": {"nodeName": node}}
+
+
+def test_elsewhere_is_where_none_of_the_pods_runs() -> None:
+    assert LiveLab(cast(Any, Nodes(on("a"), nodes=("b", "a", "c"))), "lab").elsewhere("cart") == "b"
+    assert LiveLab(cast(Any, Nodes(on("a"), nodes=("a",))), "lab").elsewhere("cart") == ""
+
+
+def test_elsewhere_is_anywhere_for_whoever_may_not_read_nodes() -> None:
+    assert LiveLab(cast(Any, Nodes(on("a"), code=403)), "lab").elsewhere("cart") == ""
+    with pytest.raises(ApiError):
+        LiveLab(cast(Any, Nodes(on("a"), code=500)), "lab").elsewhere("cart")
 
 
 class OnePod:
