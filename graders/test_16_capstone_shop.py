@@ -2,12 +2,12 @@
 and, through the ingress controller, by a client on a node; Pods of one node are evicted while pages are asked for; the
 backup's Job is run twice, and what it snapshots is restored.
 
-What takes its time begins early and is asked for late: the evictions run while the database and the backup are looked
-at, the load on the storefront while everybody asks everybody.
+What takes its time begins early and is asked for late: the evictions and the load on the storefront run while the
+database and the backup are looked at, and while everybody asks everybody.
 """
 
+import threading
 from contextlib import suppress
-from functools import cached_property
 
 import pytest
 
@@ -58,9 +58,13 @@ class Shop:
         self.lab, self.south = lab, lab.beside(SOUTH)
         self.guests = dict(guests)
         self.outside = self.guests.pop("outside")
-        self.drain = Meanwhile(Drain(self).run)
+        self.drain = Drain(self)
         self.rush = Meanwhile(Twin(lab, "storefront", GROWS).rush)
+        self.reaching = Meanwhile(self._everybody_asks_everybody)
         self._answers = {}
+        self._shown = {}
+        self._visited = set()
+        """Hosts whose visitors got their answers."""
         self._missed = set()
         """Programs whose Pods were waited for in vain: nobody waits for them a second time."""
         self._silent = {}
@@ -94,7 +98,9 @@ class Shop:
         return self.lab.pods_of(*there)
 
     def client(self, name):
-        """A Pod of a program, to send from."""
+        """A Pod of a program, to send from; one that nobody is about to evict."""
+        if name in FRONT:
+            self.drain.calm.wait()
         return self.lab.client(sorted(self.pods(name).names)[0])
 
     def expect_answers(self, name):
@@ -127,9 +133,8 @@ class Shop:
 
     # -- who reaches whom
 
-    @cached_property
-    def reach(self):
-        """Everybody has asked everybody: the shop's programs and the guests."""
+    def _everybody_asks_everybody(self):
+        """The shop's programs and the guests."""
         own = {f"a Pod of {name}": self.client(name) for name in ("storefront", *INSIDE)}
         if self.lab.get("Deployment", FRONT[1]) and self.lab.pods_of(FRONT[1]):
             own[f"a Pod of {FRONT[1]}"] = self.client(FRONT[1])
@@ -142,21 +147,22 @@ class Shop:
 
     def expect_reach(self, whom, never):
         """The callers of a program reach it, and none of `never` does; the canary counts as the storefront."""
-        if whom not in self.reach.targets:
+        reach = self.reaching.result()
+        if whom not in reach.targets:
             self.pods(whom)  # says what is missing
         may, canary = {f"a Pod of {name}" for name in CALLERS[whom]}, f"a Pod of {FRONT[1]}"
         if "storefront" in CALLERS[whom] and canary in never:
             may.add(canary)
-        wrong = self.reach.wrong(whom, may, set(never) - {f"a Pod of {whom}"})
+        wrong = reach.wrong(whom, may, set(never) - {f"a Pod of {whom}"})
         if not wrong:
             return
-        if not self.reach.is_silent_somewhere:
+        if not reach.is_silent_somewhere:
             self.lab.need_policies()
         who = wrong[0]
         self.lab.expect(
             False,
             expected=f"{who} {'gets an answer from' if who in may else 'gets no answer (a time-out) from'} {whom}",
-            seen=f"{self.reach.replies[who, whom]}, at {self.reach.targets[whom]}",
+            seen=f"{reach.replies[who, whom]}, at {reach.targets[whom]}",
             then=f"kubectl describe networkpolicies -n {self.lab.namespace}",
         )
 
@@ -192,6 +198,8 @@ class Shop:
     def expect_visited(self, host, names):
         """Requests for the host are answered, and by these Pods only; `names` is asked before and after, for Pods come
         and go."""
+        if host in self._visited:
+            return
         before = names()
         replies = self.visited(host, lambda found: found.ok and found.bodies <= names(), 6)
         place, silent = self.lab if host == NORTH_HOST else self.south, host in self._silent
@@ -203,9 +211,12 @@ class Shop:
             about="" if silent else f"https://{host}/hostname",  # to follow silence takes as long again
             then=self.follow(place, host),
         )
+        self._visited.add(host)
 
     def expect_verified(self, place, host):
         """A client that trusts only what the tenant's own entry brings along is satisfied; returns the certificate."""
+        if host in self._shown:
+            return self._shown[host]
         shown = self.lab.until(lambda: self.door.shown(self.outside, host, place.certificates()), bool)
         shown = shown or self.door.shown(self.outside, host, place.certificates())
         there = ", ".join(f"{c.secret} (for {', '.join(c.names)})" for c in place.certificates()) or "none"
@@ -215,6 +226,7 @@ class Shop:
             seen=f"a client that checks it refuses what it is shown; the certificates there: {there}",
             then=f"kubectl describe ingress -n {place.namespace}",
         )
+        self._shown[host] = shown
         return shown
 
     def north_names(self):
@@ -225,22 +237,42 @@ class Shop:
 
 
 class Drain:
-    """The Pods of one node are evicted as `kubectl drain` does it, while visitors ask for pages. Then an eviction of
-    all Pods at once is tried, which a budget must not allow."""
+    """The Pods of one node are evicted as `kubectl drain` does it, while visitors ask for pages. `calm`: nobody is
+    asked to go, not yet or no longer."""
 
     def __init__(self, shop):
         self.shop, self.lab = shop, shop.lab
-        self.leaving, self.stuck, self.refused, self.node = (), (), (), ""
+        self.leaving, self.stuck, self.kept, self.node = (), (), (), ""
         self.replies = Replies()
+        self.calm = threading.Event()
+        self.calm.set()
+        self._work = Meanwhile(self._run)
 
-    def run(self):
+    def begin(self):
+        self.calm.clear()
+        self._work.begin()
+
+    def end(self):
+        self._work.end()
+
+    def result(self):
+        return self._work.result()
+
+    def _run(self):
+        try:
+            return self._drained()
+        finally:
+            self.calm.set()
+
+    def _drained(self):
         pods = self.shop.front()
         nodes = {p["spec"]["nodeName"] for p in pods}
         at = {node: [p for p in pods if p["spec"]["nodeName"] == node] for node in nodes}
         self.lab.expect(at, expected="ready Pods of the storefront", seen="there are none")
         newest = {n: any(is_of_deployment(p, FRONT[1]) for p in found) for n, found in at.items()}
         self.node = max(at, key=lambda n: (newest[n], len(at[n])))
-        self.leaving = [p["metadata"]["name"] for p in at[self.node]]
+        leaving = _the_canary_first(at[self.node])
+        self.leaving = [p["metadata"]["name"] for p in leaving]
         first = self.shop.visited(NORTH_HOST, lambda found: found.ok, 1)
         self.lab.expect(
             first.ok,
@@ -252,16 +284,36 @@ class Drain:
         to = f"-k --connect-to {NORTH_HOST}:443:{door.at}:{door.https}"
         url = f"https://{NORTH_HOST}/shell?cmd=sleep+0.5"
         with self.lab.load(url, clients=10, timeout=10, over=0.5, client=self.shop.outside, options=to) as load:
-            self.stuck = evict_in_turn(api, space, self.leaving, timeout=EVICTED)
-            self.lab.eventually("Pod", lambda live: not self._left(live), timeout=GONE)
+            self.kept = self._asked_to_go(leaving)
+            names = [p["metadata"]["name"] for p in self.kept]
+            self.stuck = evict_in_turn(api, space, names, timeout=EVICTED)
+            self.calm.set()
+            self.lab.until(self._left, lambda left: not left, timeout=GONE)
         self.replies = load.replies
-        self.lab.settled("storefront")
-        last = sorted(self.shop.front(), key=lambda p: is_of_deployment(p, FRONT[0]))  # the canary's may all go
-        self.refused = [p for p in last if not evict(api, space, p["metadata"]["name"])]
         return self
 
-    def _left(self, live):
-        return {p["metadata"]["name"] for p in live} & set(self.leaving)
+    def is_held(self):
+        """Whether a budget keeps one of the old version's Pods while others are on their way out. Where the drain has
+        not shown it all Pods are asked to go."""
+        if not _has_the_old(self.kept):
+            self.lab.settled(FRONT[0])
+            self.kept = self._asked_to_go(_the_canary_first(self.shop.front()))  # the canary's may all go
+        return _has_the_old(self.kept)
+
+    def _asked_to_go(self, pods):
+        """Those that are not let go."""
+        return [p for p in pods if not evict(self.lab.api, self.lab.namespace, p["metadata"]["name"])]
+
+    def _left(self):
+        return {p["metadata"]["name"] for p in self.lab.list("Pod")} & set(self.leaving)
+
+
+def _the_canary_first(pods):
+    return sorted(pods, key=lambda p: is_of_deployment(p, FRONT[0]))
+
+
+def _has_the_old(pods):
+    return any(is_of_deployment(p, FRONT[0]) for p in pods)
 
 
 @pytest.fixture(scope="session")
@@ -287,15 +339,15 @@ def shop(lab, tasks):
                 found.drain.begin()
             yield found
         finally:
-            found.rush.end()
-            found.drain.end()
+            for begun in (found.rush, found.drain, found.reaching):
+                begun.end()
 
 
 # -- task database
 
 
 @pytest.fixture(scope="session")
-def kept(shop):
+def kept(shop, tasks):
     """What each Pod of the database has when all of them have been replaced: name -> what it was given, what it has."""
     lab, pods = shop.lab, shop.pods("database")
     given = {p["metadata"]["name"]: token_hex(16).encode() for p in pods}
@@ -306,6 +358,8 @@ def kept(shop):
         lab.delete_pod(name)
     lab.eventually("Pod", lambda live: not before & {p["metadata"]["uid"] for p in live}, timeout=STARTS)
     shop.pods("database")
+    if tasks & {"payment-policy", "neighbours", "tenants"}:
+        shop.reaching.begin()  # nobody takes the database's Pods away any more
     try:
         yield {name: (token, lab.volumes.place(name, DATA).read(TOKEN)) for name, token in given.items()}
     finally:
@@ -536,6 +590,71 @@ def test_backup_may_do_no_more(shop, backups):
         )
 
 
+# -- task payment-policy
+
+
+SHOP_PODS = tuple(f"a Pod of {name}" for name in (*FRONT, *INSIDE))
+STRANGER = "a Pod without labels"
+THIRD = "a Pod of namespace default labelled like cart"
+SOUTHERNERS = ("a Pod of tenant south", "a Pod of tenant south labelled like cart")
+
+
+@check("payment-policy", "cart reaches payment; the shop's other programs do not")
+def test_only_cart_of_the_shop_reaches_payment(shop):
+    shop.expect_reach("payment", SHOP_PODS)
+
+
+@check("payment-policy", "cart reaches payment; a new Pod that nobody knows does not")
+def test_a_stranger_does_not_reach_payment(shop):
+    shop.expect_reach("payment", (STRANGER,))
+
+
+@check("payment-policy", "cart reaches payment; a Pod of another namespace that calls itself cart does not")
+def test_a_false_cart_does_not_reach_payment(shop):
+    shop.expect_reach("payment", (*SOUTHERNERS, THIRD))
+
+
+# -- task neighbours
+
+
+@check("neighbours", "the storefront reaches catalogue, cart and auth; nobody else does")
+def test_only_the_storefront_reaches_its_programs(shop):
+    for name in ("catalogue", "cart", "auth"):
+        shop.expect_reach(name, (*SHOP_PODS, STRANGER))
+
+
+@check("neighbours", "catalogue and cart reach inventory; nobody else does")
+def test_only_catalogue_and_cart_reach_inventory(shop):
+    shop.expect_reach("inventory", (*SHOP_PODS, STRANGER))
+
+
+@check("neighbours", "inventory reaches the database; nobody else does")
+def test_only_inventory_reaches_the_database(shop):
+    shop.expect_reach("database", (*SHOP_PODS, STRANGER))
+
+
+# -- task internal-services
+
+
+def expect_internal(shop, name):
+    """The name leads to the program's Pods, for those that need it, and nobody gets there from outside."""
+    shop.expect_answers(name)
+    shop.expect_closed(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=check("internal-services", f"http://{name} answers inside the cluster, and only there")
+        )
+        for name in INSIDE
+    ],
+)
+def test_internal(shop, name):
+    expect_internal(shop, name)
+
+
 # -- task drain
 
 
@@ -584,7 +703,7 @@ def test_no_request_fails_in_a_drain(shop):
 def test_not_all_at_once(shop):
     drain = expect_drained(shop)
     shop.lab.expect(
-        any(is_of_deployment(pod, FRONT[0]) for pod in drain.refused),
+        drain.is_held(),
         expected="of the storefront's Pods some may not be evicted while others are on their way out",
         seen="all of them may be evicted at the same moment",
         then=f"kubectl get poddisruptionbudgets -n {shop.lab.namespace}",
@@ -677,71 +796,6 @@ def test_storefront_grows(shop):
         about=f"hpa/{hpa['metadata']['name']}" if hpa else "",
         then=f"kubectl describe hpa -n {shop.lab.namespace}",
     )
-
-
-# -- task payment-policy
-
-
-SHOP_PODS = tuple(f"a Pod of {name}" for name in (*FRONT, *INSIDE))
-STRANGER = "a Pod without labels"
-THIRD = "a Pod of namespace default labelled like cart"
-SOUTHERNERS = ("a Pod of tenant south", "a Pod of tenant south labelled like cart")
-
-
-@check("payment-policy", "cart reaches payment; the shop's other programs do not")
-def test_only_cart_of_the_shop_reaches_payment(shop):
-    shop.expect_reach("payment", SHOP_PODS)
-
-
-@check("payment-policy", "cart reaches payment; a new Pod that nobody knows does not")
-def test_a_stranger_does_not_reach_payment(shop):
-    shop.expect_reach("payment", (STRANGER,))
-
-
-@check("payment-policy", "cart reaches payment; a Pod of another namespace that calls itself cart does not")
-def test_a_false_cart_does_not_reach_payment(shop):
-    shop.expect_reach("payment", (*SOUTHERNERS, THIRD))
-
-
-# -- task neighbours
-
-
-@check("neighbours", "the storefront reaches catalogue, cart and auth; nobody else does")
-def test_only_the_storefront_reaches_its_programs(shop):
-    for name in ("catalogue", "cart", "auth"):
-        shop.expect_reach(name, (*SHOP_PODS, STRANGER))
-
-
-@check("neighbours", "catalogue and cart reach inventory; nobody else does")
-def test_only_catalogue_and_cart_reach_inventory(shop):
-    shop.expect_reach("inventory", (*SHOP_PODS, STRANGER))
-
-
-@check("neighbours", "inventory reaches the database; nobody else does")
-def test_only_inventory_reaches_the_database(shop):
-    shop.expect_reach("database", (*SHOP_PODS, STRANGER))
-
-
-# -- task internal-services
-
-
-def expect_internal(shop, name):
-    """The name leads to the program's Pods, for those that need it, and nobody gets there from outside."""
-    shop.expect_answers(name)
-    shop.expect_closed(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name, marks=check("internal-services", f"http://{name} answers inside the cluster, and only there")
-        )
-        for name in INSIDE
-    ],
-)
-def test_internal(shop, name):
-    expect_internal(shop, name)
 
 
 # -- tasks public-entry and tenants

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from kindlab.api import Api, ApiError
 from kindlab.clock import monotonic, sleep
 
-AGAIN = 0.5
+AGAIN = 0.2
 """Seconds between two tries of an eviction that a budget forbids for now."""
 
 
