@@ -349,10 +349,13 @@ def share(hpa) -> int | None:
     return None
 
 
-@check("reports-requests", "http://reports answers, and its log still has somebody who looks after it")
+@check(
+    "reports-requests",
+    "at http://reports the Pods of reports answer, and its log still has somebody who looks after it",
+)
 def test_reports_answer(lab):
     with lab.visitor(node=lab.elsewhere("reports")) as reader:
-        lab.expect_answers("http://reports/hostname", client=reader)
+        lab.expect_exactly("http://reports", lab.pods_of("reports"), client=reader)
     for pod in lab.pods_of("reports"):
         status = pod["status"]
         states = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
