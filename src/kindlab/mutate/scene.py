@@ -25,6 +25,9 @@ QUIET, LONGEST, LOOK = 1.2, 20.0, 0.2
 START = 60.0
 AT_ONCE = 24
 """Questions in one command: commands are part of a URL, whose length has a limit."""
+AGAIN = 16
+"""Requests of one question from which on some that meet silence may be a busy machine's, and all are sent again: where
+one Pod of two answers nobody, it is met again. Fewer might miss it."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+( [+-]\d{4} UTC)?( m=\S+)?")
 SILENT, REFUSED, NO_NAME = 28, 7, 6
 _MARK = "@@"
@@ -122,14 +125,16 @@ class Scene:
         return code, out.decode(errors="replace")
 
     def ask(self, pod: Obj, questions: Mapping[str, Question], container: str = "") -> dict[str, list[Answer]]:
-        """The answers to each question, all asked at the same time; none where the Pod cannot ask."""
+        """The answers to each question, many asked at the same time; none where the Pod cannot ask. Questions that
+        meet silence beside answers are asked once more."""
+        keys, found = list(questions), dict[str, list[Answer]]()
+        for at in range(0, len(keys), AT_ONCE):
+            found |= self._asked(pod, {key: questions[key] for key in keys[at : at + AT_ONCE]}, container)
+        unsure = {key: one for key, one in questions.items() if one.count >= AGAIN and _is_now_and_then(found[key])}
+        return found | (self._asked(pod, unsure, container) if unsure else {})
+
+    def _asked(self, pod: Obj, questions: Mapping[str, Question], container: str) -> dict[str, list[Answer]]:
         keys = list(questions)
-        if len(keys) > AT_ONCE:
-            rest = {key: questions[key] for key in keys[AT_ONCE:]}
-            first = self.ask(pod, {key: questions[key] for key in keys[:AT_ONCE]}, container)
-            return {**first, **self.ask(pod, rest, container)}
-        if not questions:
-            return {}
         parts = [_asking(n, one) for n, one in enumerate(questions.values())]
         files = " ".join(f"$d/{n}" for n in range(len(questions)))
         script = (
@@ -214,6 +219,10 @@ class Scene:
                 elif kind == "Deployment.apps" and not all(map(_has_its_pods, listed)):
                     quiet = LONGEST
         return found, quiet
+
+
+def _is_now_and_then(answers: list[Answer]) -> bool:
+    return {SILENT} < {answer.exit for answer in answers}
 
 
 def _has_its_pods(deployment: Obj) -> bool:
