@@ -18,6 +18,7 @@ PURE = {
     "descent",
     "duration",
     "errors",
+    "fieldmanager",
     "fields",
     "indexes",
     "ipam",

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from pocketkube import objects
+from pocketkube.fieldmanager.writers import Updater
 from pocketkube.objects import Key, Obj
 from pocketkube.recorder import Recorder
 from pocketkube.registry import Registry
@@ -22,17 +23,27 @@ Handler = Callable[[Event], None]
 class Client:
     """Verbs in the name of one component (`deployment-controller`, `kubelet`, ...), which its events carry."""
 
-    def __init__(self, registry: Registry, component: str, host: str = "", log: logging.Logger | None = None) -> None:
-        """`log`: where the component tells what it does, its events too; by default events are told nobody else."""
+    def __init__(
+        self,
+        registry: Registry,
+        component: str,
+        host: str = "",
+        log: logging.Logger | None = None,
+        manager: str = "",
+    ) -> None:
+        """`log`: where the component tells what it does, its events too; by default events are told nobody else.
+        `manager`: the program that the component is part of, which owns what it writes; by default the component's
+        name up to the first underscore, behind which replicas have an identity."""
         self.registry = registry
         self.component = component
+        self.by = Updater(manager or component.partition("_")[0])
         self.clock = registry.clock
         self.log = log
-        self._recorder = Recorder(registry, component, host, log)
+        self._recorder = Recorder(registry, component, host, log, self.by)
 
     def named(self, component: str) -> Client:
         """The same client in the name of another component."""
-        return Client(self.registry, component, log=self.log)
+        return Client(self.registry, component, log=self.log, manager=self.by.manager)
 
     def kinds(self) -> Iterable[tuple[str, Resource]]:
         """(resource id, declaration) of every kind served; custom kinds come and go (`on_kinds`)."""
@@ -67,17 +78,18 @@ class Client:
         await self.registry.reach(apiservice)
 
     def create(self, resource: str, obj: Obj) -> Obj:
-        return self.registry.create(resource, obj)
+        return self.registry.create(resource, obj, by=self.by)
 
     def update(self, resource: str, obj: Obj) -> Obj:
-        return self.registry.update(resource, obj)
+        return self.registry.update(resource, obj, by=self.by)
 
     def update_status(self, resource: str, obj: Obj) -> Obj:
-        return self.registry.update(resource, obj, subresource="status")
+        return self.registry.update(resource, obj, subresource="status", by=self.by)
 
     def patch(self, resource: str, at: Key, change: Callable[[Obj], None], *, subresource: str = "") -> Obj:
         """Change a copy in place and write it: no conflict is possible, there is no await between."""
-        return self.registry.patch(resource, *at, change, subresource=subresource)
+        by = None if subresource == "binding" else self.by
+        return self.registry.patch(resource, *at, change, subresource=subresource, by=by)
 
     def delete(self, resource: str, at: Key, options: DeleteOptions | None = None) -> None:
         self.registry.delete(resource, *at, options)

@@ -51,6 +51,7 @@ from pocketkube.store import Store
 
 log = logging.getLogger(__name__)
 
+CONTROLLER_MANAGER = "kube-controller-manager"
 ADDONS_WITHIN = 5.0
 """Seconds after which a cluster is ready without what its add-ons should have brought."""
 
@@ -203,7 +204,7 @@ class Cluster:
             "node_monitor_period": str(config.node_monitor_period),
         }
         registry = self.registry = Registry(store, clock, zone)
-        admin = Client(registry, "pocketkube")
+        admin = Client(registry, "pocketkube", manager="kube-apiserver")
         nodes = list(config.nodes(addressing))
         bootstrap(admin, zone, nodes[0].addresses[0])
         bootstrap_policy.install(admin)
@@ -242,8 +243,10 @@ class Cluster:
             await self._listen()
 
         self._step("starting controllers, scheduler and nodes")
-        parts: list[Coroutine[None, None, None]] = [c(Client(registry, c.name)).run() for c in controllers()]
-        parts.append(Scheduler(Client(registry, "default-scheduler")).run())
+        parts: list[Coroutine[None, None, None]] = [
+            c(Client(registry, c.name, manager=CONTROLLER_MANAGER)).run() for c in controllers()
+        ]
+        parts.append(Scheduler(Client(registry, "default-scheduler", manager="kube-scheduler")).run())
         parts.append(machines.run())
         nodes_ready, installed = asyncio.Event(), asyncio.Event()
         parts.append(install_addons(Client(registry, "kubeadm"), config.no_addons, nodes_ready, installed))

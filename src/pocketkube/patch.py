@@ -5,7 +5,7 @@ JSON merge patch (RFC 7386) and strategic merge patch (apimachinery/pkg/util/str
 inputs are never changed; what comes out still has to be decoded (`schema.decode`, for strategic merges
 `schema.decode_patched`).
 
-Left out: server-side apply.
+Server-side apply is in fieldmanager.
 """
 
 from __future__ import annotations

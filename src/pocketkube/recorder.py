@@ -11,6 +11,7 @@ import time
 
 from pocketkube import objects
 from pocketkube.errors import StatusError
+from pocketkube.fieldmanager.writers import By
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
 
@@ -20,8 +21,16 @@ _LINE = '"Event occurred" object="%s" kind="%s" type="%s" reason="%s" message=%s
 
 
 class Recorder:
-    def __init__(self, registry: Registry, component: str, host: str = "", log: logging.Logger | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        component: str,
+        host: str = "",
+        log: logging.Logger | None = None,
+        by: By | None = None,
+    ) -> None:
         self.registry = registry
+        self._by = by
         self._log = log
         self.source = {"component": component, **({"host": host} if host else {})}
         self._seen: dict[tuple[str, ...], objects.Key] = {}
@@ -51,6 +60,7 @@ class Recorder:
                 self.registry.update(
                     "events",
                     {**found, "metadata": {**found["metadata"]}, "count": found["count"] + 1, "lastTimestamp": now},
+                    by=self._by,
                 )
                 return
             namespace = objects.namespace(about) or "default"
@@ -68,7 +78,7 @@ class Recorder:
                 "reportingComponent": self.source["component"],
                 "reportingInstance": self.source.get("host", ""),
             }
-            self.registry.create("events", event)
+            self.registry.create("events", event, by=self._by)
             if len(self._seen) >= REMEMBERED:
                 self._seen.pop(next(iter(self._seen)))
             self._seen[fingerprint] = (namespace, name)

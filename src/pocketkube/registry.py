@@ -2,16 +2,19 @@
 
 Models apiserver/pkg/registry/generic/registry/store.go and rest/{create,update,delete}.go. Verbs are synchronous and
 therefore atomic on the event loop: what they checked still holds when they write. Callers pass decoded objects;
-decoding and pruning by schema is the API server's work. Left out: managedFields.
+decoding and pruning by schema is the API server's work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from pocketkube import admission, deletion, fields, objects
 from pocketkube.clock import Clock
 from pocketkube.errors import AlreadyExists, BadRequest, Cause, Conflict, Forbidden, Invalid, NotFound
+from pocketkube.fieldmanager.entries import Entries
+from pocketkube.fieldmanager.writers import By
 from pocketkube.objects import Obj
 from pocketkube.resources import metadata, scan
 from pocketkube.resources.base import DeleteOptions, Resource
@@ -69,24 +72,22 @@ class Registry:
 
     # -- writing
 
-    def create(self, resource: str, obj: Obj, *, dry_run: bool = False, warn: Warn | None = None) -> Obj:
-        """Store a new object and return it. `obj` is taken over (changed in place and shared from now on)."""
+    def create(
+        self, resource: str, obj: Obj, *, dry_run: bool = False, warn: Warn | None = None, by: By | None = None
+    ) -> Obj:
+        """Store a new object and return it. `obj` is taken over (changed in place and shared from now on). `by`: who
+        owns its fields from now on, nobody if None."""
         kind = self._kind(resource, obj)
         meta = objects.meta(obj)
         self._check_namespace(kind, obj)
         obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
-        for field in (
-            "resourceVersion",
-            "uid",
-            "selfLink",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "managedFields",
-        ):
+        given = meta.pop("managedFields", None)
+        for field in ("resourceVersion", "uid", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"):
             meta.pop(field, None)
         meta["creationTimestamp"] = self.clock.now()
         meta["uid"] = objects.new_uid()
         kind.default(obj)
+        managed = self._managed(kind, obj, None, given, "", by)
         kind.admit(obj, None)
         for plugin in self.plugins:
             plugin.admit(kind, obj, None)
@@ -107,6 +108,7 @@ class Registry:
             raise _already_exists(kind, found)
         for commit in commits:
             commit()
+        _note(obj, managed)
         return kind.present(obj if dry_run else self.store.create(resource, kind.encode(obj)))
 
     def update(
@@ -117,8 +119,10 @@ class Registry:
         subresource: str = "",
         dry_run: bool = False,
         warn: Warn | None = None,
+        by: By | None = None,
     ) -> Obj:
-        """Replace an object (subresource "", "status", or one the kind handles); `obj` is taken over.
+        """Replace an object (subresource "", "status", or one the kind handles); `obj` is taken over. `by`: who owns
+        what changes, nobody if None.
 
         A metadata.resourceVersion in `obj` must be the stored one, else Conflict; a write that changes nothing
         is not made. Removing the last finalizer of a terminating object removes it.
@@ -128,19 +132,20 @@ class Registry:
         if stored is None:
             if kind.create_on_update and not subresource:
                 self._check_uid(kind, obj, {})
-                return self.create(resource, obj, dry_run=dry_run, warn=warn)
+                return self.create(resource, obj, dry_run=dry_run, warn=warn, by=by)
             raise NotFound.of(kind.qualified, objects.name(obj))
         old = kind.present(stored)
         obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
         self._check_uid(kind, obj, old["metadata"])
         self._check_version(kind, obj, old)
-        self._keep_system_fields(obj, old)
+        given = self._keep_system_fields(obj, old)
         if subresource == "status":
             status = obj.get("status")
             meta = obj["metadata"]
             obj = {**objects.copy({k: v for k, v in old.items() if k != "status"}), "metadata": meta}
             if status is not None:
                 obj["status"] = status
+            managed = self._managed(kind, obj, old, given, subresource, by)
             kind.prepare_status(obj, old)
             causes = [*self._metadata_causes(kind, obj, old, status=True), *kind.validate_status(obj, old)]
         else:
@@ -151,9 +156,11 @@ class Registry:
             if subresource:
                 for plugin in self.plugins:
                     plugin.admit(kind, obj, old, subresource)
+                managed = self._managed(kind, obj, old, given, subresource, by)
                 causes = list(kind.update_subresource(subresource, obj, old))
             else:
                 kind.default(obj)
+                managed = self._managed(kind, obj, old, given, subresource, by)
                 kind.admit(obj, old)
                 for plugin in self.plugins:
                     plugin.admit(kind, obj, old)
@@ -172,6 +179,7 @@ class Registry:
         if subresource != "status":
             for commit in self._admitted(kind, obj, old, subresource, dry_run=dry_run, warn=warn):
                 commit()
+        _note(obj, managed)
         return self._write(kind, obj, old, dry_run)
 
     def patch(
@@ -185,18 +193,21 @@ class Registry:
         dry_run: bool = False,
         warn: Warn | None = None,
         kind: Resource | None = None,
+        by: By | None = None,
     ) -> Obj:
         """Update with `change`, which gets a copy and returns the new object (None: it changed the copy). `kind`: the
         version to change it in, where there are several."""
         found = self.get(resource, namespace, name)
         new = objects.copy(found if kind is None else kind.present(found))
+        if kind is not None and "managedFields" in new["metadata"]:  # a client may change them, too
+            new["metadata"]["managedFields"] = objects.copy(list(new["metadata"]["managedFields"]))
         changed = change(new)
         result = new if changed is None else changed
         if objects.name(result) != name:
             raise BadRequest(
                 f"the name of the object ({objects.name(result)}) does not match the name on the URL ({name})"
             )
-        return self.update(resource, result, subresource=subresource, dry_run=dry_run, warn=warn)
+        return self.update(resource, result, subresource=subresource, dry_run=dry_run, warn=warn, by=by)
 
     def delete(
         self, resource: str, namespace: str, name: str, options: DeleteOptions | None = None, *, dry_run: bool = False
@@ -305,15 +316,24 @@ class Registry:
         if version and version != old["metadata"]["resourceVersion"]:
             raise Conflict.of(kind.qualified, name)
 
-    def _keep_system_fields(self, obj: Obj, old: Obj) -> None:
+    def _keep_system_fields(self, obj: Obj, old: Obj) -> Any:
+        """Restore what nobody can write. The managedFields that came with the object are taken off and returned."""
         meta, stored = obj["metadata"], old["metadata"]
         for field in ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"):
             if field in stored:
                 meta[field] = stored[field]
             else:
                 meta.pop(field, None)
-        for field in ("managedFields", "selfLink"):
-            meta.pop(field, None)
+        meta.pop("selfLink", None)
+        return meta.pop("managedFields", None)
+
+    def _managed(
+        self, kind: Resource, obj: Obj, old: Obj | None, given: Any, subresource: str, by: By | None
+    ) -> Entries | None:
+        """The managedFields of what is written, as it is before anybody but the writer has changed it."""
+        if by is not None:
+            return by.managed(kind, obj, old, given, subresource, self.clock.now())
+        return None if old is None else old["metadata"].get("managedFields")
 
     def _metadata_causes(self, kind: Resource, new: Obj, old: Obj, *, status: bool = False) -> Iterator[Cause]:
         """Upstream looks at all metadata and at what changed for every kind, and again in the kinds' own validation."""
@@ -344,6 +364,13 @@ class Registry:
         if warn is not None:
             for text in kind.warnings(new, old):
                 warn(text)
+
+
+def _note(obj: Obj, managed: Entries | None) -> None:
+    if managed:
+        obj["metadata"]["managedFields"] = managed
+    else:
+        obj["metadata"].pop("managedFields", None)
 
 
 async def _nobody_serves(_: str) -> Obj:

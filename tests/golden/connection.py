@@ -20,6 +20,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import yaml
 
+AGENT = "python-requests/2"
+"""The recorder's: without a field manager it is the program that owns what it writes."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -92,7 +95,7 @@ class Connection:
         return f"{text}?{urlencode(query)}" if query else text
 
     def _headers(self, headers: Mapping[str, str] | None, anonymous: bool) -> dict[str, str]:
-        sent = {"Accept": "application/json", "User-Agent": "golden-replay", **(headers or {})}
+        sent = {"Accept": "application/json", "User-Agent": AGENT, **(headers or {})}
         if not anonymous and "Authorization" not in sent:
             token = self._user.get("token")
             if not token and self._user.get("tokenFile"):

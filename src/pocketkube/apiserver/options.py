@@ -5,14 +5,16 @@ Models apimachinery/pkg/apis/meta/{v1,internalversion}/validation with their tex
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from pocketkube import fields, selectors
-from pocketkube.apiserver.request import Query
+from pocketkube.apiserver.request import Query, Request
 from pocketkube.errors import BadRequest, Cause, Invalid, Unknown
+from pocketkube.fieldmanager.writers import Updater
 from pocketkube.resources.base import DeleteOptions, Resource
 
 _PROPAGATION = ("Foreground", "Background", "Orphan")
@@ -27,6 +29,14 @@ class WriteOptions:
     validation: str = "Warn"
     manager: str = ""
     force: bool | None = None
+
+    def writer(self, request: Request, subresource: str = "") -> Updater:
+        """Who owns what the request writes: the field manager, or else the program by its User-Agent."""
+        if self.manager:
+            return Updater(self.manager, subresource)
+        agent = request.http.headers.get("User-Agent", "").partition("/")[0]
+        printable = "".join(itertools.takewhile(str.isprintable, agent))
+        return Updater(printable.encode()[:_MANAGER_LIMIT].decode(errors="ignore"), subresource)
 
 
 def write_options(query: Query, kind: str, *, apply: bool = False) -> WriteOptions:

@@ -1,7 +1,7 @@
 """PATCH: a patch applied to what is stored, decoded, and written as an update.
 
 Models apiserver/pkg/endpoints/handlers/patch.go. The registry is synchronous: there is no retry on conflict to
-model. Left out: server-side apply.
+model. Server-side apply is in applies.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import orjson
 from aiohttp import web
 
 from pocketkube import fields, objects, patch, schema, strategic
-from pocketkube.apiserver import body, escalation, options
+from pocketkube.apiserver import applies, body, escalation, options
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.verbs import match_name, match_namespace, one, storage_namespace
@@ -30,6 +30,8 @@ _NOT_FOR_CUSTOM = (
 
 
 async def handle(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
+    if content_type(request) == APPLY:
+        return await applies.handle(api, request, kind, target)
     change, wanted = await read_change(request, kind.api_version, kind.kind, kind if kind.custom else None)
 
     where = storage_namespace(kind, target), target.name
@@ -50,19 +52,24 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
         dry_run=wanted.dry_run,
         warn=request.warn,
         kind=kind,
+        by=wanted.writer(request),
     )
     return one(request, 200, kind, stored)
+
+
+def content_type(request: Request) -> str:
+    return request.http.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 async def read_change(
     request: Request, api_version: str, kind: str, custom: Resource | None = None
 ) -> tuple[Change, options.WriteOptions]:
     """The patch in a request's body as a function from the current object to the patched one, and the options."""
-    content = request.http.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    content = content_type(request)
     if content == APPLY:
         raise UnsupportedMediaType(
-            "server-side apply (application/apply-patch+yaml) is not supported by this cluster yet; "
-            f"use kubectl apply without --server-side, or one of: {JSON_PATCH}, {MERGE_PATCH}, {STRATEGIC}"
+            f"server-side apply ({APPLY}) to this subresource is not supported by this cluster; apply to the object "
+            f"itself, or use one of: {JSON_PATCH}, {MERGE_PATCH}, {STRATEGIC}"
         )
     if content not in (JSON_PATCH, MERGE_PATCH, STRATEGIC):
         raise UnsupportedMediaType("415: Unsupported Media Type", details={})

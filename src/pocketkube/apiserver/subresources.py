@@ -100,7 +100,8 @@ async def _scale(api: Api, request: Request, kind: Resource, target: Target) -> 
         if meta.get("resourceVersion"):
             obj["metadata"]["resourceVersion"] = meta["resourceVersion"]
 
-    stored = api.registry.patch(*at, rescale, dry_run=wanted.dry_run, warn=request.warn, kind=kind)
+    by = wanted.writer(request, "scale")
+    stored = api.registry.patch(*at, rescale, dry_run=wanted.dry_run, warn=request.warn, kind=kind, by=by)
     return answer(request, 200, scaling.of(kind, stored))
 
 

@@ -94,7 +94,9 @@ async def create(api: Api, request: Request, kind: Resource, target: Target) -> 
     if meta.get("resourceVersion") not in (None, "", "0"):
         raise Unknown("resourceVersion should not be set on objects to be created")
     escalation.check(api, request, kind, target, obj, None)
-    created = api.registry.create(kind.resource_id(), kind.internal(obj), dry_run=wanted.dry_run, warn=request.warn)
+    created = api.registry.create(
+        kind.resource_id(), kind.internal(obj), dry_run=wanted.dry_run, warn=request.warn, by=wanted.writer(request)
+    )
     return one(request, 201, kind, created)
 
 
@@ -135,6 +137,7 @@ async def update(api: Api, request: Request, kind: Resource, target: Target) -> 
         subresource=target.subresource,
         dry_run=wanted.dry_run,
         warn=request.warn,
+        by=wanted.writer(request),
     )
     return one(request, 200 if existed else 201, kind, stored)
 

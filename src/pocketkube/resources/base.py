@@ -10,10 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
+from pocketkube import schema
 from pocketkube.clock import Clock
 from pocketkube.errors import Cause
+from pocketkube.fieldmanager import shapes
+from pocketkube.fieldmanager.fieldsets import Set
 from pocketkube.objects import Obj
 from pocketkube.resources import formats
 from pocketkube.store import Event
@@ -185,6 +189,24 @@ class Resource:
     def coerce(self, obj: Obj) -> list[str]:
         """Drop in place what the version's schema does not know; the paths dropped. Of custom kinds only."""
         return []
+
+    # -- ownership of fields (fieldmanager)
+
+    @cached_property
+    def shape(self) -> shapes.Shape:
+        """What of an object is one value, and what has fields of its own."""
+        return shapes.of_kind(self.api_version, self.kind)
+
+    def zero(self) -> Obj:
+        """An object of this kind before anybody has said anything: what its type always writes."""
+        found: Obj = schema.for_kind(self.api_version, self.kind).zero()
+        return found
+
+    def reset_fields(self, subresource: str) -> Set:
+        """What a write to the object ("") or to a subresource leaves as it is, so that nobody owns it by that."""
+        if subresource == "status":
+            return {"f:spec": {}}
+        return {"f:status": {}} if self.has_status and not subresource else {}
 
     # -- reading
 

@@ -1,6 +1,6 @@
 """Rules for metadata, the same for every kind.
 
-Models apimachinery/pkg/api/validation/objectmeta.go. Left out: managedFields.
+Models apimachinery/pkg/api/validation/objectmeta.go. Left out: managedFields, of which fieldmanager passes over what is not well-formed.
 """
 
 from __future__ import annotations

@@ -8,10 +8,12 @@ their apiVersion and in what their schemas keep.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from pocketkube import fields, objects
 from pocketkube.errors import BadRequest, Cause, Forbidden
+from pocketkube.fieldmanager import shapes
 from pocketkube.objects import Obj
 from pocketkube.resources.base import ALL_VERBS, Resource, Scale, version_rank
 from pocketkube.resources.custom import defaulting, embedded, jsonpath, lists, printing, pruning, values
@@ -117,6 +119,13 @@ class CustomResource(Resource):
             return unknown + sorted(embedded.coerce(obj, self.schema))
         except embedded.Malformed as error:
             raise BadRequest(str(error.cause)) from None
+
+    @cached_property
+    def shape(self) -> shapes.Shape:
+        return shapes.of_custom(self.schema)
+
+    def zero(self) -> Obj:
+        return {}
 
     # -- reading
 

@@ -118,6 +118,11 @@ async def test_exec_and_logs(world: World) -> None:
     assert "container zz is not valid for pod p" in printed
 
 
-async def test_server_side_apply_is_refused_in_words(world: World) -> None:
-    printed = await kubectl(world, "apply", "--server-side", "-f", "-", stdin=CONFIGMAP, code=1)
-    assert "server-side apply (application/apply-patch+yaml) is not supported by this cluster yet" in printed
+async def test_server_side_apply(world: World) -> None:
+    await kubectl(world, "apply", "-f", "-", stdin=CONFIGMAP)
+    assert await kubectl(world, "apply", "--server-side", "-f", "-", stdin=CONFIGMAP) == (
+        "configmap/a serverside-applied\n"
+    )
+    changed = CONFIGMAP.replace('"1"', '"2"') if '"1"' in CONFIGMAP else CONFIGMAP
+    printed = await kubectl(world, "apply", "--server-side", "--field-manager=bob", "-f", "-", stdin=changed)
+    assert printed == "configmap/a serverside-applied\n"

@@ -57,7 +57,7 @@ async def test_strategic_merges_by_key_and_merge_replaces(world: World) -> None:
         (MERGE, {"data": 1}, 422, ' "" is invalid: patch: Invalid value: "{'),
         (STRATEGIC, {"data": 1}, 422, ' "" is invalid: patch: Invalid value: "map[data:1]": '),
         ("application/json", {}, 415, "415: Unsupported Media Type"),
-        (APPLY, "{}", 415, "server-side apply (application/apply-patch+yaml) is not supported by this cluster yet"),
+        (APPLY, "{}", 422, 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for'),
     ],
 )
 async def test_refused(world: World, content_type: str, patch: Any, code: int, message: str) -> None:
