@@ -192,8 +192,8 @@ async def test_a_rollout_that_does_not_get_ready_keeps_enough_old_pods(world: Wo
     await world.until(lambda: sizes(world) == {"1": 3, "2": 2})
     await world.settle()
     assert sizes(world) == {"1": 3, "2": 2}  # 25% of 4 may be missing, 25% may be too many
-    status = objects.status(world.get("deployments", "web"))
-    assert (status["availableReplicas"], status["unavailableReplicas"]) == (3, 2)
+    await world.until(lambda: objects.status(world.get("deployments", "web"))["availableReplicas"] == 3)
+    assert objects.status(world.get("deployments", "web"))["unavailableReplicas"] == 2
     assert objects.condition_status(world.get("deployments", "web"), "Available") == "True"
 
 
