@@ -7,6 +7,7 @@ from kindlab.checks import (
     CouldNotGrade,
     LiveLab,
     Pods,
+    Probe,
     Replies,
     check,
     enough,
@@ -26,14 +27,14 @@ def names(found) -> str:
     return ", ".join(sorted(found)) or "nobody"
 
 
-def asked(lab: LiveLab, url: str, good, *, count: int, at_once: int = 8) -> Replies:
+def asked(lab: LiveLab, url: str, good, *, count: int, at_once: int = 8, client: Probe | None = None) -> Replies:
     """`count` requests that are `good` together, or the last ones when there are none such in time. After the first
     `at_once` of which one is not answered the rest is not sent."""
     deadline, tries = monotonic() + CATCHING_UP, 0
     while True:
         replies, tries = Replies(), tries + 1
         while len(replies) < count and (replies.ok or not replies):
-            more = lab.probe.get_many(url, count=min(at_once, count - len(replies)))
+            more = (client or lab.probe).get_many(url, count=min(at_once, count - len(replies)))
             replies = Replies(replies + more)
         if good(replies) or (tries > 1 and monotonic() > deadline):
             return replies
@@ -313,6 +314,20 @@ def test_a_leaving_pod_still_answers(lab):
 @check("checkout-leaves", "a Pod of checkout that is leaving gets no new request through the Service")
 def test_a_leaving_pod_gets_nothing_new(lab):
     before = some_of(lab, "checkout", 2, "checkout")
+    with lab.visitor(node=lab.elsewhere("checkout")) as client:
+        expect_nothing_new(lab, client, before)
+
+
+def expect_nothing_new(lab: LiveLab, client: Probe, before: Pods) -> None:
+    """Delete one of the Pods of checkout, to which its Service has sent requests until then."""
+    url = "http://checkout/hostname"
+    replies = asked(lab, url, lambda r: r.ok and r.bodies <= before.names, count=enough(len(before)), client=client)
+    lab.expect(
+        replies.ok and replies.bodies <= before.names,
+        expected=f"requests to http://checkout answered by the Pods of checkout ({before})",
+        seen=replies,
+        about="svc/checkout",
+    )
     victim = min(before.names)
     lab.delete_pod(victim)
     lab.eventually(
@@ -321,8 +336,7 @@ def test_a_leaving_pod_gets_nothing_new(lab):
         labels=f"{SERVICE_LABEL}=checkout",
         timeout=1,
     )
-    url = "http://checkout/hostname"
-    replies = asked(lab, url, lambda r: r.ok and victim not in r.bodies, count=enough(len(before) + 1))
+    replies = asked(lab, url, lambda r: r.ok and victim not in r.bodies, count=enough(len(before) + 1), client=client)
     lab.expect(
         replies.ok and victim not in replies.bodies,
         expected=f"requests to http://checkout answered by others than Pod {victim}, which was deleted",
