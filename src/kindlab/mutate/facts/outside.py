@@ -1,16 +1,18 @@
-"""Ways in from outside: ports of the nodes, Ingresses and routes by host and path, load balancers' addresses."""
+"""Ways in from outside: ports of the nodes, Ingresses and routes by host and path, load balancers' addresses; and which
+certificates are shown there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from kindlab.api import ApiError, Obj
-from kindlab.checks.door import LABELS, door_of
+from kindlab.checks.door import LABELS, Door, door_of
 from kindlab.mutate.fact import Fact
 from kindlab.mutate.facts.services import answerers
 from kindlab.mutate.scene import Question, Scene
 
 ORDER = 60
+NOBODY = "nobody.localhost"
 
 
 def look(scene: Scene) -> Iterator[Fact]:
@@ -79,6 +81,21 @@ def _doors(scene: Scene, asker: Obj) -> Iterator[Fact]:
             kinds = sorted({f"{a.code}" if a.exit == 0 else a.how for a in answers})
             words = answerers(scene, [a for a in answers if a.code != 404])
             yield Fact(f"outside, {url} by {controller}", f"{' '.join(kinds)}: {words}{more}")
+        yield from _certificates(scene, asker, controller, door)
+
+
+def _certificates(scene: Scene, asker: Obj, controller: str, door: Door) -> Iterator[Fact]:
+    """Whether a host has a certificate of its own, or the one that is shown for names that nobody has. Whose it is, and
+    who has signed it, is an author's choice."""
+    hosts = [NOBODY, *sorted({host for host, _ in scene.cast.urls} - {NOBODY})]
+    shown = {}
+    for host in hosts:
+        to = f"--connect-to {host}:443:{door.at}:{door.https} https://{host}/"
+        done = scene.run(asker, f"curl -skv -m 4 -o /dev/null {to} 2>&1 | grep -e subject: -e issuer:")
+        shown[host] = done[1] if done else ""
+    for host in hosts[1:]:
+        words = "nothing" if not shown[host] else "as for any name" if shown[host] == shown[NOBODY] else "its own"
+        yield Fact(f"outside, the certificate for {host} by {controller}", words)
 
 
 LOOK = look
