@@ -1,4 +1,4 @@
-"""Facts whose words may not hang on what is an answer's own choice: numbers of ports, folders."""
+"""Facts whose words may not hang on what is an answer's own choice: numbers of ports, folders, who signs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from kindlab.api import Obj
+from kindlab.checks.door import Door
 from kindlab.mutate.cast import Cast
 from kindlab.mutate.facts import outside, volumes
 from kindlab.mutate.scene import Answer, Scene
@@ -45,6 +46,29 @@ def test_that_nobody_answers_there_counts_only_where_it_must_be_so(ports: list[O
     assert found["ports of the nodes for web are answered by"].value == "nobody"
     assert not found["ports of the nodes for web are answered by"].strong
     assert not found["ports of the nodes for web are answered"].strong
+
+
+class Hosts:
+    """A scene with a controller; `shown`: host -> what curl says of the certificate, of others the controller's own."""
+
+    def __init__(self, shown: dict[str, str]) -> None:
+        self.shown, self.cast = shown, Cast({"": "lab"})
+        self.cast.urls = {(host, path) for host in ("shop.test", "blog.test") for path in ("/", "/nowhere")}
+
+    def run(self, asker: Obj, script: str) -> tuple[int, str]:
+        own = next((said for host, said in self.shown.items() if f" https://{host}/" in script), "subject: DEFAULT")
+        return 0, own
+
+
+@pytest.mark.parametrize("signer", ["itself", "an authority"])
+def test_a_certificate_of_its_own_is_one_that_not_every_name_gets(signer: str) -> None:
+    scene = cast(Scene, Hosts({"shop.test": f"subject: CN=shop.test, issuer: {signer}"}))
+    door = Door("traefik", "traefik", "10.96.0.1", 80, 443, "traefik-1", "c")
+    found = {fact.key: fact.value for fact in outside._certificates(scene, {}, "c", door)}
+    assert found == {
+        "outside, the certificate for shop.test by c": "its own",
+        "outside, the certificate for blog.test by c": "as for any name",
+    }
 
 
 class Disk:
