@@ -15,10 +15,11 @@ from datetime import datetime
 import pytest
 
 from kindlab import clock
-from kindlab.checks import CheckFailed, CouldNotGrade, check, enough, rolled_out
+from kindlab.checks import CheckFailed, CouldNotGrade, Replies, check, enough, rolled_out
 from kindlab.checks.makers import is_of_deployment
 from kindlab.checks.standing import not_so
 from kindlab.clock import monotonic, token_hex
+from kindlab.hosts import in_url
 from kindlab.managed import MANAGED, SELECTOR
 
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
@@ -109,6 +110,33 @@ def answer(lab, name):
     return next(iter(replies.bodies))
 
 
+def ports_of(lab, service):
+    """The ports of a Service that sends requests to Pods; the check fails for one that is only another name."""
+    spec = lab.require("Service", service)["spec"]
+    lab.expect(
+        spec.get("ports"),
+        expected=f"Service {service} sends requests to Pods, at a port of theirs",
+        seen=f"it has no port: it is another name for {spec.get('externalName', 'nothing')}",
+        about=f"svc/{service}",
+    )
+    return spec["ports"]
+
+
+def expect_own_pods(lab, service, pods):
+    """Fail unless requests to a Service whose programs serve /hostname are answered, and by these Pods only."""
+    replies = lab.until(
+        lambda: lab.probe.get_many(f"http://{service}/hostname", count=enough(len(pods))),
+        lambda found: found.ok and found.bodies <= pods.names,
+        timeout=FOLLOWS,
+    )
+    lab.expect(
+        replies.ok and replies.bodies <= pods.names,
+        expected=f"every request to http://{service} answered, by Pods of Deployment {service} ({pods})",
+        seen=replies,
+        about=f"svc/{service}",
+    )
+
+
 def references(spec):
     """The dicts of a Pod's spec that name a ConfigMap."""
     if isinstance(spec, list):
@@ -143,7 +171,7 @@ class Twin:
         self.port = self._port()
 
     def _port(self):
-        target = self.lab.require("Service", self.name)["spec"]["ports"][0].get("targetPort")
+        target = ports_of(self.lab, self.name)[0].get("targetPort")
         ports = [p for c in self.template["spec"]["containers"] for p in c.get("ports") or ()]
         return next((p["containerPort"] for p in ports if p.get("name") == target), target)
 
@@ -259,7 +287,7 @@ class Trial:
         spec["template"]["metadata"] = {"labels": self.labels}
         spec["paused"] = False
         self.container = spec["template"]["spec"]["containers"][0]["name"]
-        ports = [{k: v for k, v in p.items() if k != "nodePort"} for p in service["spec"]["ports"]]
+        ports = [{k: v for k, v in p.items() if k != "nodePort"} for p in ports_of(lab, "search")]
         meta = {"name": self.name, "labels": MANAGED}
         self.deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
         given = {k: v for k, v in service["spec"].items() if k == "publishNotReadyAddresses"}
@@ -317,10 +345,9 @@ def trial(lab):
         made.end()
 
 
-@check("search-guard", "http://search answers, and its rollout is complete")
+@check("search-guard", "the Pods of search answer at http://search, and its rollout is complete")
 def test_search_answers(lab, trial):
-    ready_pods(lab, "search")
-    lab.expect_answers("http://search/hostname")
+    expect_own_pods(lab, "search", ready_pods(lab, "search"))
 
 
 # -- task greeter-from-config
@@ -360,11 +387,18 @@ def test_banner_text_comes_from_the_config(lab):
 @check("menu-follows", "a page changed in the ConfigMap is served by Pods that were running before")
 def test_menu_follows_its_config(lab):
     pods = ready_pods(lab, "menu")
-    replies = lab.until(
-        lambda: lab.probe.get_many("http://menu/", count=enough(len(pods))), lambda found: found.ok, timeout=FOLLOWS
-    )
-    lab.expect(replies.ok, expected="every request to http://menu answered", seen=replies, about="svc/menu")
     twin = Twin(lab, "menu")
+    replies = lab.until(
+        lambda: lab.probe.get_many("http://menu/", count=enough(len(pods))),
+        lambda found: found.ok and found.bodies <= pages(lab, pods, twin.port),
+        timeout=FOLLOWS,
+    )
+    lab.expect(
+        replies.ok and replies.bodies <= pages(lab, pods, twin.port),
+        expected=f"every request to http://menu answered, by Pods of Deployment menu ({pods})",
+        seen=replies,
+        about="svc/menu",
+    )
     other = f"kindlab {token_hex(4)}"
     with running(twin):
         found, key = twin.source(twin.says_something())
@@ -380,6 +414,12 @@ def test_menu_follows_its_config(lab):
         seen=f"the kubelet has brought the new value to the Pod, and it still serves {seen!r}",
         then=f"kubectl get deployment menu -n {lab.namespace} -o yaml   (how does the page get into the container?)",
     )
+
+
+def pages(lab, pods, port):
+    """What these Pods say when they are asked themselves."""
+    asked = lab.probe.get_each(f"http://{in_url(address)}:{port}/" for address in sorted(pods.addresses))
+    return Replies(asked.values()).bodies
 
 
 def wait_for_the_kubelet(twin, file, value):
@@ -492,6 +532,7 @@ def test_search_gets_ready_again(lab, trial):
 @check("checkout-no-lost-order", "no order gets lost while all Pods of the checkout are replaced")
 def test_no_order_is_lost_during_a_rollout(lab):
     before = ready_pods(lab, "checkout")
+    expect_own_pods(lab, "checkout", before)
     stamp = {"kubectl.kubernetes.io/restartedAt": clock.now().isoformat(timespec="seconds")}
     stamp["kindlab/restart"] = token_hex(4)  # two restarts within a second are two
     change = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
