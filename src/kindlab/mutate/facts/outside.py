@@ -81,6 +81,8 @@ def _doors(scene: Scene, asker: Obj) -> Iterator[Fact]:
             kinds = sorted({f"{a.code}" if a.exit == 0 else a.how for a in answers})
             words = answerers(scene, [a for a in answers if a.code != 404])
             yield Fact(f"outside, {url} by {controller}", f"{' '.join(kinds)}: {words}{more}")
+            if said := sorted({scene.plain(a.body.split("\n")[0])[:80] for a in answers if a.code == 404}):
+                yield Fact(f"outside, {url} by {controller}, when it is not found", " and ".join(said))
         yield from _certificates(scene, asker, controller, door)
 
 
