@@ -10,7 +10,7 @@ import pytest
 from kindlab.api import Obj
 from kindlab.checks.door import Door
 from kindlab.mutate.cast import Cast
-from kindlab.mutate.facts import outside, volumes
+from kindlab.mutate.facts import outside, runs, volumes
 from kindlab.mutate.scene import Answer, Scene
 
 NODE = {"status": {"addresses": [{"type": "InternalIP", "address": "172.18.0.2"}]}}
@@ -69,6 +69,26 @@ def test_a_certificate_of_its_own_is_one_that_not_every_name_gets(signer: str) -
         "outside, the certificate for shop.test by c": "its own",
         "outside, the certificate for blog.test by c": "as for any name",
     }
+
+
+def test_a_run_of_a_cron_job_is_tried_once_and_is_there_to_be_looked_at() -> None:
+    pod = {"serviceAccountName": "own", "serviceAccount": "own", "containers": []}
+    template = {"spec": {"backoffLimit": 2, "ttlSecondsAfterFinished": 5, "template": {"spec": pod}}}
+    cron = {"metadata": {"name": "backup", "namespace": "lab"}, "spec": {"jobTemplate": template}}
+    spec = runs._job(cron, "nobody")["spec"]
+    assert spec == {
+        "backoffLimit": 0,
+        "suspend": False,
+        "template": {"spec": {"serviceAccountName": "nobody", "containers": []}},
+    }
+    assert runs._job(cron, "")["spec"]["template"]["spec"] == pod
+    assert template["spec"]["backoffLimit"] == 2
+
+
+def test_a_snapshot_is_told_by_its_claim_and_whether_it_can_be_used() -> None:
+    snapshot: Obj = {"spec": {"source": {"persistentVolumeClaimName": "data-0"}}}
+    assert runs._words(snapshot) == "a snapshot of data-0, which does not get ready"
+    assert runs._words({**snapshot, "status": {"readyToUse": True}}) == "a snapshot of data-0"
 
 
 class Disk:
