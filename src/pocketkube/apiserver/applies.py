@@ -15,6 +15,7 @@ from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.verbs import match_name, match_namespace, one, storage_namespace
 from pocketkube.errors import BadRequest, Unknown
 from pocketkube.fieldmanager import configuration
+from pocketkube.fieldmanager.shapes import Unfit
 from pocketkube.fieldmanager.writers import Applier
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
@@ -30,7 +31,10 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
     by = Applier(config, wanted.manager, bool(wanted.force))
 
     def apply(live: Obj | None) -> Obj:
-        merged = by.apply(kind, live, target.subresource, api.registry.clock.now())
+        try:
+            merged = by.apply(kind, live, target.subresource, api.registry.clock.now())
+        except Unfit as error:
+            raise Unknown(f"failed to create typed live object ({_named(kind, live or config)}): {error}") from None
         if problems and wanted.validation == "Strict":
             raise BadRequest(f"error strict decoding YAML: {_listed(problems)}")
         for text in [_listed(problems)] if problems and wanted.validation == "Warn" else ():
@@ -85,8 +89,14 @@ def _check(kind: Resource, config: Obj) -> None:
     if isinstance(meta, dict) and meta.get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
     if wrong := configuration.problems(kind.shape, config):
-        where = f"{objects.namespace(config)}/{objects.name(config)}" if isinstance(meta, dict) else "/"
-        raise Unknown(f"failed to create typed patch object ({where}; {group}/{version}, Kind={named}): {wrong}")
+        raise Unknown(f"failed to create typed patch object ({_named(kind, config)}): {wrong}")
+
+
+def _named(kind: Resource, obj: Obj) -> str:
+    """An object as the merging upstream names it: `default/web; apps/v1, Kind=Deployment`."""
+    meta = obj.get("metadata")
+    where = f"{objects.namespace(obj)}/{objects.name(obj)}" if isinstance(meta, dict) else "/"
+    return f"{where}; {kind.group}/{kind.version}, Kind={kind.kind}"
 
 
 def _typed(kind: Resource, merged: Obj) -> Obj:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pocketkube.fieldmanager import fieldsets
 from pocketkube.fieldmanager.fieldsets import LEAF, SELF, Set
-from pocketkube.fieldmanager.shapes import Shape
+from pocketkube.fieldmanager.shapes import Shape, Unfit
 
 _ABSENT: Final = object()
 Change = tuple[Set, Set]
@@ -19,11 +19,13 @@ Change = tuple[Set, Set]
 
 
 def compare(shape: Shape, old: Any, new: Any) -> Change:
-    """Both are objects of the shape, as JSON."""
+    """Both are objects of the shape, as JSON. Raises Unfit where one is not."""
     return _maps(shape, old, new)
 
 
-def _maps(shape: Shape, old: dict[str, Any], new: dict[str, Any]) -> Change:
+def _maps(shape: Shape, old: Any, new: Any) -> Change:
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        raise Unfit("no map")
     changed: Set = {}
     removed: Set = {}
     for name, item in new.items():
@@ -83,7 +85,8 @@ def whole(shape: Shape, value: Any) -> Set:
         for label, item in items(shape, value).items():
             node[label] = whole(below, item)
         return node
-    assert isinstance(value, dict)
+    if not isinstance(value, dict):
+        raise Unfit("no map")
     for name, item in value.items():
         label, below = shape.below(name)
         node[label] = whole(below, item) if isinstance(item, dict | list) else LEAF
@@ -93,6 +96,8 @@ def whole(shape: Shape, value: Any) -> Set:
 def items(shape: Shape, held: Any) -> dict[str, Any]:
     """The items of a list by their path elements. Of several with one key the list of them, which is compared as one
     value."""
+    if not isinstance(held, list | None):
+        raise Unfit("no list")
     found: dict[str, Any] = {}
     for item in held or ():
         name = element_of(shape, item)
@@ -108,7 +113,7 @@ class _Several(list[Any]):
     """Items with one key."""
 
 
-class Unkeyed(ValueError):
+class Unkeyed(Unfit):
     """An item that has no key; the message is structured-merge-diff's."""
 
 
@@ -142,7 +147,7 @@ def element_of(shape: Shape, item: Any) -> str:
 
 
 def fields_of(shape: Shape, config: Any) -> Set:
-    """The fields that a configuration sets: a root."""
+    """The fields that a configuration sets: a root. Raises Unfit."""
     return _owned(shape, config)
 
 
@@ -153,6 +158,8 @@ def _owned(shape: Shape, held: Any) -> Set:
         for label, item in items(shape, held).items():
             found[label] = LEAF if isinstance(item, _Several) else fieldsets.made(True, _owned_below(below, item))
     else:
+        if not isinstance(held, dict):
+            raise Unfit("no map")
         for name, item in held.items():
             label, below = shape.below(name)
             leaf = below.is_value(item) or item is None or item == {} or name not in shape.fields

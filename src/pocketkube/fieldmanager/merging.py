@@ -16,7 +16,7 @@ _ABSENT: Final = object()
 
 
 def merge(shape: Shape, live: Any, config: Any) -> Any:
-    """What is in the configuration goes first; what is not stays as it is."""
+    """What is in the configuration goes first; what is not stays as it is. Raises Unfit."""
     if config is _ABSENT:
         return live
     if live is _ABSENT or shape.is_value(config) or not (live or config):
@@ -27,15 +27,9 @@ def merge(shape: Shape, live: Any, config: Any) -> Any:
         return _merge_lists(shape, live or [], config or [])
     names = [*(live or {}), *(name for name in config or {} if name not in (live or {}))]
     return {
-        name: merge(_of(shape, name), (live or {}).get(name, _ABSENT), (config or {}).get(name, _ABSENT))
+        name: merge(shape.below(name)[1], (live or {}).get(name, _ABSENT), (config or {}).get(name, _ABSENT))
         for name in names
     }
-
-
-def _of(shape: Shape, name: str) -> Shape:
-    found = shape.of(name)
-    assert found is not None, name
-    return found
 
 
 def _merge_lists(shape: Shape, live: list[Any], config: list[Any]) -> list[Any]:
@@ -100,7 +94,7 @@ def remove(shape: Shape, value: Any, fields: Set) -> Any:
         if node is None:
             found[name] = item
         elif not fieldsets.is_member(node):
-            found[name] = remove(_of(shape, name), item, node)
+            found[name] = remove(shape.below(name)[1], item, node)
     return found
 
 

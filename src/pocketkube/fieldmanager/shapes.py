@@ -18,6 +18,10 @@ _RAW: Final = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 _SCALARS: Final = {"string": "string", "boolean": "boolean", "integer": "numeric", "number": "numeric"}
 
 
+class Unfit(ValueError):
+    """A value that is not of its shape: validation, which comes later, has words for it."""
+
+
 class Shape:
     """`kind` is scalar, map, list or any (by the value: maps have fields, lists are one value).
 
@@ -54,11 +58,12 @@ class Shape:
         return self._element() if self._element else None
 
     def below(self, name: str) -> tuple[str, Shape]:
-        """A field of a map, which must be one that it can have: its path element and its shape."""
+        """A field of a map: its path element and its shape. Raises Unfit for one that it cannot have."""
         found = self._below.get(name)
         if found is None:
             shape = self.of(name)
-            assert shape is not None, name
+            if shape is None:
+                raise Unfit(f"no field {name}")
             found = f"f:{name}", shape
             if name in self.fields:
                 self._below[name] = found

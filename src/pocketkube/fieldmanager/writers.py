@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from pocketkube.fieldmanager import applying, entries, tracking
 from pocketkube.fieldmanager.entries import Entries
 from pocketkube.fieldmanager.fieldsets import Set
-from pocketkube.fieldmanager.shapes import Shape
+from pocketkube.fieldmanager.shapes import Shape, Unfit
 from pocketkube.objects import Obj
 
 
@@ -57,15 +57,12 @@ class Updater:
         if not before and old is not None:
             return None  # nobody has kept them from the start: the first apply begins with it
         writer = (self.manager or "unknown", entries.UPDATE, kind.api_version, self.subresource or subresource)
-        return tracking.updated(
-            before,
-            writer,
-            kind.shape,
-            tracking.bare(old) if old is not None else kind.zero(),
-            tracking.bare(new),
-            ignored=kind.reset_fields(subresource),
-            now=now,
-        )
+        was = tracking.bare(old) if old is not None else kind.zero()
+        ignored = kind.reset_fields(subresource)
+        try:
+            return tracking.updated(before, writer, kind.shape, was, tracking.bare(new), ignored=ignored, now=now)
+        except Unfit:
+            return None  # who is refused, is by validation, and what that lets pass is nobody's, as upstream
 
 
 @dataclass

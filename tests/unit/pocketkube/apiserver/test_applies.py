@@ -199,6 +199,18 @@ async def test_refused(world: World, text: str, code: int, message: str) -> None
     assert world.registry.get("configmaps", NAMESPACE, "a") == before
 
 
+@pytest.mark.parametrize(
+    "spec", [[], "x", {"items": "x"}, {"items": {}}, {"items": [{}]}, {"items": [1]}, {"items": [None]}, {"color": {}}]
+)
+async def test_what_is_not_of_its_type_is_refused_by_validation(world: World, spec: Any) -> None:
+    code, said = await world.post(WIDGETS, widget(spec=spec))
+    assert (code, said["reason"]) == (422, "Invalid")
+    await world.post(WIDGETS, widget(spec={}))
+    patch = json.dumps({"spec": spec})
+    code, said = await world.ask("PATCH", f"{WIDGETS}/w", patch, content_type=MERGE)
+    assert (code, said["reason"]) == (422, "Invalid")
+
+
 async def test_repeated_keys_warn_or_refuse(world: World) -> None:
     text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  k: a\n  k: b\n"
     code, said = await apply(world, f"{CONFIGMAPS}/a", text, fieldValidation="Strict")

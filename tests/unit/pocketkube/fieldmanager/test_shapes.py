@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+from tests.unit.pocketkube.resources import direct
+
+from pocketkube import schema
 from pocketkube.fieldmanager import shapes
 from pocketkube.fieldmanager.shapes import Shape
 
@@ -68,3 +74,30 @@ def test_a_custom_kind() -> None:
     assert (at(shape, "spec", "tags").atomic, at(shape, "spec", "plain").atomic) == (False, True)
     assert at(shape, "metadata", "labels").element is not None
     assert at(shape, "spec").of("nosuch") is None
+
+
+def fields(type_: schema.Type, shape: Shape | None, seen: set[int]) -> Iterator[tuple[schema.Type, Shape | None]]:
+    """A type, all that it is made of, and their shapes."""
+    yield type_, shape
+    if id(type_) in seen or shape is None or shape.kind == "any":
+        return
+    seen.add(id(type_))
+    for name, field in type_.fields.items():
+        yield from fields(field.type, shape.of(name), seen)
+    if type_.element is not None:
+        yield from fields(type_.element, shape.element, seen)
+
+
+def test_every_field_of_every_kind_has_its_shape() -> None:
+    seen: set[int] = set()
+    for kind in direct.registry().resources.values():
+        for type_, shape in fields(schema.for_kind(kind.api_version, kind.kind), kind.shape, seen):
+            assert shape is not None, (kind.kind, type_)
+            wanted = {"struct": "map", "map": "map", "list": "list", "any": shape.kind}.get(type_.kind, "scalar")
+            assert shape.kind in (wanted, "any"), (kind.kind, type_)
+    assert len(seen) > 500
+
+
+def test_a_field_that_is_not_there() -> None:
+    with pytest.raises(shapes.Unfit):
+        shapes.of_kind("v1", "Pod").below("nosuch")
