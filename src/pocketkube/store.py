@@ -23,7 +23,7 @@ from pathlib import Path
 import orjson
 
 from pocketkube.errors import Expired
-from pocketkube.objects import Key, Obj, key
+from pocketkube.objects import Key, Obj, key, sharing
 
 log = logging.getLogger(__name__)
 
@@ -255,7 +255,7 @@ class Store:
         self._tidy(drop)
         rows = self._db.execute("SELECT revision, type, resource, object FROM log ORDER BY revision")
         for revision, type_, resource, blob in rows:
-            self._apply(Event(type_, resource, orjson.loads(blob), None, revision))
+            self._apply(Event(type_, resource, sharing(orjson.loads(blob)), None, revision))
 
 
 class Watch(AsyncIterator[Event]):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.pocketkube.resources.direct import namespace, registry
+from tests.unit.pocketkube.resources.direct import ZONE, namespace, registry
 
+from pocketkube.clock import Clock
 from pocketkube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+from pocketkube.fieldmanager.writers import Updater
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
 from pocketkube.resources.base import DeleteOptions
-from pocketkube.store import Event
+from pocketkube.store import Event, Store
 
 
 @pytest.fixture
@@ -236,3 +239,32 @@ def test_which_kinds_answer_a_delete_with_the_object(held: Registry) -> None:
         "volumeattachments",
         "volumeattributesclasses",
     }
+
+
+# -- who owns what
+
+
+def test_a_write_that_changes_nothing_is_none_also_after_a_restart(tmp_path: Path) -> None:
+    first = Registry(Store(tmp_path / "db"), Clock(), ZONE)
+    namespace(first, "shop")
+    made = first.create("configmaps", config(), by=Updater("me"))
+    assert made["metadata"]["managedFields"]
+    first.store.close()
+    held = Registry(Store(tmp_path / "db"), Clock(), ZONE)
+    same = held.patch("configmaps", "shop", "c", lambda obj: None, by=Updater("you"))
+    assert same == made
+    held.store.close()
+
+
+def test_who_is_not_named_leaves_owners_as_they_are(held: Registry) -> None:
+    made = held.create("configmaps", config(), by=Updater("me"))
+
+    def change(obj: Obj) -> None:
+        obj["data"] = {"b": "2"}
+
+    assert (
+        held.patch("configmaps", "shop", "c", change)["metadata"]["managedFields"]
+        == (made["metadata"]["managedFields"])
+    )
+    by_you = held.patch("configmaps", "shop", "c", lambda obj: obj["data"].update(b="3"), by=Updater("you"))
+    assert [entry["manager"] for entry in by_you["metadata"]["managedFields"]] == ["me", "you"]
