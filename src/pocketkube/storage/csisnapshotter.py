@@ -217,8 +217,11 @@ def _what_others_changed(event: Event) -> Iterable[Key]:
         yield from own_key(event)
 
 
+_OWN = ("resourceVersion", "managedFields", "finalizers", "annotations")
+
+
 def _without_own(content: Obj) -> Obj:
-    meta = {k: v for k, v in content["metadata"].items() if k not in ("resourceVersion", "finalizers", "annotations")}
+    meta = {k: v for k, v in content["metadata"].items() if k not in _OWN}
     annotations = {k: v for k, v in objects.annotations(content).items() if k != BEING_CREATED}
     return {**{k: v for k, v in content.items() if k != "status"}, "metadata": {**meta, "annotations": annotations}}
 
