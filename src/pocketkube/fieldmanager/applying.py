@@ -8,7 +8,7 @@ Left out: sets of managers that know another version of the kind are not convert
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ class Applier:
     api_version: str
     subresource: str = ""
     force: bool = False
-    ignored: Set | None = None
+    ignored: Set = field(default_factory=dict)
 
 
 class _Conflicts(Exception):
@@ -54,8 +54,7 @@ def apply(shape: Shape, live: Obj, before: Entries, config: Obj, by: Applier, no
             found = [one for one in found if not _has(allowed, one[1])]
         if found:
             raise _conflict(found) from None
-        forced = Applier(by.manager, by.api_version, by.subresource, True, by.ignored)
-        merged, managed = _applied(shape, live, before, config, forced, now)
+        merged, managed = _applied(shape, live, before, config, replace(by, force=True), now)
     if by.manager == KUBECTL and objects.annotations(merged).get(LAST_APPLIED):
         noted = {**merged["metadata"]["annotations"], LAST_APPLIED: _as_note(config)}
         merged = {**merged, "metadata": {**merged["metadata"], "annotations": noted}}
@@ -66,23 +65,15 @@ def _applied(shape: Shape, live: Obj, before: Entries, config: Obj, by: Applier,
     me = (by.manager, entries.APPLY, "", by.subresource)
     last = next((entry for entry in before if entries.identity(entry) == me), None)
     others = [entry for entry in before if entry is not last]
-    mine = comparing.fields_of(shape, config)
-    if by.ignored:
-        mine = fieldsets.without(mine, by.ignored)
+    mine = fieldsets.without(comparing.fields_of(shape, config), by.ignored)
     result = merging.merge(shape, live, config)
     if last is not None and last["fieldsV1"]:
         everyone = reduce(fieldsets.union, (entry["fieldsV1"] for entry in others), mine)
         result = _pruned(shape, result, last["fieldsV1"], everyone)
-    changed, removed = comparing.compare(shape, live, result)
-    if by.ignored:
-        changed, removed = fieldsets.without(changed, by.ignored), fieldsets.without(removed, by.ignored)
+    changed, removed = comparing.compare(shape, live, result, by.ignored)
     if not by.force:
         _refuse_conflicts(others, changed)
-    found = []
-    for entry in others:
-        left = fieldsets.difference(fieldsets.difference(entry["fieldsV1"], changed), removed)
-        if left:
-            found.append(entry if left is entry["fieldsV1"] else {**entry, "fieldsV1": left})
+    found = list(entries.left_to(others, changed, removed))
     if own := entries.own(mine):
         time = now if result != live else (last or {}).get("time", "")
         found.append(entries.made(by.manager, entries.APPLY, by.api_version, time, own, by.subresource))
@@ -92,7 +83,7 @@ def _applied(shape: Shape, live: Obj, before: Entries, config: Obj, by: Applier,
 def _pruned(shape: Shape, merged: Obj, last: Set, everyone: Set) -> Obj:
     """Without what the manager applied last and nobody owns any more. `everyone`: what all own now, the manager too."""
     last = merging.with_named(shape, last)
-    before = merging.with_named(shape, comparing.fields_of(shape, merged))
+    before = _named(shape, merged)
     pruned = merging.remove(shape, merged, last)
     kept = fieldsets.union(_named(shape, pruned), merging.with_named(shape, everyone))
     pruned = merging.remove(shape, merged, fieldsets.difference(before, kept))

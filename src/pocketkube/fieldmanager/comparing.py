@@ -18,9 +18,10 @@ Change = tuple[Set, Set]
 """(added or changed, removed), both roots."""
 
 
-def compare(shape: Shape, old: Any, new: Any) -> Change:
-    """Both are objects of the shape, as JSON. Raises Unfit where one is not."""
-    return _maps(shape, old, new)
+def compare(shape: Shape, old: Any, new: Any, ignored: Set = LEAF) -> Change:
+    """Both are objects of the shape, as JSON; without what is `ignored`. Raises Unfit where one is not."""
+    changed, removed = _maps(shape, old, new)
+    return (fieldsets.without(changed, ignored), fieldsets.without(removed, ignored)) if ignored else (changed, removed)
 
 
 def _maps(shape: Shape, old: Any, new: Any) -> Change:

@@ -6,7 +6,7 @@ Models apimachinery/pkg/util/managedfields/internal/{managedfields,capmanagers,s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from pocketkube.fieldmanager import fieldsets
@@ -85,6 +85,14 @@ def is_reset(given: Any) -> bool:
 def own(fields: Set) -> Set:
     """Without what nobody owns: the name, the version and the like."""
     return fieldsets.difference(fields, NEVER_OWNED)
+
+
+def left_to(others: Iterable[Entry], changed: Set, removed: Set) -> Iterator[Entry]:
+    """What other managers own still when somebody has changed and removed fields; who owns nothing more is left out."""
+    for entry in others:
+        left = fieldsets.difference(fieldsets.difference(entry["fieldsV1"], changed), removed)
+        if left:
+            yield entry if left is entry["fieldsV1"] else {**entry, "fieldsV1": left}
 
 
 def ordered(found: Iterable[Entry]) -> Entries:

@@ -112,9 +112,7 @@ def of_custom(schema: Schema) -> Shape:
 
 def of_schema(schema: Schema, known: Mapping[str, Schema], map_type: str = "") -> Shape:
     """`known`: the schemas that references name; `map_type`: what the field says that refers to this one."""
-    reference = schema.get("$ref") or next((one["$ref"] for one in schema.get("allOf", ()) if "$ref" in one), "")
-    if reference:
-        name = reference.rpartition("/")[2]
+    if name := _referred(schema):
         if name == _RAW:
             return OPAQUE
         return of_schema(known.get(name, {}), known, schema.get("x-kubernetes-map-type", ""))
@@ -134,7 +132,8 @@ def _list(schema: Schema, known: Mapping[str, Schema]) -> Shape:
     items = schema.get("items", {})
     list_type = schema.get("x-kubernetes-list-type", "atomic")
     keys = tuple(schema.get("x-kubernetes-list-map-keys", ())) if list_type == "map" else ()
-    properties = _resolved(items, known).get("properties", {}) if keys else {}
+    name = _referred(items)
+    properties = (known.get(name, {}) if name else items).get("properties", {}) if keys else {}
     defaults = {key: properties[key]["default"] for key in keys if "default" in properties.get(key, {})}
     return Shape(
         "list",
@@ -166,6 +165,7 @@ def _map(schema: Schema, known: Mapping[str, Schema], map_type: str) -> Shape:
     )
 
 
-def _resolved(schema: Schema, known: Mapping[str, Schema]) -> Schema:
+def _referred(schema: Schema) -> str:
+    """The name of the schema that this one refers to, "" for none."""
     reference = schema.get("$ref") or next((one["$ref"] for one in schema.get("allOf", ()) if "$ref" in one), "")
-    return known.get(reference.rpartition("/")[2], {}) if reference else schema
+    return str(reference).rpartition("/")[2]

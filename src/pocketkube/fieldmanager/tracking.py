@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pocketkube.fieldmanager import comparing, entries, fieldsets
-from pocketkube.fieldmanager.entries import Entries, Entry
+from pocketkube.fieldmanager.entries import Entries
 from pocketkube.fieldmanager.fieldsets import Set
 from pocketkube.fieldmanager.shapes import Shape
 from pocketkube.objects import Obj
@@ -29,22 +29,11 @@ def updated(
 ) -> Entries:
     """The entries after `writer` has made `new` out of `old`, both without managedFields. `ignored`: what such a write
     cannot change, whatever it says. The same ones where nothing is different."""
-    changed, removed = comparing.compare(shape, old, new)
-    if ignored:
-        changed, removed = fieldsets.without(changed, ignored), fieldsets.without(removed, ignored)
+    changed, removed = comparing.compare(shape, old, new, ignored)
     if not changed and not removed:
         return before
-    found: list[Entry] = []
-    mine: Entry | None = None
-    for entry in before:
-        if entries.identity(entry) == writer:
-            mine = entry
-            continue
-        left = fieldsets.difference(fieldsets.difference(entry["fieldsV1"], changed), removed)
-        if left is entry["fieldsV1"]:
-            found.append(entry)
-        elif left:
-            found.append({**entry, "fieldsV1": left})
+    mine = next((entry for entry in before if entries.identity(entry) == writer), None)
+    found = list(entries.left_to((entry for entry in before if entry is not mine), changed, removed))
     taken = entries.own(changed)
     kept = fieldsets.difference(mine["fieldsV1"], removed) if mine is not None else {}
     if taken:
