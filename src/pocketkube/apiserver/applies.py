@@ -36,9 +36,9 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
         except Unfit as error:
             raise Unknown(f"failed to create typed live object ({_named(kind, live or config)}): {error}") from None
         if problems and wanted.validation == "Strict":
-            raise BadRequest(f"error strict decoding YAML: {_listed(problems)}")
-        for text in [_listed(problems)] if problems and wanted.validation == "Warn" else ():
-            request.warn(text)
+            raise BadRequest(f"error strict decoding YAML: {body.yaml_text(problems)}")
+        if problems and wanted.validation == "Warn":
+            request.warn(body.yaml_text(problems))
         obj = _typed(kind, merged)
         meta = objects.meta(obj)
         match_namespace(kind, target, meta)
@@ -73,10 +73,6 @@ def _read(data: bytes) -> tuple[Obj, list[str]]:
         problem = f"json: cannot unmarshal {word(value)} into Go value of type map[string]interface {{}}"
         raise BadRequest(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {problem}")
     return value or {}, problems
-
-
-def _listed(problems: list[str]) -> str:
-    return "yaml: unmarshal errors:\n" + "\n".join(f"  {text}" for text in problems)
 
 
 def _check(kind: Resource, config: Obj) -> None:

@@ -70,8 +70,7 @@ async def read_kind(request: Request, kind: Resource, validation: str) -> Obj:
     except schema.DecodeError as error:
         raise BadRequest(f"{prefix}: {error}") from None
     if problems and validation == "Strict":
-        listed = "\n".join(f"  {text}" for text in problems)
-        problems = [f"yaml: unmarshal errors:\n{listed}"]
+        problems = [yaml_text(problems)]
     _complain(request, validation, prefix, [*problems, *unknown])
     if given_version != kind.api_version:
         text = f"the API version in the data ({given_version}) does not match"
@@ -81,6 +80,11 @@ async def read_kind(request: Request, kind: Resource, validation: str) -> Obj:
         raise Invalid.of(f"{given_kind}.{kind.group}", objects.meta(obj).get("name", ""), [cause])
     obj["apiVersion"], obj["kind"] = given_version, given_kind
     return obj
+
+
+def yaml_text(problems: list[str]) -> str:
+    """What strict decoding has against YAML, as one complaint."""
+    return "\n".join(["yaml: unmarshal errors:", *(f"  {text}" for text in problems)])
 
 
 def decode_custom(kind: Resource, value: Obj) -> tuple[Obj, list[str]]:
@@ -116,8 +120,7 @@ def decode(request: Request, body: bytes, content: str, api_version: str, kind: 
         raise BadRequest(f"{prefix}: {error}") from None
     if validation == "Strict":
         if yaml_problems:
-            texts = "\n".join(f"  {text}" for text in yaml_problems)
-            problems = [f"yaml: unmarshal errors:\n{texts}", *problems]
+            problems = [yaml_text(yaml_problems), *problems]
         if problems:
             raise BadRequest(f"{prefix}: {schema.strict_text(problems)}")
     elif validation == "Warn":
