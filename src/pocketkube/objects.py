@@ -11,6 +11,8 @@ from typing import Any
 Obj = dict[str, Any]
 Key = tuple[str, str]
 """(namespace, name); the namespace of a cluster-scoped object is the empty string."""
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""The annotation in which client-side `kubectl apply` keeps what it was given."""
 
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # apimachinery/pkg/util/rand: no vowels, no confusable digits
 

@@ -22,7 +22,6 @@ from pocketkube.store import Event
 MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 LIMIT = 1000
 """Addresses mirrored of one subset."""
 Group = tuple[str, Ports]
@@ -152,7 +151,7 @@ def _endpoint(address: Obj, ready: bool) -> Obj:
 
 
 def _slice(endpoints: Obj, family: str, ports: list[Obj], addresses: list[Obj]) -> Obj:
-    skipped = (services.TRIGGER_TIME, LAST_APPLIED)
+    skipped = (services.TRIGGER_TIME, objects.LAST_APPLIED)
     meta = {
         "generateName": f"{objects.name(endpoints)}-",
         "namespace": objects.namespace(endpoints),

@@ -20,9 +20,8 @@ from pocketkube.fieldmanager import comparing, entries, fieldsets, merging
 from pocketkube.fieldmanager.entries import Entries, Entry
 from pocketkube.fieldmanager.fieldsets import Set, shown
 from pocketkube.fieldmanager.shapes import Shape
-from pocketkube.objects import Obj
+from pocketkube.objects import LAST_APPLIED, Obj
 
-LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 KUBECTL: Final = "kubectl"
 """The manager that goes on where client-side apply has stopped: what the annotation says it may change."""
 

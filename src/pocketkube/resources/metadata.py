@@ -1,7 +1,7 @@
 """Rules for metadata, the same for every kind.
 
-Models apimachinery/pkg/api/validation/objectmeta.go. Left out: managedFields; fieldmanager passes over
-those that are not well-formed.
+Models apimachinery/pkg/api/validation/objectmeta.go. Left out: managedFields; fieldmanager passes
+over those that are not well-formed.
 """
 
 from __future__ import annotations

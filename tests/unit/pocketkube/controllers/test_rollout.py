@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pocketkube import objects
 from pocketkube.controllers import rollout
 from pocketkube.objects import Obj
 
@@ -78,5 +79,5 @@ def test_revision_history_is_kept_short() -> None:
 
 def test_annotations_of_the_deployment_are_copied_but_not_its_own_bookkeeping() -> None:
     found = deployment(1)
-    found["metadata"]["annotations"] = {"team": "blue", rollout.LAST_APPLIED: "{}", rollout.REVISION: "9"}
+    found["metadata"]["annotations"] = {"team": "blue", objects.LAST_APPLIED: "{}", rollout.REVISION: "9"}
     assert rollout.new_annotations(found, {}, 1) == {"team": "blue", rollout.REVISION: "1"}
