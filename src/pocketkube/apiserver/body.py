@@ -100,7 +100,17 @@ def _complain(request: Request, validation: str, prefix: str, problems: list[str
         request.warn(text)
 
 
-def decode(request: Request, body: bytes, content: str, api_version: str, kind: str, validation: str) -> Obj:
+def decode(
+    request: Request,
+    body: bytes,
+    content: str,
+    api_version: str,
+    kind: str,
+    validation: str,
+    *,
+    any_version: bool = False,
+) -> Obj:
+    """`any_version`: clients may name a group's version of an options kind, as apps/v1 of DeleteOptions."""
     problems: list[str] = []
     yaml_problems: list[str] = []
     if content == _PROTOBUF:
@@ -112,6 +122,8 @@ def decode(request: Request, body: bytes, content: str, api_version: str, kind: 
     except schema.ParseError as error:
         raise BadRequest(schema.unrecognized(body, kind, str(error))) from None
     given_version, given_kind = given_version or api_version, given_kind or kind
+    if any_version:
+        api_version = given_version
     _check_kind(given_version, given_kind, api_version, kind)
     prefix = f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {kind}'
     try:  # by the version in the data: what it does not know is told even when that version is refused

@@ -147,21 +147,8 @@ async def read_delete_options(request: Request) -> tuple[DeleteOptions, bool]:
     if not data:
         return options.delete_options(request.query, None)
     content = body.media_type(request)
-    try:
-        given = body.decode(request, data, content, "v1", "DeleteOptions", "Ignore")
-    except BadRequest:
-        # clients may name the group's version of DeleteOptions: apps/v1 and so on
-        given = body.decode(request, data, content, group_version(data), "DeleteOptions", "Ignore")
+    given = body.decode(request, data, content, "v1", "DeleteOptions", "Ignore", any_version=True)
     return options.delete_options(request.query, given)
-
-
-def group_version(data: bytes) -> str:
-    from pocketkube import schema
-
-    try:
-        return schema.group_version_kind(schema.loads_json(data))[0] or "v1"
-    except schema.ParseError:
-        return "v1"
 
 
 async def delete(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.unit.pocketkube import protobuf_encoder as pb
 from tests.unit.pocketkube.apiserver.world import CONFIGMAPS, NAMESPACE, World, status
 
 from pocketkube import objects
@@ -174,6 +175,17 @@ async def test_delete_options_from_body_and_query(world: World) -> None:
 async def test_a_group_version_of_delete_options_is_taken(world: World) -> None:
     world.configmap("a")
     code, _ = await world.ask("DELETE", f"{CONFIGMAPS}/a", {"kind": "DeleteOptions", "apiVersion": "apps/v1"})
+    assert code == 200
+    world.configmap("a")
+    code, body = await world.ask("DELETE", f"{CONFIGMAPS}/a", {"kind": "DeleteOptions", "apiVersion": "nothing/v1"})
+    assert (code, body["reason"]) == (400, "BadRequest")
+
+
+async def test_a_group_version_of_delete_options_is_taken_in_protobuf(world: World) -> None:
+    world.configmap("a")
+    options = pb.body("apiextensions.k8s.io/v1", "DeleteOptions", pb.chunk(4, "Background"))
+    kind = "application/vnd.kubernetes.protobuf"
+    code, _ = await world.ask("DELETE", f"{CONFIGMAPS}/a", options, content_type=kind)
     assert code == 200
 
 

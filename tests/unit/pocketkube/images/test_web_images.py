@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 
@@ -357,3 +358,12 @@ async def test_nginx_tells_what_is_wrong_with_a_certificate(pod, conf, says):
     own.fs.write_bytes("/etc/nginx/conf.d/default.conf", conf.encode())
     ran = await own.run("nginx", "-t")
     assert (ran.status, ran.err.splitlines()[0]) == (1, f"nginx: [emerg] {says}")
+
+
+@pytest.mark.parametrize("name", ["nautilus", "kitten"])
+async def test_update_demo_images_say_which_they_are(pod, name):
+    own = pod(f"registry.k8s.io/e2e-test-images/{name}:1.8", name)
+    running = own.start("/agnhost", *own.image.cmd)
+    assert json.loads((await own.get(80, "/data.json")).text) == {"image": f"{name}.jpg"}
+    running.process.signal(signal.SIGTERM)
+    await running.ended()
