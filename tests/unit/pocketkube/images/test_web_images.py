@@ -363,7 +363,8 @@ async def test_nginx_tells_what_is_wrong_with_a_certificate(pod, conf, says):
 @pytest.mark.parametrize("name", ["nautilus", "kitten"])
 async def test_update_demo_images_say_which_they_are(pod, name):
     own = pod(f"registry.k8s.io/e2e-test-images/{name}:1.8", name)
-    running = own.start("/agnhost", *own.image.cmd)
-    assert json.loads((await own.get(80, "/data.json")).text) == {"image": f"{name}.jpg"}
+    running = own.start(*own.image.entrypoint, *own.image.cmd)
+    answer = await own.sh("until curl -sf http://127.0.0.1/data.json; do :; done")
+    assert json.loads(answer.out) == {"image": f"{name}.jpg"}
     running.process.signal(signal.SIGTERM)
     await running.ended()
