@@ -53,7 +53,7 @@ ALLOWED = {
     "client": STATE | {"registry", "recorder"},
     "bootstrap": ACCESS,
     "bootstrap_policy": ACCESS,
-    "apiserver": ACCESS | {"apiserver"},
+    "apiserver": ACCESS | {"apiserver", "admission.matching", "admission.expressions"},
     "controllers": ACCESS | {"controllers", "quota"},
     "scheduler": ACCESS | {"scheduler"},
     "storage": ACCESS | {"storage", "controllers.base", "controllers.finalizers"},
