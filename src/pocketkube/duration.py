@@ -56,12 +56,12 @@ def _pair(large: int, unit: str, small: int, small_unit: str) -> str:
 
 def format_time(moment: datetime | float) -> str:
     """metav1.Time: `2026-11-21T02:30:00Z`; fractions of a second are cut off."""
-    return _utc(moment).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _utc(moment).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def format_micro_time(moment: datetime | float) -> str:
     """metav1.MicroTime: `2026-11-21T02:30:00.123456Z`."""
-    return _utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _utc(moment).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -33,8 +33,11 @@ PLAIN = Representation()
 
 
 @lru_cache(maxsize=256)
-def negotiate(accept: str) -> Representation:
-    """The first acceptable clause of an Accept header, best quality first. Raises NotAcceptable."""
+def negotiate(accept: str, *, tables: bool = True) -> Representation:
+    """The first acceptable clause of an Accept header, best quality first; without `tables` Tables are not acceptable.
+
+    Raises NotAcceptable.
+    """
     if not accept:
         return PLAIN
     matched = False
@@ -42,7 +45,7 @@ def negotiate(accept: str) -> Representation:
         if media_type in ("application/json", "*/*", "application/*"):
             matched = True
             found = _form(parameters)
-            if found is not None:
+            if found is not None and (tables or found.form != "Table"):
                 return found
         elif media_type == "application/yaml":
             matched = True

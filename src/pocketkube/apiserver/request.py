@@ -108,11 +108,13 @@ class Request:
     target: Target | None = None
     kind: Resource | None = None
     warnings: list[str] = field(default_factory=list)
+    tables: bool = True
+    """Whether what is asked for can be shown as a Table: reviews cannot."""
 
     @property
     def wanted(self) -> Representation:
         """Raises NotAcceptable."""
-        return negotiate(self.http.headers.get("Accept", ""))
+        return negotiate(self.http.headers.get("Accept", ""), tables=self.tables)
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:

@@ -41,6 +41,7 @@ async def handle(api: Api, request: Request, target: Target) -> web.StreamRespon
         raise NotFound(_NO_RESOURCE, details={})
     if request.method != "POST":
         raise MethodNotAllowed(NOT_ALLOWED, details={})
+    request.tables = False
     api_version = f"{target.group}/{target.version}" if target.group else target.version
     wanted = options.write_options(request.query, "CreateOptions")
     obj = await body.read_object(request, api_version, entry[2], wanted.validation)

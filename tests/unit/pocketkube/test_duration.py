@@ -92,7 +92,7 @@ def test_go_durations(nanoseconds: int, text: str) -> None:
     assert duration.format_go_duration(nanoseconds) == text
 
 
-@given(st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)))
+@given(st.datetimes(timezones=st.just(UTC)))
 def test_what_was_written_is_read_back(moment: datetime) -> None:
     assert duration.parse_time(duration.format_micro_time(moment)) == moment
     assert duration.parse_time(duration.format_time(moment)) == moment.replace(microsecond=0)

@@ -247,3 +247,12 @@ async def test_only_admins_impersonate(world: World) -> None:
         assert response.status == 403
         message = json.loads(await response.text())["message"]
     assert message.endswith('cannot impersonate-on:user-info:get path "/version"')
+
+
+async def test_reviews_are_no_tables(world: World) -> None:
+    reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    review = {"spec": {"nonResourceAttributes": {"path": "/", "verb": "get"}}}
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    code, body = await world.ask("POST", reviews, review, Accept=table)
+    assert (code, body["reason"]) == (406, "NotAcceptable")
+    assert (await world.ask("POST", reviews, review, Accept=f"{table},application/json"))[0] == 201

@@ -103,3 +103,9 @@ def test_nothing_acceptable(accept: str, text: str) -> None:
     with pytest.raises(NotAcceptable) as refused:
         negotiate(accept)
     assert refused.value.message.startswith(text)
+
+
+def test_what_has_no_table_is_shown_as_the_next_clause_says() -> None:
+    assert negotiate(f"{TABLE},application/json", tables=False) == PLAIN
+    with pytest.raises(NotAcceptable, match="only the following media types are accepted"):
+        negotiate(TABLE, tables=False)
