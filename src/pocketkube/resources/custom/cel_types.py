@@ -34,6 +34,9 @@ _SCALARS: Final = {"string": "string", "integer": "int", "number": "double", "bo
 _FORMATS: Final = {"byte": "bytes", "duration": "duration", "date": "timestamp", "date-time": "timestamp"}
 _EQUALITY, _ORDER = ("_==_", "_!=_"), ("_<_", "_<=_", "_>_", "_>=_")
 _NUMBERS: Final = ("int", "double", "uint")
+_ARITHMETIC: Final = ("_+_", "_-_", "_*_", "_/_", "_%_")
+_PLAIN: Final = ("bool", "int", "double", "string", "bytes")
+"""Types of which no arithmetic takes two different ones."""
 
 
 def escape(name: str) -> str | None:
@@ -127,17 +130,50 @@ class Expression:
         self.names = {(entry.one(2) or Node({})).text(1) for entry in checked.many(2)}
         """Every variable the expression refers to."""
 
+    def fields_of(self, name: str) -> set[str] | None:
+        """The fields that are read of a variable; None where others may be, too."""
+        found: set[str] = set()
+        return found if _read(self.root, name, found) else None
+
+
+def _read(node: Node, name: str, found: set[str]) -> bool:
+    """Add to `found` what is read of a variable; whether that is all."""
+    if (ident := node.one(4)) is not None:
+        return ident.text(1) != name
+    if (select := node.one(5)) is not None:
+        operand = select.one(1) or Node({})
+        if (inner := operand.one(4)) is not None and inner.text(1) == name:
+            found.add(select.text(2))
+            return True
+        return _read(operand, name, found)
+    kids: list[Node] = []
+    if (call := node.one(6)) is not None:
+        kids = call.many(1) + call.many(3)
+    elif (made := node.one(7)) is not None:
+        kids = made.many(1)
+    elif (made := node.one(8)) is not None:
+        kids = [part for entry in made.many(2) for number in (3, 4) for part in entry.many(number)]
+    elif (loop := node.one(9)) is not None:
+        kids = [kid for number in (2, 4, 5, 6, 7) for kid in loop.many(number)]
+    return all([_read(kid, name, found) for kid in kids])
+
 
 class Checker:
-    """Follows one expression through the schema of `self` and `oldSelf`."""
+    """Follows one expression through the schema of `self` and `oldSelf`, or of other variables (`scope`)."""
 
-    def __init__(self, expression: Expression, schema: Schema) -> None:
+    def __init__(
+        self, expression: Expression, schema: Schema | None = None, scope: dict[str, Schema | None] | None = None
+    ) -> None:
         self._expression = expression
-        self.scope: dict[str, Schema | None] = {"self": schema, "oldSelf": schema}
+        self.scope = scope if scope is not None else {"self": schema, "oldSelf": schema}
 
     def check(self) -> str:
         """The expression's type where the schema tells it, else "". Raises Undefined."""
-        return type_of(self._infer(self._expression.root, self.scope))
+        return type_of(self.infer())
+
+    def infer(self) -> Schema | None:
+        """What the expression gives, None where that is open. Raises Undefined."""
+        return self._infer(self._expression.root, self.scope)
 
     def _at(self, node: Node) -> int:
         return self._expression.offsets.get(node.number(2), 0)
@@ -199,6 +235,12 @@ class Checker:
                 text = f"found no matching overload for '{function}' applied to '({left}, {right})'"
                 raise Undefined(text, self._at(node))
             return {"type": "boolean"}
+        if function in _ARITHMETIC and len(given) == 2:
+            left, right = type_of(given[0]), type_of(given[1])
+            if left in _PLAIN and right in _PLAIN and left != right:
+                text = f"found no matching overload for '{function}' applied to '({left}, {right})'"
+                raise Undefined(text, self._at(node))
+            return given[0] if left in _PLAIN and left == right else None
         return None
 
     def _comprehension(self, loop: Node, scope: dict[str, Schema | None]) -> Schema | None:

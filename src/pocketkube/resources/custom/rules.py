@@ -1,26 +1,24 @@
 """`x-kubernetes-validations`: rules in CEL, compiled when a definition is written, evaluated for every object.
 
 Models apiextensions-apiserver/pkg/apiserver/schema/cel/{compilation,validation}.go: transition rules, ratcheting,
-messages from expressions, reasons and field paths. CEL itself is Google's library (cel-expr-python), loaded with the
-first rule. What would take too much is ended (`cost`; and the library's own limit of 10,000 iterations an evaluation).
+messages from expressions, reasons and field paths. CEL itself is a library's work (`programs`), loaded with the first
+rule. What would take too much is ended (`cost`; and the library's own limit of 10,000 iterations an evaluation).
 Left out: costs that are estimated when a definition is written; rules inside allOf, which no structural schema has.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, Final, NamedTuple
-
-from cel_expr_python import cel
+from typing import Any, Final
 
 from pocketkube import fields
 from pocketkube.errors import Cause
-from pocketkube.resources.custom import cel_functions, cel_types, cost
+from pocketkube.resources.custom import cel_types, cost, programs
 from pocketkube.resources.custom.correlation import Correlated, ListMap, aligned
 from pocketkube.resources.custom.paths import BadFieldPath, follow
+from pocketkube.resources.custom.programs import Evaluation, Program
 from pocketkube.resources.custom.schemas import (
     EMBEDDED,
     LIST_TYPE,
@@ -34,16 +32,9 @@ from pocketkube.resources.custom.schemas import (
 )
 
 _LONGEST_MESSAGE: Final = 5 * 1024
-_TOO_EXPENSIVE: Final = "operation cancelled: actual cost limit exceeded"
 _NO_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
 _OPTIONAL: Final = "cel.bind(oldSelf, size(oldSelf__) == 0 ? optional.none() : optional.of(oldSelf__[0]), {})"
 """The library takes no optional values from outside: `oldSelf` is made of a list of at most one."""
-
-
-class Program(NamedTuple):
-    library: Any
-    """What evaluates it."""
-    expression: cel_types.Expression
 
 
 @dataclass
@@ -60,12 +51,7 @@ class Compiled:
 
 @cache
 def _environment() -> Any:
-    from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
-
-    variables = {"self": cel.Type.DYN, "oldSelf": cel.Type.DYN, "oldSelf__": cel.Type.DYN}
-    own = cel.CelExtension("kubernetes", cel_functions.declared())
-    extensions = [ext_strings.ExtStrings(), ext_optional.ExtOptional(), ext_bindings.ExtBindings(), own]
-    return cel.NewEnv(variables=variables, extensions=extensions)
+    return programs.environment(("self", "oldSelf", "oldSelf__"))
 
 
 def compile_all(schema: Schema, *, root: bool) -> list[Compiled]:
@@ -96,39 +82,26 @@ def _compile(rule: dict[str, Any], schema: Schema) -> Compiled:
 def _expression(text: str, schema: Schema, optional: bool) -> tuple[Program | None, str, bool, str]:
     """(program, type or "", whether it uses oldSelf, what is wrong)."""
     try:
-        parsed, expression = _parsed(text)
-        checker = cel_types.Checker(expression, schema)
+        parsed = _parsed(text)
+        checker = cel_types.Checker(parsed.expression, schema)
         if optional:
             checker.scope["oldSelf"] = None
         inferred = checker.check()
-        kind = _library_type(parsed) or inferred
-        uses_old_self = "oldSelf" in expression.names
-        program = Program(*_parsed(_OPTIONAL.format(text)) if optional and uses_old_self else (parsed, expression))
+        known = programs.type_of(parsed)
+        kind = known if known != "dyn" else inferred
+        uses_old_self = "oldSelf" in parsed.expression.names
+        program = _parsed(_OPTIONAL.format(text)) if optional and uses_old_self else parsed
     except RuntimeError as error:
-        return None, "", False, str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
+        return None, "", False, programs.problem(error)
     except cel_types.Undefined as error:
-        return None, "", False, _pointed(text, error)
+        return None, "", False, programs.pointed(text, error)
     return program, kind, uses_old_self, ""
 
 
 @lru_cache(maxsize=256)
-def _parsed(text: str) -> tuple[Any, cel_types.Expression]:
+def _parsed(text: str) -> Program:
     """Kept: several versions have the same rules, and they are looked at when written and when used."""
-    parsed = _environment().compile(text)
-    return parsed, cel_types.Expression(parsed.serialize())
-
-
-def _library_type(parsed: Any) -> str:
-    name = str(parsed.return_type().name()).lower()
-    return "" if name == "dyn" else name
-
-
-def _pointed(text: str, error: cel_types.Undefined) -> str:
-    """A compiler's message: the line, and a mark below where it went wrong."""
-    before = text[: error.offset]
-    line, column = before.count("\n"), len(before) - (before.rfind("\n") + 1)
-    shown = text.split("\n")[line]
-    return f"ERROR: <input>:{line + 1}:{column + 1}: {error.text}\n | {shown}\n | {'.' * column}^"
+    return programs.parsed(_environment(), text)
 
 
 class Rules:
@@ -209,27 +182,6 @@ class Rules:
                 yield cause
 
 
-class Evaluation(NamedTuple):
-    """What the rules of one value are given."""
-
-    data: dict[str, Any]
-    sizes: dict[str, cost.Size]
-    meter: cost.Meter
-
-    def run(self, program: Program) -> tuple[bool, Any]:
-        """(whether the expression could be evaluated, its value or what went wrong)."""
-        try:
-            self.meter.charge(program.expression, self.sizes)
-            result = program.library.eval(data=self.data)
-        except cost.TooExpensive:
-            return False, _TOO_EXPENSIVE
-        except RuntimeError as error:  # what ends an evaluation from outside, its budget for one
-            return False, str(error)
-        if result.type() == cel.Type.ERROR:
-            return False, str(result.value())
-        return True, result.value()
-
-
 def _failure(
     schema: Schema, at: str, new: Any, rule: dict[str, Any], ready: Compiled, given: Evaluation
 ) -> Cause | None:
@@ -242,8 +194,8 @@ def _failure(
     succeeded, said = given.run(ready.program)
     if not succeeded:
         named = (rule.get("message") or rule["rule"]).strip()
-        why = _go_error(said)
-        if why == _TOO_EXPENSIVE:
+        why = programs.go_error(said)
+        if why == programs.TOO_EXPENSIVE:
             given.meter.ended = True
             stopped = "no further validation rules will be run due to call cost exceeds limit"
             return fields.invalid(at or "<nil>", kind, f"'{why}': {stopped} for rule: {named}")
@@ -285,18 +237,3 @@ def _message(ready: Compiled, given: Evaluation) -> str:
     succeeded, text = given.run(ready.message)
     text = text.strip() if succeeded and isinstance(text, str) else ""
     return "" if "\n" in text or len(text.encode()) > _LONGEST_MESSAGE else str(text)
-
-
-def _go_error(text: str) -> str:
-    """The library's words for an evaluation that failed, in cel-go's."""
-    text = re.sub(r"^[A-Z_]+: ", "", text)
-    if text.startswith("Iteration budget exceeded"):
-        return _TOO_EXPENSIVE
-    if found := re.match(r'Key not found in map : "?(.*?)"?$', text):
-        return f"no such key: {found[1]}"
-    if found := re.match(r"Index error: index=(-?\d+)", text):
-        return f"index out of bounds: {found[1]}"
-    if text.startswith("No matching overloads found"):
-        return "no such overload"
-    known = {"divide by zero": "division by zero", "modulus by zero": "modulus by zero"}
-    return known.get(text, text)
