@@ -104,6 +104,8 @@ class RESOURCE(Resource):
     def admit(self, new: Obj, old: Obj | None) -> None:
         if old is None:
             admission.create(self.world, new)
+        else:
+            admission.update(new)
 
     def initial_status(self, obj: Obj) -> Obj:
         status: Obj = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}

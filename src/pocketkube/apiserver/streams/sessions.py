@@ -69,31 +69,30 @@ async def begin(request: Request) -> Session | web.Response:
 class WebSocketSession:
     def __init__(self, socket: web.WebSocketResponse, query: Query, needs: float = 0.0) -> None:
         self.response: web.StreamResponse = socket
-        self._socket = socket
+        self._channels = channels.Channels(socket)
         self._needs = needs
         self._stdin = channels.Stdin()
         self.fds: dict[int, Any] = {}
         if query.flag("stdin"):
             self.fds[0] = self._stdin
         if query.flag("stdout"):
-            self.fds[1] = channels.Output(socket, channels.STDOUT)
+            self.fds[1] = channels.Output(self._channels, channels.STDOUT)
         if query.flag("stderr") and not query.flag("tty"):
-            self.fds[2] = channels.Output(socket, channels.STDERR)
+            self.fds[2] = channels.Output(self._channels, channels.STDERR)
         elif query.flag("tty") and 1 in self.fds:
             self.fds[2] = self.fds[1]
 
     async def ready(self) -> bool:
         await asyncio.sleep(self._needs)
         first = channels.STDOUT if 1 in self.fds else channels.STDERR if 2 in self.fds else channels.STATUS
-        await self._socket.send_bytes(bytes((first,)))  # an empty message: the session has begun
+        await self._channels.send(first, b"")  # the session has begun
         return True
 
     async def receive(self) -> None:
-        half_close = self._socket.ws_protocol == channels.PROTOCOLS[0]
-        await channels.receive(self._socket, self._stdin, half_close=half_close)
+        await self._channels.receive(self._stdin)
 
     async def finish(self, status: dict[str, Any]) -> None:
-        await channels.finish(self._socket, status)
+        await self._channels.finish(status)
 
 
 class SpdySession:

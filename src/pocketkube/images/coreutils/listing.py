@@ -264,10 +264,13 @@ async def du(process: Process) -> int:
 
 
 async def mount(process: Process) -> int:
-    if process.argv[1:] and process.argv[1:2] != ["-t"]:
+    given = await parse(process, "t:")
+    if given.rest:
         await fail(process, "permission denied (are you root?)")
+    wanted = given.get("t")
     for source, target, fstype, options in process.fs.mounts():
-        await process.print(f"{source} on {target} type {fstype} ({options})")
+        if wanted in (None, fstype):
+            await process.print(f"{source} on {target} type {fstype} ({options})")
     return 0
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pocketkube.kubelet.filesystem.memory import WRITABLE_LAYER, Inode, MemoryTree
 from pocketkube.kubelet.filesystem.procfs import PROC
 from pocketkube.kubelet.filesystem.special import DEV
-from pocketkube.kubelet.filesystem.sysfs import SYS
+from pocketkube.kubelet.filesystem.sysfs import CGROUP, SYS
 from pocketkube.kubelet.filesystem.system import FileSystem
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def root_of(image: type[Image], *, now: Callable[[], float] = time.time, keep_pr
     fs.mount("/proc", PROC, options="nosuid,nodev,noexec,relatime")
     fs.mount("/dev", DEV, options="nosuid,size=65536k,mode=755")
     fs.mount("/sys", SYS, read_only=True, options="nosuid,nodev,noexec,relatime")
+    fs.mount("/sys/fs/cgroup", CGROUP, read_only=True, options="nosuid,nodev,noexec,relatime")
     for folder, tree in _program_folders(image) if keep_programs else ():
         if fs.realpath(folder) != folder:
             fs.unlink(folder)  # a link could be led elsewhere

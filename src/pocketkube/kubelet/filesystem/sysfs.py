@@ -89,8 +89,9 @@ def _processes(seer: Seer) -> bytes:
 
 
 _CGROUP = fixed({name: Text(_read(show)) for name, show in _FILES.items()} | {"cgroup.procs": Text(_processes)}, 0o555)
-_BELOW: dict[str, Folder] = {"fs": fixed({"cgroup": _CGROUP}, 0o555)}
+_BELOW: dict[str, Folder] = {"fs": fixed({"cgroup": fixed({}, 0o555)}, 0o555)}
 _EMPTY: tuple[str, ...] = ("block", "bus", "class", "dev", "devices", "kernel", "module")
 _ALL: dict[str, Any] = {name: fixed({}, 0o555) for name in _EMPTY} | _BELOW
 
 SYS = Made(fixed(_ALL, 0o555), "sysfs", "sysfs")
+CGROUP = Made(_CGROUP, "cgroup2", "cgroup")

@@ -1,4 +1,4 @@
-"""What the admission plugins of a default cluster do to a new pod.
+"""What the admission plugins of a default cluster do to a pod, most of it when it is new.
 
 Models ServiceAccount (account, token volume and mounts, pull secrets), DefaultTolerationSeconds and PodTopologyLabels.
 PodSecurity is a plugin of its own. Left out: mirror pods.
@@ -24,6 +24,11 @@ def create(world: World, pod: Obj) -> None:
     _service_account(world, pod)
     _tolerations(pod["spec"])
     place(world, pod)
+
+
+def update(pod: Obj) -> None:
+    """What is put back into a pod that is written again."""
+    _tolerations(pod["spec"])
 
 
 def place(world: World, pod: Obj) -> None:

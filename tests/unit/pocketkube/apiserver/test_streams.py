@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from tests.unit.pocketkube.apiserver.world import PODS, World
 
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
+EXIT_7 = b"\x03command terminated with non-zero exit code: error executing command [fail 7], exit code 7"
 SUCCESS = {"metadata": {}, "status": "Success"}
 
 
@@ -50,6 +52,32 @@ async def test_exit_codes_and_stderr(pod: World) -> None:
     assert found == {1: b"", 2: b"no\n"}
     assert (status["status"], status["reason"]) == ("Failure", "NonZeroExitCode")
     assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "7"}]
+
+
+OLD: list[tuple[str, ...]] = [(), ("channel.k8s.io",)]
+
+
+@pytest.mark.parametrize("protocols", OLD)
+async def test_before_v4_the_outcome_is_a_text(pod: World, protocols: tuple[str, ...]) -> None:
+    """Only of what failed: success is silence."""
+    for argv, messages in ((("echo", "hi"), [b"\x01", b"\x01hi\n"]), (("fail", "7"), [b"\x01", b"\x02no\n", EXIT_7])):
+        path = exec_path(*argv, stdout="1", stderr="1")
+        async with asyncio.timeout(20), pod.http.ws_connect(path, protocols=protocols) as socket:
+            assert [message.data async for message in socket] == messages
+            assert socket.close_code == 1000
+
+
+@pytest.mark.parametrize("protocol", ["v4.base64.channel.k8s.io", "base64.channel.k8s.io"])
+async def test_browsers_speak_base64(pod: World, protocol: str) -> None:
+    path = exec_path("head", stdin="1", stdout="1")
+    async with asyncio.timeout(20), pod.http.ws_connect(path, protocols=(protocol,)) as socket:
+        assert await socket.receive_str() == "1"
+        await socket.send_str("0no base64")
+        await socket.send_str("0" + base64.b64encode(b"line\n").decode())
+        assert await socket.receive_str() == "1" + base64.b64encode(b"line\n").decode()
+        rest = [message.data async for message in socket]
+    success = base64.b64encode(json.dumps(SUCCESS, separators=(",", ":")).encode()).decode()
+    assert rest == (["3" + success] if protocol.startswith("v4") else [])
 
 
 @pytest.mark.parametrize("kind", ["binary", "text"])

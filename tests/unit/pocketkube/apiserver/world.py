@@ -101,6 +101,9 @@ class FakeRuntime:
         if argv[0] == "echo":
             await fds[1].write(" ".join(argv[1:]).encode() + b"\n")
             return 0
+        if argv[0] == "head":
+            await fds[1].write(await fds[0].read())
+            return 0
         if argv[0] == "cat":
             while data := await fds[0].read():
                 await fds[1].write(data)

@@ -20,6 +20,8 @@ import pytest
          "00000010: 2069 730a                                 is.\nhi\n"),
         ("printf 'a\\r\\nb\\r\\n' > w; dos2unix w; cat w; printf 'a\\n' | unix2dos | od -An -tx1", "a\nb\n 61 0d 0a\n"),
         ("mountpoint /proc; mountpoint -q /tmp; echo $?", "/proc is a mountpoint\n1\n"),
+        ("mount -t cgroup2; mount -t nfs; mount x /y || echo $?",
+         "cgroup on /sys/fs/cgroup type cgroup2 (ro,nosuid,nodev,noexec,relatime)\n1\n"),
         ("fallocate -l 1M big; stat -c %s big; fallocate -o 1M -l 1K big; stat -c %s big", "1048576\n1049600\n"),
         ("mkdir -p t/u; touch t/u/f t/g; tree t", "t\n├── g\n└── u\n    └── f\n\n1 directories, 2 files\n"),
         ("flock l echo locked; flock l -c 'echo a; echo b'; groups", "locked\na\nb\nroot\n"),

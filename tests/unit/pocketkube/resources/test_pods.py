@@ -103,6 +103,13 @@ def test_tolerations_are_added_where_none_does_it_already(held: Registry) -> Non
     ]
 
 
+def test_tolerations_that_a_write_leaves_out_are_put_back(held: Registry) -> None:
+    stored = held.create("pods", pod("a"))
+    own = {"key": "own", "operator": "Equal", "value": "x", "effect": "NoSchedule"}
+    again = held.update("pods", {**stored, "spec": {**stored["spec"], "tolerations": [own]}})
+    assert again["spec"]["tolerations"] == [own, *stored["spec"]["tolerations"]]
+
+
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [
