@@ -149,7 +149,7 @@ class Registry:
             kind.prepare_status(obj, old)
             causes = [*self._metadata_causes(kind, obj, old, status=True), *kind.validate_status(obj, old)]
         else:
-            if kind.has_status:
+            if kind.has_status and subresource not in kind.status_subresources:
                 obj.pop("status", None)
                 if "status" in old:
                     obj["status"] = old["status"]

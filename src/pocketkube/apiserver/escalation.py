@@ -2,6 +2,7 @@
 
 Models pkg/registry/rbac: escalation_check.go, */policybased and ConfirmNoEscalation. To write a role one needs its
 rules or the verb `escalate`; to write a binding the rules of its role or the verb `bind`; to aggregate, everything.
+Certificates grant rights, too: see `signing`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pocketkube import objects
+from pocketkube.apiserver import signing
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.authentication import MASTERS
 from pocketkube.apiserver.authorization import of_target
@@ -17,6 +19,7 @@ from pocketkube.apiserver.request import Request, Target
 from pocketkube.errors import Forbidden, NotFound, Unknown
 from pocketkube.objects import Obj
 from pocketkube.rbac import EVERYTHING, GROUP, Attributes, Rule, covers, describe, quoted
+from pocketkube.resources import certificatesigningrequests
 from pocketkube.resources.base import Resource
 
 _ROLES = ("roles", "clusterroles")
@@ -25,6 +28,8 @@ _BINDINGS = ("rolebindings", "clusterrolebindings")
 
 def check(api: Api, request: Request, kind: Resource, target: Target, new: Obj, old: Obj | None) -> None:
     """Before `new` is written (over `old`). Raises Forbidden, and NotFound for a binding's role that is not there."""
+    if kind.group == certificatesigningrequests.GROUP:
+        signing.check(api, request, kind, target.subresource, new, old)
     if kind.group != GROUP or MASTERS in request.user.groups or (old is not None and _only_housekeeping(new, old)):
         return
     if kind.plural in _ROLES:

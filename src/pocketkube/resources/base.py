@@ -99,6 +99,8 @@ class Resource:
     scale: ClassVar[Scale | None] = None
     subresources: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
     """Further subresources for discovery: name -> (kind, verbs); e.g. {"log": ("Pod", ("get",))}."""
+    status_subresources: ClassVar[tuple[str, ...]] = ()
+    """Which of them write the status, as `status` does."""
     columns: ClassVar[tuple[Column, ...]]
     bumps_generation: ClassVar[bool] = False
     """metadata.generation starts at 1 and grows when `generation_basis` changes."""
@@ -253,7 +255,8 @@ class Resource:
 
     def update_subresource(self, subresource: str, new: Obj, old: Obj) -> Iterable[Cause]:
         """Rules of a subresource other than status: PrepareForUpdate (let only what it may write differ from `old`) and
-        field errors. The old status is restored already when `has_status`. No defaults, no admission."""
+        field errors. The old status is restored already when `has_status`, but for `status_subresources`. No defaults,
+        no admission."""
         return self.validate_update(new, old)
 
     def canonicalize(self, obj: Obj) -> None:
