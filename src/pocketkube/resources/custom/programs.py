@@ -80,7 +80,10 @@ class Evaluation(NamedTuple):
             return False, str(error)
         if result.type() == cel.Type.ERROR:
             return False, str(result.value())
-        return True, result.value()
+        try:
+            return True, result.plain_value()
+        except TypeError:  # an optional value, which the library does not hand out
+            return False, "the value is of a type that this cluster cannot use"
 
 
 def go_error(text: str) -> str:

@@ -1,0 +1,1 @@
+"""What webhook configurations and admission policies have in common: rules, match conditions, expressions."""
