@@ -13,8 +13,10 @@ from pocketkube.images.linux import ALPINE_FILES, programs
 from pocketkube.images.multicall import busybox
 from pocketkube.images.net import nc_openbsd, nslookup
 from pocketkube.images.programs.agnhost import incluster, servers, tools
+from pocketkube.images.programs.agnhost.admission import webhook
 from pocketkube.images.programs.agnhost.certificate import CERTIFICATE, KEY
 from pocketkube.images.programs.agnhost.consumers import resource_consumer_controller
+from pocketkube.images.programs.agnhost.conversion import crd_conversion_webhook
 from pocketkube.images.programs.agnhost.grpc_health import grpc_health_checking
 from pocketkube.images.programs.agnhost.guestbook import guestbook
 from pocketkube.images.programs.agnhost.mounttest import mounttest
@@ -24,6 +26,7 @@ from pocketkube.kubelet.process import Process
 
 SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
     "connect": tools.connect,
+    "crd-conversion-webhook": crd_conversion_webhook,
     "dns-server-list": tools.dns_server_list,
     "dns-suffix": tools.dns_suffix,
     "entrypoint-tester": tools.entrypoint_tester,
@@ -43,13 +46,13 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
     "serve-hostname": servers.serve_hostname,
     "tcp-reset": servers.tcp_reset,
     "test-webserver": servers.test_webserver,
+    "webhook": webhook,
 }
 UNSUPPORTED = frozenset(
-    {"audit-proxy", "crd-conversion-webhook", "external-metrics", "fake-gitserver", "fake-registry-server",
+    {"audit-proxy", "external-metrics", "fake-gitserver", "fake-registry-server",
      "mtlsclient", "mtlsserver", "net",
      "no-snat-test", "no-snat-test-proxy", "nonewprivs", "openidmetadata", "podcertificatesigner",
-     "test-service-account-issuer-discovery",
-     "webhook"}
+     "test-service-account-issuer-discovery"}
 )  # fmt: skip
 
 
