@@ -1,4 +1,4 @@
-"""agnhost crd-conversion-webhook: /crdconvert turns hostPort of stable.example.com/v1 into host and port of v2 and back.
+"""agnhost crd-conversion-webhook: /crdconvert makes hostPort of stable.example.com/v1 host and port of v2, and back.
 
 Models test/images/agnhost/crd-conversion-webhook. Left out: the client of the cluster that it makes and never uses.
 """
