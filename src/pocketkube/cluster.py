@@ -190,6 +190,7 @@ class Cluster:
             "service_cidr": addressing.service_cidr,
             "dns_ip": addressing.dns_ip,
             "cluster_domain": "cluster.local",
+            "pki": str(pki.folder),
             "ca_crt": pki.ca_pem,
             "client_ca_crt": pki.client_ca_pem,
             "front_proxy_ca_crt": pki.front_proxy_ca_pem,
@@ -239,6 +240,7 @@ class Cluster:
             port=config.port,
         )
         registry.ask, registry.reach = api.servers.ask, api.servers.reach
+        registry.authorize = api.policy.authorize
         if self._serves:
             await self._listen()
 

@@ -16,6 +16,7 @@ from pocketkube.errors import AlreadyExists, BadRequest, Cause, Conflict, Forbid
 from pocketkube.fieldmanager.entries import Entries
 from pocketkube.fieldmanager.writers import By
 from pocketkube.objects import Obj
+from pocketkube.rbac import Attributes
 from pocketkube.resources import metadata, scan
 from pocketkube.resources.base import DeleteOptions, Resource
 from pocketkube.resources.definitions import Definitions
@@ -42,6 +43,8 @@ class Registry:
         """GET a path of an API that another server serves, see `Client.ask`; the composition root says how."""
         self.reach: Callable[[Obj], Awaitable[None]] = _nobody_is_there
         """Whether the server of an APIService answers, see `Client.reach`; the composition root says how."""
+        self.authorize: Callable[[Mapping[str, Any], Attributes], tuple[bool, str]] = _nobody_may
+        """Whether a user (a UserInfo) may do something, and why; the composition root says how."""
 
     # -- reading
 
@@ -371,6 +374,10 @@ def _note(obj: Obj, managed: Entries | None) -> None:
         obj["metadata"]["managedFields"] = managed
     else:
         obj["metadata"].pop("managedFields", None)
+
+
+def _nobody_may(_: Mapping[str, Any], __: Attributes) -> tuple[bool, str]:
+    return False, "this cluster has no rules"
 
 
 async def _nobody_serves(_: str) -> Obj:

@@ -7,9 +7,9 @@ Upstream looks at bindings in no particular order; here they come in the order o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pocketkube import objects
 from pocketkube.apiserver.authentication import MASTERS, User
@@ -69,6 +69,11 @@ class Policy:
             elif any(allows(rule, wanted) for rule in grant.rules):
                 return Decision(True, f"RBAC: allowed by {grant.source}")
         return Decision(False, f"RBAC: {aggregate(errors)}" if errors else "")
+
+    def authorize(self, info: Mapping[str, Any], wanted: Attributes) -> tuple[bool, str]:
+        """As `decide`, of a UserInfo."""
+        decision = self.decide(User(info.get("username", ""), tuple(info.get("groups") or ())), wanted)
+        return decision.allowed, decision.reason
 
     def grants(self, user: User, namespace: str) -> Iterator[Grant]:
         """What bindings give to a user, cluster-wide ones first."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
+
+import aiohttp
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.unit.pocketkube.apiserver.rbac_objects import ACCOUNT, binding, role, rule
 from tests.unit.pocketkube.apiserver.world import World
-from tests.unit.pocketkube.certificate_requests import condition, request, signing_request
+from tests.unit.pocketkube.certificate_requests import USAGES, condition, key, request, signing_request
 
+from pocketkube.controllers.certificate_issuing import Authority
 from pocketkube.objects import Obj
+from pocketkube.resources import csr
 
 GROUP = "certificates.k8s.io"
 CSRS = f"/apis/{GROUP}/v1/certificatesigningrequests"
@@ -55,3 +62,17 @@ async def test_who_may(keeper: World, subresource: str, verb: str, name: str) ->
     binding(keeper, "signer", "ClusterRole/signer", "ServiceAccount/test/default", namespace="")
     code, body = await patched(keeper, at, change)
     assert (code, body["status"]["conditions"][0]["type"]) == (200, type_)
+
+
+async def test_who_has_a_certificate_is_known_by_it(world: World, tmp_path: Path) -> None:
+    found = Authority.load(world.pki.folder, "client-ca")
+    names = csr.parse(request("jane", ["dev", "ops"]))
+    (tmp_path / "jane.crt").write_bytes(found.issue(names, USAGES, 600))
+    (tmp_path / "jane.key").write_bytes(key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.create_default_context(cadata=world.pki.ca_pem)
+    context.load_cert_chain(tmp_path / "jane.crt", tmp_path / "jane.key")
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    async with aiohttp.ClientSession(world.url, connector=aiohttp.TCPConnector(ssl=context)) as session:
+        answer = await session.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", json=review)
+        user = (await answer.json())["status"]["userInfo"]
+    assert (user["username"], user["groups"]) == ("jane", ["dev", "ops", "system:authenticated"])
