@@ -9,7 +9,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kindlab.api import Api, Obj
 from kindlab.checks.host import ExecBackend
@@ -20,6 +20,7 @@ from kindlab.mutate.cast import Cast
 
 IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 OURS = "kindlab-"
+HELD = "/held"
 QUIET, LONGEST, LOOK = 1.2, 20.0, 0.2
 """Seconds without a change after which nothing more is expected, after which it is taken as it is, between looks."""
 START = 60.0
@@ -56,12 +57,27 @@ class Question:
     timeout: float = 1.0
 
 
+@dataclass(frozen=True)
+class Guest:
+    """A stranger. `node`: where, "" for wherever there is room; `inside`: in that node's own network; `claim`: what it
+    has mounted at HELD."""
+
+    space: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    node: str = ""
+    inside: bool = False
+    claim: str = ""
+
+
 class Scene:
     """Looked at once, when it is made; `again` looks anew."""
 
     def __init__(self, api: Api, cast: Cast) -> None:
         self.api, self.cast = api, cast
-        self.nodes = sorted(node["metadata"]["name"] for node in api.list("Node"))
+        nodes = {node["metadata"]["name"]: node["spec"] for node in api.list("Node")}
+        self.nodes = sorted(nodes)
+        self.workers = [name for name in self.nodes if not nodes[name].get("taints")]
+        """Those that any Pod may be put on."""
         self.again()
 
     def again(self) -> None:
@@ -153,13 +169,13 @@ class Scene:
         return found
 
     @contextlib.contextmanager
-    def strangers(self, guests: Mapping[str, tuple[str, Mapping[str, str], str]]) -> Iterator[dict[str, Obj]]:
-        """Pods with these labels in these namespaces, in a node's own network if one is named, while the block lasts.
-        They are never ready, so that no Service sends to them, and somebody's already, so that nobody adopts them."""
+    def strangers(self, guests: Mapping[str, Guest]) -> Iterator[dict[str, Obj]]:
+        """Pods, while the block lasts. They are never ready, so that no Service sends to them, and somebody's already,
+        so that nobody adopts them."""
         made: dict[str, Obj] = {}
         try:
-            for number, (key, (space, labels, node)) in enumerate(guests.items()):
-                made[key] = self.api.create(self._stranger(number, space, labels, node), space)
+            for number, (key, guest) in enumerate(guests.items()):
+                made[key] = self.api.create(self._stranger(number, guest), guest.space)
             for key, pod in made.items():
                 made[key] = self._running(pod)
             yield made
@@ -167,9 +183,9 @@ class Scene:
             for pod in made.values():
                 self.api.delete("Pod", pod["metadata"]["name"], pod["metadata"]["namespace"], grace=0)
 
-    def _stranger(self, number: int, space: str, labels: Mapping[str, str], node: str) -> Obj:
-        parent = self.api.get("ConfigMap", "kube-root-ca.crt", space)
-        meta: Obj = {"name": f"{OURS}stranger-{number}", "labels": {**labels, **MANAGED}}
+    def _stranger(self, number: int, guest: Guest) -> Obj:
+        parent = self.api.get("ConfigMap", "kube-root-ca.crt", guest.space)
+        meta: Obj = {"name": f"{OURS}stranger-{number}", "labels": {**guest.labels, **MANAGED}}
         if parent:
             meta["ownerReferences"] = [
                 {
@@ -183,8 +199,13 @@ class Scene:
         probe = {"exec": {"command": ["false"]}, "periodSeconds": 600}
         container: Obj = {"name": "stranger", "image": IMAGE, "args": ["pause"], "readinessProbe": probe}
         spec: Obj = {"terminationGracePeriodSeconds": 0, "enableServiceLinks": False, "containers": [container]}
-        if node:
-            spec |= {"nodeName": node, "hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+        if guest.claim:
+            spec["volumes"] = [{"name": "held", "persistentVolumeClaim": {"claimName": guest.claim}}]
+            container["volumeMounts"] = [{"name": "held", "mountPath": HELD}]
+        if guest.node:
+            spec["nodeName"] = guest.node
+        if guest.inside:
+            spec |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
         return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
     def _running(self, pod: Obj) -> Obj:

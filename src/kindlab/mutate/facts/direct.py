@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kindlab.api import Obj
 from kindlab.mutate.fact import Fact
 from kindlab.mutate.facts.services import answerers
-from kindlab.mutate.scene import Question, Scene
+from kindlab.mutate.scene import Guest, Question, Scene
 
 ORDER = 30
 BY_LABEL = "Pods with "
@@ -16,7 +16,7 @@ NOBODY = {"refused", "silence"}
 
 def look(scene: Scene) -> Iterator[Fact]:
     space = next(iter(scene.cast.spaces.values()))
-    with scene.strangers({"": (space, {}, "")}) as askers:
+    with scene.strangers({"": Guest(space)}) as askers:
         yield from _asked(scene, askers[""])
 
 

@@ -14,9 +14,9 @@ ORDER = 100
 
 def look(scene: Scene) -> Iterator[Fact]:
     with everywhere(scene) as askers:
-        for space, asker in askers.items():
+        for space, here_are in askers.items():
             here = [one for one in scene.services if one["metadata"]["namespace"] == space]
-            for fact in ports(scene, asker, here):
+            for fact in ports(scene, here_are, here):
                 if not fact.key.endswith("reaches of their Pods"):
                     yield Fact(f"with new Pods, {fact.key}", fact.value, fact.strong)
 

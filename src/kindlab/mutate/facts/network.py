@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from kindlab.api import Obj
 from kindlab.conditions import is_ready
 from kindlab.mutate.fact import Fact
-from kindlab.mutate.scene import Question, Scene
+from kindlab.mutate.facts.services import tcp_ports
+from kindlab.mutate.scene import Guest, Question, Scene
 
 ORDER = 50
 AT_ONCE = 6
@@ -19,14 +20,14 @@ def look(scene: Scene) -> Iterator[Fact]:
     if not scene.cast.policies:
         return
     spaces = scene.cast.spaces
-    guests: dict[str, tuple[str, Mapping[str, str], str]] = {}
+    guests: dict[str, Guest] = {}
     for short, space in spaces.items():
         where = f" in {short}" if short else ""
-        guests[f"a stranger{where}"] = (space, {}, "")
+        guests[f"a stranger{where}"] = Guest(space)
         for key, one in sorted(scene.cast.peers):
-            guests[f"a stranger with {key}={one}{where}"] = (space, {key: one}, "")
+            guests[f"a stranger with {key}={one}{where}"] = Guest(space, {key: one})
     for node in scene.nodes:
-        guests[node] = (next(iter(spaces.values())), {}, node)
+        guests[node] = Guest(next(iter(spaces.values())), node=node, inside=True)
     with scene.strangers(guests) as strangers:
         nodes = {node: strangers.pop(node) for node in scene.nodes}
         askers = {**_learners(scene), **{name: (pod, "") for name, pod in strangers.items()}}
@@ -88,18 +89,35 @@ def _from_nodes(scene: Scene, nodes: Mapping[str, Obj], targets: Mapping[str, Qu
 def _targets(scene: Scene) -> dict[str, Question]:
     targets = {}
     for service in scene.services:
-        meta = service["metadata"]
-        for port in service["spec"].get("ports") or ():
-            if port.get("protocol", "TCP") == "TCP":
-                name = scene.cast.called(meta["name"], meta["namespace"])
-                url = f"http://{meta['name']}.{meta['namespace']}:{port['port']}/"
-                targets[f"Service {name} on port {port['port']}"] = Question(url)
+        name = scene.cast.called(service["metadata"]["name"], service["metadata"]["namespace"])
+        for port in tcp_ports(scene, service):
+            targets[f"Service {name} on port {port}"] = Question(_url(scene, service, port))
     for party, pods in scene.parties().items():
         pod = next((one for one in pods if is_ready(one)), None)
         for port in scene.cast.ports.get(party, set()) if pod else ():
             assert pod is not None
             targets[f"{party}'s Pod on port {port}"] = Question(f"http://{pod['status']['podIP']}:{port}/")
     return targets
+
+
+def _url(scene: Scene, service: Obj, port: int) -> str:
+    """Of a Service's port. One that sends to Pods that are not ready would send to the strangers with its labels, too:
+    a ready Pod stands for it."""
+    meta, spec = service["metadata"], service["spec"]
+    asked = (spec.get("selector") or {}).items()
+    if asked and spec.get("publishNotReadyAddresses"):
+        target = next((one.get("targetPort", port) for one in spec.get("ports") or () if one["port"] == port), port)
+        for pod in scene.pods:
+            here = pod["metadata"]["namespace"] == meta["namespace"]
+            if here and is_ready(pod) and asked <= (pod["metadata"].get("labels") or {}).items():
+                return f"http://{pod['status']['podIP']}:{_number(pod, target)}/"
+    return f"http://{meta['name']}.{meta['namespace']}:{port}/"
+
+
+def _number(pod: Obj, target: str | int) -> str | int:
+    """What the name of a port stands for in a Pod."""
+    every = [port for container in pod["spec"]["containers"] for port in container.get("ports") or ()]
+    return next((port["containerPort"] for port in every if port.get("name") == target), target)
 
 
 LOOK = look

@@ -9,7 +9,7 @@ from kindlab.api import ApiError, Obj
 from kindlab.checks.door import LABELS, Door, door_of
 from kindlab.mutate.fact import Fact
 from kindlab.mutate.facts.services import answerers
-from kindlab.mutate.scene import Question, Scene
+from kindlab.mutate.scene import Guest, Question, Scene
 
 ORDER = 60
 NOBODY = "nobody.localhost"
@@ -17,7 +17,7 @@ NOBODY = "nobody.localhost"
 
 def look(scene: Scene) -> Iterator[Fact]:
     space = next(iter(scene.cast.spaces.values()))
-    with scene.strangers({"": (space, {}, scene.nodes[0])}) as askers:
+    with scene.strangers({"": Guest(space, node=scene.nodes[0], inside=True)}) as askers:
         yield from _nodes(scene, askers[""])
         yield from _doors(scene, askers[""])
     for party, pods in scene.parties().items():
@@ -81,6 +81,8 @@ def _doors(scene: Scene, asker: Obj) -> Iterator[Fact]:
             kinds = sorted({f"{a.code}" if a.exit == 0 else a.how for a in answers})
             words = answerers(scene, [a for a in answers if a.code != 404])
             yield Fact(f"outside, {url} by {controller}", f"{' '.join(kinds)}: {words}{more}")
+            # whoever it is: of several chance decides
+            yield Fact(f"outside, the status of {url} by {controller}", " ".join(kinds))
             if said := sorted({scene.plain(a.body.split("\n")[0])[:80] for a in answers if a.code == 404}):
                 yield Fact(f"outside, {url} by {controller}, when it is not found", " and ".join(said))
         yield from _certificates(scene, asker, controller, door)

@@ -1,14 +1,15 @@
-"""What names stand for, and who answers behind them, from a stranger in the Service's namespace."""
+"""What names stand for, and who answers behind them, from strangers in the Service's namespace, on two nodes, of which
+one has none of the lab's Pods: a Service may send to Pods of the client's own node only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 
 from kindlab.api import Obj
 from kindlab.conditions import is_ready
 from kindlab.mutate.fact import Fact
-from kindlab.mutate.scene import Answer, Question, Scene
+from kindlab.mutate.scene import Answer, Guest, Question, Scene
 
 ORDER = 20
 OFTEN = 32
@@ -24,18 +25,23 @@ def answerers(scene: Scene, answers: list[Answer]) -> str:
     return " and ".join([*good, *bad])
 
 
-def everywhere(scene: Scene) -> AbstractContextManager[dict[str, Obj]]:
-    """A stranger in each namespace of the lab: namespace -> its Pod."""
-    return scene.strangers({space: (space, {}, "") for space in scene.cast.spaces.values()})
+@contextmanager
+def everywhere(scene: Scene) -> Iterator[dict[str, list[Obj]]]:
+    """Strangers in each namespace of the lab, on a worker and on a node that is none: namespace -> the Pods."""
+    others = [name for name in scene.nodes if name not in scene.workers]
+    nodes = [*scene.workers[:1], *others[:1]]
+    spaces = list(scene.cast.spaces.values())
+    with scene.strangers({f"{space} {node}": Guest(space, node=node) for space in spaces for node in nodes}) as made:
+        yield {space: [made[f"{space} {node}"] for node in nodes] for space in spaces}
 
 
 def look(scene: Scene) -> Iterator[Fact]:
     with everywhere(scene) as askers:
-        for space, asker in askers.items():
+        for space, here_are in askers.items():
             here = [s for s in scene.services if s["metadata"]["namespace"] == space]
-            yield from _names(scene, asker, here)
-            yield from ports(scene, asker, here)
-        first, *others = askers.values()
+            yield from _names(scene, here_are[0], here)
+            yield from ports(scene, here_are, here)
+        first, *others = (pods[0] for pods in askers.values())
         for space, asker in zip(list(askers)[1:], others, strict=True):
             away = [s for s in scene.services if s["metadata"]["namespace"] == space]
             yield from _names(scene, first, away, f".{space}")
@@ -56,33 +62,41 @@ def _names(scene: Scene, asker: Obj, services: list[Obj], suffix: str = "") -> I
         yield Fact(f"the name {name} stands for", words)
 
 
-def ports(scene: Scene, asker: Obj, services: list[Obj]) -> Iterator[Fact]:
-    """Who answers on each port that one of the lab's answers gives to Services in the asker's namespace."""
+def tcp_ports(scene: Scene, service: Obj) -> list[int]:
+    """Those that a Service has, and that it has in one of the lab's answers: behind a headless Service they answer
+    whatever it says."""
+    meta = service["metadata"]
+    own = {port["port"] for port in service["spec"].get("ports") or () if port.get("protocol", "TCP") == "TCP"}
+    return sorted(own | scene.cast.service_ports.get(scene.cast.called(meta["name"], meta["namespace"]), set()))
+
+
+def ports(scene: Scene, askers: list[Obj], services: list[Obj]) -> Iterator[Fact]:
+    """Who answers on each port that one of the lab's answers gives to Services in the askers' namespace."""
     questions = {}
     for service in services:
-        meta, spec = service["metadata"], service["spec"]
-        own = {port["port"] for port in spec.get("ports") or () if port.get("protocol", "TCP") == "TCP"}
-        called = scene.cast.called(meta["name"], meta["namespace"])
-        # also those that it has elsewhere: behind a headless Service they answer whatever it says
-        for port in sorted(own | scene.cast.service_ports.get(called, set())):
-            at = f"{meta['name']}:{port}"
+        for port in tcp_ports(scene, service):
+            at = f"{service['metadata']['name']}:{port}"
             questions[at] = Question(f"http://{at}/hostname", OFTEN)
             questions[f"{at}/"] = Question(f"http://{at}/")
-    heard = scene.ask(asker, questions)
-    short = scene.cast.short(asker["metadata"]["namespace"])
+    heard = [scene.ask(asker, questions) for asker in askers]
+    short = scene.cast.short(askers[0]["metadata"]["namespace"])
     where = f" in {short}" if short else ""
-    for at, answers in heard.items():
-        yield Fact(f"http://{at}{where} is answered by", answerers(scene, answers))
-        if not at.endswith("/") and answers:
-            pods = {a.body for a in answers if a.exit == 0}
-            ready = [pod for pod in scene.pods if pod["metadata"]["name"] in pods and is_ready(pod)]
-            if ready:
-                whose = {scene.party(pod) for pod in ready}
-                every = [pod for pod in scene.pods if scene.party(pod) in whose and is_ready(pod)]
-                words = (
-                    "one of several" if len(pods) == 1 < len(every) else "each" if len(pods) == len(every) else "some"
-                )
-                yield Fact(f"http://{at}{where} reaches of their Pods", words)
+    for at in questions:
+        every = [found[at] for found in heard]
+        yield Fact(f"http://{at}{where} is answered by", answerers(scene, [one for found in every for one in found]))
+        if not at.endswith("/") and (words := {share for found in every if (share := _share(scene, found))}):
+            yield Fact(f"http://{at}{where} reaches of their Pods", ", ".join(sorted(words)))
+
+
+def _share(scene: Scene, answers: list[Answer]) -> str:
+    """How many of the ready Pods that are like those who answered did; "" where none of them is."""
+    pods = {one.body for one in answers if one.exit == 0}
+    ready = [pod for pod in scene.pods if pod["metadata"]["name"] in pods and is_ready(pod)]
+    if not ready:
+        return ""
+    whose = {scene.party(pod) for pod in ready}
+    every = [pod for pod in scene.pods if scene.party(pod) in whose and is_ready(pod)]
+    return "one of several" if len(pods) == 1 < len(every) else "each" if len(pods) == len(every) else "some"
 
 
 LOOK = look

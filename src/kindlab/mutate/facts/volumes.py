@@ -25,12 +25,13 @@ OFTEN, OLD = 11, 14.0
 """Seconds: a file that was written within the first, in a container that is older than the second, is written often."""
 _AGES = "find /tmp -type f | sort | head -3 | while read f; do echo $f $(($(date +%s) - $(stat -c %Y $f))); done"
 """A script that prints the first files in /tmp, each with the seconds since it was written."""
-_LOOK = (
+LISTING = (
     'cd "{0}" 2>/dev/null || exit 44; echo "$(grep " {0} " /proc/mounts | tail -1 | cut -d " " -f 3,4)"; '
     'df -kP . | tail -1 | tr -s " " | cut -d " " -f 2; '
     'find -L . -type f ! -name ".oracle-*" ! -path "*/..*" | sort | head -40 | '
     'while read f; do echo "$f $(stat -L -c %a $f) $(head -c 100000 $f | sha256sum | cut -c 1-12)"; done'
 )
+"""A script that prints what is mounted at a folder, its size, and of each file name, mode and digest."""
 
 
 def look(scene: Scene) -> Iterator[Fact]:
@@ -65,24 +66,32 @@ def _places(scene: Scene) -> Iterator[tuple[str, tuple[Obj, str, str]]]:
 
 
 def _seen(scene: Scene, where: str, pod: Obj, container: str, folder: str) -> Iterator[Fact]:
-    done = scene.run(pod, _LOOK.format(folder), container)
+    done = scene.run(pod, LISTING.format(folder), container)
     if done is None or done[0] == 44:
         file = scene.run(pod, f'[ -f "{folder}" ] && sha256sum < {folder} | cut -c 1-12', container)
         yield Fact(f"at {where} is", f"a file, {file[1].strip()}" if file and file[0] == 0 else "no folder")
         return
-    mount, _, rest = done[1].partition("\n")
-    size, _, files = rest.partition("\n")
+    mount, size, named = listed(done[1])
     kind, _, options = mount.partition(" ")
     only = "read-only" if "ro" in options.split(",") else "to be written"
     yield Fact(f"at {where} is", f"mounted {only}, {kind}" if mount.strip() else "nothing mounted")
     if kind == "tmpfs":
         yield Fact(f"{where} has room for", f"{size} KiB", strong=False)
-    named = [line.split(" ") for line in files.splitlines() if line.count(" ") == 2]
     yield Fact(f"files at {where}", scene.plain(", ".join(name for name, _, _ in named))[:300] or "none")
     for name, mode, _ in named:
         yield Fact(f"{name.removeprefix('./')} at {where} is readable for", _readers(mode))
-    digest = sha256("".join(f"{name}{one}" for name, _, one in named).encode()).hexdigest()[:12]
-    yield Fact(f"bytes at {where}", digest, strong=True)
+    yield Fact(f"bytes at {where}", digest(named))
+
+
+def listed(text: str) -> tuple[str, str, list[list[str]]]:
+    """What LISTING has printed: the mount, its size, (name, mode, digest) of the files."""
+    mount, _, rest = text.partition("\n")
+    size, _, files = rest.partition("\n")
+    return mount, size, [line.split(" ") for line in files.splitlines() if line.count(" ") == 2]
+
+
+def digest(named: list[list[str]]) -> str:
+    return sha256("".join(f"{name}{one}" for name, _, one in named).encode()).hexdigest()[:12]
 
 
 def _readers(mode: str) -> str:
@@ -116,14 +125,19 @@ def _together(scene: Scene) -> Iterator[Fact]:
             yield Fact(f"what a Pod of {party} writes into claim {claim} is", words, strong=False)
 
 
+def claims_of(pod: Obj) -> dict[str, str]:
+    """Volume of a Pod -> the claim that it is, "" for none."""
+    volumes = pod["spec"].get("volumes") or ()
+    return {one["name"]: (one.get("persistentVolumeClaim") or {}).get("claimName", "") for one in volumes}
+
+
 def _claims(pod: Obj) -> dict[str, tuple[str, str]]:
     """Claim -> (container, folder) where a Pod has it first."""
-    volumes = pod["spec"].get("volumes") or ()
-    claims = {one["name"]: (one.get("persistentVolumeClaim") or {}).get("claimName") for one in volumes}
+    claims = claims_of(pod)
     found: dict[str, tuple[str, str]] = {}
     for container in pod["spec"]["containers"]:
         for mount in container.get("volumeMounts") or ():
-            if claim := claims.get(mount["name"]):
+            if claim := claims.get(mount["name"], ""):
                 found.setdefault(claim, (container["name"], mount["mountPath"]))
     return found
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from kindlab.api import Obj
-from kindlab.checks.door import Door
+from kindlab.checks.door import LABELS, Door
+from kindlab.checks.verdict import CouldNotGrade
 from kindlab.mutate.cast import Cast
-from kindlab.mutate.facts import outside, runs, volumes
-from kindlab.mutate.scene import Answer, Scene
+from kindlab.mutate.facts import network, outside, runs, services, unused, volumes
+from kindlab.mutate.scene import Answer, Guest, Question, Scene
 
 NODE = {"status": {"addresses": [{"type": "InternalIP", "address": "172.18.0.2"}]}}
 
@@ -126,3 +129,140 @@ def test_pods_of_a_workload_are_asked_for_what_one_of_them_writes(folders: dict[
     found = list(volumes._together(cast(Scene, Disk(folders))))
     assert [fact.value for fact in found] == words
     assert all(fact.key == "what a Pod of diary writes into claim diary is" for fact in found)
+
+
+READY: Obj = {"conditions": [{"type": "Ready", "status": "True"}], "podIP": "10.244.1.5"}
+
+
+def ready_pod(name: str, node: str = "one") -> Obj:
+    container = {"name": "c", "ports": [{"name": "web", "containerPort": 8080}]}
+    meta = {"name": name, "namespace": "lab", "labels": {"app": "web"}}
+    return {"metadata": meta, "spec": {"nodeName": node, "containers": [container]}, "status": READY}
+
+
+class Routed:
+    """A scene with a Service and the Pods of one workload; from a node it answers with these of them."""
+
+    def __init__(self, spec: Obj, **answering: list[str]) -> None:
+        self.cast, self.answering = Cast({"": "lab"}), answering
+        self.nodes, self.workers = ["control-plane", "one", "two"], ["one", "two"]
+        self.cast.service_ports["web"] = {80}
+        self.services = [{"metadata": {"name": "web", "namespace": "lab"}, "spec": spec}]
+        self.pods = [ready_pod(name) for name in ("web-1", "web-2")]
+
+    @contextmanager
+    def strangers(self, guests: dict[str, Guest]) -> Iterator[dict[str, Obj]]:
+        yield {
+            key: {"metadata": {"namespace": one.space}, "spec": {"nodeName": one.node}} for key, one in guests.items()
+        }
+
+    def ask(self, asker: Obj, questions: dict[str, Question]) -> dict[str, list[Answer]]:
+        names = self.answering[asker["spec"]["nodeName"]]
+        return {at: [Answer(0, 200, name) for name in names] or [Answer(28, 0, "")] for at in questions}
+
+    def party(self, pod: Obj) -> str:
+        return "web"
+
+    def parties(self) -> dict[str, list[Obj]]:
+        return {}
+
+    def plain(self, text: str) -> str:
+        return "<web>"
+
+
+@pytest.mark.parametrize(
+    ("worker", "other", "who", "share"),
+    [
+        (["web-1", "web-2"], ["web-1", "web-2"], "<web>", "each"),
+        (["web-1", "web-2"], [], "<web> and silence", "each"),
+        (["web-1"], ["web-2"], "<web>", "one of several"),
+    ],
+)
+def test_a_service_that_keeps_to_a_node_is_asked_where_none_of_its_pods_is(
+    worker: list[str], other: list[str], who: str, share: str
+) -> None:
+    scene = cast(Scene, Routed({"ports": [{"port": 80}]}, **{"one": worker, "control-plane": other}))
+    with services.everywhere(scene) as askers:
+        found = {fact.key: fact.value for fact in services.ports(scene, askers["lab"], scene.services)}
+    assert found["http://web:80 is answered by"] == who
+    assert found["http://web:80 reaches of their Pods"] == share
+
+
+@pytest.mark.parametrize(
+    ("spec", "urls"),
+    [
+        ({"ports": [{"port": 80}]}, {"http://web.lab:80/"}),
+        ({"ports": [{"port": 81}]}, {"http://web.lab:80/", "http://web.lab:81/"}),
+        ({"ports": [{"port": 80, "protocol": "UDP"}]}, {"http://web.lab:80/"}),
+        ({"publishNotReadyAddresses": True, "ports": [{"port": 80}]}, {"http://10.244.1.5:80/"}),
+        ({"publishNotReadyAddresses": True, "ports": [{"port": 80, "targetPort": "web"}]}, {"http://10.244.1.5:8080/"}),
+    ],
+)
+def test_a_service_is_asked_on_all_its_ports_and_never_the_strangers_behind_it(spec: Obj, urls: set[str]) -> None:
+    scene = cast(Scene, Routed({"selector": {"app": "web"}, **spec}))
+    assert {question.url for question in network._targets(scene).values()} == urls
+
+
+class Claims:
+    """A scene with a Pod that uses claim used, and another claim; `listed`: what lies in that, None where it cannot be
+    mounted."""
+
+    def __init__(self, phase: str, mode: str, listed: str | None) -> None:
+        self.cast, self.listed = Cast({"": "lab"}), listed
+        volume = {"name": "d", "persistentVolumeClaim": {"claimName": "used"}}
+        self.pods = [{"metadata": {"namespace": "lab"}, "spec": {"volumes": [volume]}}]
+        other = {"metadata": {"name": "copy", "namespace": "lab"}, "spec": {"volumeMode": mode}}
+        claims = [{"metadata": {"name": "used"}, "spec": {}, "status": {"phase": "Bound"}}]
+        claims.append({**other, "status": {"phase": phase}})
+        self.api = SimpleNamespace(list=lambda kind, space: claims)
+
+    @contextmanager
+    def strangers(self, guests: dict[str, Guest]) -> Iterator[dict[str, Obj]]:
+        if self.listed is None:
+            raise CouldNotGrade("it does not start")
+        yield {key: {"claim": guest.claim} for key, guest in guests.items()}
+
+    def run(self, pod: Obj, script: str) -> tuple[int, str]:
+        assert pod["claim"] == "copy"
+        return 0, self.listed or ""
+
+
+def said_of(phase: str, mode: str, listed: str | None) -> list[str]:
+    return [fact.value for fact in unused.look(cast(Scene, Claims(phase, mode, listed)))]
+
+
+def test_a_claim_that_nobody_uses_is_read() -> None:
+    (ledger,) = said_of("Bound", "Filesystem", "ext4 rw\n1024\n./ledger 644 abc\n")
+    (prices,) = said_of("Bound", "Filesystem", "ext4 rw\n1024\n./prices 644 def\n")
+    assert ledger != prices
+    assert said_of("Bound", "Filesystem", None) == ["nobody can read them"]
+
+
+@pytest.mark.parametrize(("phase", "mode"), [("Pending", "Filesystem"), ("Bound", "Block")])
+def test_but_none_that_it_would_bind_or_that_has_no_files(phase: str, mode: str) -> None:
+    assert said_of(phase, mode, "") == []
+
+
+class Front(Nodes):
+    """A scene whose door is answered by these, one after the other."""
+
+    def __init__(self, *who: str) -> None:
+        super().__init__([], "")
+        self.answers = [Answer(0, 200, one) if one else Answer(0, 404, "nobody") for one in who]
+        self.cast.urls = {("shop.test", "/")}
+
+    def ask(self, asker: Obj, questions: dict[str, Any]) -> dict[str, list[Answer]]:
+        return {at: self.answers for at in questions}
+
+    def run(self, asker: Obj, script: str) -> tuple[int, str]:
+        return 0, ""
+
+
+@pytest.mark.parametrize(("who", "status"), [(["stable"], "200"), (["stable", "canary"], "200"), ([""], "404")])
+def test_that_a_host_answers_is_known_whoever_it_is_by_chance(
+    who: list[str], status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door("traefik", "traefik", "10.96.0.1", 80, 443, "traefik-1", "c")
+    monkeypatch.setattr(outside, "door_of", lambda api, controller: door)
+    found = {fact.key: fact.value for fact in outside._doors(cast(Scene, Front(*who)), {})}
+    assert {found[f"outside, the status of http://shop.test/ by {one}"] for one in LABELS} == {status}
