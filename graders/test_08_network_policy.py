@@ -162,7 +162,8 @@ def town(lab, tasks):
     admin = f"http://storefront.{lab.namespace}:9090/hostname"
     lobby, relay = (f"http://lobby.{lab.space(PARTNER)}{port}/hostname" for port in ("", ":53"))
     lobbies = [f"http://{ip}:8080/hostname" for ip in lab.beside(PARTNER).pods("app=lobby").addresses]
-    strangers = (STRANGER, CHECKOUT, GUEST, COMPETITOR)
+    # a policy that lets somebody in may have opened more than one Pod
+    strangers = (STRANGER, CHECKOUT, AUDITOR, GUEST, COMPETITOR)
     anybody = (STRANGER, GUEST, COMPETITOR, OUTSIDE) if another_node(lab) else (STRANGER, GUEST, COMPETITOR)
     passes = {
         "default-deny sending": [(STRANGER, lobby), (NEW, lobby)],
@@ -178,7 +179,7 @@ def town(lab, tasks):
         "orders-clients": [(who, here["orders"]) for who in (STRANGER, OUR_AUDITOR, HIS_CHECKOUT)],
         "reports-partner": [(who, here["reports"]) for who in (STRANGER, OUR_AUDITOR, INTERN, HIS_AUDITOR)],
         "worker-egress prison": [(WORKER, url) for url in (lobby, relay, here["storefront"])],
-        "worker-egress others": [(who, here["queue"]) for who in (STRANGER, CHECKOUT, HIS_WORKER)],
+        "worker-egress others": [(who, here["queue"]) for who in (STRANGER, CHECKOUT, HIS_WORKER, AUDITOR)],
         "crawler-outside pods": [
             (CRAWLER, url) for url in (here["storefront"], lobby, relay, *lobbies, f"http://{NEWCOMER}/hostname")
         ],
