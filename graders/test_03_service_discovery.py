@@ -398,11 +398,12 @@ def test_ledger_keeps_names_and_spares_clients(lab):
         gone = leaves(lab, "ledger-entry", victim)
         expect_names(lab, members(lab), f", while {victim} is not ready")
         others = members(lab).names - {victim}
-        replies = lab.until(
-            lambda: lab.probe.get_many("http://ledger-entry/hostname", count=enough(len(pods))),
-            lambda found: found.ok and found.bodies <= others,
-            timeout=LATE if gone else 0,
-        )
+        with lab.visitor(node=lab.away_from(pods)) as client:
+            replies = lab.until(
+                lambda: client.get_many("http://ledger-entry/hostname", count=enough(len(pods))),
+                lambda found: found.ok and found.bodies <= others,
+                timeout=LATE if gone else 0,
+            )
         lab.expect(
             gone and replies.ok and replies.bodies <= others,
             expected=f"while {victim} has {CATCHING_UP}, http://ledger-entry is answered by {words(others)}",

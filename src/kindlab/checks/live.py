@@ -173,7 +173,11 @@ class LiveLab:
     def elsewhere(self, *deployments: str) -> str:
         """A node where none of the Deployments' Pods runs, for a visitor: who asks on the same node also gets answers
         that nobody else does. "" where there is no such node, or nobody may say which there are."""
-        taken = {pod["spec"]["nodeName"] for pod in self.pods_of(*deployments)}
+        return self.away_from(self.pods_of(*deployments))
+
+    def away_from(self, pods: Pods) -> str:
+        """The same for any Pods that run."""
+        taken = {pod["spec"]["nodeName"] for pod in pods}
         try:
             ready = sorted(node["metadata"]["name"] for node in self.api.list("Node") if is_ready(node))
         except ApiError as error:
