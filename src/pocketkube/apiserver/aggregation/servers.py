@@ -1,14 +1,11 @@
 """The APIServices that name a Service, what their servers said they serve, and calls to them on the cluster's behalf.
 
-Models ResolveCluster of apiserver/pkg/util/proxy (the Service's address, as without --enable-aggregator-routing), the
-discovery manager of kube-aggregator, and client-go's errors for those inside who ask. Each call has a connection of its
-own.
+Models the discovery manager of kube-aggregator, and client-go's errors for those inside who ask. Each call has a
+connection of its own.
 """
 
 from __future__ import annotations
 
-import base64
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +14,9 @@ from urllib.parse import unquote
 import orjson
 
 from pocketkube import objects
-from pocketkube.apiserver.aggregation.calling import Answer, get
 from pocketkube.apiserver.authentication import MASTERS, User
+from pocketkube.apiserver.calling import Answer, get, refused
+from pocketkube.apiserver.services import Trusts, Unresolved, resolve
 from pocketkube.apiserver.streams.dialing import Backend, Undialled
 from pocketkube.apiserver.streams.runtime import Dialer
 from pocketkube.errors import StatusError, from_status
@@ -29,15 +27,10 @@ from pocketkube.store import DELETED, Event
 
 CHECK_SECONDS: Final = 5.0
 ASK_SECONDS: Final = 30.0
-_MOST_TRUSTS: Final = 32
 _MOST_LISTED: Final = 1000
 """Resources of one version: discovery tells them all, to everybody who asks."""
 AGGREGATOR: Final = User("system:kube-aggregator", (MASTERS,))
 GroupVersion = tuple[str, str]
-
-
-class Unresolved(Exception):
-    """There is no address for a Service; the text is upstream's."""
 
 
 class Servers:
@@ -47,8 +40,7 @@ class Servers:
         """`front_proxy`: certificate and key that this server shows the others."""
         self._registry = registry
         self._dialer = dialer
-        self._front_proxy = front_proxy
-        self._trusts: dict[tuple[bool, str], ssl.SSLContext] = {}
+        self._trusts = Trusts(front_proxy)
         self._registered: dict[GroupVersion, Obj] = {}
         self._resources: dict[GroupVersion, list[Obj]] = {}
         """What each server listed (APIResourceList's `resources`) when it was last asked."""
@@ -94,19 +86,10 @@ class Servers:
 
     def resolve(self, found: Obj) -> Backend:
         """Where the server of an APIService is. Raises Unresolved."""
-        wanted = found["spec"]["service"]
-        namespace, name, port = wanted["namespace"], wanted["name"], wanted["port"]
-        service = self._registry.find("services", namespace, name)
-        if service is None:
-            raise Unresolved(f'service "{name}" not found')
-        spec = objects.spec(service)
-        if spec.get("type") == "ExternalName":
-            raise Unresolved('unsupported service type "ExternalName"')
-        if spec.get("clusterIP") == "None":
-            raise Unresolved('cannot route to service with ClusterIP "None"')
-        if not any(one["port"] == port for one in spec.get("ports") or ()):
-            raise Unresolved(f'no service port {port} found for service "{name}"')
-        return Backend(spec["clusterIP"], port, True, self._trust(found["spec"]), f"{name}.{namespace}.svc")
+        spec = found["spec"]
+        wanted = spec["service"]
+        trust = self._trusts.of(str(spec.get("caBundle") or ""), insecure=bool(spec.get("insecureSkipTLSVerify")))
+        return resolve(self._registry, wanted["namespace"], wanted["name"], wanted["port"], trust)
 
     async def reach(self, found: Obj) -> None:
         """Ask a server what it serves, and keep that for discovery.
@@ -153,29 +136,6 @@ class Servers:
         headers = [("Accept", "application/json"), *identity(user)]
         return await get(self._dialer, where, path, headers, self._registry.clock, seconds)
 
-    def _trust(self, spec: Obj) -> ssl.SSLContext:
-        """Without a bundle upstream asks the machine's authorities, which sign no Service's name: nobody is trusted.
-
-        Raises Unresolved."""
-        insecure, bundle = bool(spec.get("insecureSkipTLSVerify")), str(spec.get("caBundle") or "")
-        if found := self._trusts.get((insecure, bundle)):
-            return found
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_cert_chain(*self._front_proxy)
-        if insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif bundle:
-            try:
-                context.load_verify_locations(cadata=base64.b64decode(bundle).decode("ascii"))
-            except (ValueError, ssl.SSLError):
-                why = "unable to load root certificates: unable to parse bytes as PEM block"
-                raise Unresolved(why) from None
-        if len(self._trusts) >= _MOST_TRUSTS:
-            self._trusts.clear()
-        self._trusts[insecure, bundle] = context
-        return context
-
     def _named(self, path: str) -> Obj | None:
         parts = path.partition("?")[0].strip("/").split("/")
         return self.find(parts[1], parts[2]) if len(parts) > 2 and parts[0] == "apis" else None
@@ -219,28 +179,12 @@ def _json(answer: Answer) -> Obj:
     return found if isinstance(found, dict) else {}
 
 
-_WORDS: Final = {
-    403: ("Forbidden", "the server does not allow access to the requested resource"),
-    404: ("NotFound", "the server could not find the requested resource"),
-    503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
-}
-
-
 def _generic(code: int, body: bytes, path: str) -> StatusError:
-    """What client-go makes of an answer that is no Status: NewGenericServerResponse."""
-    text = body.decode(errors="replace").strip()
+    """What client-go makes of an answer to a GET that is no Status."""
     parts = [unquote(part) for part in path.partition("?")[0].strip("/").split("/")]
     group, rest = (parts[1], parts[3:]) if len(parts) > 3 else ("", [])
     if len(rest) > 2 and rest[0] == "namespaces":
         rest = rest[2:]
     resource, name = (rest[0] if rest else ""), (rest[1] if len(rest) > 1 else "")
-    shown = orjson.dumps(text or "unknown").decode()
-    failed = "InternalError", f"an error on the server ({shown}) has prevented the request from succeeding"
-    reason, words = _WORDS.get(code, failed)
-    if resource:
-        words += f" (get {resource}.{group}{' ' + name if name else ''})"
-    details: dict[str, Any] = {"name": name, "group": group, "kind": resource}
-    details = {key: value for key, value in details.items() if value}
-    if text:
-        details["causes"] = [{"reason": "UnexpectedServerResponse", "message": text}]
-    return from_status({"reason": reason, "message": words, "details": details, "code": code})
+    about = f"get {resource}.{group}{' ' + name if name else ''}" if resource else ""
+    return refused(Answer(code, body), about, {"name": name, "group": group, "kind": resource})

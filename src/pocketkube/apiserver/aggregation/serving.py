@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from pocketkube.apiserver.aggregation.servers import Unresolved, identity, is_available
+from pocketkube.apiserver.aggregation.servers import identity, is_available
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request
 from pocketkube.apiserver.respond import plain_text
+from pocketkube.apiserver.services import Unresolved
 from pocketkube.apiserver.streams import proxy
 from pocketkube.errors import StatusError
 from pocketkube.objects import Obj
