@@ -21,6 +21,8 @@ from pocketkube.client import Client
 from pocketkube.errors import Conflict, NotFound, StatusError
 from pocketkube.ipam import PodAddresses
 from pocketkube.kubelet.cpu import Cpu
+from pocketkube.kubelet.disk import open_disk
+from pocketkube.kubelet.filesystem import HostTree
 from pocketkube.kubelet.node import NodeAgent
 from pocketkube.kubelet.pod_state import LOGS, PodState
 from pocketkube.kubelet.pod_volumes import remove_pod_folder
@@ -120,6 +122,10 @@ class Kubelet:
         """The same the other way round."""
         self._tasks: asyncio.TaskGroup | None = None
         self._news: asyncio.Queue[Obj] = asyncio.Queue()
+
+    def disk(self) -> HostTree:
+        """What is mounted at / on this node."""
+        return open_disk(self.state_dir / "disk", self.node_name, self.node_ips)
 
     def register(self) -> None:
         """Create or update the Node and its Lease."""

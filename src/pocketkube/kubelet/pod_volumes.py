@@ -144,7 +144,7 @@ class PodVolumes:
             clock=kubelet.clock,
             pod=pod,
             folder=self._folder / source["name"],
-            node_folder=kubelet.state_dir / "disk",
+            disk=kubelet.disk,
             node_name=kubelet.node_name,
             in_use=kubelet.in_use,
             wake=self._wake,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pocketkube import objects
 from pocketkube.ipam import Full
 from pocketkube.kubelet.cgroup import PodCgroup
+from pocketkube.kubelet.disk import hosts_of
 from pocketkube.kubelet.filesystem import MemoryTree
 from pocketkube.objects import Obj
 
@@ -60,7 +61,8 @@ class Sandbox:
         """Address, network, shared files. Raises SandboxError."""
         kubelet, zone = self._kubelet, self._kubelet.zone
         self._check_runtime(pod)
-        if objects.spec(pod).get("hostNetwork"):
+        on_node = objects.spec(pod).get("hostNetwork")
+        if on_node:
             self.hostname = kubelet.node_name
             self.ips, self.net = kubelet.node_ips, kubelet.net
         else:
@@ -73,7 +75,8 @@ class Sandbox:
             containers = [*(spec.get("initContainers") or ()), *spec["containers"]]
             kubelet.fabric.portmap.add(kubelet.node_name, self.ips, containers)
         put = self.files.put
-        put("hosts", hosts_file(pod, self.ips, zone).encode())
+        hosts = node_hosts(pod, hosts_of(kubelet.disk())) if on_node else hosts_file(pod, self.ips, zone)
+        put("hosts", hosts.encode())
         put("resolv.conf", resolv_file(pod, zone, kubelet.upstream_dns).encode())
         put("hostname", f"{self.hostname}\n".encode())
 
@@ -140,12 +143,18 @@ def kernel_hostname(pod: Obj, zone: Mapping[str, str]) -> str:
 def hosts_file(pod: Obj, addresses: Sequence[str], zone: Mapping[str, str]) -> str:
     name, domain = hostname_and_domain(pod, zone)
     names = f"{name}.{domain}\t{name}" if domain else name
-    text = _HOSTS + "".join(f"{address}\t{names}\n" for address in addresses)
+    return _HOSTS + "".join(f"{address}\t{names}\n" for address in addresses) + _aliases(pod)
+
+
+def node_hosts(pod: Obj, hosts: str) -> str:
+    """What a pod in its node's network gets: that node's file."""
+    return f"# Kubernetes-managed hosts file (host network).\n{hosts}{_aliases(pod)}"
+
+
+def _aliases(pod: Obj) -> str:
     aliases = objects.spec(pod).get("hostAliases") or ()
-    if aliases:
-        text += "\n# Entries added by HostAliases.\n"
-        text += "".join("\t".join([alias["ip"], *(alias.get("hostnames") or ())]) + "\n" for alias in aliases)
-    return text
+    lines = ["\t".join([alias["ip"], *(alias.get("hostnames") or ())]) + "\n" for alias in aliases]
+    return "".join(["\n# Entries added by HostAliases.\n", *lines]) if lines else ""
 
 
 def resolv_file(pod: Obj, zone: Mapping[str, str], upstream: str) -> str:

@@ -1,7 +1,7 @@
 """Several byte streams in one WebSocket: byte 0 of a message names the channel.
 
-Models k8s.io/cri-streaming's remotecommand channel protocols: v5 (the client can close its stdin), v4, the one before it
-(the outcome is a text, and none when it went well), and v4 and the latter in base64, for browsers.
+Models k8s.io/cri-streaming's remotecommand channel protocols: v5 (the client can close its stdin), v4, the one before
+it (the outcome is a text, and none when it went well), and v4 and that one in base64, for browsers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GET pods/log: what a container wrote, as plain text.
+"""GET pods/log: what a container wrote, as plain text, over WebSocket too.
 
 Models pkg/registry/core/pod/rest/log.go and the kubelet's answer. Left out: `stream` (stdout or stderr alone, a feature
 gate that is off by default).
@@ -17,6 +17,7 @@ from aiohttp import web
 from pocketkube import fields, objects
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Query, Request, Target
+from pocketkube.apiserver.streams import sink
 from pocketkube.apiserver.streams.targets import choose_container, find_pod, runtime_of
 from pocketkube.errors import BadRequest, Cause, Invalid
 from pocketkube.resources.base import Resource
@@ -51,8 +52,7 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
 
 
 async def _stream(api: Api, request: Request, lines: AsyncIterator[bytes], *, follow: bool) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "text/plain", "Cache-Control": "no-cache, private"})
-    response.enable_chunked_encoding()
+    to = sink.of(request)
     task = asyncio.current_task()
     assert task is not None  # handlers always run in one
     first: asyncio.Future[bytes | None] = asyncio.ensure_future(anext(lines, None))
@@ -61,22 +61,22 @@ async def _stream(api: Api, request: Request, lines: AsyncIterator[bytes], *, fo
         await asyncio.wait((first,), timeout=_FIRST_WORD if follow else None)
         if first.done():
             first.result()  # a refusal becomes a Status answer: nothing has been sent yet
-        await response.prepare(request.http)
+        await to.begin()
         line = await first
         held, size = [], 0
         while line is not None:
             held.append(line)
             size += len(line)
             if follow or size >= _BATCH:
-                await response.write(b"".join(held))
+                await to.write(b"".join(held))
                 held, size = [], 0
             line = await anext(lines, None)
         if held:
-            await response.write(b"".join(held))
+            await to.write(b"".join(held))
     except ConnectionResetError:
-        return response
+        return to.response
     except asyncio.CancelledError:
-        if not api.stopping or not response.prepared:
+        if not api.stopping or not to.response.prepared:
             raise
         task.uncancel()
     finally:
@@ -85,8 +85,8 @@ async def _stream(api: Api, request: Request, lines: AsyncIterator[bytes], *, fo
         close = getattr(lines, "aclose", None)
         if close is not None:
             await close()
-    await response.write_eof()
-    return response
+    await to.end()
+    return to.response
 
 
 def _since(api: Api, query: Query) -> float | None:

@@ -104,12 +104,17 @@ def refuse_protocols(offers: list[str], accepted: Iterable[str]) -> web.Response
     return web.Response(status=403, text=text + "\n", headers=headers)
 
 
-async def websocket(request: Request, protocols: tuple[str, ...]) -> web.WebSocketResponse:
-    """Shake hands; the client's first protocol that is known is taken. Raises BadRequest."""
+def web_socket(request: Request, protocols: tuple[str, ...]) -> web.WebSocketResponse:
+    """To shake hands with; the client's first protocol that is known will be taken. Raises BadRequest."""
     offers = offered(request, "Sec-WebSocket-Protocol")
     if offers and not any(name in protocols for name in offers):
         raise BadRequest(f"unable to upgrade: none of the protocols {offers} is supported, only {list(protocols)}")
-    socket = web.WebSocketResponse(protocols=protocols, compress=False, max_msg_size=_MESSAGE)
+    return web.WebSocketResponse(protocols=protocols, compress=False, max_msg_size=_MESSAGE)
+
+
+async def websocket(request: Request, protocols: tuple[str, ...]) -> web.WebSocketResponse:
+    """The same, with hands shaken."""
+    socket = web_socket(request, protocols)
     await socket.prepare(request.http)
     return socket
 

@@ -52,8 +52,8 @@ class Context:
     clock: Clock
     pod: Obj
     folder: Path
-    node_folder: Path
-    """The node's simulated disk, for hostPath."""
+    disk: Callable[[], HostTree]
+    """Opens the node's disk, for hostPath."""
     node_name: str
     in_use: VolumesInUse
     wake: Callable[[], None]
@@ -71,11 +71,6 @@ class Context:
     """The PersistentVolume behind a claim."""
     read_only: bool = False
     """What the claim's entry in the pod asks for."""
-
-    def disk(self) -> HostTree:
-        """The node's disk."""
-        self.node_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return HostTree.of(self.node_folder)
 
 
 class Payload(NamedTuple):

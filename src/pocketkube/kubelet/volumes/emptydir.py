@@ -21,10 +21,9 @@ class VOLUME(Volume):
     def set_up(self) -> None:
         context, limit = self.context, self.source.get("sizeLimit")
         medium = self.source.get("medium") or ""
-        fresh = True
         if medium == "Memory":
             capacity = quantity.value(limit) if limit and quantity.value(limit) else _MEMORY_DEFAULT
-            self._tree = ChargedTree(now=context.clock.time, mode=0o777, capacity=capacity)
+            self._tree = ChargedTree(now=context.clock.time, mode=0o1777, capacity=capacity)
             self.mount_options = f"size={capacity // 1024}k"
         elif medium:
             raise MountError(f'unknown storage medium "{medium}"')
@@ -34,8 +33,8 @@ class VOLUME(Volume):
             self._tree = tree = HostTree.of(context.folder)
             if limit and quantity.value(limit) > 0:
                 tree.meter = Meter(tree, quantity.value(limit), context.wake)
-        if fresh:  # else it is the pod's since before the node was started again
-            self.tree.change(self.root, mode=0o777)
+            if fresh:  # else it is the pod's since before the node was started again
+                self.tree.change(self.root, mode=0o777)
         self.give_to_group()
 
     @property

@@ -192,6 +192,31 @@ async def test_logs_are_text(pod: World) -> None:
     assert await pod.get(f"{PODS}/pend/log") == (200, "")
 
 
+@pytest.mark.parametrize("protocols", [(), ("binary.k8s.io",), ("base64.binary.k8s.io",)])
+async def test_logs_over_websocket(pod: World, protocols: tuple[str, ...]) -> None:
+    async with asyncio.timeout(20), pod.http.ws_connect(f"{PODS}/p/log", protocols=protocols) as socket:
+        messages = [message.data async for message in socket]
+        assert socket.close_code == 1000
+    if socket.protocol == "base64.binary.k8s.io":
+        messages = [base64.b64decode(message) for message in messages]
+    assert messages[0] == b""
+    assert b"".join(messages) == b"one\ntwo\nthree\n"
+
+
+async def test_who_stops_following_over_websocket_is_let_go(pod: World) -> None:
+    async with asyncio.timeout(20), pod.http.ws_connect(f"{PODS}/p/log?follow=1&container=c") as socket:
+        assert await socket.receive_bytes() == b""
+        assert await socket.receive_bytes() == b"one\n"
+    async with asyncio.timeout(20):
+        await pod.runtime.unfollowed.wait()
+
+
+async def test_logs_over_websocket_in_no_protocol_that_is_known(pod: World) -> None:
+    headers = {**HANDSHAKE, "Sec_WebSocket_Protocol": "v9.binary.k8s.io"}
+    code, body = await pod.get(f"{PODS}/p/log", **headers)
+    assert (code, body["reason"]) == (400, "BadRequest")
+
+
 async def test_log_options_reach_the_node(pod: World) -> None:
     query = "container=side&timestamps=true&limitBytes=9&sinceTime=2020-01-01T00:00:00.123456789Z"
     code, _ = await pod.get(f"{PODS}/two/log?{query}")

@@ -89,6 +89,7 @@ class FakeRuntime:
         self.sizes: list[tuple[int, int]] = []
         self.killed = asyncio.Event()
         self.more: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.unfollowed = asyncio.Event()
 
     def require_running(self, namespace: str, pod_name: str, container: str) -> None:
         if container == "down":
@@ -139,11 +140,14 @@ class FakeRuntime:
             raise BadRequest(f'previous terminated container "{container}" in pod "{pod_name}" not found')
         for line in self.lines[-how["tail"] :] if how["tail"] is not None else self.lines:
             yield line
-        while how["follow"]:
-            line = await self.more.get()
-            if line is None:
-                return
-            yield line
+        try:
+            while how["follow"]:
+                line = await self.more.get()
+                if line is None:
+                    return
+                yield line
+        finally:
+            self.unfollowed.set()
 
 
 class World:
