@@ -250,6 +250,7 @@ class Cluster:
         ]
         parts.append(Scheduler(Client(registry, "default-scheduler", manager="kube-scheduler")).run())
         parts.append(machines.run())
+        parts.append(api.run())
         nodes_ready, installed = asyncio.Event(), asyncio.Event()
         parts.append(install_addons(Client(registry, "kubeadm"), config.no_addons, nodes_ready, installed))
         parts.append(_outside(fabric, nodes_ready))

@@ -52,7 +52,9 @@ class Api:
         """Open watches by resource id: they end when the kind becomes another one."""
         self._made_of: dict[str, object] = {}
         self.oldest = registry.store.revision
-        """Lists and watches from before this revision are refused, as by kube-apiserver's cache after a start."""
+        """Watches from before this revision are refused, as by kube-apiserver's cache after a start."""
+        self.compacted = self.oldest
+        """So are lists from before this one, which moves on as time does, as etcd's."""
         self.streams: set[asyncio.Task[object]] = set()
         """Handlers that answer until told otherwise; cancelled when the server stops."""
         self.stopping = False

@@ -1,7 +1,8 @@
 """LIST: selectors, chunks with limit and continue, resourceVersion rules.
 
 Models apiserver/pkg/storage/{cacher,etcd3,continue.go}. A continued list shows the state of its first chunk as long as
-the store's history reaches back to it; then the client gets 410 and a token that goes on without that promise.
+the store's history reaches back to it, and no longer than ten minutes; then the client gets 410 and a token that goes
+on without that promise.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def collect(api: Api, kind: Resource, namespace: str | None, options: ListOption
         revision, after = decode_continue(options.continue_, kind, namespace)
         if revision == LATEST:
             revision = store.revision
-        elif revision < api.oldest or revision < store.compacted:
+        elif revision < max(api.compacted, store.compacted):
             raise ContinueExpired(_INCONSISTENT, encode_continue(LATEST, after, kind, namespace))
         if options.revision:
             raise BadRequest("specifying resource version is not allowed when using continue")
@@ -50,7 +51,7 @@ def collect(api: Api, kind: Resource, namespace: str | None, options: ListOption
         check_not_future(api, options.revision)
         if options.match == "Exact":
             revision = options.revision
-            if revision < api.oldest or revision < store.compacted:
+            if revision < max(api.compacted, store.compacted):
                 raise Expired("The resourceVersion for the provided list is too old.")
     found: Iterable[Obj] = map(kind.present, _candidates(api, kind, namespace, options, revision))
     if after is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -27,6 +27,9 @@ from pocketkube.registry import Registry
 from pocketkube.store import StoreFull
 
 log = logging.getLogger(__name__)
+
+COMPACTION_INTERVAL: Final = 300.0
+"""Seconds; kube-apiserver's --etcd-compaction-interval."""
 
 
 class ApiServer:
@@ -91,6 +94,14 @@ class ApiServer:
             listener.close()
             raise
         return self.port
+
+    async def run(self) -> None:
+        """Let lists no longer go back to what was five minutes ago; every five minutes, as etcd is compacted."""
+        while True:
+            revision = self._registry.store.revision
+            await self._registry.clock.sleep(COMPACTION_INTERVAL)
+            if self._api is not None:
+                self._api.compacted = revision
 
     async def stop(self) -> None:
         """End watches, logs and sessions at once, let short requests finish, close the port. May be called twice."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pocketkube import duration, objects
 from pocketkube.errors import Conflict, NotFound
 from pocketkube.kubelet import admission, assembly
+from pocketkube.kubelet.backoff import Backoff
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.publishing import Publisher
 from pocketkube.kubelet.resizing import Resizer
@@ -86,7 +87,8 @@ class PodWorker:
                 if slot is None:
                     self.state.slots[container["name"]] = Slot(container, field)
                 elif slot.spec is not container:
-                    slot.fresh = slot.fresh or (slot.role != "ephemeral" and slot.spec["image"] != container["image"])
+                    if slot.role != "ephemeral" and slot.spec["image"] != container["image"]:
+                        slot.fresh, slot.backoff = True, Backoff()  # another container, which has done nothing wrong
                     slot.spec = container
 
     def removed(self) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -86,6 +87,34 @@ async def test_a_token_that_is_too_old_offers_to_go_on(five: World) -> None:
     assert (code, body["reason"]) == (410, "Expired")
     code, rest = await five.get(f"{CONFIGMAPS}?continue={body['metadata']['continue']}")
     assert (code, names(rest)) == (200, ["cm-2", "cm-3", "cm-4"])
+
+
+async def test_a_token_expires_with_the_second_compaction_after_it(five: World) -> None:
+    waiting = asyncio.Semaphore(0)
+    slept: list[asyncio.Event] = []
+
+    async def sleep(seconds: float) -> None:
+        assert seconds == 300
+        slept.append(asyncio.Event())
+        waiting.release()
+        await slept[-1].wait()
+
+    five.registry.clock.sleep = sleep  # type: ignore[method-assign]
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        running = group.create_task(five.server.run())
+        await waiting.acquire()
+        five.configmap("between")
+        _, first = await five.get(f"{CONFIGMAPS}?limit=2")
+        path = f"{CONFIGMAPS}?limit=2&continue={first['metadata']['continue']}"
+        five.configmap("later")
+        for expected in (200, 410):
+            slept[-1].set()
+            await waiting.acquire()
+            code, body = await five.get(path)
+            assert code == expected
+        running.cancel()
+    code, body = await five.get(f"{CONFIGMAPS}?limit=2&continue={body['metadata']['continue']}")
+    assert (code, body["metadata"]["resourceVersion"]) == (200, str(five.registry.store.revision))
 
 
 def token(**fields: Any) -> str:

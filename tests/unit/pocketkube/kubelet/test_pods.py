@@ -213,6 +213,21 @@ async def test_crash_loop(node: Any) -> None:
     assert node.container("crash")["restartCount"] == 2
 
 
+async def test_another_image_starts_without_the_back_off_of_the_one_before(busy: Any) -> None:
+    busy.create("crash", {"command": ["exit", "3", "boom"]})
+
+    def waits(text: str) -> bool:
+        return text in str(busy.container("crash").get("state"))
+
+    await busy.until(lambda: waits("back-off 20s"))
+    pod = busy.pod("crash")
+    containers = [{**pod["spec"]["containers"][0], "image": "busybox:1.37"}]
+    busy.client.update("pods", {**pod, "spec": {**pod["spec"], "containers": containers}})
+    await busy.until(lambda: busy.container("crash")["restartCount"] == 3)
+    await busy.until(lambda: waits("back-off"))
+    assert waits("back-off 10s")
+
+
 async def test_command_not_found(node: Any) -> None:
     node.create("nocmd", {"command": ["/no/such/binary"]}, restartPolicy="Never")
     await node.until(lambda: objects.status(node.pod("nocmd")).get("phase") == "Failed")
