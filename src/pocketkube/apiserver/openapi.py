@@ -1,7 +1,7 @@
 """OpenAPI v3: an index and one document per group version, as kubectl needs it to validate and to explain.
 
 Models k8s.io/kube-openapi's handler3. Schemas are the packaged ones of v1.36.2; paths are made for the kinds served.
-/openapi/v2 is in openapi_v2.py. Left out: descriptions.
+/openapi/v2 is in openapi_v2.py, what the schemas say of kinds and fields in descriptions.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from pocketkube.apiserver import discovery, openapi_v2, published
+from pocketkube.apiserver import descriptions, discovery, openapi_v2, published
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.info import NOT_ALLOWED
 from pocketkube.apiserver.request import Request
@@ -25,6 +25,7 @@ from pocketkube.resources.base import Resource
 
 _META: Final = "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1"
 _PATCH_TYPES: Final = (
+    "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
@@ -125,12 +126,13 @@ def _schemas(api: Api, name: str, *, v2: bool = False) -> dict[str, Any] | None:
 
 
 def packaged(name: str) -> dict[str, Any] | None:
-    """The component schemas of a group version."""
+    """The component schemas of a group version, with their descriptions."""
     try:
         data = (resources.files("pocketkube") / "data" / "openapi" / f"{name.replace('/', '_')}.json").read_bytes()
     except FileNotFoundError:
         return None
     schemas: dict[str, Any] = orjson.loads(data)["components"]["schemas"]
+    descriptions.attach(schemas)
     return schemas
 
 
@@ -197,7 +199,7 @@ def _operation(action: str, gvk: Obj, component: str, *, strategic: bool = True)
         patch = {"schema": {"$ref": f"{_META}.Patch"}}
         operation["requestBody"] = {
             "required": True,
-            "content": dict.fromkeys(_PATCH_TYPES[: 3 if strategic else 2], patch),
+            "content": dict.fromkeys(_PATCH_TYPES[: 4 if strategic else 3], patch),
         }
     elif action in ("delete", "deletecollection"):
         options = {"schema": {"$ref": f"{_META}.DeleteOptions"}}

@@ -132,7 +132,9 @@ async def test_discovery_and_documents_follow(world: World) -> None:
     code, document = await world.get("/openapi/v3/apis/example.com/v1")
     assert code == 200
     patch = document["paths"]["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"]["patch"]
-    assert list(patch["requestBody"]["content"]) == ["application/json-patch+json", "application/merge-patch+json"]
+    assert list(patch["requestBody"]["content"]) == [
+        f"application/{form}" for form in ("apply-patch+yaml", "json-patch+json", "merge-patch+json")
+    ]
     model = document["components"]["schemas"]["com.example.v1.Widget"]
     assert model["properties"]["spec"]["properties"].keys() == {"size", "color"}
     definitions = (await world.get("/openapi/v2"))[1]["definitions"]

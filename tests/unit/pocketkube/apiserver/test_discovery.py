@@ -116,7 +116,9 @@ async def test_openapi_v2_has_the_definitions(world: World) -> None:
     assert (code, document["swagger"]) == (200, "2.0")
     port = document["definitions"]["io.k8s.api.core.v1.ServicePort"]
     assert port["required"] == ["port"]
-    assert port["properties"]["targetPort"] == {"$ref": "#/definitions/io.k8s.apimachinery.pkg.util.intstr.IntOrString"}
+    target = port["properties"]["targetPort"]
+    assert target["$ref"] == "#/definitions/io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+    assert target["description"].startswith("Number or name of the port to access on the pods")
 
 
 async def test_explain_finds_its_path(world: World) -> None:
