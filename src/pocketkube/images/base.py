@@ -31,6 +31,8 @@ class Image:
     files: ClassVar[Mapping[str, bytes | None]] = {}
     """Absolute path -> content; None makes a directory. Parents are made."""
     commands: ClassVar[Mapping[str, Command]] = {}
+    set_id: ClassVar[tuple[str, ...]] = ()
+    """Those of `commands` that run as root and its group, whoever starts them (set-user-ID, set-group-ID)."""
     links: ClassVar[Mapping[str, str]] = {}
     """Those of `commands` that are symbolic links to another one, which tells them apart by argv[0]: path -> target."""
     hard_links: ClassVar[Mapping[str, str]] = {}

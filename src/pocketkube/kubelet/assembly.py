@@ -80,6 +80,7 @@ def configure(
         uid=security(pod, container, "runAsUser", image.user),
         gid=security(pod, container, "runAsGroup", 0),
         groups=tuple(groups),
+        no_new_privs=(container.get("securityContext") or {}).get("allowPrivilegeEscalation") is False,
         stdin=bool(container.get("stdin")),
         stdin_once=bool(container.get("stdinOnce")),
         tty=bool(container.get("tty")),

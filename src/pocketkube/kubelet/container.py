@@ -59,6 +59,7 @@ class Config:
     uid: int = 0
     gid: int = 0
     groups: tuple[int, ...] = ()
+    no_new_privs: bool = False
     stdin: bool = False
     stdin_once: bool = False
     tty: bool = False
@@ -124,6 +125,7 @@ class Container:
             table=table,
         )
         self.namespace.services = config.services
+        self.namespace.no_new_privs = config.no_new_privs
         self.namespace.sysctls = {**sysctls.DEFAULTS, **config.sysctls}
         self.init: Process | None = None
         self._on_exit = on_exit

@@ -69,6 +69,8 @@ class PidNamespace:
         fs.attach(self)
         self.sysctls: Mapping[str, str] = {}
         """Kernel parameters by their dotted names."""
+        self.no_new_privs = False
+        """No program gives more rights than who starts it has (allowPrivilegeEscalation: false)."""
         self.services: Mapping[str, Any] = {}
         """What the cluster lends to its own system images (CoreDNS gets its zone); empty for all others."""
 
@@ -140,6 +142,8 @@ class PidNamespace:
         process.umask = parent.umask if parent else 0o022
         if program:
             process.meter.charge(EXEC)
+            if not self.no_new_privs:
+                self._take_rights(process, program)
         for fd in process.fds.values():
             hold(fd)
         self.processes[pid] = process
@@ -149,6 +153,14 @@ class PidNamespace:
         with suppress(Killed):  # the new one too
             self.cgroup.check()
         return process
+
+    def _take_rights(self, process: Process, program: str) -> None:
+        """Those of the program's owner and group, where its file says so."""
+        file = self.fs.stat(program)
+        if file.mode & 0o4000:
+            process.uid = file.uid
+        if file.mode & 0o2000:
+            process.gid = file.gid
 
     def reap(self, process: Process) -> None:
         self.processes.pop(process.pid, None)

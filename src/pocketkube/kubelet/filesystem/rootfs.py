@@ -65,7 +65,7 @@ def _unpack(image: type[Image]) -> Inode:
             continue
         head = PROGRAM + f"{image.__module__}.{image.__qualname__} {path}".encode()
         _PROGRAMS[head] = command
-        tree.put(path, head + b"\n", 0o755)
+        tree.put(path, head + b"\n", 0o6755 if path in image.set_id else 0o755)
     for path, target in image.links.items():
         tree.symlink(path, target)
     for path, target in image.hard_links.items():
