@@ -59,13 +59,15 @@ def _texts(docstring: str) -> tuple[str, dict[str, str]]:
 def _unwrapped(text: str) -> str:
     """The text as it was before it was wrapped: a line ends a paragraph if the next word had found room on it.
 
-    Of what is between paragraphs nothing is known any more; mostly it was an empty line.
+    Of what is between paragraphs nothing is known any more; mostly it was an empty line, but for lists in lists.
     """
     lines = [_INDENT.sub("", line) for line in text.rstrip().split("\n")]
     result, last = lines[0], lines[0]
     for line in lines[1:]:
         word = line.split(" ", 1)[0]
-        wrapped = bool(word) and len(last) + 1 + len(word) > _WIDTH
-        result += f" {line}" if wrapped else f"\n\n{line}" if line else ""
+        if word and word != "*" and len(last) + 1 + len(word) > _WIDTH:
+            result += f" {line}"
+        elif line:
+            result += f"\n{line}" if line.startswith(" ") else f"\n\n{line}"
         last = line
     return result

@@ -72,4 +72,4 @@ def test_lines_are_joined_to_paragraphs() -> None:
     full = "word " * 15 + "end"  # 78 letters: nothing more has room
     assert _unwrapped(f"{full}\n        goes on\n        new") == f"{full} goes on\n\nnew"
     assert _unwrapped("one.\n      \n      two") == "one.\n\ntwo"
-    assert _unwrapped("list:\n        * one\n          * below") == "list:\n\n* one\n\n  * below"
+    assert _unwrapped("list:\n        * one\n          * below") == "list:\n\n* one\n  * below"
