@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from pocketkube import admission, deletion, fields, objects
+from pocketkube import deletion, fields, objects
+from pocketkube.admission import namespacelifecycle
+from pocketkube.admission.asking import Review
+from pocketkube.admission.chain import Chain
 from pocketkube.clock import Clock
-from pocketkube.errors import AlreadyExists, BadRequest, Cause, Conflict, Forbidden, Invalid, NotFound
+from pocketkube.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
 from pocketkube.fieldmanager.entries import Entries
 from pocketkube.fieldmanager.writers import By
 from pocketkube.objects import Obj
@@ -38,7 +41,7 @@ class Registry:
         self.definitions = Definitions(self, self.resources)
         """Kinds that come and go with their CustomResourceDefinitions."""
         self.definitions.start()
-        self.plugins = [plugin(self) for plugin in admission.scan()]
+        self.chain = Chain(self)
         self.ask: Callable[[str], Awaitable[Obj]] = _nobody_serves
         """GET a path of an API that another server serves, see `Client.ask`; the composition root says how."""
         self.reach: Callable[[Obj], Awaitable[None]] = _nobody_is_there
@@ -76,13 +79,20 @@ class Registry:
     # -- writing
 
     def create(
-        self, resource: str, obj: Obj, *, dry_run: bool = False, warn: Warn | None = None, by: By | None = None
+        self,
+        resource: str,
+        obj: Obj,
+        *,
+        dry_run: bool = False,
+        warn: Warn | None = None,
+        by: By | None = None,
+        review: Review | None = None,
     ) -> Obj:
         """Store a new object and return it. `obj` is taken over (changed in place and shared from now on). `by`: who
-        owns its fields from now on, nobody if None."""
+        owns its fields from now on, nobody if None. `review`: the webhooks', which may raise Unanswered."""
         kind = self._kind(resource, obj)
         meta = objects.meta(obj)
-        self._check_namespace(kind, obj)
+        namespacelifecycle.check(self, kind, obj)
         obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
         given = meta.pop("managedFields", None)
         for field in ("resourceVersion", "uid", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"):
@@ -91,9 +101,8 @@ class Registry:
         meta["uid"] = objects.new_uid()
         kind.default(obj)
         managed = self._managed(kind, obj, None, given, "", by)
-        kind.admit(obj, None)
-        for plugin in self.plugins:
-            plugin.admit(kind, obj, None)
+        obj = self.chain.admit(kind, obj, None, review=review, managed=managed)
+        meta = obj["metadata"]
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = self._generate(kind, meta)
         kind.allocate(obj, None, dry_run=dry_run)
@@ -105,7 +114,7 @@ class Registry:
         self._raise_invalid(kind, obj, [*metadata.validate(kind, obj), *kind.validate(obj)])
         self._warn(kind, obj, None, warn)
         kind.canonicalize(obj)
-        commits = self._admitted(kind, obj, None, dry_run=dry_run, warn=warn)
+        commits = self.chain.validate(kind, obj, None, dry_run=dry_run, warn=warn, review=review, managed=managed)
         found = self.find(resource, *objects.key(obj))
         if found is not None:
             raise _already_exists(kind, found)
@@ -123,6 +132,7 @@ class Registry:
         dry_run: bool = False,
         warn: Warn | None = None,
         by: By | None = None,
+        review: Review | None = None,
     ) -> Obj:
         """Replace an object (subresource "", "status", or one the kind handles); `obj` is taken over. `by`: who owns
         what changes, nobody if None.
@@ -135,7 +145,7 @@ class Registry:
         if stored is None:
             if kind.create_on_update and not subresource:
                 self._check_uid(kind, obj, {})
-                return self.create(resource, obj, dry_run=dry_run, warn=warn, by=by)
+                return self.create(resource, obj, dry_run=dry_run, warn=warn, by=by, review=review)
             raise NotFound.of(kind.qualified, objects.name(obj))
         old = kind.present(stored)
         obj["apiVersion"], obj["kind"] = kind.api_version, kind.kind
@@ -149,6 +159,8 @@ class Registry:
             if status is not None:
                 obj["status"] = status
             managed = self._managed(kind, obj, old, given, subresource, by)
+            if review is not None:
+                obj = self.chain.admit(kind, obj, old, subresource, review=review, managed=managed)
             kind.prepare_status(obj, old)
             causes = [*self._metadata_causes(kind, obj, old, status=True), *kind.validate_status(obj, old)]
         else:
@@ -157,16 +169,13 @@ class Registry:
                 if "status" in old:
                     obj["status"] = old["status"]
             if subresource:
-                for plugin in self.plugins:
-                    plugin.admit(kind, obj, old, subresource)
                 managed = self._managed(kind, obj, old, given, subresource, by)
+                obj = self.chain.admit(kind, obj, old, subresource, review=review, managed=managed)
                 causes = list(kind.update_subresource(subresource, obj, old))
             else:
                 kind.default(obj)
                 managed = self._managed(kind, obj, old, given, subresource, by)
-                kind.admit(obj, old)
-                for plugin in self.plugins:
-                    plugin.admit(kind, obj, old)
+                obj = self.chain.admit(kind, obj, old, review=review, managed=managed)
                 kind.allocate(obj, old, dry_run=dry_run)
                 kind.prepare_update(obj, old)
                 causes = list(kind.validate_update(obj, old))
@@ -179,8 +188,11 @@ class Registry:
         kind.canonicalize(obj)
         if not subresource:
             kind.check_update(obj, old)
-        if subresource != "status":
-            for commit in self._admitted(kind, obj, old, subresource, dry_run=dry_run, warn=warn):
+        if subresource != "status" or review is not None:
+            commits = self.chain.validate(
+                kind, obj, old, subresource, dry_run=dry_run, warn=warn, review=review, managed=managed
+            )
+            for commit in commits:
                 commit()
         _note(obj, managed)
         return self._write(kind, obj, old, dry_run)
@@ -197,6 +209,7 @@ class Registry:
         warn: Warn | None = None,
         kind: Resource | None = None,
         by: By | None = None,
+        review: Review | None = None,
     ) -> Obj:
         """Update with `change`, which gets a copy and returns the new object (None: it changed the copy). `kind`: the
         version to change it in, where there are several."""
@@ -210,10 +223,17 @@ class Registry:
             raise BadRequest(
                 f"the name of the object ({objects.name(result)}) does not match the name on the URL ({name})"
             )
-        return self.update(resource, result, subresource=subresource, dry_run=dry_run, warn=warn, by=by)
+        return self.update(resource, result, subresource=subresource, dry_run=dry_run, warn=warn, by=by, review=review)
 
     def delete(
-        self, resource: str, namespace: str, name: str, options: DeleteOptions | None = None, *, dry_run: bool = False
+        self,
+        resource: str,
+        namespace: str,
+        name: str,
+        options: DeleteOptions | None = None,
+        *,
+        dry_run: bool = False,
+        review: Review | None = None,
     ) -> tuple[Obj, bool]:
         """Ask an object to go. Returns (object, True) when gone, (object, False) while grace or finalizers hold it."""
         kind = self._kind(resource, {})
@@ -224,12 +244,16 @@ class Registry:
         new = objects.copy(old)
         meta = new["metadata"]
         if kind.prepare_delete(new):  # it stays for its controller
+            if review is not None:
+                review.remove(kind, old)
             meta.setdefault("deletionTimestamp", self.clock.now())
             deletion.set_propagation(kind, meta, options)
             return self._write(kind, new, old, dry_run), False
         graceful, pending = deletion.begin_grace(kind, new, options, self.clock)
         if pending:
             return old, False
+        if review is not None:
+            review.remove(kind, old)
         deletion.set_propagation(kind, meta, options)
         if not graceful:
             if not meta.get("finalizers"):
@@ -265,32 +289,6 @@ class Registry:
         if kind is None:
             raise NotFound("the server could not find the requested resource", details={})
         return kind.of(obj)
-
-    def _check_namespace(self, kind: Resource, obj: Obj) -> None:
-        if not kind.namespaced:
-            obj["metadata"].pop("namespace", None)
-            return
-        namespace = objects.namespace(obj)
-        found = self.find("namespaces", "", namespace)
-        if found is None:
-            raise NotFound.of("namespaces", namespace)
-        if objects.dig(found, "status", "phase") == "Terminating":
-            name = obj["metadata"].get("name") or obj["metadata"].get("generateName", "")
-            refused = Forbidden.of(
-                kind.qualified,
-                name,
-                f"unable to create new content in namespace {namespace} because it is being terminated",
-            )
-            details = refused.details if refused.details is not None else {}
-            details["causes"] = [
-                {
-                    "reason": "NamespaceTerminating",
-                    "message": f"namespace {namespace} is being terminated",
-                    "field": "metadata.namespace",
-                }
-            ]
-            refused.details = details
-            raise refused
 
     def _generate(self, kind: Resource, meta: Obj) -> str:
         # upstream tries eight times before it gives the conflict to the caller
@@ -345,18 +343,6 @@ class Registry:
         yield from metadata.validate_update(kind, new, old)
         if kind.revalidates_metadata and not status:
             yield from metadata.validate(kind, new)
-
-    def _admitted(
-        self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "", *, dry_run: bool, warn: Warn | None
-    ) -> list[admission.Commit]:
-        """Ask the plugins about an object that is valid; what they want done when it is written."""
-        asked = []
-        for plugin in self.plugins:
-            asked.append(plugin.validate(kind, new, old, subresource, dry_run=dry_run))
-            if warn is not None:
-                for text in plugin.warnings(kind, new, old, subresource):
-                    warn(text)
-        return [] if dry_run else [commit for commit in asked if commit is not None]
 
     def _raise_invalid(self, kind: Resource, obj: Obj, causes: Iterable[Cause]) -> None:
         found = list(causes)

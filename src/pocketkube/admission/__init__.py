@@ -7,9 +7,9 @@ import importlib
 import pkgutil
 from functools import cache
 
-from pocketkube.admission.base import Commit, Plugin
+from pocketkube.admission.base import WEBHOOKS, Commit, Plugin
 
-__all__ = ["Commit", "Plugin", "scan"]
+__all__ = ["WEBHOOKS", "Commit", "Plugin", "scan"]
 
 
 @cache

@@ -1,17 +1,20 @@
 """What an admission plugin is: it may change a write before it is validated, and refuse it afterwards.
 
 Models k8s.io/apiserver/pkg/admission (Admit, Validate) for writes through the registry. Both are synchronous: what a
-plugin saw still holds when the object is written. Left out: webhooks, admission of deletions (`Resource.check_delete`).
+plugin saw still holds when the object is written. Webhooks, which are not, are asked between (asking.py). Left out:
+admission of deletions (`Resource.check_delete`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource, World
 
+WEBHOOKS: Final = 980
+"""Where webhooks stand in the order of plugins: who comes later judges after them."""
 Commit = Callable[[], None]
 """Called right before a write that nothing refuses any longer; not for a dry run. It may write, too."""
 

@@ -28,7 +28,7 @@ class Asked(Plugin):
 def registry(tmp_path):
     store = Store(tmp_path / "db")
     registry = Registry(store, Clock(), {"service_cidr": "10.96.0.0/16", "dns_ip": "10.96.0.10"})
-    registry.plugins = [Asked(registry)]
+    registry.chain.plugins = [Asked(registry)]
     Asked.seen = []
     yield registry
     store.close()

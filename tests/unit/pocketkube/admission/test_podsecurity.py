@@ -174,7 +174,7 @@ def test_labels_say_what_is_enforced(labels, wanted):
 def registry(tmp_path):
     store = Store(tmp_path / "db")
     registry = Registry(store, Clock(), {"service_cidr": "10.96.0.0/16", "dns_ip": "10.96.0.10"})
-    registry.plugins = [podsecurity.PLUGIN(registry)]
+    registry.chain.plugins = [podsecurity.PLUGIN(registry)]
     yield registry
     store.close()
 
