@@ -43,6 +43,8 @@ class Inputs:
     authorize: Authorize | None = None
     variables: Mapping[str, Compiled] = field(default_factory=dict)
     meter: cost.Meter = field(default_factory=cost.Meter)
+    skipped: bool = False
+    """Whether nothing more is to be evaluated."""
     _made: dict[str, Any] = field(default_factory=dict)
     _sizes: dict[str, cost.Size] = field(default_factory=dict)
     _values: dict[str, tuple[bool, Any]] = field(default_factory=dict)
@@ -96,12 +98,12 @@ class Inputs:
     # -- variables, by their names
 
     def _object(self) -> Any:
-        return _plain(self._shown(self.request.object))
+        return _plain(self.shown(self.request.object))
 
     def _oldObject(self) -> Any:
-        return _plain(self._shown(self.request.old))
+        return _plain(self.shown(self.request.old))
 
-    def _shown(self, obj: Obj | None) -> Obj | None:
+    def shown(self, obj: Obj | None) -> Obj | None:
         """An object in the version that the rules name."""
         other = self.match.declared
         return obj if obj is None or other is self.request.declared else other.present(obj)

@@ -1,0 +1,132 @@
+"""Admission policies: rules in CEL that whoever administers the cluster writes, for every write, of components too.
+
+`source` knows which are in force, `validating` and `mutating` ask them. A write for which there is none costs one look.
+Models apiserver/pkg/admission/plugin/policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pocketkube import objects
+from pocketkube.admission.matching import CREATE, DELETE, UPDATE, Attributes, kind_of
+from pocketkube.admission.policies import mutating, validating
+from pocketkube.admission.policies.source import Kinds, Source
+from pocketkube.fieldmanager.entries import Entries
+from pocketkube.objects import Obj
+from pocketkube.rbac import Attributes as Wanted
+from pocketkube.resources.admission_spec.authorizer import Authorize
+from pocketkube.resources.base import Resource
+
+GROUP: Final = "admissionregistration.k8s.io"
+_UNASKED: Final = frozenset(
+    (
+        *("validatingadmissionpolicies", "validatingadmissionpolicybindings"),
+        *("mutatingadmissionpolicies", "mutatingadmissionpolicybindings"),
+    )
+)
+"""Kinds no policy is asked about: a wrong one could not be mended any more."""
+_SYSTEM: Final = {"username": "system:apiserver", "groups": ["system:masters", "system:authenticated"]}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who writes, and how. `user` is a UserInfo, `options` are CreateOptions and the like."""
+
+    user: Mapping[str, Any] = field(default_factory=lambda: _SYSTEM)
+    options: Obj | None = None
+    dry_run: bool = False
+    warn: Callable[[str], None] | None = None
+
+
+class Policies:
+    """Those of one cluster. `authorize` says what `authorizer` in expressions does; the API server sets it."""
+
+    def __init__(self, world: Kinds) -> None:
+        self.world = world
+        self.authorize: Authorize = _nobody_may
+        self.mutating = Source(
+            world, "mutatingadmissionpolicies", "mutatingadmissionpolicybindings", mutating.compile_policy
+        )
+        self.validating = Source(
+            world, "validatingadmissionpolicies", "validatingadmissionpolicybindings", validating.compile_policy
+        )
+
+    def review(self, asked: Asked) -> PolicyReview | None:
+        """What they say to one write; None if none is in force."""
+        return PolicyReview(self, asked) if self.validating.hooks or self.mutating.hooks else None
+
+    def judge(self, request: Attributes, warn: Callable[[str], None] | None) -> None:
+        """Ask about a request that is no write of a stored object. Raises Forbidden."""
+        validating.judge(self.world, self.validating.hooks, request, self.authorize, warn)
+
+
+class PolicyReview:
+    """A `Review` (admission/asking.py) that has its answers at once."""
+
+    def __init__(self, policies: Policies, asked: Asked) -> None:
+        self._policies = policies
+        self._asked = asked
+        self._memory = mutating.Reinvocation()
+        self._name: str | None = None
+        """As the client gave it: a generated one is not in the request."""
+
+    def mutate(
+        self,
+        kind: Resource,
+        new: Obj,
+        old: Obj | None,
+        subresource: str,
+        managed: Entries | None,
+        *,
+        again: bool = False,
+    ) -> Obj:
+        if not again:
+            self._name = objects.name(new)
+            self._memory = mutating.Reinvocation()
+        hooks = self._policies.mutating.hooks
+        if not hooks or _is_exempt(kind):
+            return new
+        request = self._request(kind, new, old, subresource)
+        return mutating.mutate(
+            self._policies.world, hooks, request, self._policies.authorize, self._memory, again=again
+        )
+
+    def judge(self, kind: Resource, new: Obj, old: Obj | None, subresource: str, managed: Entries | None) -> None:
+        if self._policies.validating.hooks and not _is_exempt(kind):
+            self._policies.judge(self._request(kind, new, old, subresource), self._asked.warn)
+
+    def remove(self, kind: Resource, old: Obj) -> None:
+        if self._policies.validating.hooks and not _is_exempt(kind):
+            request = self._request(kind, None, old, "")
+            self._policies.judge(request, self._asked.warn)
+
+    def _request(self, kind: Resource, new: Obj | None, old: Obj | None, subresource: str) -> Attributes:
+        shown = new or old or {}
+        namespace, name = objects.key(shown)
+        given = self._name if old is None and self._name is not None else name
+        return Attributes(
+            DELETE if new is None else UPDATE if old is not None else CREATE,
+            kind,
+            kind_of(kind),
+            subresource,
+            (name if kind.plural == "namespaces" else namespace)
+            if kind.namespaced or kind.plural == "namespaces"
+            else "",
+            given,
+            new,
+            old,
+            self._asked.user,
+            self._asked.dry_run,
+            self._asked.options,
+        )
+
+
+def _is_exempt(kind: Resource) -> bool:
+    return kind.group == GROUP and kind.plural in _UNASKED
+
+
+def _nobody_may(_: Mapping[str, Any], __: Wanted) -> tuple[bool, str]:
+    return False, ""
