@@ -1,5 +1,6 @@
 """Lab 10-autoscaling: what the autoscalers do. The grader makes a rush of its own on the storefront and on checkout,
-watches them grow, ends it, and watches the storefront shrink; of the others it looks at who answers."""
+watches them grow, ends it, and watches the storefront shrink; of the others it looks at who answers, while the rush is
+on."""
 
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 
 from kindlab.checks import SERVICE_LABEL, LiveLab, check, ready_targets, rolled_out
 from kindlab.checks.autoscalers import HPA, target_of
+from kindlab.checks.meanwhile import Meanwhile
 from kindlab.conditions import condition
 from kindlab.quantities import amounts, number
 from kindlab.witness import beside
@@ -44,10 +46,19 @@ class Rush:
     checkout: Course = field(default_factory=Course)
 
 
-@pytest.fixture(scope="session")
-def rush(lab: LiveLab, tasks: frozenset[str]) -> Rush:
-    """One rush for all checks that need it: it ends as soon as it is plain what each autoscaler makes of it. Nobody
-    waits for the storefront to shrink where that is not asked for, or while the learner's own visitors are there."""
+@pytest.fixture(scope="session", autouse=True)
+def rush(lab: LiveLab, tasks: frozenset[str]) -> Iterator[Meanwhile[Rush]]:
+    """One rush for all checks that need it, begun before the others, which do not."""
+    found = Meanwhile(lambda: rushed(lab, tasks))
+    if tasks & {"storefront-grows", "storefront-shrinks", "checkout-grows"}:
+        found.begin()
+    yield found
+    found.end()
+
+
+def rushed(lab: LiveLab, tasks: frozenset[str]) -> Rush:
+    """It ends as soon as it is plain what each autoscaler makes of it. Nobody waits for the storefront to shrink where
+    that is not asked for, or while the learner's own visitors are there."""
     found = Rush()
     courses = {name: getattr(found, name) for name in ("storefront", "checkout")}
     live = lab.list(HPA)
@@ -106,10 +117,15 @@ def answered(lab: LiveLab, live, name: str, course: Course) -> bool:
         return True
     status = hpa.get("status") or {}
     course.seen, course.hpa, course.least = told(hpa), hpa["metadata"]["name"], hpa["spec"].get("minReplicas", 1)
-    course.grown = max(course.grown, status.get("currentReplicas") or 0)
+    course.grown = max(course.grown, set_to(status))
     if has_grown(course) or is_hopeless(lab, hpa):
         return True
     return usage(status) > BUSY and status.get("desiredReplicas", 0) <= status.get("currentReplicas", 0)
+
+
+def set_to(status) -> int:
+    """The number that the autoscaler has set; what it calls current is that of its look before."""
+    return int(status.get("desiredReplicas") or status.get("currentReplicas") or 0)
 
 
 def ended(live, course: Course) -> bool:
@@ -118,11 +134,11 @@ def ended(live, course: Course) -> bool:
     if hpa is None:
         return True
     course.seen = told(hpa)
-    course.shrunk = (hpa["status"].get("currentReplicas") or 0) <= 1
+    course.shrunk = set_to(hpa["status"]) <= 1
     down = (hpa["spec"].get("behavior") or {}).get("scaleDown") or {}
     waits = condition(hpa, "AbleToScale").get("reason") == "ScaleDownStabilized"
     never = down.get("selectPolicy") == "Disabled"
-    least = (hpa["status"].get("currentReplicas") or 0) <= course.least
+    least = set_to(hpa["status"]) <= course.least
     return course.shrunk or least or never or (waits and down.get("stabilizationWindowSeconds", 300) > 60)
 
 
@@ -208,112 +224,6 @@ def told(hpa) -> str:
     ]
     pods = status.get("currentReplicas") or 0
     return "; ".join([f"{pods} Pod{'' if pods == 1 else 's'}, CPU per Pod {', '.join(used)}", *why])
-
-
-# -- the rush
-
-
-def expect_help(lab: LiveLab, name: str, course: Course) -> None:
-    """The Pods by which a Deployment grows get ready, and get requests."""
-    lab.expect(
-        course.complete,
-        expected=f"a complete rollout of Deployment {name}",
-        seen="the Pods that run are old ones: the next do not get ready",
-        about=f"deployment/{name}",
-    )
-    lab.expect(
-        not course.idle,
-        expected=f"every Pod by which Deployment {name} grows gets requests to http://{name}",
-        seen=f"no request goes to {', '.join(sorted(course.idle))}",
-        about=f"svc/{name}",
-        then=f"kubectl describe service {name}",
-    )
-
-
-@check("storefront-grows", "under load the storefront grows beyond two Pods")
-def test_storefront_grows(lab, rush):
-    course = rush.storefront
-    lab.expect(
-        has_grown(course),
-        expected="under load Deployment storefront grows beyond two Pods, by its autoscaler",
-        seen=course.seen,
-        about=f"hpa/{course.hpa}",
-        then=f"kubectl describe hpa {course.hpa}",
-    )
-    expect_help(lab, "storefront", course)
-
-
-@check("storefront-grows", "its target is half of the CPU that a Pod requests, and five Pods its most")
-def test_storefront_target(lab):
-    """The two fields that are read: no load that can be made anywhere tells 50% from 60%, and five Pods from ten."""
-    hpa = autoscaler(lab, "storefront")
-    name = hpa["metadata"]["name"]
-    lab.expect(
-        scales(hpa, "storefront"),
-        expected="an autoscaler for Deployment storefront",
-        seen=nobody(lab.list(HPA), "storefront"),
-        hop=f"Target: autoscaler {name} is for something else",
-        then=f"kubectl describe hpa {name}",
-    )
-    found = [half(lab, metric) for metric in hpa["spec"].get("metrics") or ()]
-    lab.expect(
-        any(found),
-        expected="the autoscaler storefront aims at half of the CPU that a Pod requests",
-        seen="its targets are " + ", ".join(aimed(metric) for metric in hpa["spec"].get("metrics") or ()),
-        hop="Metric: the target is another one",
-        then=f"kubectl describe hpa {name}",
-    )
-    lab.expect(
-        hpa["spec"]["maxReplicas"] == 5,
-        expected="the autoscaler storefront makes five Pods at most",
-        seen=f"its most are {hpa['spec']['maxReplicas']}",
-        hop="Limits: maxReplicas is another number",
-        then=f"kubectl get hpa {name}",
-    )
-
-
-def aimed(metric) -> str:
-    """A metric with its target, in words."""
-    source = metric.get("resource") or metric.get("containerResource") or {}
-    target = source.get("target", {})
-    share = target.get("averageUtilization")
-    return f"{source.get('name', metric['type'])} {f'{share}%' if share else target.get('averageValue', '')}"
-
-
-def half(lab: LiveLab, metric) -> bool:
-    """Whether a metric's target is half of a storefront Pod's request, as a share or as an amount."""
-    source = metric.get("resource") or metric.get("containerResource") or {}
-    if source.get("name") != "cpu":
-        return False
-    asked = amounts(lab.require("Deployment", "storefront")["spec"]["template"]["spec"], "requests").get("cpu", "0")
-    target = source["target"]
-    return target.get("averageUtilization") == 50 or number(target.get("averageValue", "0")) * 2 == number(asked) > 0
-
-
-@check("storefront-shrinks", "when the load has ended the storefront is back at one Pod within a minute")
-def test_storefront_shrinks(lab, rush):
-    course = rush.storefront
-    asking = visitors(lab)
-    lab.expect(
-        course.grown > 2 and course.shrunk,
-        expected="the storefront grows under load, and is back at one Pod a minute after it has ended",
-        seen=course.seen + (f"; {asking} Pods of visitors are still asking for pages" if asking else ""),
-        about="" if course.shrunk else f"hpa/{course.hpa}",
-        then="kubectl scale deployment visitors --replicas=0" if asking else f"kubectl describe hpa {course.hpa}",
-    )
-
-
-@check("checkout-grows", "under load checkout grows beyond two Pods")
-def test_checkout_grows(lab, rush):
-    course = rush.checkout
-    lab.expect(
-        has_grown(course),
-        expected="under load Deployment checkout grows beyond two Pods, by its autoscaler",
-        seen=course.seen,
-        about=f"hpa/{course.hpa}",
-        then=f"kubectl get hpa {course.hpa}",
-    )
-    expect_help(lab, "checkout", course)
 
 
 # -- the quiet ones
@@ -434,3 +344,109 @@ def expect_scaled_back(lab: LiveLab, name: str) -> None:
         about=f"hpa/{hpa['metadata']['name']}",
         then=f"kubectl describe hpa {hpa['metadata']['name']}",
     )
+
+
+# -- the rush
+
+
+def expect_help(lab: LiveLab, name: str, course: Course) -> None:
+    """The Pods by which a Deployment grows get ready, and get requests."""
+    lab.expect(
+        course.complete,
+        expected=f"a complete rollout of Deployment {name}",
+        seen="the Pods that run are old ones: the next do not get ready",
+        about=f"deployment/{name}",
+    )
+    lab.expect(
+        not course.idle,
+        expected=f"every Pod by which Deployment {name} grows gets requests to http://{name}",
+        seen=f"no request goes to {', '.join(sorted(course.idle))}",
+        about=f"svc/{name}",
+        then=f"kubectl describe service {name}",
+    )
+
+
+@check("storefront-grows", "under load the storefront grows beyond two Pods")
+def test_storefront_grows(lab, rush):
+    course = rush.result().storefront
+    lab.expect(
+        has_grown(course),
+        expected="under load Deployment storefront grows beyond two Pods, by its autoscaler",
+        seen=course.seen,
+        about=f"hpa/{course.hpa}",
+        then=f"kubectl describe hpa {course.hpa}",
+    )
+    expect_help(lab, "storefront", course)
+
+
+@check("storefront-grows", "its target is half of the CPU that a Pod requests, and five Pods its most")
+def test_storefront_target(lab):
+    """The two fields that are read: no load that can be made anywhere tells 50% from 60%, and five Pods from ten."""
+    hpa = autoscaler(lab, "storefront")
+    name = hpa["metadata"]["name"]
+    lab.expect(
+        scales(hpa, "storefront"),
+        expected="an autoscaler for Deployment storefront",
+        seen=nobody(lab.list(HPA), "storefront"),
+        hop=f"Target: autoscaler {name} is for something else",
+        then=f"kubectl describe hpa {name}",
+    )
+    found = [half(lab, metric) for metric in hpa["spec"].get("metrics") or ()]
+    lab.expect(
+        any(found),
+        expected="the autoscaler storefront aims at half of the CPU that a Pod requests",
+        seen="its targets are " + ", ".join(aimed(metric) for metric in hpa["spec"].get("metrics") or ()),
+        hop="Metric: the target is another one",
+        then=f"kubectl describe hpa {name}",
+    )
+    lab.expect(
+        hpa["spec"]["maxReplicas"] == 5,
+        expected="the autoscaler storefront makes five Pods at most",
+        seen=f"its most are {hpa['spec']['maxReplicas']}",
+        hop="Limits: maxReplicas is another number",
+        then=f"kubectl get hpa {name}",
+    )
+
+
+def aimed(metric) -> str:
+    """A metric with its target, in words."""
+    source = metric.get("resource") or metric.get("containerResource") or {}
+    target = source.get("target", {})
+    share = target.get("averageUtilization")
+    return f"{source.get('name', metric['type'])} {f'{share}%' if share else target.get('averageValue', '')}"
+
+
+def half(lab: LiveLab, metric) -> bool:
+    """Whether a metric's target is half of a storefront Pod's request, as a share or as an amount."""
+    source = metric.get("resource") or metric.get("containerResource") or {}
+    if source.get("name") != "cpu":
+        return False
+    asked = amounts(lab.require("Deployment", "storefront")["spec"]["template"]["spec"], "requests").get("cpu", "0")
+    target = source["target"]
+    return target.get("averageUtilization") == 50 or number(target.get("averageValue", "0")) * 2 == number(asked) > 0
+
+
+@check("storefront-shrinks", "when the load has ended the storefront is back at one Pod within a minute")
+def test_storefront_shrinks(lab, rush):
+    course = rush.result().storefront
+    asking = visitors(lab)
+    lab.expect(
+        course.grown > 2 and course.shrunk,
+        expected="the storefront grows under load, and is back at one Pod a minute after it has ended",
+        seen=course.seen + (f"; {asking} Pods of visitors are still asking for pages" if asking else ""),
+        about="" if course.shrunk else f"hpa/{course.hpa}",
+        then="kubectl scale deployment visitors --replicas=0" if asking else f"kubectl describe hpa {course.hpa}",
+    )
+
+
+@check("checkout-grows", "under load checkout grows beyond two Pods")
+def test_checkout_grows(lab, rush):
+    course = rush.result().checkout
+    lab.expect(
+        has_grown(course),
+        expected="under load Deployment checkout grows beyond two Pods, by its autoscaler",
+        seen=course.seen,
+        about=f"hpa/{course.hpa}",
+        then=f"kubectl get hpa {course.hpa}",
+    )
+    expect_help(lab, "checkout", course)
