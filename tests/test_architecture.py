@@ -11,6 +11,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 PURE = {
     "addressing",
+    "asked",
     "budgets",
     "claims",
     "clock",
@@ -46,7 +47,7 @@ ALLOWED = {
     "store": PURE,
     "resources": STATE,
     "quota": PURE | {"resources"},
-    "admission": PURE | {"resources", "admission", "quota"},
+    "admission": STATE | {"admission", "quota"},
     "deletion": PURE | {"resources"},
     "registry": STATE | {"admission", "deletion"},
     "recorder": STATE | {"registry"},

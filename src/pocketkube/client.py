@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from pocketkube import objects
+from pocketkube import asked, objects
 from pocketkube.fieldmanager.writers import Updater
 from pocketkube.objects import Key, Obj
 from pocketkube.recorder import Recorder
@@ -38,6 +38,8 @@ class Client:
         self.component = component
         self.by = Updater(manager or component.partition("_")[0])
         self.clock = registry.clock
+        self._asked = asked.by_component(component, host)
+        self._policies = registry.policies
         self.log = log
         self._recorder = Recorder(registry, component, host, log, self.by)
 
@@ -78,21 +80,23 @@ class Client:
         await self.registry.reach(apiservice)
 
     def create(self, resource: str, obj: Obj) -> Obj:
-        return self.registry.create(resource, obj, by=self.by)
+        return self.registry.create(resource, obj, by=self.by, review=self._policies.review(self._asked))
 
     def update(self, resource: str, obj: Obj) -> Obj:
-        return self.registry.update(resource, obj, by=self.by)
+        return self.registry.update(resource, obj, by=self.by, review=self._policies.review(self._asked))
 
     def update_status(self, resource: str, obj: Obj) -> Obj:
-        return self.registry.update(resource, obj, subresource="status", by=self.by)
+        review = self._policies.review(self._asked)
+        return self.registry.update(resource, obj, subresource="status", by=self.by, review=review)
 
     def patch(self, resource: str, at: Key, change: Callable[[Obj], None], *, subresource: str = "") -> Obj:
         """Change a copy in place and write it: no conflict is possible, there is no await between."""
         by = None if subresource == "binding" else self.by
-        return self.registry.patch(resource, *at, change, subresource=subresource, by=by)
+        review = self._policies.review(self._asked)
+        return self.registry.patch(resource, *at, change, subresource=subresource, by=by, review=review)
 
     def delete(self, resource: str, at: Key, options: DeleteOptions | None = None) -> None:
-        self.registry.delete(resource, *at, options)
+        self.registry.delete(resource, *at, options, review=self._policies.review(self._asked))
 
     def subscribe(self, resource: str, handler: Handler) -> Callable[[], None]:
         """`handler` is called right after each write; it may only take notes, never write.

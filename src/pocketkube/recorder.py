@@ -9,7 +9,7 @@ import json
 import logging
 import time
 
-from pocketkube import objects
+from pocketkube import asked, objects
 from pocketkube.errors import StatusError
 from pocketkube.fieldmanager.writers import By
 from pocketkube.objects import Obj
@@ -31,6 +31,7 @@ class Recorder:
     ) -> None:
         self.registry = registry
         self._by = by
+        self._asked = asked.by_component(component, host)
         self._log = log
         self.source = {"component": component, **({"host": host} if host else {})}
         self._seen: dict[tuple[str, ...], objects.Key] = {}
@@ -61,6 +62,7 @@ class Recorder:
                     "events",
                     {**found, "metadata": {**found["metadata"]}, "count": found["count"] + 1, "lastTimestamp": now},
                     by=self._by,
+                    review=self.registry.policies.review(self._asked),
                 )
                 return
             namespace = objects.namespace(about) or "default"
@@ -78,7 +80,7 @@ class Recorder:
                 "reportingComponent": self.source["component"],
                 "reportingInstance": self.source.get("host", ""),
             }
-            self.registry.create("events", event, by=self._by)
+            self.registry.create("events", event, by=self._by, review=self.registry.policies.review(self._asked))
             if len(self._seen) >= REMEMBERED:
                 self._seen.pop(next(iter(self._seen)))
             self._seen[fingerprint] = (namespace, name)

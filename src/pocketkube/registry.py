@@ -14,6 +14,7 @@ from pocketkube import deletion, fields, objects
 from pocketkube.admission import namespacelifecycle
 from pocketkube.admission.asking import Review
 from pocketkube.admission.chain import Chain
+from pocketkube.admission.policies import Policies
 from pocketkube.clock import Clock
 from pocketkube.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
 from pocketkube.fieldmanager.entries import Entries
@@ -42,6 +43,8 @@ class Registry:
         """Kinds that come and go with their CustomResourceDefinitions."""
         self.definitions.start()
         self.chain = Chain(self)
+        self.policies = Policies(self)
+        """Whoever writes asks for their `review`, with its own name, and gives it along."""
         self.ask: Callable[[str], Awaitable[Obj]] = _nobody_serves
         """GET a path of an API that another server serves, see `Client.ask`; the composition root says how."""
         self.reach: Callable[[Obj], Awaitable[None]] = _nobody_is_there
@@ -89,7 +92,7 @@ class Registry:
         review: Review | None = None,
     ) -> Obj:
         """Store a new object and return it. `obj` is taken over (changed in place and shared from now on). `by`: who
-        owns its fields from now on, nobody if None. `review`: the webhooks', which may raise Unanswered."""
+        owns its fields from now on, nobody if None. `review`: of policies and webhooks, which may raise Unanswered."""
         kind = self._kind(resource, obj)
         meta = objects.meta(obj)
         namespacelifecycle.check(self, kind, obj)

@@ -7,13 +7,13 @@ Models apiserver/pkg/admission/plugin/policy.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pocketkube import objects
 from pocketkube.admission.matching import CREATE, DELETE, UPDATE, Attributes, kind_of
 from pocketkube.admission.policies import mutating, validating
 from pocketkube.admission.policies.source import Kinds, Source
+from pocketkube.asked import Asked
 from pocketkube.fieldmanager.entries import Entries
 from pocketkube.objects import Obj
 from pocketkube.rbac import Attributes as Wanted
@@ -28,17 +28,6 @@ _UNASKED: Final = frozenset(
     )
 )
 """Kinds no policy is asked about: a wrong one could not be mended any more."""
-_SYSTEM: Final = {"username": "system:apiserver", "groups": ["system:masters", "system:authenticated"]}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Who writes, and how. `user` is a UserInfo, `options` are CreateOptions and the like."""
-
-    user: Mapping[str, Any] = field(default_factory=lambda: _SYSTEM)
-    options: Obj | None = None
-    dry_run: bool = False
-    warn: Callable[[str], None] | None = None
 
 
 class Policies:
@@ -120,7 +109,7 @@ class PolicyReview:
             old,
             self._asked.user,
             self._asked.dry_run,
-            self._asked.options,
+            dict(self._asked.options) if self._asked.options is not None else None,
         )
 
 
