@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from pocketkube.apiserver.aggregation.servers import Servers
+from pocketkube.apiserver.flows import Flows
 from pocketkube.apiserver.policy import Policy
 from pocketkube.apiserver.request import Target
 from pocketkube.apiserver.streams.runtime import Dialer, PodRuntime
@@ -32,6 +33,7 @@ class Api:
         *,
         servers: Servers,
         policy: Policy,
+        flows: Flows,
     ) -> None:
         self.registry = registry
         self.tokens = tokens
@@ -41,6 +43,8 @@ class Api:
         """Other servers, which answer for groups of their own."""
         self.policy = policy
         """Who may do what."""
+        self.flows = flows
+        """Of which flow requests are."""
         self.port = port
         self.clock = registry.clock
         self.kinds: dict[tuple[str, str], dict[str, Resource]] = {}

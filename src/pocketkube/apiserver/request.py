@@ -7,6 +7,7 @@ runtime/conversion.go (Go's ParseBool is not what the API uses: everything but "
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
@@ -108,6 +109,8 @@ class Request:
     target: Target | None = None
     kind: Resource | None = None
     warnings: list[str] = field(default_factory=list)
+    flow: Mapping[str, str] = field(default_factory=dict)
+    """Headers of the answer that tell of which flow it is (flows.py)."""
     tables: bool = True
     """Whether what is asked for can be shown as a Table: reviews cannot."""
 

@@ -68,6 +68,7 @@ def _authorize(api: Api, request: Request) -> None:
     """Find out whom the request acts as and whether that user may do it. Raises Forbidden."""
     wanted = authorization.attributes(request)
     request.user = impersonation.impersonated(api.policy, request.user, request.http.headers, wanted)
+    request.flow = api.flows.headers(request.user, wanted)
     authorization.check(api.policy, request.user, wanted)
 
 

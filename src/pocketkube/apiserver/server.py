@@ -17,6 +17,7 @@ from pocketkube.apiserver.aggregation.servers import Servers
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.authentication import ANONYMOUS, Authenticator
 from pocketkube.apiserver.body import LIMIT
+from pocketkube.apiserver.flows import Flows
 from pocketkube.apiserver.pki import Pki
 from pocketkube.apiserver.policy import Policy
 from pocketkube.apiserver.request import Query, Request, split_path
@@ -60,6 +61,7 @@ class ApiServer:
         self.servers = Servers(registry, dialer, pki.front_proxy)
         """Other servers, which answer for groups of their own (APIServices)."""
         self.policy = Policy(registry)
+        self.flows = Flows(registry)
         self._authenticator = Authenticator(pki.token, self.tokens, anonymous=anonymous)
         self._api: Api | None = None
         self._runner: web.ServerRunner | None = None
@@ -77,6 +79,7 @@ class ApiServer:
             self._dialer,
             servers=self.servers,
             policy=self.policy,
+            flows=self.flows,
         )
         server = web.Server(
             self._handle,
@@ -112,6 +115,7 @@ class ApiServer:
         self._api.stop_following()
         self.servers.stop_following()
         self.policy.stop_following()
+        self.flows.stop_following()
         for task in tuple(self._api.streams):
             task.cancel()
         transports = [connection.transport for connection in runner.server.connections] if runner.server else []
@@ -130,9 +134,9 @@ class ApiServer:
             path, query = split_path(http.raw_path)
             request = Request(http, http.method, path, Query(query), ANONYMOUS)
             request.user = self._authenticator.user(http)
-            return await routes.dispatch(api, request)
+            response = await routes.dispatch(api, request)
         except StatusError as error:
-            return respond.failure(error, request)
+            response = respond.failure(error, request)
         except StoreFull as error:
             return respond.failure(InternalError(f"the cluster's state could not be written: {error}"))
         except (asyncio.CancelledError, ConnectionError):
@@ -140,6 +144,9 @@ class ApiServer:
         except Exception:
             log.exception("%s %s", http.method, http.raw_path)
             return respond.failure(InternalError("unexpected error, see the cluster's log"))
+        if request is not None:
+            response.headers.update(request.flow)
+        return response
 
 
 def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: asyncio.Task[None]) -> web.BaseRequest:

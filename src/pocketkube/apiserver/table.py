@@ -35,7 +35,7 @@ def table(
     definitions: bool = True,
 ) -> Obj:
     """A meta.k8s.io Table of `items`; `include` is None, Metadata or Object (what each row carries)."""
-    rows = [row(kind, obj, version, include) for obj in items]
+    rows = [row(kind, obj, version, include) for obj in kind.ordered(items)]
     has_printer = all(column.name != CREATED.name for column in kind.columns)
     return {
         "kind": "Table",

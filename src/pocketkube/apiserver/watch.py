@@ -187,7 +187,7 @@ async def serve(api: Api, request: Request, kind: Resource, namespace: str | Non
     watcher = Watcher(api, kind, namespace, wanted, request)
     # upstream: between one and two times --min-request-timeout (1800 s)
     timeout = float(wanted.timeout) if wanted.timeout else 1800.0 * (1 + random.random())
-    headers = {"Content-Type": JSON, "Cache-Control": "no-cache, private"}
+    headers = {"Content-Type": JSON, "Cache-Control": "no-cache, private", **request.flow}
     response = web.StreamResponse(headers=headers)
     for value in warning_headers(request.warnings):
         response.headers.add("Warning", value)

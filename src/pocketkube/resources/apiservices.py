@@ -40,6 +40,7 @@ PRIORITIES: Final[dict[tuple[str, str], tuple[int, int]]] = {
     ("coordination.k8s.io", "v1"): (16500, 15),
     ("node.k8s.io", "v1"): (16300, 15),
     ("discovery.k8s.io", "v1"): (16200, 15),
+    ("resource.k8s.io", "v1"): (16200, 21),
     ("flowcontrol.apiserver.k8s.io", "v1"): (16100, 21),
 }
 """Of the versions this server may serve, (group, version) -> (groupPriorityMinimum, versionPriority)."""

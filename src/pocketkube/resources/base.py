@@ -220,6 +220,10 @@ class Resource:
         """The Table cells of one object, in `columns` order."""
         raise NotImplementedError
 
+    def ordered(self, items: Iterable[Obj]) -> Iterable[Obj]:
+        """In which order a Table shows them."""
+        return items
+
     def row_conditions(self, obj: Obj) -> list[Obj]:
         """The `conditions` of a Table row (metav1.TableRowCondition); rows without any have no such field."""
         return []
