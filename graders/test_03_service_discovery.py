@@ -131,7 +131,9 @@ def test_desk_asks_by_name(lab):
 
 @check("desk-across-namespaces", "whoever calls http://prices in this namespace still gets the practice prices")
 def test_practice_prices_stay(lab):
-    lab.expect_exactly("http://prices", behind(lab, "prices", "prices-practice"))
+    pods = behind(lab, "prices", "prices-practice")
+    with lab.visitor(node=lab.away_from(pods)) as caller:
+        lab.expect_exactly("http://prices", pods, client=caller)
 
 
 # -- task courier-search-path
@@ -469,7 +471,9 @@ def expect_one_pod(lab: LiveLab, client: Probe, url: str, pods: Pods, count: int
 
 @check("basket-affinity", "a hundred requests of one client to http://basket are answered by the same Pod")
 def test_a_client_stays_with_its_pod(lab):
-    expect_one_pod(lab, lab.probe, BASKET, behind(lab, "basket", "basket"), 100)
+    pods = behind(lab, "basket", "basket")
+    with lab.visitor(node=lab.away_from(pods)) as client:
+        expect_one_pod(lab, client, BASKET, pods, 100)
 
 
 @check("basket-affinity", "a client of another namespace stays with one Pod, too")
