@@ -1,4 +1,4 @@
-"""The paths that name no resource: /version, health, the list of paths.
+"""The paths that name no resource: /version, health, the documents about tokens, the list of paths.
 
 Models apiserver/pkg/server/{healthz,routes}. Left out: /metrics, /logs, /debug, /flagz, /statusz.
 """
@@ -15,7 +15,8 @@ from aiohttp import web
 from pocketkube.apiserver import discovery
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request
-from pocketkube.apiserver.respond import answer, not_found_page, plain_text
+from pocketkube.apiserver.respond import JSON, answer, encode, not_found_page, plain_text, raw
+from pocketkube.apiserver.tokens import CONFIGURATION, KEY_SET, configuration
 from pocketkube.errors import MethodNotAllowed
 from pocketkube.objects import Obj
 
@@ -56,10 +57,22 @@ def serve(api: Api, request: Request, path: str) -> web.Response:
         return answer(request, 200, version())
     if path == "":
         return answer(request, 200, {"paths": sorted(_paths(api))})
+    if path in (CONFIGURATION, KEY_SET):
+        return _about_tokens(api, request, path)
     head, _, check = path.lstrip("/").partition("/")
     if head in _CHECKS:
         return _health(request, head, check)
     return not_found_page()
+
+
+def _about_tokens(api: Api, request: Request, path: str) -> web.Response:
+    if request.method not in ("GET", "HEAD"):
+        raise MethodNotAllowed(NOT_ALLOWED, details={})
+    keys = path == KEY_SET
+    content = "application/jwk-set+json" if keys else JSON
+    response = raw(200, encode(api.tokens.key_set if keys else configuration()).strip(), content)
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
 
 
 def _health(request: Request, name: str, check: str) -> web.Response:
@@ -75,7 +88,8 @@ def _health(request: Request, name: str, check: str) -> web.Response:
 
 
 def _paths(api: Api) -> Iterator[str]:
-    yield from ("/api", "/api/v1", "/apis", "/apis/", "/openapi/v3", "/openapi/v3/", "/version")
+    yield from ("/api", "/api/v1", "/apis", "/apis/", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version")
+    yield from (CONFIGURATION, KEY_SET)
     for group, found in discovery.versions(api).items():
         if group:
             yield f"/apis/{group}"

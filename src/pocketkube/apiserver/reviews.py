@@ -157,12 +157,14 @@ def _of(rule: Rule, names: tuple[str, ...]) -> Obj:
 
 async def _token(api: Api, request: Request, target: Target, obj: Obj) -> web.Response:
     spec = obj.get("spec") or {}
+    if not spec.get("token"):
+        raise BadRequest("token is required for TokenReview in authentication")
     audiences = tuple(spec.get("audiences") or (ISSUER,))
-    for audience in audiences:
-        claims = api.tokens.verify(spec.get("token", ""), audience)
-        if claims is not None:
-            user = service_account(claims.namespace, claims.name, claims.uid, claims.extra)
-            return _reviewed(request, obj, {"authenticated": True, "user": user.info(), "audiences": [audience]})
+    found = {audience: claims for audience in audiences if (claims := api.tokens.verify(spec["token"], audience))}
+    if found:
+        claims = next(iter(found.values()))
+        user = service_account(claims.namespace, claims.name, claims.uid, claims.extra)
+        return _reviewed(request, obj, {"authenticated": True, "user": user.info(), "audiences": [*found]})
     return _reviewed(request, obj, {"user": {}, "error": "[invalid bearer token, token lookup failed]"})
 
 

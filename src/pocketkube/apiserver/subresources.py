@@ -11,14 +11,13 @@ from typing import Final
 from aiohttp import web
 
 from pocketkube import fields, objects
-from pocketkube.apiserver import body, discovery, options, patching
+from pocketkube.apiserver import body, discovery, options, patching, tokenrequests
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.eviction import evict
 from pocketkube.apiserver.info import NOT_ALLOWED
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.respond import answer
 from pocketkube.apiserver.streams import commands, logs, portforward, proxy
-from pocketkube.apiserver.tokens import ISSUER
 from pocketkube.apiserver.verbs import get, storage_namespace, update
 from pocketkube.errors import (
     BadRequest,
@@ -159,61 +158,6 @@ def _success(code: int) -> Obj:
 # -- service accounts
 
 
-async def _token(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
-    wanted = options.write_options(request.query, "CreateOptions")
-    version = "authentication.k8s.io/v1"
-    asked = await body.read_object(request, version, "TokenRequest", wanted.validation)
-    account = api.registry.get(kind.resource_id(), target.namespace, target.name)
-    meta, spec = objects.meta(asked), asked.setdefault("spec", {})
-    for field, value in (("name", target.name), ("namespace", target.namespace)):
-        if meta.get(field) and meta[field] != value:
-            text = f"must match the service account {field} if specified"
-            raise Invalid.of(
-                "TokenRequest.authentication.k8s.io",
-                target.name,
-                [fields.invalid(f"metadata.{field}", meta[field], text)],
-            )
-        meta[field] = value
-    meta["uid"], meta["creationTimestamp"] = objects.uid(account), api.clock.now()
-    seconds = spec.get("expirationSeconds")
-    seconds = 3600 if seconds is None else seconds
-    limits = (
-        (seconds < 600, "may not specify a duration less than 10 minutes"),
-        (seconds > 1 << 32, "may not specify a duration larger than 2^32 seconds"),
-    )
-    causes = [fields.invalid("spec.expirationSeconds", seconds, text) for broken, text in limits if broken]
-    if causes:
-        raise Invalid.of("TokenRequest.authentication.k8s.io", "", causes)
-    pod = _bound_pod(api, target, spec.get("boundObjectRef"))
-    spec["audiences"] = spec.get("audiences") or [ISSUER]
-    spec["expirationSeconds"] = seconds
-    token, expires = api.tokens.issue(account, seconds=seconds, audiences=tuple(spec["audiences"]), pod=pod)
-    stamp = api.clock.later(expires - api.clock.time())
-    asked["status"] = {"token": token, "expirationTimestamp": stamp}
-    return answer(request, 201, asked)
-
-
-def _bound_pod(api: Api, target: Target, reference: Obj | None) -> Obj | None:
-    if reference is None:
-        return None
-    version, kind = reference.get("apiVersion", ""), reference.get("kind", "")
-    if (version, kind) != ("v1", "Pod"):
-        raise BadRequest(f"cannot bind token to object of type {version}, Kind={kind}")
-    pod = api.registry.get("pods", target.namespace, reference.get("name", ""))
-    if objects.spec(pod).get("serviceAccountName") != target.name:
-        raise BadRequest(
-            f'cannot bind token for serviceaccount "{target.name}" to pod running with different serviceaccount name.'
-        )
-    uid = reference.get("uid")
-    if uid and uid != objects.uid(pod):
-        why = (
-            f"the UID in the bound object reference ({uid}) does not match the UID in record. "
-            "The object might have been deleted and then recreated"
-        )
-        raise Conflict.of("Pod", objects.name(pod), why)
-    return pod
-
-
 _HANDLERS: Final[dict[tuple[str, str], Handler]] = {
     ("", "scale"): _scale,
     ("pods", "binding"): _binding,
@@ -223,5 +167,5 @@ _HANDLERS: Final[dict[tuple[str, str], Handler]] = {
     ("pods", "attach"): commands.attach,
     ("pods", "portforward"): portforward.handle,
     ("", "proxy"): proxy.handle,
-    ("serviceaccounts", "token"): _token,
+    ("serviceaccounts", "token"): tokenrequests.create,
 }

@@ -1,14 +1,16 @@
 """Service account tokens: JSON web tokens signed with the cluster's key, checked against the stored account.
 
-Models pkg/serviceaccount (claims, audiences, bound objects). Left out: legacy secret tokens, key rotation, the
-extended-expiration grace of tokens mounted into pods.
+Models pkg/serviceaccount (claims, audiences, bound objects, the documents by which others verify tokens). Left out:
+legacy secret tokens, key rotation, the extended-expiration grace of tokens mounted into pods.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import uuid
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import orjson
@@ -18,6 +20,9 @@ from pocketkube.apiserver.pki import Pki
 from pocketkube.registry import Registry
 
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
+CONFIGURATION: Final = "/.well-known/openid-configuration"
+KEY_SET: Final = "/openid/v1/jwks"
+_ALGORITHM: Final = "ES256"
 _COORDINATE: Final = 32  # bytes of one P-256 number
 _CACHE_LIMIT: Final = 1024
 
@@ -31,17 +36,18 @@ class Claims:
     uid: str
     audiences: tuple[str, ...]
     expires: float
-    pod: tuple[str, str] | None
-    """(name, uid) of the pod it is bound to."""
+    bound: dict[str, tuple[str, str]]
+    """(name, uid) of the pod, secret or node it is bound to, and of the node that pod is on."""
     token_id: str
 
     @property
     def extra(self) -> dict[str, list[str]]:
-        found = {"authentication.kubernetes.io/credential-id": [f"JTI={self.token_id}"]}
-        if self.pod:
-            found["authentication.kubernetes.io/pod-name"] = [self.pod[0]]
-            found["authentication.kubernetes.io/pod-uid"] = [self.pod[1]]
-        return found
+        found = {"credential-id": [f"JTI={self.token_id}"]}
+        for what in ("pod", "node"):
+            for key, value in zip(("name", "uid"), self.bound.get(what, ()), strict=False):
+                if value:
+                    found[f"{what}-{key}"] = [value]
+        return {f"authentication.kubernetes.io/{key}": value for key, value in found.items()}
 
 
 class Tokens:
@@ -58,16 +64,21 @@ class Tokens:
         *,
         seconds: int = 3600,
         audiences: tuple[str, ...] = (ISSUER,),
-        pod: objects.Obj | None = None,
+        **bound: objects.Obj | None,
     ) -> tuple[str, float]:
-        """(token, expiry as seconds since the epoch) for a ServiceAccount, optionally bound to a Pod's life."""
+        """(token, expiry as seconds since the epoch) for a ServiceAccount, bound to the life of a `pod`, `secret` or
+        `node`, if at all. One of a pod tells the node, too."""
         now = self._registry.clock.time()
         private: dict[str, Any] = {
             "namespace": objects.namespace(account),
             "serviceaccount": {"name": objects.name(account), "uid": objects.uid(account)},
         }
-        if pod is not None:
-            private["pod"] = {"name": objects.name(pod), "uid": objects.uid(pod)}
+        for what, obj in bound.items():
+            if obj is not None:
+                private[what] = {"name": objects.name(obj), "uid": objects.uid(obj)}
+        if (pod := bound.get("pod")) and (name := objects.spec(pod).get("nodeName")):
+            node = self._registry.find("nodes", "", name)
+            private["node"] = {"name": name, **({"uid": objects.uid(node)} if node is not None else {})}
         claims = {
             "aud": list(audiences),
             "exp": int(now) + seconds,
@@ -78,8 +89,27 @@ class Tokens:
             "nbf": int(now),
             "sub": f"system:serviceaccount:{objects.namespace(account)}:{objects.name(account)}",
         }
-        head = f"{_encode({'alg': 'ES256', 'typ': 'JWT'})}.{_encode(claims)}"
+        head = f"{_encode({'alg': _ALGORITHM, 'kid': self.key_set['keys'][0]['kid']})}.{_encode(claims)}"
         return f"{head}.{_base64(self._sign(head.encode()))}", float(int(now) + seconds)
+
+    @cached_property
+    def key_set(self) -> dict[str, Any]:
+        """The public key, as a JSON web key set."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        public = self._pki.service_account_key.public_key()
+        written = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        numbers = public.public_numbers()
+        key = {
+            "use": "sig",
+            "kty": "EC",
+            "kid": _base64(hashlib.sha256(written).digest()),
+            "crv": "P-256",
+            "alg": _ALGORITHM,
+            "x": _base64(numbers.x.to_bytes(_COORDINATE, "big")),
+            "y": _base64(numbers.y.to_bytes(_COORDINATE, "big")),
+        }
+        return {"keys": [key]}
 
     def _sign(self, data: bytes) -> bytes:
         from cryptography.hazmat.primitives import hashes
@@ -121,10 +151,13 @@ class Tokens:
         account = self._registry.find("serviceaccounts", claims.namespace, claims.name)
         if account is None or objects.uid(account) != claims.uid:
             return False
-        if claims.pod is None:
-            return True
-        pod = self._registry.find("pods", claims.namespace, claims.pod[0])
-        return pod is not None and objects.uid(pod) == claims.pod[1]
+        for what, (name, uid) in claims.bound.items():
+            if what == "node" and "pod" in claims.bound:
+                continue  # for information
+            holder = self._registry.find(f"{what}s", "" if what == "node" else claims.namespace, name)
+            if holder is None or objects.uid(holder) != uid:
+                return False
+        return True
 
     def _read(self, token: str) -> Claims | None:
         parts = token.split(".")
@@ -137,18 +170,34 @@ class Tokens:
             ):
                 return None
             private = body["kubernetes.io"]
-            account, pod = private["serviceaccount"], private.get("pod")
+            account = private["serviceaccount"]
             return Claims(
                 namespace=private["namespace"],
                 name=account["name"],
                 uid=account["uid"],
                 audiences=tuple(body["aud"]),
                 expires=float(body["exp"]),
-                pod=(pod["name"], pod["uid"]) if pod else None,
+                bound={
+                    what: (private[what]["name"], private[what].get("uid", ""))
+                    for what in ("pod", "secret", "node")
+                    if what in private
+                },
                 token_id=body["jti"],
             )
         except (ValueError, KeyError, TypeError):
             return None
+
+
+def configuration() -> dict[str, Any]:
+    """OpenID Connect's discovery document. The keys are where Pods reach the API server under a name that its
+    certificate has."""
+    return {
+        "issuer": ISSUER,
+        "jwks_uri": f"{ISSUER}{KEY_SET}",
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [_ALGORITHM],
+    }
 
 
 def _base64(data: bytes) -> str:

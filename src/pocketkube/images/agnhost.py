@@ -19,6 +19,7 @@ from pocketkube.images.programs.agnhost.consumers import resource_consumer_contr
 from pocketkube.images.programs.agnhost.conversion import crd_conversion_webhook
 from pocketkube.images.programs.agnhost.grpc_health import grpc_health_checking
 from pocketkube.images.programs.agnhost.guestbook import guestbook
+from pocketkube.images.programs.agnhost.issuerdiscovery import issuer_discovery
 from pocketkube.images.programs.agnhost.mounttest import mounttest
 from pocketkube.images.programs.agnhost.netexec import netexec
 from pocketkube.images.programs.agnhost.portforwardtester import port_forward_tester
@@ -45,14 +46,14 @@ SUBCOMMANDS: dict[str, Callable[[Process, list[str]], Awaitable[int]]] = {
     "resource-consumer-controller": resource_consumer_controller,
     "serve-hostname": servers.serve_hostname,
     "tcp-reset": servers.tcp_reset,
+    "test-service-account-issuer-discovery": issuer_discovery,
     "test-webserver": servers.test_webserver,
     "webhook": webhook,
 }
 UNSUPPORTED = frozenset(
     {"audit-proxy", "external-metrics", "fake-gitserver", "fake-registry-server",
      "mtlsclient", "mtlsserver", "net",
-     "no-snat-test", "no-snat-test-proxy", "nonewprivs", "openidmetadata", "podcertificatesigner",
-     "test-service-account-issuer-discovery"}
+     "no-snat-test", "no-snat-test-proxy", "nonewprivs", "podcertificatesigner"}
 )  # fmt: skip
 
 

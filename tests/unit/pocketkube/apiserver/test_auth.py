@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import ssl
 
@@ -203,6 +204,72 @@ async def test_a_token_dies_with_its_account_and_its_pod(world: World) -> None:
     assert await valid(free)
     world.registry.delete("serviceaccounts", NAMESPACE, "default")
     assert not await valid(free)
+
+
+@pytest.mark.parametrize(("kind", "plural", "space"), [("Secret", "secrets", NAMESPACE), ("Node", "nodes", "")])
+async def test_a_token_dies_with_its_secret_or_node(world: World, kind: str, plural: str, space: str) -> None:
+    world.registry.create(plural, {"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", "namespace": space}})
+    token = await _token(world, boundObjectRef={"kind": kind, "apiVersion": "v1", "name": "x"})
+    assert world.server.tokens.verify(token) is not None
+    world.registry.delete(plural, space, "x")
+    assert world.server.tokens.verify(token) is None
+
+
+async def test_a_token_is_bound_to_nothing_else(world: World) -> None:
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default/token"
+    reference = {"kind": "ConfigMap", "apiVersion": "v1", "name": "x"}
+    code, body = await world.post(path, {"spec": {"boundObjectRef": reference}})
+    assert (code, body["message"]) == (400, "cannot bind token to object of type v1, Kind=ConfigMap")
+    world.registry.create(
+        "secrets", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x", "namespace": NAMESPACE}}
+    )
+    reference = {"kind": "Secret", "apiVersion": "v1", "name": "x", "uid": "other"}
+    code, body = await world.post(path, {"spec": {"boundObjectRef": reference}})
+    assert (code, body["reason"]) == (409, "Conflict")
+    code, body = await world.post(path, {"metadata": {"uid": "other"}, "spec": {}})
+    assert code == 409
+    assert "the UID in the token request (other) does not match the UID of the service account" in body["message"]
+
+
+async def test_a_pods_token_tells_its_node(world: World) -> None:
+    node = world.registry.create("nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}})
+    pod = world.pod("p", node="n1")
+    token = await _token(world, boundObjectRef={"kind": "Pod", "apiVersion": "v1", "name": "p"})
+    _, review = await world.post("/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {"token": token}})
+    extra = review["status"]["user"]["extra"]
+    assert extra.pop("authentication.kubernetes.io/credential-id")[0].startswith("JTI=")
+    assert extra == {
+        "authentication.kubernetes.io/pod-name": ["p"],
+        "authentication.kubernetes.io/pod-uid": [objects.uid(pod)],
+        "authentication.kubernetes.io/node-name": ["n1"],
+        "authentication.kubernetes.io/node-uid": [objects.uid(node)],
+    }
+    world.registry.delete("nodes", "", "n1")
+    assert world.server.tokens.verify(token) is not None  # it lives as long as the pod
+
+
+async def test_a_review_names_the_audiences_that_fit(world: World) -> None:
+    reviews = "/apis/authentication.k8s.io/v1/tokenreviews"
+    token = await _token(world, audiences=["a", "b"])
+    _, review = await world.post(reviews, {"spec": {"token": token, "audiences": ["b", "c", "a"]}})
+    assert (review["status"]["authenticated"], review["status"]["audiences"]) == (True, ["b", "a"])
+    code, body = await world.post(reviews, {"spec": {}})
+    assert (code, body["message"]) == (400, "token is required for TokenReview in authentication")
+
+
+async def test_others_can_verify_tokens(world: World) -> None:
+    response = await world.call("GET", "/.well-known/openid-configuration")
+    found = json.loads(await response.text())
+    assert response.headers["Cache-Control"] == "public, max-age=3600"
+    assert found["id_token_signing_alg_values_supported"] == ["ES256"]
+    assert found["jwks_uri"] == f"{found['issuer']}/openid/v1/jwks"
+    response = await world.call("GET", "/openid/v1/jwks")
+    assert response.content_type == "application/jwk-set+json"
+    (key,) = json.loads(await response.text())["keys"]
+    head = (await _token(world)).split(".")[0]
+    assert json.loads(base64.urlsafe_b64decode(head + "==")) == {"alg": "ES256", "kid": key["kid"]}
+    assert (key["kty"], key["crv"], key["use"]) == ("EC", "P-256", "sig")
+    assert (await world.call("POST", "/openid/v1/jwks", {})).status == 405
 
 
 async def test_a_forged_token_is_refused(world: World) -> None:

@@ -314,8 +314,8 @@ async def test_connect_tells_what_went_wrong(pod):
 
 async def test_what_is_not_there_says_so(pod):
     own = pod(AGNHOST)
-    ended = await own.run("/agnhost", "webhook")
-    assert (ended.status, ended.err) == (1, "Error: agnhost webhook is not part of this cluster's agnhost image\n")
+    ended = await own.run("/agnhost", "audit-proxy")
+    assert (ended.status, ended.err) == (1, "Error: agnhost audit-proxy is not part of this cluster's agnhost image\n")
     ended = await own.run("/agnhost", "nope")
     assert ended.status == 1
     assert ended.err.startswith('Error: unknown command "nope" for "app"\n')
