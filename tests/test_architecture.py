@@ -54,7 +54,7 @@ ALLOWED = {
     "client": STATE | {"registry", "recorder"},
     "bootstrap": ACCESS,
     "bootstrap_policy": ACCESS,
-    "apiserver": ACCESS | {"apiserver", "admission.matching", "admission.expressions"},
+    "apiserver": ACCESS | {"apiserver", "admission.asking", "admission.expressions", "admission.matching"},
     "controllers": ACCESS | {"controllers", "quota"},
     "scheduler": ACCESS | {"scheduler"},
     "storage": ACCESS | {"storage", "controllers.base", "controllers.finalizers"},

@@ -9,7 +9,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from pocketkube import objects, schema
-from pocketkube.apiserver import authorization, body, escalation, options
+from pocketkube.apiserver import admitting, authorization, body, escalation, options
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.verbs import match_name, match_namespace, one, storage_namespace
@@ -46,6 +46,7 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
         escalation.check(api, request, kind, target, obj, api.registry.find(*at))
         return kind.internal(obj)
 
+    review = admitting.of_write(api, request, wanted, "PatchOptions")
     if target.subresource or api.registry.find(*at) is not None:
         stored = api.registry.patch(
             *at,
@@ -55,11 +56,12 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
             warn=request.warn,
             kind=kind,
             by=by,
+            review=review,
         )
         return one(request, 200, kind, stored)
     authorization.check(api.policy, request.user, authorization.of_target("create", target))
     obj = apply(None)
-    made = api.registry.create(kind.resource_id(), obj, dry_run=wanted.dry_run, warn=request.warn, by=by)
+    made = api.registry.create(kind.resource_id(), obj, dry_run=wanted.dry_run, warn=request.warn, by=by, review=review)
     return one(request, 201, kind, made)
 
 

@@ -12,7 +12,7 @@ import orjson
 from aiohttp import web
 
 from pocketkube import fields, objects, patch, schema, strategic
-from pocketkube.apiserver import applies, body, escalation, options
+from pocketkube.apiserver import admitting, applies, body, escalation, options
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.verbs import match_name, match_namespace, one, storage_namespace
@@ -53,6 +53,7 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
         warn=request.warn,
         kind=kind,
         by=wanted.writer(request),
+        review=admitting.of_write(api, request, wanted, "PatchOptions"),
     )
     return one(request, 200, kind, stored)
 

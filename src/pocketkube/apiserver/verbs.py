@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from pocketkube import objects
-from pocketkube.apiserver import authorization, body, escalation, lists, options, table
+from pocketkube.apiserver import admitting, authorization, body, escalation, lists, options, table
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.respond import answer
@@ -95,7 +95,12 @@ async def create(api: Api, request: Request, kind: Resource, target: Target) -> 
         raise Unknown("resourceVersion should not be set on objects to be created")
     escalation.check(api, request, kind, target, obj, None)
     created = api.registry.create(
-        kind.resource_id(), kind.internal(obj), dry_run=wanted.dry_run, warn=request.warn, by=wanted.writer(request)
+        kind.resource_id(),
+        kind.internal(obj),
+        dry_run=wanted.dry_run,
+        warn=request.warn,
+        by=wanted.writer(request),
+        review=admitting.of_write(api, request, wanted, "CreateOptions"),
     )
     return one(request, 201, kind, created)
 
@@ -138,6 +143,7 @@ async def update(api: Api, request: Request, kind: Resource, target: Target) -> 
         dry_run=wanted.dry_run,
         warn=request.warn,
         by=wanted.writer(request),
+        review=admitting.of_write(api, request, wanted, "UpdateOptions"),
     )
     return one(request, 200 if existed else 201, kind, stored)
 
@@ -156,7 +162,8 @@ async def delete(api: Api, request: Request, kind: Resource, target: Target) -> 
     namespace = storage_namespace(kind, target)
     for text in kind.delete_warnings(wanted):
         request.warn(text)
-    obj, gone = api.registry.delete(kind.resource_id(), namespace, target.name, wanted, dry_run=dry_run)
+    review = admitting.of_deletion(api, request, wanted, dry_run)
+    obj, gone = api.registry.delete(kind.resource_id(), namespace, target.name, wanted, dry_run=dry_run, review=review)
     code = 202 if not gone and wanted.orphan_dependents is False else 200
     if gone and not kind.returns_deleted:
         return answer(request, code, deleted_status(kind, obj))
@@ -182,7 +189,9 @@ async def delete_collection(api: Api, request: Request, kind: Resource, target: 
         if not number % _BATCH:
             await asyncio.sleep(0)
         try:
-            api.registry.delete(kind.resource_id(), *objects.key(obj), replace(wanted), dry_run=dry_run)
+            review = admitting.of_deletion(api, request, wanted, dry_run)
+            at = objects.key(obj)
+            api.registry.delete(kind.resource_id(), *at, replace(wanted), dry_run=dry_run, review=review)
         except NotFound:
             continue  # gone by another one's deletion
         except StatusError as error:

@@ -6,8 +6,8 @@ Models apiserver/pkg/admission/plugin/policy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from pocketkube import objects
 from pocketkube.admission.matching import CREATE, DELETE, UPDATE, Attributes, kind_of
@@ -16,8 +16,6 @@ from pocketkube.admission.policies.source import Kinds, Source
 from pocketkube.asked import Asked
 from pocketkube.fieldmanager.entries import Entries
 from pocketkube.objects import Obj
-from pocketkube.rbac import Attributes as Wanted
-from pocketkube.resources.admission_spec.authorizer import Authorize
 from pocketkube.resources.base import Resource
 
 GROUP: Final = "admissionregistration.k8s.io"
@@ -31,11 +29,10 @@ _UNASKED: Final = frozenset(
 
 
 class Policies:
-    """Those of one cluster. `authorize` says what `authorizer` in expressions does; the API server sets it."""
+    """Those of one cluster."""
 
     def __init__(self, world: Kinds) -> None:
         self.world = world
-        self.authorize: Authorize = _nobody_may
         self.mutating = Source(
             world, "mutatingadmissionpolicies", "mutatingadmissionpolicybindings", mutating.compile_policy
         )
@@ -43,13 +40,17 @@ class Policies:
             world, "validatingadmissionpolicies", "validatingadmissionpolicybindings", validating.compile_policy
         )
 
+    @property
+    def in_force(self) -> bool:
+        return bool(self.validating.hooks or self.mutating.hooks)
+
     def review(self, asked: Asked) -> PolicyReview | None:
         """What they say to one write; None if none is in force."""
-        return PolicyReview(self, asked) if self.validating.hooks or self.mutating.hooks else None
+        return PolicyReview(self, asked) if self.in_force else None
 
     def judge(self, request: Attributes, warn: Callable[[str], None] | None) -> None:
         """Ask about a request that is no write of a stored object. Raises Forbidden."""
-        validating.judge(self.world, self.validating.hooks, request, self.authorize, warn)
+        validating.judge(self.world, self.validating.hooks, request, self.world.authorize, warn)
 
 
 class PolicyReview:
@@ -80,7 +81,7 @@ class PolicyReview:
             return new
         request = self._request(kind, new, old, subresource)
         return mutating.mutate(
-            self._policies.world, hooks, request, self._policies.authorize, self._memory, again=again
+            self._policies.world, hooks, request, self._policies.world.authorize, self._memory, again=again
         )
 
     def judge(self, kind: Resource, new: Obj, old: Obj | None, subresource: str, managed: Entries | None) -> None:
@@ -115,7 +116,3 @@ class PolicyReview:
 
 def _is_exempt(kind: Resource) -> bool:
     return kind.group == GROUP and kind.plural in _UNASKED
-
-
-def _nobody_may(_: Mapping[str, Any], __: Wanted) -> tuple[bool, str]:
-    return False, ""

@@ -14,6 +14,7 @@ from pocketkube.admission.base import Access
 from pocketkube.admission.matching import Attributes, Match, matches_policy, versions
 from pocketkube.errors import StatusError
 from pocketkube.objects import Obj
+from pocketkube.resources.admission_spec.authorizer import Authorize
 from pocketkube.resources.base import Resource
 from pocketkube.store import DELETED, Event
 
@@ -25,6 +26,9 @@ class Kinds(Access, Protocol):
     def resources(self) -> Mapping[str, Resource]:
         """Every kind served, by resource id; of several versions, the stored one."""
         ...
+
+    @property
+    def authorize(self) -> Authorize: ...
 
 
 class ConfigurationError(Exception):
