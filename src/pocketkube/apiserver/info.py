@@ -1,6 +1,6 @@
-"""The paths that name no resource: /version, health, the documents about tokens, the list of paths.
+"""The paths that name no resource: /version, the documents about tokens, the list of paths; health is in health.py.
 
-Models apiserver/pkg/server/{healthz,routes}. Left out: /metrics, /logs, /debug, /flagz, /statusz.
+Models apiserver/pkg/server/routes. Left out: /metrics, /logs, /debug, /flagz, /statusz.
 """
 
 from __future__ import annotations
@@ -12,21 +12,16 @@ from typing import Final
 
 from aiohttp import web
 
-from pocketkube.apiserver import discovery
+from pocketkube.apiserver import discovery, health
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request
-from pocketkube.apiserver.respond import JSON, answer, encode, not_found_page, plain_text, raw
+from pocketkube.apiserver.respond import JSON, answer, encode, not_found_page, raw
 from pocketkube.apiserver.tokens import CONFIGURATION, KEY_SET, configuration
 from pocketkube.errors import MethodNotAllowed
 from pocketkube.objects import Obj
 
 VERSION: Final = "v1.36.2"
 NOT_ALLOWED: Final = "the server does not allow this method on the requested resource"
-_CHECKS: Final = {
-    "healthz": ("ping", "log", "etcd"),
-    "livez": ("ping", "log", "etcd"),
-    "readyz": ("ping", "log", "etcd", "informer-sync", "shutdown"),
-}
 
 
 def version() -> Obj:
@@ -60,8 +55,8 @@ def serve(api: Api, request: Request, path: str) -> web.Response:
     if path in (CONFIGURATION, KEY_SET):
         return _about_tokens(api, request, path)
     head, _, check = path.lstrip("/").partition("/")
-    if head in _CHECKS:
-        return _health(request, head, check)
+    if head in health.CHECKS:
+        return health.serve(request, head, check)
     return not_found_page()
 
 
@@ -75,18 +70,6 @@ def _about_tokens(api: Api, request: Request, path: str) -> web.Response:
     return response
 
 
-def _health(request: Request, name: str, check: str) -> web.Response:
-    """A process that answers is alive and ready: the store is part of it, and it serves only once it is open."""
-    checks = _CHECKS[name]
-    if check:
-        return plain_text(200, "ok") if check in checks else not_found_page()
-    if "verbose" not in request.query:
-        return plain_text(200, "ok")
-    excluded = set(request.query.all("exclude"))
-    lines = [f"[+]{c} excluded: ok" if c in excluded else f"[+]{c} ok" for c in checks]
-    return plain_text(200, "\n".join([*lines, f"{name} check passed", ""]))
-
-
 def _paths(api: Api) -> Iterator[str]:
     yield from ("/api", "/api/v1", "/apis", "/apis/", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version")
     yield from (CONFIGURATION, KEY_SET)
@@ -94,6 +77,6 @@ def _paths(api: Api) -> Iterator[str]:
         if group:
             yield f"/apis/{group}"
             yield from (f"/apis/{group}/{one}" for one in found)
-    for name, checks in _CHECKS.items():
+    for name, checks in health.CHECKS.items():
         yield f"/{name}"
         yield from (f"/{name}/{check}" for check in checks)
