@@ -13,6 +13,7 @@ from pocketkube.admission.matching import CONNECT, CREATE, UPDATE, Attributes, G
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.options import WriteOptions
 from pocketkube.apiserver.request import Request, Target
+from pocketkube.apiserver.webhooks.servers import join
 from pocketkube.asked import Asked
 from pocketkube.objects import Obj
 from pocketkube.resources.base import DeleteOptions, Resource
@@ -22,13 +23,22 @@ _META = "meta.k8s.io/v1"
 
 def of_write(api: Api, request: Request, wanted: WriteOptions, kind: str) -> Review | None:
     """`kind`: CreateOptions, UpdateOptions or PatchOptions. None where there is nobody to ask."""
-    policies = api.registry.policies
-    return policies.review(asked(request, write_options(wanted, kind), wanted.dry_run)) if policies.in_force else None
+    if not api.registry.policies.in_force and not api.webhooks.hooks:
+        return None
+    return _review(api, request, asked(request, write_options(wanted, kind), wanted.dry_run))
 
 
 def of_deletion(api: Api, request: Request, wanted: DeleteOptions, dry_run: bool) -> Review | None:
-    policies = api.registry.policies
-    return policies.review(asked(request, delete_options(wanted, dry_run), dry_run)) if policies.in_force else None
+    if not api.registry.policies.in_force and not api.webhooks.hooks:
+        return None
+    return _review(api, request, asked(request, delete_options(wanted, dry_run), dry_run))
+
+
+def _review(api: Api, request: Request, by: Asked) -> Review | None:
+    """What webhooks have said is kept with the request, whose handler is called again for it."""
+    if request.asking is None:
+        request.asking = api.webhooks.asking(by, request.kind)
+    return join(api.registry.policies.review(by), request.asking)
 
 
 def judge(
@@ -41,17 +51,26 @@ def judge(
     *,
     options: Obj | None = None,
     dry_run: bool = False,
-) -> None:
-    """About what is no stored object: options of a connection, a Scale. Raises Forbidden."""
-    policies = api.registry.policies
-    if not policies.in_force:
-        return
+) -> Obj:
+    """What is no stored object (options of a connection, a Scale) as webhooks want it. Raises Forbidden, Unanswered."""
+    policies, webhooks = api.registry.policies, api.webhooks
+    if not policies.in_force and not webhooks.hooks:
+        return obj
     operation = CONNECT if options is None else UPDATE if old is not None else CREATE
     group, _, version = str(obj.get("apiVersion", "")).rpartition("/")
     named = Gvk(group, version, obj.get("kind", ""))
     namespace = target.namespace if kind.namespaced else ""
     user, at = request.user.info(), (target.subresource, namespace, target.name)
-    policies.judge(Attributes(operation, kind, named, *at, obj, old, user, dry_run, options), request.warn)
+    attributes = Attributes(operation, kind, named, *at, obj, old, user, dry_run, options)
+    if request.asking is None:
+        request.asking = webhooks.asking(Asked(user, options, dry_run, request.warn), kind)
+    if request.asking is not None:
+        request.asking.change(attributes)
+    if policies.in_force:
+        policies.judge(attributes, request.warn)
+    if request.asking is not None:
+        request.asking.decide(attributes)
+    return attributes.object or {}
 
 
 def asked(request: Request, options: Obj, dry_run: bool) -> Asked:

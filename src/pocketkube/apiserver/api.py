@@ -11,6 +11,7 @@ from pocketkube.apiserver.policy import Policy
 from pocketkube.apiserver.request import Target
 from pocketkube.apiserver.streams.runtime import Dialer, PodRuntime
 from pocketkube.apiserver.tokens import Tokens
+from pocketkube.apiserver.webhooks.servers import Webhooks
 from pocketkube.registry import Registry
 from pocketkube.resources.base import Resource
 from pocketkube.store import Watch
@@ -34,6 +35,7 @@ class Api:
         servers: Servers,
         policy: Policy,
         flows: Flows,
+        webhooks: Webhooks,
     ) -> None:
         self.registry = registry
         self.tokens = tokens
@@ -45,6 +47,7 @@ class Api:
         """Who may do what."""
         self.flows = flows
         """Of which flow requests are."""
+        self.webhooks = webhooks
         self.port = port
         self.clock = registry.clock
         self.kinds: dict[tuple[str, str], dict[str, Resource]] = {}

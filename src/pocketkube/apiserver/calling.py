@@ -76,7 +76,9 @@ async def _exchange(
     peer: Peer, backend: Backend, method: str, target: str, headers: list[tuple[str, str]], body: bytes
 ) -> Answer:
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LARGEST_HEAD)
-    sent = [("Host", backend.host), ("Accept-Encoding", "identity"), *headers]
+    sent = [("Accept-Encoding", "identity"), *headers]
+    if not any(name == "Host" for name, _ in headers):
+        sent.insert(0, ("Host", backend.host))
     if body:
         sent.append(("Content-Length", str(len(body))))
     await peer.write(

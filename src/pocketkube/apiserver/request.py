@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from pocketkube.apiserver.authentication import User
+    from pocketkube.apiserver.webhooks.asking import Asking
     from pocketkube.resources.base import Resource
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -109,6 +110,8 @@ class Request:
     target: Target | None = None
     kind: Resource | None = None
     warnings: list[str] = field(default_factory=list)
+    asking: Asking | None = None
+    """What webhooks have said to it so far."""
     flow: Mapping[str, str] = field(default_factory=dict)
     """Headers of the answer that tell of which flow it is (flows.py)."""
     tables: bool = True

@@ -1,5 +1,7 @@
 """From a path and a method to a handler.
 
+A handler is called again when webhooks had to be asked first (admission/asking.py): until then it changes nothing.
+
 Models the routes kube-apiserver installs, with go-restful's answers for what there is not: 404 as text for unknown
 paths and groups, 404 and 405 as Status below known ones. What another server answers for goes there.
 """
@@ -11,6 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
+from pocketkube.admission.asking import awaited
 from pocketkube.apiserver import (
     authorization,
     discovery,
@@ -133,9 +136,8 @@ async def _resource(api: Api, request: Request, target: Target) -> web.StreamRes
         request.warn(deprecated)
     if target.subresource not in _STREAMS:
         _ = request.wanted  # a client that accepts no answer of ours is refused before anything happens
-    if target.subresource:
-        return await subresources.handle(api, request, kind, target)
-    return await _verb(api, request, kind, target)
+    handle = subresources.handle if target.subresource else _verb
+    return await awaited(lambda: handle(api, request, kind, target))
 
 
 async def _verb(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:

@@ -23,6 +23,7 @@ from pocketkube.apiserver.policy import Policy
 from pocketkube.apiserver.request import Query, Request, split_path
 from pocketkube.apiserver.streams.runtime import Dialer, PodRuntime
 from pocketkube.apiserver.tokens import Tokens
+from pocketkube.apiserver.webhooks.servers import Webhooks
 from pocketkube.errors import InternalError, StatusError
 from pocketkube.registry import Registry
 from pocketkube.store import StoreFull
@@ -62,6 +63,7 @@ class ApiServer:
         """Other servers, which answer for groups of their own (APIServices)."""
         self.policy = Policy(registry)
         self.flows = Flows(registry)
+        self.webhooks = Webhooks(registry, dialer)
         self._authenticator = Authenticator(pki.token, self.tokens, anonymous=anonymous)
         self._api: Api | None = None
         self._runner: web.ServerRunner | None = None
@@ -80,6 +82,7 @@ class ApiServer:
             servers=self.servers,
             policy=self.policy,
             flows=self.flows,
+            webhooks=self.webhooks,
         )
         server = web.Server(
             self._handle,
@@ -116,6 +119,7 @@ class ApiServer:
         self.servers.stop_following()
         self.policy.stop_following()
         self.flows.stop_following()
+        self.webhooks.hooks.stop_following()
         for task in tuple(self._api.streams):
             task.cancel()
         transports = [connection.transport for connection in runner.server.connections] if runner.server else []

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from pocketkube import objects
+from pocketkube.admission.asking import Review, answered
 from pocketkube.apiserver import admitting, authorization, body, escalation, lists, options, table
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.respond import answer
 from pocketkube.errors import BadRequest, NotFound, StatusError, Unknown
-from pocketkube.objects import Obj
+from pocketkube.objects import Key, Obj
 from pocketkube.resources.base import DeleteOptions, Resource
 
 UNDETERMINABLE = "the name of the object ({name} based on URL) was undeterminable: name must be provided"
@@ -178,6 +180,12 @@ def deleted_status(kind: Resource, obj: Obj) -> dict[str, Any]:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
 
+def _delete(
+    api: Api, kind: Resource, at: Key, wanted: DeleteOptions, dry_run: bool, review: Review | None
+) -> tuple[Obj, bool]:
+    return api.registry.delete(kind.resource_id(), *at, replace(wanted), dry_run=dry_run, review=review)
+
+
 async def delete_collection(api: Api, request: Request, kind: Resource, target: Target) -> web.Response:
     selected = options.list_options(request.query, kind, watch=False)
     wanted, dry_run = await read_delete_options(request)
@@ -191,7 +199,7 @@ async def delete_collection(api: Api, request: Request, kind: Resource, target: 
         try:
             review = admitting.of_deletion(api, request, wanted, dry_run)
             at = objects.key(obj)
-            api.registry.delete(kind.resource_id(), *at, replace(wanted), dry_run=dry_run, review=review)
+            await answered(partial(_delete, api, kind, at, wanted, dry_run, review))
         except NotFound:
             continue  # gone by another one's deletion
         except StatusError as error:
