@@ -79,11 +79,19 @@ def _replace_surrogates(value: Any) -> Any:
         return [_replace_surrogates(item) for item in value]
     if isinstance(value, dict):
         return {_replace_surrogates(name): _replace_surrogates(item) for name, item in value.items()}
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        value = _float(value)
     if isinstance(value, float) and math.isinf(value):
         raise ParseError("json: cannot unmarshal number into Go value of type float64")
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        return float(value)
     return value
+
+
+def _float(number: int) -> float:
+    """What Go reads a whole number as that is none of its integers."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def loads_yaml(body: bytes) -> tuple[Any, list[str]]:
@@ -188,7 +196,9 @@ def _go_int(text: str) -> Any:
             digits, base = digits[len(prefix) :], prefix_base
             break
     number = sign * int(digits, base)
-    return number if -(2**63) <= number < 2**64 else float(number)
+    if -(2**63) <= number < 2**64:
+        return number
+    return text if math.isinf(found := _float(number)) else found  # what is no number at all is a text
 
 
 def _key_text(key: Any) -> str:

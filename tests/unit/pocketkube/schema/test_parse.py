@@ -51,6 +51,10 @@ def test_what_go_reads_and_others_refuse() -> None:
     assert schema.loads_json(rb'"\ud800"') == "\ufffd"
     assert schema.loads_json(b'"\xff"') == "\ufffd"
     assert schema.loads_json(b"[1e2, 123456789012345678901234567890]") == [100.0, 123456789012345678901234567890.0]
+    for beyond in (b"1" * 400, b"-1e400"):
+        with pytest.raises(schema.ParseError, match="cannot unmarshal number into Go value of type float64"):
+            schema.loads_json(beyond)
+    assert schema.loads_yaml(b"1" * 400)[0] == "1" * 400
 
 
 _JSON = st.recursive(
