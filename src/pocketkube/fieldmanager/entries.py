@@ -47,7 +47,7 @@ def made(manager: str, operation: str, api_version: str, time: str, fields: Set,
     entry: Entry = {"manager": manager or "unknown", "operation": operation, "apiVersion": api_version}
     if time:
         entry["time"] = time
-    entry |= {"fieldsType": "FieldsV1", "fieldsV1": fields}
+    entry |= {"fieldsType": "FieldsV1", "fieldsV1": fieldsets.in_order(fields)}
     if subresource:
         entry["subresource"] = subresource
     return entry

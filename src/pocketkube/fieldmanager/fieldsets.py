@@ -106,6 +106,11 @@ def without(found: Set, ignored: Set) -> Set:
     return result
 
 
+def in_order(found: Set) -> Set:
+    """Written as upstream writes it: names in their order, "." first."""
+    return {name: in_order(found[name]) for name in sorted(found)} if found else LEAF
+
+
 def paths(found: Set, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The members below a node: at each level first those that are members there, each in the order of their names."""
     names = sorted(found.keys() - {SELF})

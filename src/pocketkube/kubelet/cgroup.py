@@ -27,6 +27,10 @@ PROCESS_MEMORY = 192 << 10
 """Bytes that a process takes beside the container's first one, nominal: a small program's own pages."""
 
 
+_LEAST_QUOTA = 10
+"""Thousandths of a core: the kernel takes no quota below 1 ms in a period of 100 ms."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a container's `resources` come to. `cpu`: cores; `weight`: thousandths of one asked for; `memory`: bytes."""
@@ -42,7 +46,7 @@ def limits_of(resources: Obj) -> Limits:
     cpu = quantity.milli(limits.get("cpu", 0))
     asked = quantity.milli(requests.get("cpu", limits.get("cpu", 0)))
     memory = quantity.value(limits.get("memory", 0))
-    return Limits(cpu / 1000 or math.inf, max(2, asked), memory or None)
+    return Limits(max(cpu, _LEAST_QUOTA) / 1000 if cpu else math.inf, max(2, asked), memory or None)
 
 
 class Killed(asyncio.CancelledError):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,3 +68,9 @@ def test_paths_in_words() -> None:
         '.spec.ports[port=80,protocol="TCP"]',
         '.spec.ports[port=80,protocol="TCP"].name',
     ]
+
+
+def test_names_are_written_in_their_order() -> None:
+    found = {"f:spec": {'k:{"name":"b"}': {}, "f:b": {"f:z": {}, "f:a": {}, ".": {}}, "f:a": {}}, "f:data": {}}
+    text = '{"f:data":{},"f:spec":{"f:a":{},"f:b":{".":{},"f:a":{},"f:z":{}},"k:{\\"name\\":\\"b\\"}":{}}}'
+    assert orjson.dumps(fieldsets.in_order(found)).decode() == text

@@ -59,6 +59,7 @@ def test_resources_come_to_limits() -> None:
     assert limits_of({"limits": {"cpu": "250m", "memory": "64Mi"}}) == Limits(0.25, 250, 64 * MIB)
     assert limits_of({"limits": {"cpu": "2"}, "requests": {"cpu": "100m", "memory": "1Gi"}}) == Limits(2.0, 100, None)
     assert limits_of({"limits": {"cpu": "0", "memory": "0"}}) == Limits()
+    assert limits_of({"limits": {"cpu": "1m"}}) == Limits(0.01, 2, None)
 
 
 async def test_a_loop_that_never_waits_uses_a_core(busy: Any) -> None:
