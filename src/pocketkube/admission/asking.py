@@ -54,6 +54,42 @@ class Review(Protocol):
         ...
 
 
+class Joined:
+    """Two reviews of one write as one: policies first, then webhooks, each for changes and then for the verdict."""
+
+    def __init__(self, first: Review, then: Review) -> None:
+        self._both = first, then
+
+    def mutate(
+        self,
+        kind: Resource,
+        new: Obj,
+        old: Obj | None,
+        subresource: str,
+        managed: Entries | None,
+        *,
+        again: bool = False,
+    ) -> Obj:
+        for review in self._both:
+            new = review.mutate(kind, new, old, subresource, managed, again=again)
+        return new
+
+    def judge(self, kind: Resource, new: Obj, old: Obj | None, subresource: str, managed: Entries | None) -> None:
+        for review in self._both:
+            review.judge(kind, new, old, subresource, managed)
+
+    def remove(self, kind: Resource, old: Obj) -> None:
+        for review in self._both:
+            review.remove(kind, old)
+
+
+def join(first: Review | None, then: Review | None) -> Review | None:
+    """`first` has its answers at once, and gives them again at each call."""
+    if first is None or then is None:
+        return then if first is None else first
+    return Joined(first, then)
+
+
 async def answered(attempt: Callable[[], T]) -> T:
     """What a synchronous call returns once it knows all answers."""
     return await awaited(lambda: _at_once(attempt))

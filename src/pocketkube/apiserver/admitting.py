@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketkube.admission.asking import Review
+from pocketkube.admission.asking import Review, join
 from pocketkube.admission.matching import CONNECT, CREATE, UPDATE, Attributes, Gvk
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.options import WriteOptions
 from pocketkube.apiserver.request import Request, Target
-from pocketkube.apiserver.webhooks.servers import join
 from pocketkube.asked import Asked
 from pocketkube.objects import Obj
 from pocketkube.resources.base import DeleteOptions, Resource

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pocketkube.admission.asking import Review
-from pocketkube.admission.joined import Joined
 from pocketkube.admission.matching import is_exempt
 from pocketkube.apiserver.streams.runtime import Dialer
 from pocketkube.apiserver.webhooks.asking import Asking
@@ -27,9 +25,3 @@ class Webhooks:
         if not self.hooks or (declared is not None and is_exempt(declared)):
             return None
         return Asking(self._registry, self.hooks, self.caller, asked, declared)
-
-
-def join(first: Review | None, then: Review | None) -> Review | None:
-    if first is None or then is None:
-        return then if first is None else first
-    return Joined(first, then)
