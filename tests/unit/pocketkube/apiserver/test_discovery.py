@@ -79,7 +79,7 @@ async def test_version_and_health(world: World) -> None:
     for path in ("/healthz", "/livez", "/readyz", "/readyz/ping"):
         assert await world.get(path) == (200, "ok")
     _, text = await world.get("/livez?verbose")
-    assert text.endswith("[+]etcd ok\nlivez check passed\n")
+    assert text.startswith("[+]ping ok\n[+]log ok\n[+]etcd ok\n")
     code, _ = await world.get("/healthz/nope")
     assert code == 404
 
