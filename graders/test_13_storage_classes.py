@@ -495,14 +495,19 @@ def test_the_ledger_has_grown(lab):
     )
 
 
-@check("ledger-grows", "the first page of the ledger is in claim ledger")
+@check("ledger-grows", "the first page of the ledger is in claim ledger, and the ledger's Pod finds it")
 def test_the_first_page_of_the_ledger_is_there(lab):
     expect_bound(lab, "ledger", lambda claim: True, "claim ledger is Bound")
     with lab.volumes.claim("ledger", read_only=True) as root:
-        page = root.read("page-1")
+        expect_first_page(lab, root.read("page-1"), "in claim ledger")
+    pod = ready_pod(lab, "ledger")["metadata"]["name"]
+    expect_first_page(lab, lab.volumes.place(pod, "/ledger").read("page-1"), f"in /ledger of Pod {pod}")
+
+
+def expect_first_page(lab, page, where):
     lab.expect(
         page is not None and page.startswith(b"page 1: opened by Ada"),
-        expected="page-1 of the ledger, as Pod clerk wrote it",
+        expected=f"page-1 of the ledger, as Pod clerk wrote it, {where}",
         seen="there is no such file" if page is None else "the file holds something else",
         then=f"kubectl exec -n {lab.namespace} deploy/ledger -- ls -l /ledger",
     )
