@@ -72,6 +72,18 @@ def judge(
     return attributes.object or {}
 
 
+def connect(api: Api, request: Request, kind: Resource, target: Target, options: str, **given: Any) -> Obj:
+    """The options of a connection (`options`: their kind) as webhooks want them. Raises Forbidden, Unanswered."""
+    fields = {name: value for name, value in given.items() if value}
+    return judge(api, request, kind, target, {"kind": options, "apiVersion": "v1", **fields})
+
+
+def create(api: Api, request: Request, kind: Resource, target: Target, obj: Obj, wanted: WriteOptions) -> Obj:
+    """What is posted to a subresource as webhooks want it. Raises Forbidden, Unanswered."""
+    options = write_options(wanted, "CreateOptions")
+    return judge(api, request, kind, target, obj, options=options, dry_run=wanted.dry_run)
+
+
 def asked(request: Request, options: Obj, dry_run: bool) -> Asked:
     return Asked(request.user.info(), options, dry_run, request.warn)
 

@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from pocketkube import fields, objects
-from pocketkube.apiserver import body, discovery, options, patching, tokenrequests
+from pocketkube.apiserver import admitting, body, discovery, options, patching, tokenrequests
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.eviction import evict
 from pocketkube.apiserver.info import NOT_ALLOWED
@@ -95,6 +95,9 @@ async def _scale(api: Api, request: Request, kind: Resource, target: Target) -> 
         if uid and uid != objects.uid(obj):
             why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {objects.uid(obj)}"
             raise Conflict.of(kind.qualified, target.name, why)
+        asked, before = admitting.write_options(wanted, "UpdateOptions"), scaling.of(kind, obj)
+        scale = admitting.judge(api, request, kind, target, scale, before, options=asked, dry_run=wanted.dry_run)
+        replicas = (scale.get("spec") or {}).get("replicas") or 0
         scaling.set_replicas(kind, obj, replicas)
         if meta.get("resourceVersion"):
             obj["metadata"]["resourceVersion"] = meta["resourceVersion"]
@@ -112,6 +115,7 @@ async def _binding(api: Api, request: Request, kind: Resource, target: Target) -
     binding = await body.read_object(request, "v1", "Binding", wanted.validation)
     if objects.meta(binding).get("name") != target.name:
         raise BadRequest("name in URL does not match name in Binding object")
+    binding = admitting.create(api, request, kind, target, binding, wanted)
     return bind(api, request, target, binding, dry_run=wanted.dry_run)
 
 
@@ -145,6 +149,7 @@ async def _eviction(api: Api, request: Request, kind: Resource, target: Target) 
     eviction = await body.read_object(request, "policy/v1", "Eviction", wanted.validation)
     if objects.meta(eviction).get("name") != target.name:
         raise BadRequest("name in URL does not match name in Eviction object")
+    eviction = admitting.create(api, request, kind, target, eviction, wanted)
     chosen, dry_run = options.delete_options(request.query, eviction.get("deleteOptions") or {})
     dry_run = dry_run or wanted.dry_run
     evict(api, target.namespace, target.name, chosen, dry_run=dry_run)

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from pocketkube import fields, objects
-from pocketkube.apiserver import body, options
+from pocketkube.apiserver import admitting, body, options
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.respond import answer
@@ -48,6 +48,9 @@ async def create(api: Api, request: Request, kind: Resource, target: Target) -> 
     causes = [fields.invalid("spec.expirationSeconds", seconds, text) for broken, text in limits if broken]
     if causes:
         raise Invalid.of(_NAME, "", causes)
+    asked = admitting.create(api, request, kind, target, asked, wanted)
+    spec = asked.setdefault("spec", {})
+    seconds = spec.get("expirationSeconds", seconds)
     bound = _holder(api, target, spec.get("boundObjectRef"))
     spec["audiences"] = spec.get("audiences") or [ISSUER]
     spec["expirationSeconds"] = seconds

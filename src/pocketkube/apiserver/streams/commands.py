@@ -12,21 +12,24 @@ from typing import Any, Final
 from aiohttp import web
 
 from pocketkube import objects
+from pocketkube.apiserver import admitting
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.streams import sessions
 from pocketkube.apiserver.streams.targets import choose_container, find_pod, require_create, runtime_of
 from pocketkube.errors import BadRequest, InternalError, NotFound, StatusError, to_status
+from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
 
+_STREAMS: Final = ("stdin", "stdout", "stderr")
 _SUCCESS: Final = {"metadata": {}, "status": "Success"}
 Run = Callable[[dict[int, Any]], Awaitable[dict[str, Any]]]
 
 
 async def exec_(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:
-    argv = request.query.all("command")
-    container = _locate(api, request, target)
-    runtime, tty = runtime_of(api), request.query.flag("tty")
+    asked = _asked(api, request, kind, target, "PodExecOptions", command=request.query.all("command"))
+    container, argv = _locate(api, target, asked), asked.get("command") or []
+    runtime, tty = runtime_of(api), bool(asked.get("tty"))
     if not argv:
         raise BadRequest("you must specify at least 1 command for the container")
     try:
@@ -42,8 +45,9 @@ async def exec_(api: Api, request: Request, kind: Resource, target: Target) -> w
 
 
 async def attach(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:
-    container = _locate(api, request, target)
-    runtime, tty = runtime_of(api), request.query.flag("tty")
+    asked = _asked(api, request, kind, target, "PodAttachOptions")
+    container = _locate(api, target, asked)
+    runtime, tty = runtime_of(api), bool(asked.get("tty"))
     try:
         runtime.require_running(target.namespace, target.name, container)
     except NotFound as error:
@@ -75,14 +79,20 @@ def exit_status(argv: list[str], code: int) -> dict[str, Any]:
     }
 
 
-def _locate(api: Api, request: Request, target: Target) -> str:
-    """The container meant. Refusals come before the upgrade, so that clients see a Status."""
+def _asked(api: Api, request: Request, kind: Resource, target: Target, options: str, **more: Any) -> Obj:
+    """The options of a session. Refusals come before the upgrade, so that clients see a Status."""
     require_create(api, request, target)
     query = request.query
+    given = {name: query.flag(name) for name in (*_STREAMS, "tty")}
+    return admitting.connect(api, request, kind, target, options, **given, container=query.text("container"), **more)
+
+
+def _locate(api: Api, target: Target, asked: Obj) -> str:
+    """The container meant."""
     pod = find_pod(api, target)
-    if not any(query.flag(name) for name in ("stdin", "stdout", "stderr")):
+    if not any(asked.get(name) for name in _STREAMS):
         raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
-    container = choose_container(pod, query.text("container"))
+    container = choose_container(pod, asked.get("container") or "")
     if not objects.spec(pod).get("nodeName"):
         raise BadRequest(f"pod {target.name} does not have a host assigned")
     return container

@@ -15,6 +15,7 @@ from typing import Final
 from aiohttp import WSMsgType, web
 
 from pocketkube import objects
+from pocketkube.apiserver import admitting
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Query, Request, Target
 from pocketkube.apiserver.streams import upgrade
@@ -36,6 +37,8 @@ DRAIN: Final = 10.0
 
 async def handle(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:
     require_create(api, request, target)
+    ports = [int(one) for text in request.query.all("ports") for one in text.split(",") if one.isdecimal()]
+    admitting.connect(api, request, kind, target, "PodPortForwardOptions", ports=ports)
     pod = find_pod(api, target)
     if not objects.spec(pod).get("nodeName"):
         raise BadRequest(f"pod {target.name} does not have a host assigned")

@@ -18,6 +18,7 @@ import h11
 from aiohttp import web
 from multidict import CIMultiDict
 
+from pocketkube.apiserver import admitting
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.info import NOT_ALLOWED
 from pocketkube.apiserver.request import Request, Target
@@ -48,6 +49,7 @@ async def handle(api: Api, request: Request, kind: Resource, target: Target) -> 
         raise MethodNotAllowed(NOT_ALLOWED, details={})
     if api.dialer is None:
         raise ServiceUnavailable("this API server runs without nodes: there is nothing to proxy to")
+    admitting.connect(api, request, kind, target, f"{kind.kind}ProxyOptions", path=f"/{target.rest}")
     backend = locate(api, kind, target)
     path = rewriting.joined(target.rest) if target.rest else ""
     if request.path.endswith("/") and not path.endswith("/"):
