@@ -33,6 +33,7 @@ __all__ = [
     "dns1123_subdomain",
     "domain_prefixed_path",
     "immutable",
+    "keep",
     "label_selector",
     "labels",
     "qualified_name",
@@ -97,6 +98,11 @@ def immutable(path: str, new: Any, old: Any) -> Iterator[Cause]:
     """`field is immutable` when a value changed."""
     if new != old:
         yield fields.invalid(path, new, IMMUTABLE)
+
+
+def keep(new: Obj, old: Obj) -> None:
+    """What came with a status counts for nothing, as with upstream's ResetObjectMetaForStatus."""
+    new["metadata"] = {name: value for name, value in old["metadata"].items() if name != "managedFields"}
 
 
 def labels(path: str, held: Mapping[str, str] | None) -> Iterator[Cause]:

@@ -16,6 +16,7 @@ from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.fieldmanager.fieldsets import Set
 from pocketkube.objects import Obj
+from pocketkube.resources import metadata
 from pocketkube.resources.base import Resource
 
 GROUP: Final = "flowcontrol.apiserver.k8s.io"
@@ -37,8 +38,7 @@ class Configuration(Resource):
         return {"f:metadata": {}, "f:spec": {}} if subresource == "status" else {"f:status": {}}
 
     def prepare_status(self, new: Obj, old: Obj) -> None:
-        kept = {name: value for name, value in old["metadata"].items() if name != "managedFields"}
-        new["metadata"] = kept
+        metadata.keep(new, old)
 
     def validate_status(self, new: Obj, old: Obj) -> Iterator[Cause]:
         types: list[str] = []

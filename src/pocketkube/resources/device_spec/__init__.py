@@ -1,0 +1,1 @@
+"""Devices of dynamic resource allocation: what claims, classes and slices may say. No kind lives here."""
