@@ -18,7 +18,7 @@ from pocketkube.resources.admission_spec import authorizer
 from pocketkube.resources.admission_spec.authorizer import Authorize
 from pocketkube.resources.admission_spec.expressions import BOOL, Compiled, Compiler, Names
 from pocketkube.resources.base import World
-from pocketkube.resources.custom import cost, programs
+from pocketkube.resources.custom import cost
 
 NO_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
 _VERBS: Final = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete", CONNECT: "create"}
@@ -59,6 +59,8 @@ class Inputs:
     def _run(self, compiled: Compiled) -> tuple[bool, Any]:
         if compiled.program is None:
             return False, compiled.problem
+        from pocketkube.resources.custom import programs  # with the CEL library, which few clusters need
+
         expression = compiled.program.expression
         data = {name: self._given(name) for name in expression.names & _KNOWN}
         sizes = {name: self._sizes[name] for name in data}

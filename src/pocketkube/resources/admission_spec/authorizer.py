@@ -9,17 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final
-
-from cel_expr_python import cel
+from typing import Any
 
 from pocketkube.rbac import Attributes
 
 Authorize = Callable[[Mapping[str, Any], Attributes], tuple[bool, str]]
 """Whether a user (a UserInfo) may do something, and why."""
 
-_T: Final = cel.Type
-_MAP: Final = _T.Map(_T.STRING, _T.DYN)
 _USER, _PATH, _CHECK, _DECISION = "__user", "__path", "__check", "__decision"
 _asked: ContextVar[Authorize] = ContextVar("authorize")
 """Functions of expressions are known before anybody asks: whom they ask is said for each evaluation."""
@@ -43,9 +39,24 @@ def of(user: Mapping[str, Any], request: Attributes) -> dict[str, Any]:
 
 def functions() -> list[Any]:
     """As the library's declarations."""
+    from cel_expr_python import cel
+
+    kinds = cel.Type
+    held = kinds.Map(kinds.STRING, kinds.DYN)
+    narrowing = ("group", "resource", "subresource", "namespace", "name")
+    declared = (
+        ("path", 1, kinds.DYN, lambda held, path: {_USER: held[_USER], _PATH: str(path)}),
+        ("serviceAccount", 2, kinds.DYN, _account),
+        *((name, 1, kinds.DYN, _narrowed(name)) for name in narrowing),
+        ("check", 1, kinds.DYN, _check),
+        ("allowed", 0, kinds.BOOL, lambda held: bool(held[_DECISION])),
+        ("reason", 0, kinds.STRING, lambda held: str(held["reason"])),
+        ("errored", 0, kinds.BOOL, lambda held: False),
+        ("error", 0, kinds.STRING, lambda held: ""),
+    )
     return [
-        cel.FunctionDecl(name, [cel.Overload(f"k8s_authz_{name}", result, list(parameters), True, impl)])
-        for name, parameters, result, impl in _FUNCTIONS
+        cel.FunctionDecl(name, [cel.Overload(f"k8s_authz_{name}", result, [held, *[kinds.STRING] * texts], True, impl)])
+        for name, texts, result, impl in declared
     ]
 
 
@@ -70,16 +81,3 @@ def _check(held: Any, verb: Any) -> Any:
     user = {"username": str(who["username"]), "groups": [str(one) for one in who["groups"]]}
     allowed, reason = _asked.get()(user, wanted)
     return {_DECISION: allowed, "reason": reason}
-
-
-_FUNCTIONS: Final = (
-    ("path", (_MAP, _T.STRING), _T.DYN, lambda held, path: {_USER: held[_USER], _PATH: str(path)}),
-    ("serviceAccount", (_MAP, _T.STRING, _T.STRING), _T.DYN, _account),
-    *((name, (_MAP, _T.STRING), _T.DYN, _narrowed(name)) for name in ("group", "resource", "subresource")),
-    *((name, (_MAP, _T.STRING), _T.DYN, _narrowed(name)) for name in ("namespace", "name")),
-    ("check", (_MAP, _T.STRING), _T.DYN, _check),
-    ("allowed", (_MAP,), _T.BOOL, lambda held: bool(held[_DECISION])),
-    ("reason", (_MAP,), _T.STRING, lambda held: str(held["reason"])),
-    ("errored", (_MAP,), _T.BOOL, lambda held: False),
-    ("error", (_MAP,), _T.STRING, lambda held: ""),
-)
