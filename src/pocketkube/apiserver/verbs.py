@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from pocketkube import objects
-from pocketkube.admission.asking import Review, answered
+from pocketkube.admission.asking import Review
 from pocketkube.apiserver import admitting, authorization, body, escalation, lists, options, table
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.request import Request, Target
@@ -21,9 +21,13 @@ from pocketkube.apiserver.respond import answer
 from pocketkube.errors import BadRequest, NotFound, StatusError, Unknown
 from pocketkube.objects import Key, Obj
 from pocketkube.resources.base import DeleteOptions, Resource
+from pocketkube.unanswered import answered
+from pocketkube.store import Event
 
 UNDETERMINABLE = "the name of the object ({name} based on URL) was undeterminable: name must be provided"
 
+LONGEST_WAIT = 1.0
+"""Seconds for what controllers are about to make: Kubernetes looks ten times, 0.1 to 0.2 s apart."""
 _BATCH = 50
 """Objects that one request deletes before other requests get their turn."""
 
@@ -96,6 +100,8 @@ async def create(api: Api, request: Request, kind: Resource, target: Target) -> 
     if meta.get("resourceVersion") not in (None, "", "0"):
         raise Unknown("resourceVersion should not be set on objects to be created")
     escalation.check(api, request, kind, target, obj, None)
+    if (awaited := kind.awaits(obj)) is not None:
+        await _appears(api, *awaited)
     created = api.registry.create(
         kind.resource_id(),
         kind.internal(obj),
@@ -105,6 +111,24 @@ async def create(api: Api, request: Request, kind: Resource, target: Target) -> 
         review=admitting.of_write(api, request, wanted, "CreateOptions"),
     )
     return one(request, 201, kind, created)
+
+
+async def _appears(api: Api, resource: str, at: Key) -> None:
+    """Wait until it is there, but not for long: what needs it is refused then."""
+    there = asyncio.Event()
+
+    def look(event: Event) -> None:
+        if objects.key(event.object) == at:
+            there.set()
+
+    stop = api.registry.store.subscribe(resource, look)
+    try:
+        async with api.clock.timeout(LONGEST_WAIT):
+            await there.wait()
+    except TimeoutError:
+        return
+    finally:
+        stop()
 
 
 def match_namespace(kind: Resource, target: Target, meta: Obj) -> None:

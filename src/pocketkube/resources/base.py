@@ -18,7 +18,7 @@ from pocketkube.clock import Clock
 from pocketkube.errors import Cause
 from pocketkube.fieldmanager import shapes
 from pocketkube.fieldmanager.fieldsets import Set
-from pocketkube.objects import Obj
+from pocketkube.objects import Key, Obj
 from pocketkube.resources import formats
 from pocketkube.store import Event
 
@@ -184,6 +184,18 @@ class Resource:
         """An object of this version, as a client wrote it, in the version that the rules below are for."""
         return obj
 
+    def present_all(self, found: Iterable[Obj]) -> Iterable[Obj]:
+        """As `present`, of many."""
+        return map(self.present, found)
+
+    def at_rest(self, obj: Obj) -> Obj:
+        """A stored object as the cluster's own components read it, who know no versions. Shared: do not change it."""
+        return obj
+
+    def written(self, obj: Obj, stored: Obj) -> Obj:
+        """An object of this version that was just stored, as this version shows it."""
+        return self.present(stored)
+
     def encode(self, obj: Obj) -> Obj:
         """An object of this version as it is stored."""
         return obj
@@ -243,6 +255,10 @@ class Resource:
 
     def admit(self, new: Obj, old: Obj | None) -> None:
         """What admission plugins do to this kind, before validation; raises StatusError to refuse."""
+
+    def awaits(self, obj: Obj) -> tuple[str, Key] | None:
+        """What a create from outside waits a moment for, as controllers are about to make it: (resource, its key)."""
+        return None
 
     def initial_status(self, obj: Obj) -> Obj:
         """The status a new object starts with when `has_status`, whatever the client sent."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from pocketkube import objects
 from pocketkube.errors import Cause, Conflict
-from pocketkube.objects import Obj
+from pocketkube.objects import Key, Obj
 from pocketkube.podphase import is_terminal
 from pocketkube.resources.base import CONNECT, Column, DeleteOptions, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
@@ -106,6 +106,9 @@ class RESOURCE(Resource):
             admission.create(self.world, new)
         else:
             admission.update(new)
+
+    def awaits(self, obj: Obj) -> tuple[str, Key] | None:
+        return admission.account_to_come(self.world, obj)
 
     def initial_status(self, obj: Obj) -> Obj:
         status: Obj = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}

@@ -10,12 +10,13 @@ from typing import Final
 
 from pocketkube import objects
 from pocketkube.errors import Forbidden
-from pocketkube.objects import Obj
+from pocketkube.objects import Key, Obj
 from pocketkube.resources.base import World
 
 TOKEN_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_VOLUME: Final = "kube-api-access-"
 TOPOLOGY: Final = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
+DEFAULT_ACCOUNT: Final = "default"
 _TOKEN_SECONDS: Final = 3607  # an hour, and a few odd seconds by which such tokens are told from others
 
 
@@ -40,6 +41,16 @@ def place(world: World, pod: Obj) -> None:
         pod["metadata"]["labels"] = {**objects.labels(pod), **found}
 
 
+def account_to_come(world: World, pod: Obj) -> tuple[str, Key] | None:
+    """The default ServiceAccount of a namespace so new that it has none yet."""
+    at = objects.namespace(pod), DEFAULT_ACCOUNT
+    if (objects.spec(pod).get("serviceAccountName") or DEFAULT_ACCOUNT) != DEFAULT_ACCOUNT:
+        return None
+    if world.find("serviceaccounts", *at) is not None or world.find("namespaces", "", at[0]) is None:
+        return None
+    return "serviceaccounts", at
+
+
 def refused(pod: Obj, why: str) -> Forbidden:
     """What to raise for a new pod, which may have no name yet."""
     meta = pod["metadata"]
@@ -48,7 +59,7 @@ def refused(pod: Obj, why: str) -> Forbidden:
 
 def _service_account(world: World, pod: Obj) -> None:
     spec, namespace = pod["spec"], objects.namespace(pod)
-    name = spec.get("serviceAccountName") or "default"
+    name = spec.get("serviceAccountName") or DEFAULT_ACCOUNT
     spec["serviceAccountName"] = spec["serviceAccount"] = name
     account = world.find("serviceaccounts", namespace, name)
     if account is None:

@@ -8,6 +8,7 @@ from tests.unit.pocketkube import protobuf_encoder as pb
 from tests.unit.pocketkube.apiserver.world import CONFIGMAPS, NAMESPACE, World, status
 
 from pocketkube import objects
+from pocketkube.apiserver import verbs
 from pocketkube.apiserver.body import LIMIT
 
 CM = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v"}}
@@ -184,6 +185,43 @@ async def test_a_group_version_of_delete_options_is_taken_in_protobuf(world: Wor
     kind = "application/vnd.kubernetes.protobuf"
     code, _ = await world.ask("DELETE", f"{CONFIGMAPS}/a", options, content_type=kind)
     assert code == 200
+
+
+async def test_a_pod_waits_for_the_account_of_its_new_namespace(world: World) -> None:
+    """The controller that makes it may be a moment late; nobody makes other accounts."""
+    world.registry.create("namespaces", {"metadata": {"name": "fresh"}})
+    pods = "/api/v1/namespaces/fresh/pods"
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}}
+    subscribed = asyncio.Event()
+    real = world.registry.store.subscribe
+
+    def subscribe(resource: str, notify: Any) -> Any:
+        if resource == "serviceaccounts":
+            subscribed.set()
+        return real(resource, notify)
+
+    world.registry.store.subscribe = subscribe  # type: ignore[method-assign]
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        posted = group.create_task(world.post(pods, pod))
+        await subscribed.wait()
+        world.registry.create("serviceaccounts", {"metadata": {"name": "default", "namespace": "fresh"}})
+        assert (await posted)[0] == 201
+    subscribed.clear()
+    pod = {"metadata": {"name": "q"}, "spec": {**pod["spec"], "serviceAccountName": "mine"}}
+    code, body = await world.post(pods, pod)
+    assert (code, body["reason"]) == (403, "Forbidden")
+    assert not subscribed.is_set()
+
+
+async def test_a_pod_is_refused_when_no_account_comes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verbs, "LONGEST_WAIT", 0.01)
+    world.registry.create("namespaces", {"metadata": {"name": "fresh"}})
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}}
+    code, body = await world.post("/api/v1/namespaces/fresh/pods", pod)
+    assert (code, body["message"]) == (
+        403,
+        'pods "p" is forbidden: error looking up service account fresh/default: serviceaccount "default" not found',
+    )
 
 
 async def test_delete_collection_honours_selectors(world: World) -> None:
