@@ -177,7 +177,8 @@ def test_requests_reach_both_slices(lab):
     def good(replies: Replies) -> bool:
         return replies.ok and replies.bodies <= pods.names and reached(replies) >= 2
 
-    replies = asked(lab, "http://crowd/hostname", good, count=160, at_once=40)
+    with lab.visitor(node=lab.away_from(pods)) as client:
+        replies = asked(lab, "http://crowd/hostname", good, count=160, at_once=40, client=client)
     lab.expect(
         good(replies),
         expected="every request to http://crowd answered by a Pod of crowd, and Pods of two slices among them",
