@@ -38,6 +38,7 @@ PURE = {
     "selectors",
     "strategic",
     "sysctls",
+    "unanswered",
     "wire",
 }
 STATE = PURE | {"store", "resources"}

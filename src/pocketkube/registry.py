@@ -58,7 +58,7 @@ class Registry:
         found = self.store.get(resource, (namespace, name))
         if found is None or resource not in self.definitions.custom:
             return found
-        return self.resources[resource].present(found)
+        return self.resources[resource].at_rest(found)
 
     def get(self, resource: str, namespace: str, name: str) -> Obj:
         """Raises NotFound."""
@@ -73,7 +73,7 @@ class Registry:
         found = self.store.list(resource, namespace)
         if resource not in self.definitions.custom:
             return found
-        return [self.resources[resource].present(obj) for obj in found]
+        return [self.resources[resource].at_rest(obj) for obj in found]
 
     def subscribe(self, resource: str, notify: Callable[[Event], None]) -> Callable[[], None]:
         """Events show objects as they are stored. A kind may be subscribed to before it exists, by `plural.group`."""
@@ -121,10 +121,11 @@ class Registry:
         found = self.find(resource, *objects.key(obj))
         if found is not None:
             raise _already_exists(kind, found)
+        _note(obj, managed)
+        encoded = kind.encode(obj)
         for commit in commits:
             commit()
-        _note(obj, managed)
-        return kind.present(obj if dry_run else self.store.create(resource, kind.encode(obj)))
+        return kind.present(obj) if dry_run else kind.written(obj, self.store.create(resource, encoded))
 
     def update(
         self,
@@ -191,13 +192,16 @@ class Registry:
         kind.canonicalize(obj)
         if not subresource:
             kind.check_update(obj, old)
+        commits = []
         if subresource != "status" or review is not None:
             commits = self.chain.validate(
                 kind, obj, old, subresource, dry_run=dry_run, warn=warn, review=review, managed=managed
             )
-            for commit in commits:
-                commit()
         _note(obj, managed)
+        obj["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        kind.encode(obj)  # which may have to be asked for: nothing is done before
+        for commit in commits:
+            commit()
         return self._write(kind, obj, old, dry_run)
 
     def patch(
@@ -282,7 +286,7 @@ class Registry:
         resource, encoded = kind.resource_id(), kind.encode(new)
         if dry_run or encoded == self.store.get(resource, objects.key(new)):
             return kind.present(new)
-        return kind.present(self.store.update(resource, encoded))
+        return kind.written(new, self.store.update(resource, encoded))
 
     # -- rules
 

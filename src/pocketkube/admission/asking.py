@@ -1,35 +1,19 @@
-"""Admission by somebody outside of the process, which takes its time: webhooks.
+"""Admission by somebody else: policies, which have their answer at once, and webhooks, who must be asked first.
 
-The registry is synchronous. What it cannot know yet it raises `Unanswered` for. Whoever called it awaits the answer and
-calls again, with the same review, which knows it then. The last call asks nobody: as always, what it looked at still
-holds when it writes. So what a call does before it raises must be nothing, or something that may be done twice.
+A review goes with one write and is kept while that is tried: see pocketkube.unanswered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, TypeVar
+from typing import Protocol
 
-from pocketkube.errors import InternalError
 from pocketkube.fieldmanager.entries import Entries
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
 
-T = TypeVar("T")
-MOST_CALLS: Final = 50
-"""Of one verb. Each but the last has learned something; that many are needed where others keep writing the object."""
-
-
-class Unanswered(Exception):
-    """Somebody must be asked first: await `ask`, which raises StatusError if that ends the request, and call again."""
-
-    def __init__(self, ask: Callable[[], Awaitable[None]]) -> None:
-        super().__init__("somebody must be asked first")
-        self.ask = ask
-
 
 class Review(Protocol):
-    """What webhooks say to one write. The methods raise Unanswered until they have said it."""
+    """What is said to one write. The methods raise Unanswered until it is known."""
 
     def mutate(
         self,
@@ -88,22 +72,3 @@ def join(first: Review | None, then: Review | None) -> Review | None:
     if first is None or then is None:
         return then if first is None else first
     return Joined(first, then)
-
-
-async def answered(attempt: Callable[[], T]) -> T:
-    """What a synchronous call returns once it knows all answers."""
-    return await awaited(lambda: _at_once(attempt))
-
-
-async def awaited(attempt: Callable[[], Awaitable[T]]) -> T:
-    """As `answered`, of a call that awaits other things too."""
-    for _ in range(MOST_CALLS):
-        try:
-            return await attempt()
-        except Unanswered as question:
-            await question.ask()
-    raise InternalError("the object changes faster than webhooks answer")
-
-
-async def _at_once(attempt: Callable[[], T]) -> T:
-    return attempt()

@@ -53,7 +53,7 @@ def collect(api: Api, kind: Resource, namespace: str | None, options: ListOption
             revision = options.revision
             if revision < max(api.compacted, store.compacted):
                 raise Expired("The resourceVersion for the provided list is too old.")
-    found: Iterable[Obj] = map(kind.present, _candidates(api, kind, namespace, options, revision))
+    found: Iterable[Obj] = kind.present_all(_candidates(api, kind, namespace, options, revision))
     if after is not None:
         found = (obj for obj in found if objects.key(obj) > after)
     matching = _matching(kind, options, found)

@@ -1,6 +1,6 @@
 """From a path and a method to a handler.
 
-A handler is called again when webhooks had to be asked first (admission/asking.py): until then it changes nothing.
+A handler is called again when webhooks had to be asked first (pocketkube.unanswered): until then it changes nothing.
 
 Models the routes kube-apiserver installs, with go-restful's answers for what there is not: 404 as text for unknown
 paths and groups, 404 and 405 as Status below known ones. What another server answers for goes there.
@@ -13,7 +13,6 @@ from typing import Final
 
 from aiohttp import web
 
-from pocketkube.admission.asking import awaited
 from pocketkube.apiserver import (
     authorization,
     discovery,
@@ -33,6 +32,8 @@ from pocketkube.apiserver.request import Request, Target, parse_target
 from pocketkube.apiserver.respond import JSON, answer, encode, not_found_page, raw
 from pocketkube.errors import MethodNotAllowed, NotFound
 from pocketkube.resources.base import Resource
+from pocketkube.resources.custom import conversion
+from pocketkube.unanswered import awaited
 
 NO_RESOURCE: Final = "the server could not find the requested resource"
 
@@ -137,7 +138,10 @@ async def _resource(api: Api, request: Request, target: Target) -> web.StreamRes
     if target.subresource not in _STREAMS:
         _ = request.wanted  # a client that accepts no answer of ours is refused before anything happens
     handle = subresources.handle if target.subresource else _verb
-    return await awaited(lambda: handle(api, request, kind, target))
+    if kind.resource_id() not in api.registry.definitions.by_webhook:
+        return await awaited(lambda: handle(api, request, kind, target))
+    with conversion.by(api.webhooks.converter.convert):
+        return await awaited(lambda: handle(api, request, kind, target))
 
 
 async def _verb(api: Api, request: Request, kind: Resource, target: Target) -> web.StreamResponse:

@@ -21,8 +21,8 @@ from pocketkube.apiserver.respond import answer
 from pocketkube.errors import BadRequest, NotFound, StatusError, Unknown
 from pocketkube.objects import Key, Obj
 from pocketkube.resources.base import DeleteOptions, Resource
-from pocketkube.unanswered import answered
 from pocketkube.store import Event
+from pocketkube.unanswered import answered
 
 UNDETERMINABLE = "the name of the object ({name} based on URL) was undeterminable: name must be provided"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 
 import orjson
 from aiohttp import web
@@ -22,7 +23,9 @@ from pocketkube.apiserver.respond import JSON, warning_headers
 from pocketkube.errors import Expired, NotAcceptable, StatusError, to_status
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
+from pocketkube.resources.custom import conversion
 from pocketkube.store import ADDED, DELETED, MODIFIED, Event, Watch
+from pocketkube.unanswered import answered
 
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
 _BOOKMARK_EVERY = 60.0
@@ -47,12 +50,9 @@ class Watcher:
     # -- what is seen
 
     def lines(self, events: Iterable[Event], since: int) -> Iterable[bytes]:
-        for event in events:
-            if event.revision <= since:
-                continue
-            seen = self.see(event)
-            if seen is not None:
-                yield self.line(*seen, event.revision)
+        """Nothing is written before all is seen: for that webhooks may have to be asked (pocketkube.unanswered)."""
+        seen = [(self.see(event), event.revision) for event in events if event.revision > since]
+        return [self.line(*one, revision) for one, revision in seen if one is not None]
 
     def see(self, event: Event) -> tuple[str, Obj] | None:
         """(type, object) as this watcher sees a write: entering a selection is ADDED, leaving it DELETED."""
@@ -124,7 +124,7 @@ class Watcher:
         self.api.watching.setdefault(resource, set()).add(watch)
         try:
             if wanted.send_initial:
-                yield self._initial(current)
+                yield await answered(lambda: self._initial(current))
             async for chunk in self._follow(watch, since, timeout):
                 yield chunk
         finally:
@@ -156,7 +156,9 @@ class Watcher:
                 if next_bookmark > end - _BEFORE_END:
                     next_bookmark = end - _BEFORE_END if loop.time() < end - _BEFORE_END else end
                 continue
-            chunk = b"".join(self.lines((first, *watch.pending()), since))
+            events = (first, *watch.pending())
+            chunk = b"".join(await answered(partial(self.lines, events, since)))
+            conversion.forget()
             if chunk:
                 yield chunk
 

@@ -27,6 +27,8 @@ class Definitions:
     def __init__(self, world: World, resources: dict[str, Resource]) -> None:
         self.custom: dict[str, CustomResource] = {}
         """The stored version of each custom kind, by resource id."""
+        self.by_webhook: set[str] = set()
+        """Those whose versions a webhook makes of each other."""
         self._world = world
         self._resources = resources
         self._served: dict[str, Any] = {}
@@ -69,11 +71,13 @@ class Definitions:
             kind.versions = {one.version: one for one in kinds}
         self._served[name] = made_of
         self.custom[name] = self._resources[name] = kinds[0]
+        (self.by_webhook.add if kinds[0].by_webhook else self.by_webhook.discard)(name)
         return name
 
     def _withdraw(self, name: str) -> str:
         self._resources.pop(name, None)
         self._served.pop(name, None)
+        self.by_webhook.discard(name)
         return name if self.custom.pop(name, None) is not None else ""
 
 

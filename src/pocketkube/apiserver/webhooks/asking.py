@@ -1,7 +1,7 @@
 """What webhooks say to one write: the mutating ones in turn, then the validating ones at the same time.
 
 Models apiserver/pkg/admission/plugin/webhook/{generic,mutating,validating}. Which ones are concerned is found out at
-once; to ask them is what a caller has to wait for (admission/asking.py). What was said holds for one state of the
+once; to ask them is what a caller has to wait for (pocketkube.unanswered). What was said holds for one state of the
 stored object. Once the validating ones agree, the next try begins with what they have seen, so that names and
 addresses that were chosen for it stay, and it is written if it is still that.
 """
@@ -15,7 +15,6 @@ from functools import partial
 
 from pocketkube import objects
 from pocketkube.admission import matching
-from pocketkube.admission.asking import Unanswered, answered
 from pocketkube.admission.expressions import Inputs, Unmatched, conditions_hold, namespace_of
 from pocketkube.admission.matching import Attributes, Match
 from pocketkube.apiserver.webhooks import patches, reviews
@@ -27,6 +26,7 @@ from pocketkube.fieldmanager.entries import Entries
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
 from pocketkube.resources.base import Resource
+from pocketkube.unanswered import Unanswered, answered
 
 Matched = tuple[Hook, Match]
 _OF_THE_SYSTEM = ("uid", "creationTimestamp")
@@ -163,7 +163,8 @@ class Asking:
     @staticmethod
     def _as_asked(declared: Resource, obj: Obj | None) -> Obj | None:
         """An object of the registry in the version of the request; a custom one is in it."""
-        return obj if obj is None or declared.custom else declared.present(obj)
+        same = obj is None or (declared.custom and obj.get("apiVersion") == declared.api_version)
+        return obj if same or obj is None else declared.present(obj)
 
     def _matched(self, hooks: Iterable[Hook], request: Attributes) -> list[Matched]:
         return [(hook, match) for hook in hooks if (match := self._match(hook, request)) is not None]
@@ -231,9 +232,10 @@ class Asking:
         self._approved = new
 
     async def _remove(self, request: Attributes) -> None:
-        for hook, match in self._matched(self._hooks.mutating, request):
+        for hook, match in await answered(partial(self._matched, self._hooks.mutating, request)):
             await self._ask_mutating(hook, match, request)
-        await self._ask_validating(self._matched(self._hooks.validating, request), request)
+        matched = await answered(partial(self._matched, self._hooks.validating, request))
+        await self._ask_validating(matched, request)
         self._removed = True
 
     async def _ask_mutating(self, hook: Hook, match: Match, request: Attributes) -> Obj | None:

@@ -6,6 +6,7 @@ from pocketkube.admission.matching import is_exempt
 from pocketkube.apiserver.streams.runtime import Dialer
 from pocketkube.apiserver.webhooks.asking import Asking
 from pocketkube.apiserver.webhooks.calling import Caller
+from pocketkube.apiserver.webhooks.conversion import Converter
 from pocketkube.apiserver.webhooks.hooks import Hooks
 from pocketkube.asked import Asked
 from pocketkube.registry import Registry
@@ -19,6 +20,7 @@ class Webhooks:
         self._registry = registry
         self.hooks = Hooks(registry)
         self.caller = Caller(registry, dialer)
+        self.converter = Converter(self.caller)
 
     def asking(self, asked: Asked, declared: Resource | None = None) -> Asking | None:
         """What they say to one write, to be kept until it is made; None if there are none, or not for this kind."""

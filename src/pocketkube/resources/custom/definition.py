@@ -1,8 +1,7 @@
 """What a CustomResourceDefinition may say: group, names, versions, columns, subresources, conversion.
 
 Models apiextensions-apiserver/pkg/apis/apiextensions/validation/validation.go for v1; schemas are openapi_schema's.
-What was wrong before an update is not let be: no definition here is older than these rules. Left out: conversion by
-webhook, which is refused.
+What was wrong before an update is not let be: no definition here is older than these rules.
 """
 
 from __future__ import annotations
@@ -18,10 +17,12 @@ from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources.custom import formats, openapi_schema
+from pocketkube.resources.custom.conversion import REVIEW_VERSIONS
 from pocketkube.resources.custom.paths import BadFieldPath, follow
 from pocketkube.resources.custom.schemas import Schema, walk
 from pocketkube.resources.formats import dns1035_label, dns1123_subdomain
 from pocketkube.resources.metadata import immutable
+from pocketkube.resources.webhooks import client_config
 
 APPROVED: Final = "api-approved.kubernetes.io"
 _COLUMN_TYPES: Final = ("boolean", "date", "integer", "number", "string")
@@ -38,6 +39,7 @@ def validate(obj: Obj, old: Obj | None) -> Iterator[Cause]:
     """Field errors of a definition, metadata apart; `old` on an update."""
     spec = objects.spec(obj)
     yield from _spec(spec)
+    yield from _bundle(spec, old)
     if old is not None:
         before = objects.spec(old)
         if objects.condition_status(old, "Established") == "True":
@@ -236,17 +238,46 @@ def _selectable(found: list[Obj], schema: Schema, at: str) -> Iterator[Cause]:
 def _conversion(conversion: Obj) -> Iterator[Cause]:
     strategy, at = conversion.get("strategy") or "", "spec.conversion"
     yield from _one_of(f"{at}.strategy", strategy, ("None", "Webhook"))
+    webhook = conversion.get("webhook") or {}
     if strategy == "Webhook":
-        text = (
-            "conversion by webhook is not supported by this cluster: use None, with one schema that serves all versions"
-        )
-        yield fields.forbidden(f"{at}.strategy", text)
+        if webhook.get("clientConfig") is None:
+            yield fields.required(f"{at}.webhookClientConfig", "required when strategy is set to Webhook")
+        else:
+            yield from client_config.validate(webhook["clientConfig"], f"{at}.webhookClientConfig")
+        yield from _review_versions(webhook.get("conversionReviewVersions") or [], f"{at}.conversionReviewVersions")
     elif conversion.get("webhook") is not None:
         if conversion["webhook"].get("clientConfig") is not None:
             yield fields.forbidden(f"{at}.webhookClientConfig", "should not be set when strategy is not set to Webhook")
         if conversion["webhook"].get("conversionReviewVersions"):
             text = "should not be set when strategy is not set to Webhook"
             yield fields.forbidden(f"{at}.conversionReviewVersions", text)
+
+
+def _review_versions(versions: list[str], at: str) -> Iterator[Cause]:
+    if not versions:
+        yield fields.required(at)
+        return
+    for index, version in enumerate(versions):
+        if version in versions[:index]:
+            yield fields.invalid(f"{at}[{index}]", version, "duplicate version")
+            continue
+        for problem in dns1035_label(version):
+            yield fields.invalid(f"{at}[{index}]", version, problem)
+    if not set(versions) & set(REVIEW_VERSIONS):
+        yield fields.invalid(at, versions, f"must include at least one of {', '.join(REVIEW_VERSIONS)}")
+
+
+def _bundle(spec: Obj, old: Obj | None) -> Iterator[Cause]:
+    """A bundle that cannot be used is let be where there was one, and until the definition is established."""
+    given = objects.dig(spec, "conversion", "webhook", "clientConfig", "caBundle") or ""
+    if not given or not (problem := client_config.bundle_problem(given)):
+        return
+    before = objects.dig(old, "spec", "conversion", "webhook", "clientConfig", "caBundle") or ""
+    if old is not None and (
+        objects.condition_status(old, "Established") != "True" or client_config.bundle_problem(before)
+    ):
+        return
+    yield fields.invalid("spec.conversion.webhookClientConfig.caBundle", given, problem)
 
 
 def _stored_versions(stored: list[str], versions: list[Obj]) -> Iterator[Cause]:

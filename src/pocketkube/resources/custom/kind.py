@@ -1,13 +1,13 @@
 """A kind that a CustomResourceDefinition declares: one class per served version, and one for the stored version.
 
 Models apiextensions-apiserver/pkg/registry/customresource/{strategy,status_strategy,validator}.go and what its codecs
-do to objects (apiserver/customresource_handler.go): coerce, prune, default. Conversion is `None`: versions differ in
-their apiVersion and in what their schemas keep.
+do to objects (apiserver/customresource_handler.go): coerce, prune, default. Unless a webhook converts, versions differ
+in their apiVersion and in what their schemas keep.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
@@ -16,7 +16,16 @@ from pocketkube.errors import BadRequest, Cause, Forbidden
 from pocketkube.fieldmanager import shapes
 from pocketkube.objects import Obj
 from pocketkube.resources.base import ALL_VERBS, Resource, Scale, version_rank
-from pocketkube.resources.custom import defaulting, embedded, jsonpath, lists, printing, pruning, values
+from pocketkube.resources.custom import (
+    conversion,
+    defaulting,
+    embedded,
+    jsonpath,
+    lists,
+    printing,
+    pruning,
+    values,
+)
 from pocketkube.resources.custom.correlation import Correlated
 from pocketkube.resources.custom.schemas import RULES, Schema, properties, walk
 from pocketkube.resources.formats import qualified_name
@@ -52,6 +61,8 @@ class CustomResource(Resource):
     printers: ClassVar[tuple[printing.Printer, ...]]
     storage_version: ClassVar[str]
     definition: ClassVar[Obj]
+    by_webhook: ClassVar[bool]
+    """Whether a webhook makes one version out of another."""
 
     def __init__(self, world: Any) -> None:
         super().__init__(world)
@@ -86,13 +97,13 @@ class CustomResource(Resource):
         known = self._presented.get(at)
         if known is not None and known[0] == revision and (known[1] is obj or known[2] is obj):
             return known[2]
-        shown = objects.copy(obj)
         written = self.of(obj)
         assert isinstance(written, CustomResource)
-        pruning.prune(shown, written.schema)
-        pruning.prune_nulls(shown, written.schema)
-        defaulting.default(shown, written.schema)
+        shown = written._settled(obj)
         if shown["apiVersion"] != self.api_version:
+            if self.by_webhook:  # which may say something else the next time
+                other = conversion.converted(self.definition, shown, self.api_version)
+                return written.present(obj) if other is None else self._settled(other)
             shown["apiVersion"] = self.api_version
             pruning.prune(shown, self.schema)
         if shown == obj:
@@ -100,14 +111,45 @@ class CustomResource(Resource):
         if len(self._presented) > _KEPT:
             self._presented.clear()
         self._presented[at] = revision, obj, shown
-        return shown  # type: ignore[no-any-return]
+        return shown
+
+    def _settled(self, obj: Obj) -> Obj:
+        """A copy of an object of this version as its schema wants it by now."""
+        shown: Obj = objects.copy(obj)
+        pruning.prune(shown, self.schema)
+        pruning.prune_nulls(shown, self.schema)
+        defaulting.default(shown, self.schema)
+        return shown
+
+    def present_all(self, found: Iterable[Obj]) -> Iterable[Obj]:
+        if self.by_webhook:
+            found = list(found)
+            others = (one for one in found if one["apiVersion"] != self.api_version)
+            settled = [self.versions[one["apiVersion"].partition("/")[2]]._settled(one) for one in others]
+            conversion.expect(self.definition, settled, self.api_version)
+        return map(self.present, found)
+
+    def at_rest(self, obj: Obj) -> Obj:
+        return self.of(obj).present(obj) if self.by_webhook else self.present(obj)
+
+    def written(self, obj: Obj, stored: Obj) -> Obj:
+        if not self.by_webhook or self.version == self.storage_version:
+            return self.present(stored)
+        return {**obj, "metadata": stored["metadata"]}
 
     def encode(self, obj: Obj) -> Obj:
         if self.version == self.storage_version:
             return obj
-        stored = objects.copy({**obj, "apiVersion": f"{self.group}/{self.storage_version}"})
-        pruning.prune(stored, self.versions[self.storage_version].schema)
-        return stored  # type: ignore[no-any-return]
+        storage = self.versions[self.storage_version]
+        stored: Obj | None
+        if self.by_webhook:
+            stored = conversion.converted(self.definition, obj, storage.api_version)
+            if stored is None:
+                return obj
+        else:
+            stored = objects.copy({**obj, "apiVersion": storage.api_version})
+        pruning.prune(stored, storage.schema)
+        return stored
 
     def coerce(self, obj: Obj) -> list[str]:
         """What decoding does: drop unknown fields and forbidden nulls in place, rewrite embedded metadata; the unknown
@@ -305,6 +347,7 @@ def _declare(definition: Obj, version: Obj, names: Obj, storage: str) -> type[Cu
         "storage_version": storage,
         "storage_prefix": f"{spec['group']}/{names['plural']}",
         "definition": definition,
+        "by_webhook": conversion.is_by_webhook(definition),
     }
     assert set(_VERBS) == set(ALL_VERBS)
     return type(f"{names['kind']}.{version['name']}", (CustomResource,), attributes)
