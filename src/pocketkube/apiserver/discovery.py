@@ -31,7 +31,7 @@ VIRTUAL: Final[dict[tuple[str, str], tuple[tuple[str, str, str, bool], ...]]] = 
     ),
 }
 # kinds of subresources that belong to another group than their resource
-_FOREIGN: Final = {
+FOREIGN: Final = {
     "Scale": ("autoscaling", "v1"),
     "Eviction": ("policy", "v1"),
     "TokenRequest": ("authentication.k8s.io", "v1"),
@@ -129,8 +129,8 @@ def _resources(kind: Resource) -> Iterator[Obj]:
     yield entry | {"storageVersionHash": storage_version_hash(kind)} if kind.stored else entry
     for name, shown, verbs in subresources(kind):
         below: Obj = {"name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced}
-        if shown in _FOREIGN:
-            below["group"], below["version"] = _FOREIGN[shown]
+        if shown in FOREIGN:
+            below["group"], below["version"] = FOREIGN[shown]
         yield below | {"kind": shown, "verbs": list(verbs)}
 
 

@@ -1,26 +1,22 @@
-"""OpenAPI v2 (`/openapi/v2`): the definitions of the kinds served, as JSON or as gnostic's protobuf.
+"""OpenAPI v2 (`/openapi/v2`): the definitions of the kinds served and their paths, as JSON or as gnostic's protobuf.
 
 kubectl reads it when the v3 documents do not know a kind (a typo, a missing CRD, a v1 List) and checks the object
-against the definitions; for a kind it does not find there it goes on to say `no matches for kind`. Models what
-k8s.io/kube-openapi's handler serves at this path, wire form as in gnostic's openapiv2.
-
-Left out: paths, descriptions, and the definitions of group versions that are not served.
+against the definitions; for a kind it does not find there it goes on to say `no matches for kind`. Its patcher asks
+the paths which patches a kind takes. Models what k8s.io/kube-openapi's handler serves at this path. All of it is said
+in v3 first, and then in v2's words; openapi_wire.py has the form of bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
-import orjson
-
-from pocketkube import wire
 from pocketkube.objects import Obj
 
 PROTOBUF: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _ACCEPTED: Final = (PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
 _V3: Final = "#/components/schemas/"
 _V2: Final = "#/definitions/"
+_PARAMETERS: Final = "#/parameters/"
 
 
 def wants_protobuf(accept: str) -> bool:
@@ -28,14 +24,55 @@ def wants_protobuf(accept: str) -> bool:
     return accept.split(",")[0].split(";")[0].strip() in _ACCEPTED
 
 
-def document(schemas: Obj) -> Obj:
-    """The Swagger 2.0 document of v3 component schemas."""
+def document(schemas: Obj, paths: Obj) -> Obj:
+    """The Swagger 2.0 document of v3 component schemas and paths."""
+    parameters: Obj = {}
     return {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": "v1.36.2"},
-        "paths": {},
+        "paths": {path: _item(item, parameters) for path, item in sorted(paths.items())},
         "definitions": {name: _schema(schema) for name, schema in sorted(schemas.items())},
+        "parameters": dict(sorted(parameters.items())),
     }
+
+
+def _item(item: Obj, shared: Obj) -> Obj:
+    """A path with its operations. Parameters go to `shared`, where the document has each once."""
+    return {
+        key: [_parameter(one, shared) for one in value] if key == "parameters" else _operation(value, shared)
+        for key, value in item.items()
+    }
+
+
+def _parameter(given: Obj, shared: Obj) -> Obj:
+    name = given["name"] if given["in"] == "query" else f"{given['name']}-{given['in']}"
+    if name not in shared:
+        shared[name] = {key: value for key, value in given.items() if key != "schema"} | given["schema"]
+    return {"$ref": f"{_PARAMETERS}{name}"}
+
+
+def _operation(given: Obj, shared: Obj) -> Obj:
+    body = given.get("requestBody")
+    parameters = [_parameter(one, shared) for one in given.get("parameters", ())]
+    if body:
+        schema = _schema(next(iter(body["content"].values()))["schema"])
+        required = {"required": True} if body.get("required") else {}
+        parameters.insert(0, {"name": "body", "in": "body", **required, "schema": schema})
+    return {
+        **{key: value for key, value in given.items() if key not in ("requestBody", "parameters", "responses")},
+        "consumes": [*body["content"]] if body else ["*/*"],
+        "produces": [*given["responses"]["200"]["content"]],
+        "schemes": ["https"],
+        **({"parameters": parameters} if parameters else {}),
+        "responses": {code: _response(one) for code, one in given["responses"].items()},
+    }
+
+
+def _response(given: Obj) -> Obj:
+    described = {"description": given["description"]}
+    if content := given.get("content"):
+        described["schema"] = _schema(next(iter(content.values()))["schema"])
+    return described
 
 
 def _schema(schema: Obj) -> Obj:
@@ -55,37 +92,3 @@ def _schema(schema: Obj) -> Obj:
         else:
             result[key] = value
     return result
-
-
-def encode(swagger: Obj) -> bytes:
-    """The document as message openapi.v2.Document."""
-    info = wire.text(1, swagger["info"]["title"]) + wire.text(2, swagger["info"]["version"])
-    definitions = b"".join(_named(1, name, _encode(schema)) for name, schema in swagger["definitions"].items())
-    return (
-        wire.text(1, swagger["swagger"]) + wire.message(2, info) + wire.message(8, b"") + wire.message(9, definitions)
-    )
-
-
-def _encode(schema: Obj) -> bytes:
-    """One message openapi.v2.Schema; the numbers are its fields'."""
-    out = wire.text(1, schema["$ref"]) if "$ref" in schema else b""
-    out += wire.text(2, schema["format"]) if "format" in schema else b""
-    out += wire.message(5, _any(schema["default"])) if "default" in schema else b""
-    out += b"".join(wire.text(19, name) for name in schema.get("required", ()))
-    out += b"".join(wire.message(20, _any(value)) for value in schema.get("enum", ()))
-    if isinstance(schema.get("additionalProperties"), dict):
-        out += wire.message(21, wire.message(1, _encode(schema["additionalProperties"])))
-    out += wire.message(22, wire.text(1, schema["type"])) if "type" in schema else b""
-    out += wire.message(23, wire.message(1, _encode(schema["items"]))) if "items" in schema else b""
-    if "properties" in schema:
-        inner: Iterable[bytes] = (_named(1, name, _encode(value)) for name, value in schema["properties"].items())
-        out += wire.message(25, b"".join(inner))
-    return out + b"".join(_named(31, name, _any(value)) for name, value in schema.items() if name.startswith("x-"))
-
-
-def _any(value: Any) -> bytes:
-    return wire.text(2, orjson.dumps(value).decode())  # field `yaml`, of which JSON is a part
-
-
-def _named(number: int, name: str, value: bytes) -> bytes:
-    return wire.message(number, wire.text(1, name) + wire.message(2, value))

@@ -151,6 +151,19 @@ async def test_discovery_and_documents_follow(world: World) -> None:
     assert "com.example.v1.Widget" not in (await world.get("/openapi/v2"))[1]["definitions"]
 
 
+async def test_documents_have_what_lies_below_a_kind(world: World) -> None:
+    scale = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}
+    wanted = definition(SPEC, subresources={"status": {}, "scale": scale})
+    world.registry.patch("customresourcedefinitions", "", WIDGETS, lambda obj: obj.update(spec=wanted["spec"]))
+    _, document = await world.get("/openapi/v3/apis/example.com/v1")
+    named = "/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"
+    got = document["paths"][f"{named}/scale"]["get"]
+    assert got["operationId"] == "readExampleComV1NamespacedWidgetScale"
+    shown = got["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert document["components"]["schemas"][shown]["properties"].keys() >= {"spec", "status"}
+    assert document["paths"][f"{named}/status"].keys() == {"get", "patch", "put", "parameters"}
+
+
 async def test_whole_numbers_are_written_without_a_fraction(world: World) -> None:
     code, made = await world.post(PATH, '{"metadata": {"name": "a"}, "spec": {"size": 3.0}}')
     assert (code, str(made["spec"]["size"])) == (201, "3")

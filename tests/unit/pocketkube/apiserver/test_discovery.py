@@ -108,7 +108,7 @@ async def test_openapi_documents_are_what_kubectl_needs(world: World) -> None:
             assert "application/strategic-merge-patch+json" in patch["requestBody"]["content"]
     every = (kind for one in world.registry.resources.values() for kind in (one, *one.other_versions))
     kinds = {(k.group, k.version, k.kind) for k in every if "patch" in k.verbs}
-    assert served == kinds
+    assert served == kinds | {("autoscaling", "v1", "Scale")}
 
 
 async def test_openapi_v2_has_the_definitions(world: World) -> None:
@@ -119,6 +119,35 @@ async def test_openapi_v2_has_the_definitions(world: World) -> None:
     target = port["properties"]["targetPort"]
     assert target["$ref"] == "#/definitions/io.k8s.apimachinery.pkg.util.intstr.IntOrString"
     assert target["description"].startswith("Number or name of the port to access on the pods")
+    patch = document["paths"]["/api/v1/namespaces/{namespace}/services/{name}"]["patch"]
+    assert "application/strategic-merge-patch+json" in patch["consumes"]
+
+
+async def test_openapi_names_what_can_be_done(world: World) -> None:
+    _, document = await world.get("/openapi/v3/apis/apps/v1")
+    named = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale"]
+    assert [parameter["name"] for parameter in named["parameters"]] == ["name", "namespace", "pretty"]
+    put = named["put"]
+    assert (put["operationId"], put["tags"]) == ("replaceAppsV1NamespacedDeploymentScale", ["apps_v1"])
+    assert put["description"] == "replace scale of the specified Deployment"
+    assert put["x-kubernetes-group-version-kind"] == {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+    assert put["requestBody"]["content"]["*/*"]["schema"]["$ref"].endswith("io.k8s.api.autoscaling.v1.Scale")
+    lists = document["paths"]["/apis/apps/v1/deployments"]
+    assert lists["get"]["operationId"] == "listAppsV1DeploymentForAllNamespaces"
+    assert "parameters" not in lists["get"]  # they are the path's
+    assert {"watch", "labelSelector"} <= {parameter["name"] for parameter in lists["parameters"]}
+    _, core = await world.get("/openapi/v3/api/v1")
+    pods = core["paths"]["/api/v1/namespaces/{namespace}/pods"]
+    assert pods["delete"]["operationId"] == "deleteCoreV1CollectionNamespacedPod"
+    assert core["paths"]["/api/v1/namespaces/{namespace}/pods/{name}/eviction"].keys() == {"post", "parameters"}
+
+
+@pytest.mark.parametrize("path", ["/openapi/v2", "/openapi/v3/api/v1"])
+async def test_who_has_a_document_is_told_so(world: World, path: str) -> None:
+    tag = (await world.call("GET", path)).headers["ETag"]
+    response = await world.call("GET", path, If_None_Match=tag)
+    assert (response.status, await response.text(), response.headers["ETag"]) == (304, "", tag)
+    assert (await world.call("GET", path, If_None_Match='"other"')).status == 200
 
 
 async def test_explain_finds_its_path(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pocketkube.apiserver import openapi_v2
+from pocketkube.apiserver import openapi_v2, openapi_wire
 from pocketkube.wire import fields
 
 SCHEMAS: dict[str, Any] = {
@@ -24,6 +24,27 @@ SCHEMAS: dict[str, Any] = {
 }
 
 
+REFERENCE = {"schema": {"$ref": "#/components/schemas/Thing"}}
+QUERY = {"name": "force", "in": "query", "schema": {"type": "boolean", "uniqueItems": True}}
+PATHS: dict[str, Any] = {
+    "/things/{name}": {
+        "patch": {
+            "tags": ["core_v1"],
+            "description": "partially update the specified Thing",
+            "operationId": "patchCoreV1Thing",
+            "parameters": [QUERY],
+            "requestBody": {"content": {"application/json-patch+json": REFERENCE, "a/b": REFERENCE}, "required": True},
+            "responses": {
+                "200": {"description": "OK", "content": {"application/json": REFERENCE, "application/yaml": REFERENCE}},
+                "401": {"description": "Unauthorized"},
+            },
+            "x-kubernetes-action": "patch",
+        },
+        "parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}],
+    }
+}
+
+
 def messages(data: bytes, number: int) -> list[bytes]:
     return [value for at, value in fields(data) if at == number and isinstance(value, bytes)]
 
@@ -39,14 +60,56 @@ def named(data: bytes, number: int) -> dict[str, bytes]:
 
 
 def test_schemas_are_said_in_the_words_of_v2() -> None:
-    definitions = openapi_v2.document(SCHEMAS)["definitions"]
+    definitions = openapi_v2.document(SCHEMAS, {})["definitions"]
     assert definitions["Size"] == {"type": "string"}
     assert definitions["Thing"]["properties"]["size"] == {"$ref": "#/definitions/Size", "default": {}}
     assert definitions["Thing"]["properties"]["labels"]["additionalProperties"] == {"type": "string"}
 
 
+def test_paths_are_said_in_the_words_of_v2() -> None:
+    document = openapi_v2.document(SCHEMAS, PATHS)
+    item = document["paths"]["/things/{name}"]
+    assert item["parameters"] == [{"$ref": "#/parameters/name-path"}]
+    thing = {"$ref": "#/definitions/Thing"}
+    assert item["patch"] == {
+        "tags": ["core_v1"],
+        "description": "partially update the specified Thing",
+        "operationId": "patchCoreV1Thing",
+        "consumes": ["application/json-patch+json", "a/b"],
+        "produces": ["application/json", "application/yaml"],
+        "schemes": ["https"],
+        "parameters": [
+            {"name": "body", "in": "body", "required": True, "schema": thing},
+            {"$ref": "#/parameters/force"},
+        ],
+        "responses": {"200": {"description": "OK", "schema": thing}, "401": {"description": "Unauthorized"}},
+        "x-kubernetes-action": "patch",
+    }
+    assert document["parameters"] == {
+        "force": {"name": "force", "in": "query", "type": "boolean", "uniqueItems": True},
+        "name-path": {"name": "name", "in": "path", "required": True, "type": "string"},
+    }
+
+
+def test_wire_form_of_paths() -> None:
+    document = openapi_wire.encode(openapi_v2.document(SCHEMAS, PATHS))
+    item = named(only(document, 8), 2)["/things/{name}"]
+    assert only(item, 9, 2, 1) == b"#/parameters/name-path"
+    patch = only(item, 8)
+    assert messages(patch, 7) == [b"application/json-patch+json", b"a/b"]
+    assert only(patch, 5) == b"patchCoreV1Thing"
+    body, query = messages(patch, 8)
+    assert only(body, 1, 1, 5, 1) == b"#/definitions/Thing"
+    assert only(query, 2, 1) == b"#/parameters/force"
+    assert only(named(only(patch, 9), 1)["200"], 1, 2, 1, 1) == b"#/definitions/Thing"
+    assert only(named(patch, 13)["x-kubernetes-action"], 2) == b'"patch"'
+    parameters = named(only(document, 10), 1)
+    assert only(parameters["force"], 2, 3, 6) == b"boolean"
+    assert only(parameters["name-path"], 2, 4, 4) == b"name"
+
+
 def test_wire_form() -> None:
-    document = openapi_v2.encode(openapi_v2.document(SCHEMAS))
+    document = openapi_wire.encode(openapi_v2.document(SCHEMAS, PATHS))
     assert only(document, 1) == b"2.0"
     assert only(document, 2, 1) == b"Kubernetes"
     definitions = named(only(document, 9), 1)
