@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from pocketkube.apiserver.aggregation.servers import Servers
+from pocketkube.apiserver.authentication import Authenticator
 from pocketkube.apiserver.flows import Flows
 from pocketkube.apiserver.policy import Policy
 from pocketkube.apiserver.request import Target
@@ -28,6 +29,7 @@ class Api:
         self,
         registry: Registry,
         tokens: Tokens,
+        authenticator: Authenticator,
         runtime: PodRuntime | None,
         port: int = 0,
         dialer: Dialer | None = None,
@@ -39,6 +41,7 @@ class Api:
     ) -> None:
         self.registry = registry
         self.tokens = tokens
+        self.authenticator = authenticator
         self.runtime = runtime
         self.dialer = dialer
         self.servers = servers

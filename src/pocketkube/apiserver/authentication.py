@@ -54,18 +54,21 @@ def account_of(name: str) -> tuple[str, str] | None:
 
 class Authenticator:
     def __init__(self, admin_token: str, tokens: Tokens, *, anonymous: bool = False) -> None:
-        self._admin = f"Bearer {admin_token}"
+        self._admin = admin_token.encode()
         self._tokens = tokens
         self._anonymous = anonymous
+
+    def is_admin(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode(errors="surrogateescape"), self._admin)
 
     def user(self, request: web.BaseRequest) -> User:
         """Who sent it, whomever it acts as (impersonation.py). Raises Unauthorized."""
         authorization = request.headers.get("Authorization")
         if authorization is not None:
-            if hmac.compare_digest(authorization.encode(errors="surrogateescape"), self._admin.encode()):
-                return ADMIN
             scheme, _, token = authorization.strip().partition(" ")
             if scheme.lower() == "bearer" and token.strip():
+                if self.is_admin(token.strip()):
+                    return ADMIN
                 claims = self._tokens.verify(token.strip())
                 if claims is None:
                     raise Unauthorized

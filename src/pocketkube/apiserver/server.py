@@ -76,6 +76,7 @@ class ApiServer:
         self._api = Api(
             self._registry,
             self.tokens,
+            self._authenticator,
             self._runtime,
             self.port,
             self._dialer,

@@ -257,6 +257,18 @@ async def test_a_review_names_the_audiences_that_fit(world: World) -> None:
     assert (code, body["message"]) == (400, "token is required for TokenReview in authentication")
 
 
+async def test_the_admins_token_is_for_the_api_server(world: World) -> None:
+    reviews = "/apis/authentication.k8s.io/v1/tokenreviews"
+    _, review = await world.post(reviews, {"spec": {"token": world.pki.token}})
+    assert review["status"] == {
+        "authenticated": True,
+        "user": {"username": "kubernetes-admin", "groups": ["system:masters", "system:authenticated"]},
+        "audiences": ["https://kubernetes.default.svc.cluster.local"],
+    }
+    _, review = await world.post(reviews, {"spec": {"token": world.pki.token, "audiences": ["vault"]}})
+    assert review["status"] == {"user": {}, "error": "[invalid bearer token, token lookup failed]"}
+
+
 async def test_others_can_verify_tokens(world: World) -> None:
     response = await world.call("GET", "/.well-known/openid-configuration")
     found = json.loads(await response.text())
