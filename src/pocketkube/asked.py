@@ -1,7 +1,8 @@
 """Who makes a write, and how, as admission is told.
 
 Components of the cluster write under the names that they have in a cluster made by kubeadm: controllers, and what runs
-in Pods, by service accounts of kube-system, kubelets by their nodes.
+in Pods, by service accounts of kube-system, kubelets by their nodes. What makes the cluster is not asked about: a wrong
+policy shall not keep it from starting.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 AUTHENTICATED: Final = "system:authenticated"
 _NAMED: Final = {"default-scheduler": "system:kube-scheduler"}
-_MASTERS: Final = {"pocketkube": "system:apiserver", "kubeadm": "kubernetes-admin"}
+_MAKERS: Final = ("pocketkube", "kubeadm")
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class Asked:
     warn: Callable[[str], None] | None = None
 
 
-def by_component(name: str, host: str = "") -> Asked:
-    """`host`: the node a component runs on."""
-    if name in _MASTERS:
-        return Asked({"username": _MASTERS[name], "groups": ["system:masters", AUTHENTICATED]})
+def by_component(name: str, host: str = "") -> Asked | None:
+    """`host`: the node a component runs on. None for one that is not asked about."""
+    if name in _MAKERS:
+        return None
     if name in _NAMED:
         return Asked({"username": _NAMED[name], "groups": [AUTHENTICATED]})
     if name == "kubelet":

@@ -44,9 +44,9 @@ class Policies:
     def in_force(self) -> bool:
         return bool(self.validating.hooks or self.mutating.hooks)
 
-    def review(self, asked: Asked) -> PolicyReview | None:
-        """What they say to one write; None if none is in force."""
-        return PolicyReview(self, asked) if self.in_force else None
+    def review(self, asked: Asked | None) -> PolicyReview | None:
+        """What they say to one write; None if there is nothing to ask."""
+        return PolicyReview(self, asked) if self.in_force and asked is not None else None
 
     def judge(self, request: Attributes, warn: Callable[[str], None] | None) -> None:
         """Ask about a request that is no write of a stored object. Raises Forbidden."""
