@@ -15,11 +15,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pocketkube import duration, objects
-from pocketkube.errors import Conflict, NotFound
-from pocketkube.kubelet import admission, assembly
+from pocketkube.errors import Conflict, NotFound, StatusError
+from pocketkube.kubelet import admission, assembly, devices
 from pocketkube.kubelet.backoff import Backoff
 from pocketkube.kubelet.pod_state import PodState
-from pocketkube.kubelet.publishing import Publisher
+from pocketkube.kubelet.publishing import RETRY, Publisher
 from pocketkube.kubelet.resizing import Resizer
 from pocketkube.kubelet.restarting import Restarter
 from pocketkube.kubelet.sandbox import SandboxError
@@ -212,6 +212,10 @@ class PodWorker:
         state = self.state
         if state.sandbox.net is not None:
             return True
+        if (why := devices.problem(state.client, state.pod)) is not None:
+            text = f"Failed to prepare dynamic resources: prepare dynamic resources: {why}"
+            state.client.record(state.pod, "Warning", "FailedPrepareDynamicResources", text)
+            return False
         try:
             if any(slot.restarts >= 0 for slot in state.slots.values()):
                 text = "Pod sandbox changed, it will be killed and re-created."
@@ -258,9 +262,16 @@ class PodWorker:
             await state.stop_all(float(grace or 0))
             await self._tear_down()
             self._publisher.publish()
-        if not self._gone:
-            with suppress(NotFound, Conflict):
+        while not self._gone:
+            try:
                 state.client.delete("pods", state.key, DeleteOptions(grace_period_seconds=0, uid=state.uid))
+            except (NotFound, Conflict):
+                return
+            except StatusError as error:  # somebody refuses it: an admission policy
+                log.warning("deletion of pod %s: %s", assembly.full_name(state.pod), error)
+                await state.clock.sleep(RETRY)
+            else:
+                return
 
     async def _tear_down(self) -> None:
         """Tell that the containers have stopped, then end the sandbox; only then is the pod over."""

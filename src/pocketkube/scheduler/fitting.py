@@ -1,14 +1,14 @@
 """Whether a node takes a pod: all filters, and what the node is promised to others already.
 
 Models RunFilterPluginsWithNominatedPods (pkg/scheduler/framework/runtime). Left out of the filters of the default
-profile: DynamicResources, NodeDeclaredFeatures.
+profile: NodeDeclaredFeatures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pocketkube.scheduler import filters, topology
+from pocketkube.scheduler import devices, filters, topology
 from pocketkube.scheduler.filters import Cycle, Filter, Refusal
 from pocketkube.scheduler.nodes import NodeState, PodInfo
 from pocketkube.scheduler.volume_binding import binding
@@ -28,6 +28,7 @@ FILTERS: tuple[Filter, ...] = (
     zone,
     topology.spread,
     topology.pod_affinity,
+    devices.allocation,
 )
 Nominated = Callable[[str], Iterable[PodInfo]]
 """The pods that are to get the room that is being made on a node, by its name."""

@@ -18,7 +18,7 @@ from pocketkube.client import Client
 from pocketkube.errors import StatusError
 from pocketkube.objects import Key, Obj
 from pocketkube.podphase import is_terminal
-from pocketkube.scheduler import fitting, preemption, writing
+from pocketkube.scheduler import devices, fitting, preemption, writing
 from pocketkube.scheduler.cache import Cache
 from pocketkube.scheduler.events import NAME, SchedulingEvents, histogram
 from pocketkube.scheduler.filters import Cycle, Refusal
@@ -156,6 +156,8 @@ class Scheduler:
         if event.type == "ADDED" or event.old is None:
             return True
         new, old = event.object, event.old
+        if objects.status(new).get("resourceClaimStatuses") != objects.status(old).get("resourceClaimStatuses"):
+            return True
         return objects.spec(new) != objects.spec(old) or objects.labels(new) != objects.labels(old)
 
     def _retry(self, *, affine: bool = False, room: bool = False) -> None:
@@ -202,6 +204,9 @@ class Scheduler:
             return
         if objects.spec(pod).get("schedulingGates") or key in self._prebinding:
             return  # the condition of a gated pod is the API server's to write
+        if not devices.are_there(self.client, pod):
+            self._waiting.add(pod, hopeless=True)  # who is to make its claims tells why there are none
+            return
         nodes = self._cache.nodes
         if not nodes:
             self._fail(pod, NO_NODES, nominated="")
@@ -210,6 +215,11 @@ class Scheduler:
             volumes = look(self.client, pod)
         except Unresolvable as refused:
             self._fail(pod, f"0/{len(nodes)} nodes are available: {refused}. not found", hopeless=True)
+            return
+        if (why := devices.problem(self.client, pod)) is not None:
+            helpless = histogram(len(nodes), [preemption.USELESS] * len(nodes))
+            text = f"0/{len(nodes)} nodes are available: {why}. {devices.NOTHING_TO_FREE}, preemption: {helpless}"
+            self._fail(pod, text, hopeless=True, nominated="")
             return
         cycle = Cycle(self.client, PodInfo(pod), nodes, volumes)
         fits, refusals = self._look_around(cycle)
@@ -254,7 +264,8 @@ class Scheduler:
             nominated = chosen.node if chosen is not None else ""
             why = histogram(number, reasons)
         if chosen is None:
-            text = f"{text} no new claims to deallocate, preemption: {why}"
+            freed = devices.STILL_NOT if devices.claimed(pod) else devices.NOTHING_TO_FREE
+            text = f"{text} {freed}, preemption: {why}"
         hopeless = all(refused.for_good for refused in refusals.values())
         self._fail(pod, text, hopeless=hopeless, nominated=nominated)
         if chosen is not None:

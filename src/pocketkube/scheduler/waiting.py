@@ -1,7 +1,7 @@
 """The pods that did not fit: which of them an event can help.
 
 Models the plugins' queueing hints (EventsToRegister) as far as they save work. `nodes` and `pods` events are the
-scheduler's own to judge; here are those of what volumes are made of.
+scheduler's own to judge; here are those of what volumes are made of, and of claims for devices.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 from pocketkube import objects
 from pocketkube.objects import Key, Obj
+from pocketkube.scheduler import devices
 from pocketkube.scheduler.volume_binding import most_of
 from pocketkube.scheduler.volume_limits import limits_of
 from pocketkube.scheduler.volumes import claim_keys
@@ -25,6 +26,7 @@ WATCHED: Final = (
     "csidrivers",
     "csistoragecapacities",
     "volumeattachments",
+    *devices.WATCHED,
 )
 
 
@@ -37,6 +39,8 @@ class WaitingPods:
         """Claims by pod, for the pods that have some."""
         self._users: defaultdict[Key, set[Key]] = defaultdict(set)
         """Pods by claim."""
+        self._devices: set[Key] = set()
+        """Those that claim devices."""
 
     def __contains__(self, pod: Key) -> bool:
         return pod in self._hopeless
@@ -48,6 +52,8 @@ class WaitingPods:
         key = objects.key(pod)
         self.discard(key)
         self._hopeless[key] = hopeless
+        if devices.claimed(pod):
+            self._devices.add(key)
         if wanted := claim_keys(pod):
             self._claims[key] = wanted
             for claim in wanted:
@@ -55,6 +61,7 @@ class WaitingPods:
 
     def discard(self, pod: Key) -> None:
         self._hopeless.pop(pod, None)
+        self._devices.discard(pod)
         for claim in self._claims.pop(pod, ()):
             self._users[claim].discard(pod)
             if not self._users[claim]:
@@ -62,6 +69,8 @@ class WaitingPods:
 
     def helped_by(self, event: Event) -> Iterable[Key]:
         """The pods that an event about something of WATCHED may help."""
+        if event.resource in devices.WATCHED:
+            return tuple(self._devices)
         if not self._claims:
             return ()
         if event.resource == "persistentvolumeclaims":

@@ -13,7 +13,7 @@ from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata
-from pocketkube.resources.pod_spec import containers, resources, scheduling, security
+from pocketkube.resources.pod_spec import claims, containers, resources, scheduling, security
 from pocketkube.resources.pod_spec.volumes import Volumes
 
 _RESTART: Final = ("Always", "OnFailure", "Never")
@@ -105,6 +105,7 @@ def pod_spec(path: str, spec: Obj, *, pod_name: str = "", is_pod: bool = False) 
     yield from _classes(path, spec)
     yield from resources.requirements(f"{path}.overhead", {"limits": spec.get("overhead") or {}})
     yield from _file_keys(path, spec)
+    yield from claims.validate(path, spec)
 
 
 def _host_network(path: str, spec: Obj, *, is_pod: bool) -> Iterator[Cause]:
