@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
-from contextlib import suppress
+from typing import Final
 
 from pocketkube import objects
-from pocketkube.errors import Conflict, NotFound
+from pocketkube.errors import Conflict, NotFound, StatusError
 from pocketkube.kubelet import status as statuses
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.objects import Obj
 from pocketkube.podphase import TERMINAL
+
+log = logging.getLogger(__name__)
+RETRY: Final = 10.0
+"""Seconds after which a status is written again that somebody (an admission policy) refused."""
 
 
 class Publisher:
@@ -18,6 +24,7 @@ class Publisher:
 
     def __init__(self, state: PodState) -> None:
         self._state = state
+        self._retry: asyncio.TimerHandle | None = None
         self.writing = False
         """A change of the stored pod that comes now is our own."""
 
@@ -36,11 +43,20 @@ class Publisher:
             return
         self.writing = True
         try:
-            # when it went away, or somebody will write again, there is another look
-            with suppress(NotFound, Conflict):
-                state.client.update_status("pods", {**stored, "metadata": {**stored["metadata"]}, "status": status})
+            state.client.update_status("pods", {**stored, "metadata": {**stored["metadata"]}, "status": status})
+        except (NotFound, Conflict):
+            pass  # when it went away, or somebody will write again, there is another look
+        except StatusError as error:
+            log.warning("status of pod %s/%s: %s", *state.key, error)
+            self._again()
         finally:
             self.writing = False
+
+    def _again(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+        delay = RETRY / self._state.clock.speed
+        self._retry = asyncio.get_running_loop().call_later(delay, self.publish)
 
     def _statuses(self) -> dict[str, Obj]:
         slots = self._state.slots
