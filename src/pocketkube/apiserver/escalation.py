@@ -2,7 +2,8 @@
 
 Models pkg/registry/rbac: escalation_check.go, */policybased and ConfirmNoEscalation. To write a role one needs its
 rules or the verb `escalate`; to write a binding the rules of its role or the verb `bind`; to aggregate, everything.
-Certificates grant rights, too: see `signing`.
+Certificates grant rights, too: see `signing`; parameters of admission policies can be read by them: see
+`policyrights`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pocketkube import objects
-from pocketkube.apiserver import signing
+from pocketkube.apiserver import policyrights, signing
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.authentication import MASTERS
 from pocketkube.apiserver.authorization import of_target
@@ -30,6 +31,8 @@ def check(api: Api, request: Request, kind: Resource, target: Target, new: Obj, 
     """Before `new` is written (over `old`). Raises Forbidden, and NotFound for a binding's role that is not there."""
     if kind.group == certificatesigningrequests.GROUP:
         signing.check(api, request, kind, target.subresource, new, old)
+    if kind.group == policyrights.GROUP and not target.subresource:
+        policyrights.check(api, request, kind, new, old)
     if kind.group != GROUP or MASTERS in request.user.groups or (old is not None and _only_housekeeping(new, old)):
         return
     if kind.plural in _ROLES:

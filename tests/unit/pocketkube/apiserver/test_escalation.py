@@ -145,3 +145,31 @@ async def test_roles_that_are_missing_are_told(keeper: World) -> None:
     binding(keeper, "lost", "ClusterRole/gone", f"ServiceAccount/{NAMESPACE}/default", namespace="")
     _, body = await keeper.post(ROLES, a_role(rule("get", "secrets")), Impersonate_User=ACCOUNT)
     assert body["message"].endswith(f'; resolution errors: [clusterrole.{GROUP} "gone" not found]')
+
+
+async def test_parameters_of_a_policy_are_those_one_may_read(world: World) -> None:
+    group = "admissionregistration.k8s.io"
+    kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings"
+    role(world, "author", rule("create,update,patch,get", kinds, group), namespace="")
+    binding(world, "author", "ClusterRole/author", f"ServiceAccount/{NAMESPACE}/default", namespace="")
+    at = f"/apis/{group}/v1/validatingadmissionpolicies"
+    rules = [{"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]
+    spec = {"matchConstraints": {"resourceRules": rules}, "validations": [{"expression": "true"}]}
+    kind = {"paramKind": {"apiVersion": "v1", "kind": "Secret"}}
+    policy = {"metadata": {"name": "p"}, "spec": {**spec, **kind}}
+    shown = f"&{{{ACCOUNT}  [{GROUPS.strip('[]').replace(chr(34), '')}] map[]}}"
+    code, body = await world.post(at, policy, Impersonate_User=ACCOUNT)
+    why = 'must have "get" permission on all objects of the referenced paramKind (kind=Secret, apiVersion=v1)'
+    named = f'ValidatingAdmissionPolicy.{group} "p" is invalid: spec.paramKind: Forbidden: user '
+    assert (code, body["message"]) == (422, f"{named}{shown} {why}")
+    assert (await world.post(at, policy))[0] == 201
+    ref = {"name": "s", "namespace": NAMESPACE, "parameterNotFoundAction": "Deny"}
+    bound = {"metadata": {"name": "b"}, "spec": {"policyName": "p", "validationActions": ["Deny"], "paramRef": ref}}
+    at = f"/apis/{group}/v1/validatingadmissionpolicybindings"
+    code, body = await world.post(at, bound, Impersonate_User=ACCOUNT)
+    why = 'does not have "get" permission on the object referenced by paramRef'
+    assert code == 422
+    assert body["message"].endswith(f"spec.paramRef: Forbidden: user {shown} {why}")
+    role(world, "reader", rule("get", "secrets"))
+    binding(world, "reader", "Role/reader", f"ServiceAccount/{NAMESPACE}/default")
+    assert (await world.post(at, bound, Impersonate_User=ACCOUNT))[0] == 201
