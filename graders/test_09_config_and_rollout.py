@@ -79,6 +79,13 @@ def stuck(pod):
     return next((s["waiting"]["reason"] for s in states if (s.get("waiting") or {}).get("reason") in STUCK), "")
 
 
+@pytest.fixture(scope="session")
+def customer(lab):
+    """Who asks: a client where none of the lab's Pods runs, if there is such a node."""
+    with lab.visitor(node=lab.away_from(lab.pods().ready)) as found:
+        yield found
+
+
 def ready_pods(lab, deployment):
     """The ready Pods of a Deployment whose rollout is complete; else the check fails."""
     lab.require("Deployment", deployment)
@@ -93,11 +100,11 @@ def ready_pods(lab, deployment):
     return pods
 
 
-def answer(lab, name):
+def answer(lab, customer, name):
     """What http://NAME says to everybody, one text for all requests."""
     pods = ready_pods(lab, name)
     replies = lab.until(
-        lambda: lab.probe.get_many(f"http://{name}/", count=enough(len(pods))),
+        lambda: customer.get_many(f"http://{name}/", count=enough(len(pods))),
         lambda found: found.ok and len(found.bodies) == 1,
         timeout=FOLLOWS,
     )
@@ -122,10 +129,10 @@ def ports_of(lab, service):
     return spec["ports"]
 
 
-def expect_own_pods(lab, service, pods):
+def expect_own_pods(lab, customer, service, pods):
     """Fail unless requests to a Service whose programs serve /hostname are answered, and by these Pods only."""
     replies = lab.until(
-        lambda: lab.probe.get_many(f"http://{service}/hostname", count=enough(len(pods))),
+        lambda: customer.get_many(f"http://{service}/hostname", count=enough(len(pods))),
         lambda found: found.ok and found.bodies <= pods.names,
         timeout=FOLLOWS,
     )
@@ -254,9 +261,9 @@ def state_of(pods, name):
     return "runs" if states and all("running" in s for s in states) else None
 
 
-def expect_said_by_a_config(lab, name):
+def expect_said_by_a_config(lab, customer, name):
     """With another value in the ConfigMap, a new Pod says another text."""
-    said = answer(lab, name)
+    said = answer(lab, customer, name)
     twin = Twin(lab, name)
     found, key = twin.source(said)
     other = f"kindlab {token_hex(4)}"
@@ -346,8 +353,8 @@ def trial(lab):
 
 
 @check("search-guard", "the Pods of search answer at http://search, and its rollout is complete")
-def test_search_answers(lab, trial):
-    expect_own_pods(lab, "search", ready_pods(lab, "search"))
+def test_search_answers(lab, customer, trial):
+    expect_own_pods(lab, customer, "search", ready_pods(lab, "search"))
 
 
 # -- task greeter-from-config
@@ -356,16 +363,16 @@ def test_search_answers(lab, trial):
 @check(
     "greeter-from-config", "what http://greeter says comes from a ConfigMap: with another value it says something else"
 )
-def test_greeter_says_what_the_config_holds(lab):
-    expect_said_by_a_config(lab, "greeter")
+def test_greeter_says_what_the_config_holds(lab, customer):
+    expect_said_by_a_config(lab, customer, "greeter")
 
 
 # -- task banner-new-text
 
 
 @check("banner-new-text", f"all Pods of the banner say: {SALE}")
-def test_every_banner_says_the_new_text(lab):
-    said = answer(lab, "banner")
+def test_every_banner_says_the_new_text(lab, customer):
+    said = answer(lab, customer, "banner")
     lab.expect(
         said == SALE,
         expected=f"http://banner says {SALE!r}",
@@ -375,21 +382,21 @@ def test_every_banner_says_the_new_text(lab):
 
 
 @check("banner-new-text", "the banner's text still comes from a ConfigMap")
-def test_banner_text_comes_from_the_config(lab):
-    said = answer(lab, "banner")
+def test_banner_text_comes_from_the_config(lab, customer):
+    said = answer(lab, customer, "banner")
     lab.expect(said == SALE, expected=f"http://banner says {SALE!r}", seen=f"it says {said!r}")
-    expect_said_by_a_config(lab, "banner")
+    expect_said_by_a_config(lab, customer, "banner")
 
 
 # -- task menu-follows
 
 
 @check("menu-follows", "a page changed in the ConfigMap is served by Pods that were running before")
-def test_menu_follows_its_config(lab):
+def test_menu_follows_its_config(lab, customer):
     pods = ready_pods(lab, "menu")
     twin = Twin(lab, "menu")
     replies = lab.until(
-        lambda: lab.probe.get_many("http://menu/", count=enough(len(pods))),
+        lambda: customer.get_many("http://menu/", count=enough(len(pods))),
         lambda found: found.ok and found.bodies <= pages(lab, pods, twin.port),
         timeout=FOLLOWS,
     )
@@ -500,10 +507,10 @@ def test_key_is_in_a_secret_only(lab):
 
 
 @check("reviews-rollback", f"every request to http://reviews is answered by version 1.0: {FIRST}")
-def test_reviews_are_back_at_the_first_version(lab):
+def test_reviews_are_back_at_the_first_version(lab, customer):
     pods = ready_pods(lab, "reviews")
     replies = lab.until(
-        lambda: lab.probe.get_many("http://reviews/", count=enough(len(pods))),
+        lambda: customer.get_many("http://reviews/", count=enough(len(pods))),
         lambda found: found.ok and found.bodies == {FIRST},
         timeout=FOLLOWS,
     )
@@ -530,9 +537,9 @@ def test_search_gets_ready_again(lab, trial):
 
 
 @check("checkout-no-lost-order", "no order gets lost while all Pods of the checkout are replaced")
-def test_no_order_is_lost_during_a_rollout(lab):
+def test_no_order_is_lost_during_a_rollout(lab, customer):
     before = ready_pods(lab, "checkout")
-    expect_own_pods(lab, "checkout", before)
+    expect_own_pods(lab, customer, "checkout", before)
     stamp = {"kubectl.kubernetes.io/restartedAt": clock.now().isoformat(timespec="seconds")}
     stamp["kindlab/restart"] = token_hex(4)  # two restarts within a second are two
     change = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
