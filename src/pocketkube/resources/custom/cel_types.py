@@ -159,14 +159,14 @@ def _read(node: Node, name: str, found: set[str]) -> bool:
 
 
 class Checker:
-    """Follows one expression through the schema of `self` and `oldSelf`, or of other variables (`scope`), whose values
-    are texts where their schemas say times."""
+    """Follows one expression through the schema of `self` and `oldSelf`, or of other variables (`scope`): their values
+    are as they are written, so times are texts, and names are not escaped."""
 
     def __init__(
         self, expression: Expression, schema: Schema | None = None, scope: dict[str, Schema | None] | None = None
     ) -> None:
         self._expression = expression
-        self._times = scope is not None
+        self._plain = scope is not None
         self.scope = scope if scope is not None else {"self": schema, "oldSelf": schema}
 
     def check(self) -> str:
@@ -200,7 +200,7 @@ class Checker:
         return None
 
     def _readable(self, held: Schema | None, node: Node) -> Schema | None:
-        if not self._times and type_of(held) in ("timestamp", "duration") and held is not None:
+        if not self._plain and type_of(held) in ("timestamp", "duration") and held is not None:
             text = f"fields of format {held['format']} cannot be read in rules by this cluster"
             raise Undefined(text, self._at(node))
         return held
@@ -213,7 +213,7 @@ class Checker:
         kind = held.get("type")
         if kind == "object":
             for own, inside in properties(with_meta(held) if held.get(EMBEDDED) else held).items():
-                if escape(own) == name:
+                if escape(own) == name or (self._plain and own == name):
                     return inside
             raise Undefined(f"undefined field '{name}'", self._at(node))
         if kind in _SCALARS or kind == "array":

@@ -101,7 +101,7 @@ def test_what_expressions_are_given(held: Registry) -> None:
         "object.spec.replicas == 3 && oldObject == null",
         "request.operation == 'CREATE' && request.userInfo.username == 'ada' && !has(request.subResource)",
         "request.resource.resource == 'deployments' && request.kind.kind == 'Deployment'",
-        "namespaceObject.metadata.name == 'test'",
+        "namespaceObject.metadata.name == 'test' && request.namespace == 'test'",
         "params.data.most == '2'",
     ):
         assert evaluate(given, text) == (True, True), text

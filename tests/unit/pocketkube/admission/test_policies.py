@@ -511,3 +511,33 @@ def test_an_event_that_a_policy_refuses_is_dropped(world: World) -> None:
     held = world.registry.create("configmaps", configmap())
     Client(world.registry, "tester").record(held, "Normal", "Tried", "and tried again")
     assert world.registry.objects("events") == []
+
+
+def test_custom_resources_are_judged_and_mutated_by_their_schemas(world: World) -> None:
+    properties = {"size": {"type": "integer"}, "names": {"type": "array", "items": {"type": "string"}}}
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}}
+    versions = [
+        {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": schema}}
+        for name in ("v1", "v1beta1")
+    ]
+    names = {"plural": "boats", "singular": "boat", "kind": "Boat", "listKind": "BoatList"}
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": versions}
+    made = world.registry.create("customresourcedefinitions", {"metadata": {"name": "boats.example.com"}, "spec": spec})
+    status = {
+        "acceptedNames": names,
+        "storedVersions": ["v1"],
+        "conditions": [{"type": "Established", "status": "True"}],
+    }
+    world.registry.update("customresourcedefinitions", {**objects.copy(made), "status": status}, subresource="status")
+    rule = {"apiGroups": ["example.com"], "apiVersions": ["v1beta1"], "resources": ["boats"]}
+    world.mutation("Object{spec: Object.spec{size: object.spec.size + 1}}", rule=rule)
+    world.policy("object.apiVersion == 'example.com/v1beta1' && object.spec.size < 3", rule=rule)
+    world.bind()
+    boat = {"apiVersion": "example.com/v1", "kind": "Boat", "metadata": {"name": "b", "namespace": "test"}}
+    assert world.write("boats.example.com", {**boat, "spec": {"size": 1}})["spec"]["size"] == 2
+    boat["metadata"] = {"name": "c", "namespace": "test"}
+    assert "object.spec.size < 3" in world.refused("boats.example.com", {**boat, "spec": {"size": 2}}).message
+    world.mutation("Object{spec: Object.spec{sails: 1}}", rule=rule, name="wrong")
+    boat["metadata"] = {"name": "d", "namespace": "test"}
+    error = world.refused("boats.example.com", {**boat, "spec": {"size": 0}})
+    assert error.message.endswith(".spec.sails: field not declared in schema")
