@@ -7,7 +7,12 @@ there is no cache to lag behind. Objects read are shared; `copy` before changing
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+import orjson
 
 from pocketkube import asked, objects
 from pocketkube.fieldmanager.writers import Updater
@@ -16,7 +21,9 @@ from pocketkube.recorder import Recorder
 from pocketkube.registry import Registry
 from pocketkube.resources.base import DeleteOptions, Resource
 from pocketkube.store import Event
+from pocketkube.unanswered import Repeated
 
+T = TypeVar("T")
 Handler = Callable[[Event], None]
 
 
@@ -39,7 +46,8 @@ class Client:
         self.by = Updater(manager or component.partition("_")[0])
         self.clock = registry.clock
         self._asked = asked.by_component(component, host)
-        self._policies = registry.policies
+        self._repeats = 0
+        self._repeated = Repeated(self.clock.monotonic)
         self.log = log
         self._recorder = Recorder(registry, component, host, log, self.by)
 
@@ -79,24 +87,47 @@ class Client:
         Raises ConnectionError with what kept it from that, in the API server's words."""
         await self.registry.reach(apiservice)
 
-    def create(self, resource: str, obj: Obj) -> Obj:
-        return self.registry.create(resource, obj, by=self.by, review=self._policies.review(self._asked))
+    @contextmanager
+    def repeating(self) -> Iterator[None]:
+        """What is written here is shown to webhooks, too, which takes time: it may raise Unanswered. Who writes begins
+        anew then, and makes the same writes again. Elsewhere webhooks are not asked."""
+        self._repeats += 1
+        try:
+            yield
+        finally:
+            self._repeats -= 1
 
-    def update(self, resource: str, obj: Obj) -> Obj:
-        return self.registry.update(resource, obj, by=self.by, review=self._policies.review(self._asked))
+    def _written(self, write: Callable[..., T], *key: str, obj: Obj | None = None) -> T:
+        """Make a write that these words and this object tell from others."""
+        webhooks = self.registry.webhooks(self._asked) if self._repeats and self._asked is not None else None
+        if webhooks is None:
+            return write(review=self.registry.review(self._asked))
+        same = (*key, b"" if obj is None else orjson.dumps(obj))
+        return self._repeated.call(
+            same, lambda: webhooks, lambda known: write(review=self.registry.review(self._asked, known))
+        )
+
+    def create(self, resource: str, obj: Obj) -> Obj:
+        return self._written(partial(self.registry.create, resource, obj, by=self.by), "create", resource, obj=obj)
+
+    def update(self, resource: str, obj: Obj, *, subresource: str = "") -> Obj:
+        return self._update(resource, obj, subresource, self.by)
 
     def update_status(self, resource: str, obj: Obj) -> Obj:
-        review = self._policies.review(self._asked)
-        return self.registry.update(resource, obj, subresource="status", by=self.by, review=review)
+        return self._update(resource, obj, "status", self.by)
 
     def patch(self, resource: str, at: Key, change: Callable[[Obj], None], *, subresource: str = "") -> Obj:
         """Change a copy in place and write it: no conflict is possible, there is no await between."""
-        by = None if subresource == "binding" else self.by
-        review = self._policies.review(self._asked)
-        return self.registry.patch(resource, *at, change, subresource=subresource, by=by, review=review)
+        new = objects.copy(self.registry.get(resource, *at))
+        change(new)
+        return self._update(resource, new, subresource, None if subresource == "binding" else self.by)
+
+    def _update(self, resource: str, obj: Obj, subresource: str, by: Updater | None) -> Obj:
+        write = partial(self.registry.update, resource, obj, subresource=subresource, by=by)
+        return self._written(write, "update", resource, subresource, obj=obj)
 
     def delete(self, resource: str, at: Key, options: DeleteOptions | None = None) -> None:
-        self.registry.delete(resource, *at, options, review=self._policies.review(self._asked))
+        self._written(partial(self.registry.delete, resource, *at, options), "delete", resource, *at)
 
     def subscribe(self, resource: str, handler: Handler) -> Callable[[], None]:
         """`handler` is called right after each write; it may only take notes, never write.

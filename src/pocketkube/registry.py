@@ -12,9 +12,10 @@ from typing import Any
 
 from pocketkube import deletion, fields, objects
 from pocketkube.admission import namespacelifecycle
-from pocketkube.admission.asking import Review
+from pocketkube.admission.asking import Review, join
 from pocketkube.admission.chain import Chain
 from pocketkube.admission.policies import Policies
+from pocketkube.asked import Asked
 from pocketkube.clock import Clock
 from pocketkube.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
 from pocketkube.fieldmanager.entries import Entries
@@ -45,6 +46,8 @@ class Registry:
         self.chain = Chain(self)
         self.policies = Policies(self)
         """Whoever writes asks for their `review`, with its own name, and gives it along."""
+        self.webhooks: Callable[[Asked], Review | None] = _no_webhooks
+        """As `policies.review`, of webhooks; the composition root says how."""
         self.ask: Callable[[str], Awaitable[Obj]] = _nobody_serves
         """GET a path of an API that another server serves, see `Client.ask`; the composition root says how."""
         self.reach: Callable[[Obj], Awaitable[None]] = _nobody_is_there
@@ -80,6 +83,10 @@ class Registry:
         return self.store.subscribe(resource, notify)
 
     # -- writing
+
+    def review(self, asked: Asked | None, webhooks: Review | None = None) -> Review | None:
+        """What policies say to a write, and then webhooks, if whoever writes can wait for them."""
+        return join(self.policies.review(asked), webhooks)
 
     def create(
         self,
@@ -371,6 +378,10 @@ def _note(obj: Obj, managed: Entries | None) -> None:
 
 def _nobody_may(_: Mapping[str, Any], __: Attributes) -> tuple[bool, str]:
     return False, "this cluster has no rules"
+
+
+def _no_webhooks(_: Asked) -> Review | None:
+    return None
 
 
 async def _nobody_serves(_: str) -> Obj:

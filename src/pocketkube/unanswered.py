@@ -8,11 +8,15 @@ or something that may be done twice.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, TypeVar
 
-from pocketkube.errors import InternalError
+from pocketkube.errors import InternalError, StatusError
 
+S = TypeVar("S")
 T = TypeVar("T")
 MOST_CALLS: Final = 50
 """Of one verb. Each but the last has learned something; that many are needed where others keep writing the object."""
@@ -43,3 +47,61 @@ async def awaited(attempt: Callable[[], Awaitable[T]]) -> T:
 
 async def _at_once(attempt: Callable[[], T]) -> T:
     return attempt()
+
+
+KEPT: Final = 60.0
+"""Seconds that an answer is kept for a call that does not come again."""
+
+
+@dataclass
+class _Open:
+    """A call that had to be given up for now."""
+
+    state: Any
+    since: float
+    refusal: StatusError | None = None
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Repeated:
+    """Calls of somebody who is not called again himself but begins anew, and then makes the same calls: a controller.
+
+    What ends a call is told when it is made the next time. Calls are the same if their keys are. `now`: seconds of
+    cluster time."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._open: dict[Hashable, _Open] = {}
+
+    def call(self, key: Hashable, begin: Callable[[], S], attempt: Callable[[S], T]) -> T:
+        """`begin` makes what a call keeps while it is tried. Raises Unanswered, whose `ask` raises nothing."""
+        now = self._now()
+        self._open = {held: one for held, one in self._open.items() if now - one.since <= KEPT}
+        open_ = self._open.pop(key, None)
+        if open_ is None:
+            open_ = _Open(begin(), now)
+            open_.answered.set()
+        if open_.refusal is not None:
+            raise open_.refusal
+        if not open_.answered.is_set():
+            self._open[key] = open_
+            raise Unanswered(partial(_wait, open_.answered))
+        try:
+            return attempt(open_.state)
+        except Unanswered as question:
+            open_.answered.clear()
+            self._open[key] = open_
+            raise Unanswered(partial(self._ask, open_, question)) from None
+
+    async def _ask(self, open_: _Open, question: Unanswered) -> None:
+        try:
+            await question.ask()
+        except StatusError as error:
+            open_.refusal = error
+        finally:
+            open_.since = self._now()
+            open_.answered.set()
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()

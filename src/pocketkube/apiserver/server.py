@@ -17,6 +17,7 @@ from pocketkube.apiserver.aggregation.servers import Servers
 from pocketkube.apiserver.api import Api
 from pocketkube.apiserver.authentication import ANONYMOUS, Authenticator
 from pocketkube.apiserver.body import LIMIT
+from pocketkube.apiserver.connections import Connections
 from pocketkube.apiserver.flows import Flows
 from pocketkube.apiserver.pki import Pki
 from pocketkube.apiserver.policy import Policy
@@ -64,6 +65,7 @@ class ApiServer:
         self.policy = Policy(registry)
         self.flows = Flows(registry)
         self.webhooks = Webhooks(registry, dialer)
+        registry.webhooks = self.webhooks.asking
         self._authenticator = Authenticator(pki.token, self.tokens, anonymous=anonymous)
         self._api: Api | None = None
         self._runner: web.ServerRunner | None = None
@@ -85,13 +87,7 @@ class ApiServer:
             flows=self.flows,
             webhooks=self.webhooks,
         )
-        server = web.Server(
-            self._handle,
-            request_factory=_make_request,
-            handler_cancellation=True,
-            access_log=None,
-            keepalive_timeout=630.0,
-        )
+        server = Connections(self._handle, request_factory=_make_request, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         try:
             await self._runner.setup()

@@ -2,7 +2,8 @@
 
 Models client-go's workqueue and controller-runtime's loop: a key is queued once however often it is asked for,
 a failed key comes back later each time, `reconcile` may ask to be called again after a delay. One worker per
-controller: two reconciles of the same controller never overlap.
+controller: two reconciles of the same controller never overlap. One that writes what webhooks must be asked about is
+broken off and begins anew when they have answered.
 
 Of our own: a key whose reconcile took more than a millisecond rests for a few times as long before it is taken up
 again, so that a burst of events (a thousand pods becoming ready one by one) costs few reconciles instead of a thousand.
@@ -21,6 +22,7 @@ from pocketkube.errors import Conflict, StatusError
 from pocketkube.objects import Key, Obj, dig, key
 from pocketkube.resources.base import DeleteOptions
 from pocketkube.store import Event
+from pocketkube.unanswered import Unanswered
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ class Controller:
         self._timers: dict[Key, tuple[float, asyncio.Handle]] = {}
         self._rests: dict[Key, float] = {}
         self._wake = asyncio.Event()
+        self._questions: asyncio.TaskGroup
 
     def watches(self) -> Iterable[tuple[str, Mapping]]:
         """(resource id, how its events map to keys) for everything that can change what `reconcile` decides.
@@ -132,19 +135,20 @@ class Controller:
         follow()
         stop_following = self.client.on_kinds(follow) if self.every_kind else None
         try:
-            while True:
-                while not self._queue:
-                    self._wake.clear()
-                    await self._wake.wait()
-                at = self._queue.popleft()
-                self._queued.discard(at)
-                started = loop.time()
-                await self._process(at)
-                if (took := loop.time() - started) > CHEAP:
-                    now = loop.time()
-                    self._rests = {key: until for key, until in self._rests.items() if until > now}
-                    self._rests[at] = now + min(REST * took, LONGEST_REST)
-                await asyncio.sleep(0)  # requests are served between two reconciles
+            async with asyncio.TaskGroup() as self._questions:
+                while True:
+                    while not self._queue:
+                        self._wake.clear()
+                        await self._wake.wait()
+                    at = self._queue.popleft()
+                    self._queued.discard(at)
+                    started = loop.time()
+                    await self._process(at)
+                    if (took := loop.time() - started) > CHEAP:
+                        now = loop.time()
+                        self._rests = {key: until for key, until in self._rests.items() if until > now}
+                        self._rests[at] = now + min(REST * took, LONGEST_REST)
+                    await asyncio.sleep(0)  # requests are served between two reconciles
         finally:
             if stop_following is not None:
                 stop_following()
@@ -168,7 +172,10 @@ class Controller:
 
     async def _process(self, at: Key) -> None:
         try:
-            again = await self.reconcile(at)
+            with self.client.repeating():
+                again = await self.reconcile(at)
+        except Unanswered as question:
+            self._questions.create_task(self._learn(at, question), name=f"{self.name} {'/'.join(at)}: webhooks")
         except Conflict:
             self.enqueue(at)
         except Retry as why:
@@ -184,6 +191,16 @@ class Controller:
             self._failures.pop(at, None)
             if again is not None:
                 self.enqueue_after(at, again)
+
+    async def _learn(self, at: Key, question: Unanswered) -> None:
+        """Have webhooks asked about a write of this key, which is reconciled again once they have answered."""
+        try:
+            await question.ask()
+        except Exception:
+            self.log.exception("%s: %s/%s: webhooks", self.name, *at)
+            self._back_off(at)
+        else:
+            self.enqueue(at)
 
     def _back_off(self, at: Key) -> None:
         failures = self._failures[at] = self._failures.get(at, 0) + 1
