@@ -78,6 +78,8 @@ class Scene:
         self.nodes = sorted(nodes)
         self.workers = [name for name in self.nodes if not nodes[name].get("taints")]
         """Those that any Pod may be put on."""
+        self.apart = next((name for name in self.nodes if name not in self.workers), "")
+        """A node that has none of the lab's Pods; "" without one."""
         self.again()
 
     def again(self) -> None:

@@ -1,5 +1,6 @@
 """Who reaches whom, where policies decide: everybody's Pods, strangers with each label that policies go by in every
-namespace of the lab, and a node, ask every Service and every Pod, the cluster's DNS and a node."""
+namespace of the lab, and a node, ask every Service and every Pod, the cluster's DNS and a node. The strangers are on a
+node without the lab's Pods: on which of the others a Pod runs is chance."""
 
 from __future__ import annotations
 
@@ -23,9 +24,9 @@ def look(scene: Scene) -> Iterator[Fact]:
     guests: dict[str, Guest] = {}
     for short, space in spaces.items():
         where = f" in {short}" if short else ""
-        guests[f"a stranger{where}"] = Guest(space)
+        guests[f"a stranger{where}"] = Guest(space, node=scene.apart)
         for key, one in sorted(scene.cast.peers):
-            guests[f"a stranger with {key}={one}{where}"] = Guest(space, {key: one})
+            guests[f"a stranger with {key}={one}{where}"] = Guest(space, {key: one}, scene.apart)
     for node in scene.nodes:
         guests[node] = Guest(next(iter(spaces.values())), node=node, inside=True)
     with scene.strangers(guests) as strangers:

@@ -28,8 +28,7 @@ def answerers(scene: Scene, answers: list[Answer]) -> str:
 @contextmanager
 def everywhere(scene: Scene) -> Iterator[dict[str, list[Obj]]]:
     """Strangers in each namespace of the lab, on a worker and on a node that is none: namespace -> the Pods."""
-    others = [name for name in scene.nodes if name not in scene.workers]
-    nodes = [*scene.workers[:1], *others[:1]]
+    nodes = [*scene.workers[:1], *filter(None, [scene.apart])]
     spaces = list(scene.cast.spaces.values())
     with scene.strangers({f"{space} {node}": Guest(space, node=node) for space in spaces for node in nodes}) as made:
         yield {space: [made[f"{space} {node}"] for node in nodes] for space in spaces}

@@ -145,7 +145,7 @@ class Routed:
 
     def __init__(self, spec: Obj, **answering: list[str]) -> None:
         self.cast, self.answering = Cast({"": "lab"}), answering
-        self.nodes, self.workers = ["control-plane", "one", "two"], ["one", "two"]
+        self.workers, self.apart = ["one", "two"], "other"
         self.cast.service_ports["web"] = {80}
         self.services = [{"metadata": {"name": "web", "namespace": "lab"}, "spec": spec}]
         self.pods = [ready_pod(name) for name in ("web-1", "web-2")]
@@ -181,7 +181,7 @@ class Routed:
 def test_a_service_that_keeps_to_a_node_is_asked_where_none_of_its_pods_is(
     worker: list[str], other: list[str], who: str, share: str
 ) -> None:
-    scene = cast(Scene, Routed({"ports": [{"port": 80}]}, **{"one": worker, "control-plane": other}))
+    scene = cast(Scene, Routed({"ports": [{"port": 80}]}, one=worker, other=other))
     with services.everywhere(scene) as askers:
         found = {fact.key: fact.value for fact in services.ports(scene, askers["lab"], scene.services)}
     assert found["http://web:80 is answered by"] == who

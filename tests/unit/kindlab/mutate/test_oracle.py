@@ -259,7 +259,7 @@ class Asking:
     """A scene after its Pods have been replaced: one Service that still finds somebody, one with an old address."""
 
     def __init__(self) -> None:
-        self.cast, self.nodes, self.workers = Cast({"": "lab"}), ["one", "two"], ["two"]
+        self.cast, self.workers, self.apart = Cast({"": "lab"}), ["one"], "two"
         self.pods = [pod("web-5d-y8", "10.244.1.7", owner="web-5d")]
         self.services = [
             {"metadata": {"name": name, "namespace": "lab"}, "spec": {"ports": [{"port": 80}]}}
