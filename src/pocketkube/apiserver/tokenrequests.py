@@ -39,8 +39,10 @@ async def create(api: Api, request: Request, kind: Resource, target: Target) -> 
         why = f"the UID in the token request ({meta['uid']}) does not match the UID of the service account ({uid})"
         raise Conflict.of(_NAME, target.name, why)
     meta["uid"], meta["creationTimestamp"] = uid, api.clock.now()
-    seconds = spec.get("expirationSeconds")
-    seconds = 3600 if seconds is None else seconds
+    spec["audiences"] = spec.get("audiences") or [ISSUER]
+    if spec.get("expirationSeconds") is None:
+        spec["expirationSeconds"] = 3600
+    seconds = spec["expirationSeconds"]
     limits = (
         (seconds < 600, "may not specify a duration less than 10 minutes"),
         (seconds > 1 << 32, "may not specify a duration larger than 2^32 seconds"),
@@ -49,12 +51,10 @@ async def create(api: Api, request: Request, kind: Resource, target: Target) -> 
     if causes:
         raise Invalid.of(_NAME, "", causes)
     asked = admitting.create(api, request, kind, target, asked, wanted)
-    spec = asked.setdefault("spec", {})
-    seconds = spec.get("expirationSeconds", seconds)
+    spec = asked["spec"]
     bound = _holder(api, target, spec.get("boundObjectRef"))
-    spec["audiences"] = spec.get("audiences") or [ISSUER]
-    spec["expirationSeconds"] = seconds
-    token, expires = api.tokens.issue(account, seconds=seconds, audiences=tuple(spec["audiences"]), **bound)
+    seconds, audiences = spec["expirationSeconds"], tuple(spec["audiences"])
+    token, expires = api.tokens.issue(account, seconds=seconds, audiences=audiences, **bound)
     stamp = api.clock.later(expires - api.clock.time())
     asked["status"] = {"token": token, "expirationTimestamp": stamp}
     return answer(request, 201, asked)

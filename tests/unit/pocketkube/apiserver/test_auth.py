@@ -291,6 +291,10 @@ async def test_a_forged_token_is_refused(world: World) -> None:
         assert response.status == 401
 
 
+async def test_kubectl_says_null_where_it_says_nothing(world: World) -> None:
+    assert await _token(world, expirationSeconds=None, audiences=None, boundObjectRef=None)
+
+
 async def test_too_short_tokens_are_refused(world: World) -> None:
     path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default/token"
     code, body = await world.post(path, {"spec": {"expirationSeconds": 10}})
