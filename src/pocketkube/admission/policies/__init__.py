@@ -7,10 +7,11 @@ Models apiserver/pkg/admission/plugin/policy.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from pocketkube import objects
-from pocketkube.admission.matching import CREATE, DELETE, UPDATE, Attributes, kind_of
+from pocketkube.admission.matching import CREATE, DELETE, UPDATE, Attributes, Gvk, kind_of
 from pocketkube.admission.policies import mutating, validating
 from pocketkube.admission.policies.source import Kinds, Source
 from pocketkube.asked import Asked
@@ -18,6 +19,7 @@ from pocketkube.fieldmanager.entries import Entries
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
 
+_BINDING: Final = "binding"
 GROUP: Final = "admissionregistration.k8s.io"
 _UNASKED: Final = frozenset(
     (
@@ -77,7 +79,7 @@ class PolicyReview:
             self._name = objects.name(new)
             self._memory = mutating.Reinvocation()
         hooks = self._policies.mutating.hooks
-        if not hooks or _is_exempt(kind):
+        if not hooks or _is_exempt(kind) or subresource == _BINDING:
             return new
         request = self._request(kind, new, old, subresource)
         return mutating.mutate(
@@ -94,6 +96,10 @@ class PolicyReview:
             self._policies.judge(request, self._asked.warn)
 
     def _request(self, kind: Resource, new: Obj | None, old: Obj | None, subresource: str) -> Attributes:
+        if subresource == _BINDING and new is not None:
+            made, old, named = _binding(new), None, Gvk("", "v1", "Binding")
+            request = replace(self._request(kind, made, old, ""), kind=named, subresource=subresource)
+            return replace(request, name=objects.name(new))
         shown = new or old or {}
         namespace, name = objects.key(shown)
         given = self._name if old is None and self._name is not None else name
@@ -112,6 +118,13 @@ class PolicyReview:
             self._asked.dry_run,
             dict(self._asked.options) if self._asked.options is not None else None,
         )
+
+
+def _binding(pod: Obj) -> Obj:
+    """What a scheduler sends to have a pod bound, as the pod tells it."""
+    meta = {name: pod["metadata"][name] for name in ("name", "namespace", "uid") if name in pod["metadata"]}
+    target = {"kind": "Node", "name": objects.spec(pod).get("nodeName", "")}
+    return {"apiVersion": "v1", "kind": "Binding", "metadata": meta, "target": target}
 
 
 def _is_exempt(kind: Resource) -> bool:

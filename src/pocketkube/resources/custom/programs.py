@@ -95,7 +95,7 @@ def go_error(text: str) -> str:
         return f"no such key: {found[1]}"
     if found := re.match(r"Index error: index=(-?\d+)", text):
         return f"index out of bounds: {found[1]}"
-    if text.startswith("No matching overloads found"):
+    if text.startswith(("No matching overloads found", "Applying SELECT to non-message type")):
         return "no such overload"
     known = {"divide by zero": "division by zero", "modulus by zero": "modulus by zero"}
     return known.get(text, text)

@@ -541,3 +541,17 @@ def test_custom_resources_are_judged_and_mutated_by_their_schemas(world: World) 
     boat["metadata"] = {"name": "d", "namespace": "test"}
     error = world.refused("boats.example.com", {**boat, "spec": {"size": 0}})
     assert error.message.endswith(".spec.sails: field not declared in schema")
+
+
+def test_a_scheduler_sends_a_binding(world: World) -> None:
+    world.registry.create("nodes", {"metadata": {"name": "n"}})
+    spec = {"containers": [{"name": "c", "image": "busybox"}]}
+    world.registry.create("pods", {"metadata": {"name": "p", "namespace": "test"}, "spec": spec})
+    told = "request.operation + ' ' + request.kind.kind + ' ' + request.name + ' to ' + object.target.name"
+    rule = {"apiGroups": [""], "resources": ["pods/binding"], "operations": ["*"]}
+    world.policy({"expression": "false", "messageExpression": told}, rule=rule)
+    world.bind()
+    world.mutation("Object{metadata: Object.metadata{labels: {'a': 'b'}}}", rule={**rule, "operations": ["CREATE"]})
+    scheduler = Client(world.registry, "default-scheduler")
+    with pytest.raises(Forbidden, match="denied request: CREATE Binding p to n"):
+        scheduler.patch("pods", ("test", "p"), lambda pod: pod["spec"].update(nodeName="n"), subresource="binding")
