@@ -21,6 +21,7 @@ from pocketkube.resources.flowschemas import order
 HEADERS: Final = ("X-Kubernetes-Pf-Flowschema-Uid", "X-Kubernetes-Pf-Prioritylevel-Uid")
 _UNLIMITED: Final = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 """Requests that last: nobody counts them."""
+_KEPT: Final = 1024
 
 
 class Flows:
@@ -29,6 +30,8 @@ class Flows:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._schemas: list[tuple[Obj, dict[str, str]]] | None = None
+        self._known: dict[tuple[object, ...], dict[str, str]] = {}
+        """What was found out about requests that are alike."""
         self._stops: list[Callable[[], None]] = [
             registry.subscribe(resource, lambda _: self._forget()) for resource in (FLOWSCHEMAS, LEVELS)
         ]
@@ -42,6 +45,16 @@ class Flows:
         """What the answer to a request tells. Nothing for requests that last, and before there are schemas."""
         if wanted.subresource in _UNLIMITED:
             return {}
+        alike = (user.name, user.groups, wanted.verb, wanted.group, wanted.resource, wanted.subresource)
+        key = (*alike, wanted.namespace, wanted.path)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            found = self._known[key] = self._classified(user, wanted)
+        return found
+
+    def _classified(self, user: User, wanted: Attributes) -> dict[str, str]:
         if self._schemas is None:
             self._schemas = self._sorted()
         for schema, headers in self._schemas:
@@ -51,6 +64,7 @@ class Flows:
 
     def _forget(self) -> None:
         self._schemas = None
+        self._known.clear()
 
     def _sorted(self) -> list[tuple[Obj, dict[str, str]]]:
         """Those whose priority level is there, in the order in which they are asked."""
