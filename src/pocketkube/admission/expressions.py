@@ -108,7 +108,9 @@ class Inputs:
     def shown(self, obj: Obj | None) -> Obj | None:
         """An object in the version that the rules name."""
         other = self.match.declared
-        return obj if obj is None or other is self.request.declared else other.present(obj)
+        if obj is None or other is self.request.declared:
+            return obj
+        return other.present(self.request.declared.internal(objects.copy(obj)))
 
     def _params(self) -> Any:
         return _plain(self.params)

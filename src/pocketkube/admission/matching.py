@@ -155,8 +155,10 @@ def versions(kind: Resource) -> Iterator[Resource]:
     if kind.custom:
         yield from (one for one in getattr(kind, "versions", {}).values() if one.served)
         return
-    yield kind
-    yield from (other(kind.world) for other in kind.other_versions)
+    held: Mapping[str, Resource] = getattr(kind.world, "resources", {})
+    stored = held.get(kind.resource_id(), kind)
+    for one in (stored, *(other(kind.world) for other in stored.other_versions)):
+        yield kind if resource_of(one) == resource_of(kind) else one
 
 
 def _kind_for(request: Attributes, declared: Resource) -> Gvk:

@@ -181,7 +181,7 @@ class Asking:
         if match is None or not hook.conditions:
             return match
         namespace = namespace_of(self._registry, request)
-        inputs = Inputs(self._in_version(request, match), match, namespace, authorize=self._registry.authorize)
+        inputs = Inputs(request, match, namespace, authorize=self._registry.authorize)
         try:
             held = conditions_hold(hook.conditions, inputs, "Ignore" if hook.may_fail else "Fail")
         except Unmatched as why:
