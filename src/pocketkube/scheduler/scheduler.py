@@ -317,7 +317,10 @@ class Scheduler:
         self._cache.leave(objects.uid(pod))
         self._fail(pod, f'running PreBind plugin "VolumeBinding": {message}', reason=ERROR, nominated="")
         self._retry(room=True)
-        key = objects.key(pod)
+        self._back_off(objects.key(pod))
+
+    def _back_off(self, key: Key) -> None:
+        """Take a pod up again in a while, later each time."""
         failures, earlier = self._errors.pop(key, (0, None))
         if earlier is not None:
             earlier.cancel()
@@ -332,7 +335,8 @@ class Scheduler:
         try:
             self.client.patch("pods", objects.key(pod), assign, subresource="binding")
         except StatusError as error:
-            self._fail(pod, f"binding rejected: {error.message}")
+            self._fail(pod, f'running Bind plugin "DefaultBinder": {error.message}', reason=ERROR)
+            self._back_off(objects.key(pod))
             return
         name = f"{objects.namespace(pod)}/{objects.name(pod)}"
         self._events.record(pod, "Normal", "Scheduled", "Binding", f"Successfully assigned {name} to {node}")

@@ -57,6 +57,22 @@ async def test_a_pod_gets_a_node_a_condition_and_an_event(bare: World) -> None:
     assert event["firstTimestamp"] is None
 
 
+async def test_a_binding_that_is_refused_is_tried_again(bare: World) -> None:
+    rule = {"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods/binding"]}
+    policy: Obj = {"matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": "false"}]}
+    bare.create("validatingadmissionpolicies", {"metadata": {"name": "none"}, "spec": policy})
+    binding = {"policyName": "none", "validationActions": ["Deny"]}
+    bare.create("validatingadmissionpolicybindings", {"metadata": {"name": "none"}, "spec": binding})
+    async with scheduling(bare):
+        bare.pod("p")
+        await bare.until(lambda: objects.condition_status(bare.get("pods", "p"), "PodScheduled") == "False")
+        condition = objects.condition(bare.get("pods", "p"), "PodScheduled") or {}
+        assert condition["reason"] == "SchedulerError"
+        assert condition["message"].startswith('running Bind plugin "DefaultBinder": pods "p" is forbidden: Validating')
+        bare.client.delete("validatingadmissionpolicybindings", ("", "none"))
+        await bare.until(lambda: node_of(bare, "p") != "")
+
+
 @pytest.mark.parametrize(
     ("spec", "reasons", "preemption"),
     [
