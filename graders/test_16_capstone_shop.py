@@ -98,16 +98,19 @@ class Shop:
         self.lab.expect("storefront" in there, expected="a Deployment storefront", seen="there is none")
         return self.lab.pods_of(*there)
 
-    def client(self, name):
-        """A Pod of a program, to send from; one that nobody is about to evict."""
+    def client(self, name, whom=()):
+        """A Pod of a program, to send from; one that nobody is about to evict. Where there is one on a node without
+        those `whom` it asks, that one: on the same node also those get answers whom nobody else gets."""
         if name in FRONT:
             self.drain.calm.wait()
-        return self.lab.client(sorted(self.pods(name).names)[0])
+        taken = {pod["spec"]["nodeName"] for pod in whom}
+        pods = sorted(self.pods(name), key=lambda pod: (pod["spec"]["nodeName"] in taken, pod["metadata"]["name"]))
+        return self.lab.client(pods[0]["metadata"]["name"])
 
     def expect_answers(self, name):
         """Requests to a program's name, from a Pod that needs it, are answered by each of its Pods and nobody else."""
         pods, url = self.pods(name), f"http://{name}/hostname"
-        client = self.client(CALLERS[name][0])
+        client = self.client(CALLERS[name][0], pods)
 
         def exact(found):
             return found.ok and found.bodies == pods.names
