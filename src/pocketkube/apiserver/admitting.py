@@ -37,7 +37,7 @@ def _review(api: Api, request: Request, by: Asked) -> Review | None:
     """What webhooks have said is kept with the request, whose handler is called again for it."""
     if request.asking is None:
         request.asking = api.webhooks.asking(by, request.kind)
-    return join(api.registry.policies.review(by), request.asking)
+    return join(api.registry.policies.review(by, request.kind), request.asking)
 
 
 def judge(

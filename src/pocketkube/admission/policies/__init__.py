@@ -46,9 +46,10 @@ class Policies:
     def in_force(self) -> bool:
         return bool(self.validating.hooks or self.mutating.hooks)
 
-    def review(self, asked: Asked | None) -> PolicyReview | None:
-        """What they say to one write; None if there is nothing to ask."""
-        return PolicyReview(self, asked) if self.in_force and asked is not None else None
+    def review(self, asked: Asked | None, declared: Resource | None = None) -> PolicyReview | None:
+        """What they say to one write; None if there is nothing to ask. `declared`: the version it is made in, where it
+        is not the stored one."""
+        return PolicyReview(self, asked, declared) if self.in_force and asked is not None else None
 
     def judge(self, request: Attributes, warn: Callable[[str], None] | None) -> None:
         """Ask about a request that is no write of a stored object. Raises Forbidden."""
@@ -58,9 +59,11 @@ class Policies:
 class PolicyReview:
     """A `Review` (admission/asking.py) that has its answers at once."""
 
-    def __init__(self, policies: Policies, asked: Asked) -> None:
+    def __init__(self, policies: Policies, asked: Asked, declared: Resource | None = None) -> None:
         self._policies = policies
         self._asked = asked
+        self._declared = declared if declared is not None and not declared.custom else None
+        """Objects of custom kinds come in the version of the request."""
         self._memory = mutating.Reinvocation()
         self._name: str | None = None
         """As the client gave it: a generated one is not in the request."""
@@ -81,10 +84,10 @@ class PolicyReview:
         hooks = self._policies.mutating.hooks
         if not hooks or _is_exempt(kind) or subresource == _BINDING:
             return new
-        request = self._request(kind, new, old, subresource)
-        return mutating.mutate(
-            self._policies.world, hooks, request, self._policies.world.authorize, self._memory, again=again
-        )
+        request, world = self._request(kind, new, old, subresource), self._policies.world
+        given = request.object
+        made = mutating.mutate(world, hooks, request, world.authorize, self._memory, again=again)
+        return new if made is given else request.declared.internal(made)
 
     def judge(self, kind: Resource, new: Obj, old: Obj | None, subresource: str, managed: Entries | None) -> None:
         if self._policies.validating.hooks and not _is_exempt(kind):
@@ -103,14 +106,16 @@ class PolicyReview:
         shown = new or old or {}
         namespace, name = objects.key(shown)
         given = self._name if old is None and self._name is not None else name
+        declared = kind
+        if self._declared is not None and self._declared.resource_id() == kind.resource_id():
+            declared = self._declared
+            new, old = (None if one is None else declared.present(one) for one in (new, old))
         return Attributes(
             DELETE if new is None else UPDATE if old is not None else CREATE,
-            kind,
-            kind_of(kind),
+            declared,
+            kind_of(declared),
             subresource,
-            (name if kind.plural == "namespaces" else namespace)
-            if kind.namespaced or kind.plural == "namespaces"
-            else "",
+            name if kind.plural == "namespaces" else namespace if kind.namespaced else "",
             given,
             new,
             old,

@@ -125,7 +125,7 @@ def mutate(
         for compiled, patch in hook.evaluator.mutations:
             inputs = Inputs(request, match, namespace, param, authorize, hook.evaluator.variables)
             try:
-                made = _patched(inputs, match, compiled, patch)
+                made = _patched(world, inputs, match, compiled, patch)
             except (Unpatched, OutOfBudget) as error:
                 problems.append(Problem(hook, binding, str(error) or NO_BUDGET, "Invalid"))
                 continue
@@ -139,7 +139,7 @@ def mutate(
     return before if request.object == before else request.object
 
 
-def _patched(inputs: Inputs, match: Match, compiled: Compiled, patch: Patch) -> Obj:
+def _patched(world: Kinds, inputs: Inputs, match: Match, compiled: Compiled, patch: Patch) -> Obj:
     """The object after one mutation, in the version it was sent in, with its defaults."""
     own, other = inputs.request.declared, match.declared
     obj = inputs.shown(inputs.request.object)
@@ -148,13 +148,14 @@ def _patched(inputs: Inputs, match: Match, compiled: Compiled, patch: Patch) -> 
     if not succeeded:
         raise Unpatched(said.removeprefix("compilation error: ") if compiled.problem else said)
     made = patch(other, obj, said)
-    if other is not own:
-        made = own.present(made) if own.custom else other.internal(made)
     for name in ("uid", "creationTimestamp"):  # what nobody can change
         if name in obj["metadata"]:
             made["metadata"][name] = obj["metadata"][name]
-    own.default(made)
-    return made
+    if other is not own:
+        made = objects.copy(own.present(other.internal(made)))
+    stored = own.internal(made)
+    world.resources[own.resource_id()].of(stored).default(stored)
+    return stored if stored is made else objects.copy(own.present(stored))
 
 
 def _refuse(request: Attributes, problems: list[Problem]) -> None:

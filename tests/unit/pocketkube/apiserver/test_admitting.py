@@ -145,3 +145,31 @@ async def test_subresources_are_asked_about(
     code, answer = await world.ask(method, path, body)
     assert (code, answer["message"].partition("denied request: ")[2]) == (422, seen)
     assert answer["details"]["kind"] == resource.partition("/")[0]
+
+
+async def test_a_request_is_seen_in_its_version(world: World) -> None:
+    """Which is not the one that is stored."""
+    rule = {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"]}
+    told = "request.requestKind.version + string(object.spec.targetCPUUtilizationPercentage)"
+    await policy(world, {"expression": "object.spec.maxReplicas < 5", "messageExpression": told}, **rule)
+    group = "/apis/admissionregistration.k8s.io/v1"
+    rules = {"resourceRules": [{"operations": ["CREATE"], "apiVersions": ["v1"], **rule}], "matchPolicy": "Exact"}
+    text = "Object{spec: Object.spec{targetCPUUtilizationPercentage: 70}}"
+    mutation = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": text}}
+    spec: Obj = {"matchConstraints": rules, "mutations": [mutation], "reinvocationPolicy": "Never"}
+    assert (await world.post(f"{group}/mutatingadmissionpolicies", {"metadata": {"name": "m"}, "spec": spec}))[0] == 201
+    spec = {"policyName": "m"}
+    made = {"metadata": {"name": "m"}, "spec": spec}
+    assert (await world.post(f"{group}/mutatingadmissionpolicybindings", made))[0] == 201
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    at = f"namespaces/{NAMESPACE}/horizontalpodautoscalers"
+    scaler: Obj = {"metadata": {"name": "a"}, "spec": {"scaleTargetRef": target, "maxReplicas": 3}}
+    code, made = await world.post(f"/apis/autoscaling/v1/{at}", scaler)
+    assert (code, made["spec"]["targetCPUUtilizationPercentage"]) == (201, 70)
+    scaler["metadata"]["name"] = "b"
+    code, made = await world.post(f"/apis/autoscaling/v2/{at}", scaler)  # not by a rule that is exact
+    assert (code, made["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"]) == (201, 80)
+    scaler["spec"]["maxReplicas"] = 5
+    for version in ("v1", "v2"):
+        code, answer = await world.post(f"/apis/autoscaling/{version}/{at}", scaler)
+        assert (code, answer["message"].rpartition(" ")[2][:2]) == (422, version)
