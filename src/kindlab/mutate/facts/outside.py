@@ -3,13 +3,14 @@ certificates are shown there."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from kindlab.api import ApiError, Obj
 from kindlab.checks.door import LABELS, Door, door_of
 from kindlab.mutate.fact import Fact
 from kindlab.mutate.facts.services import answerers
-from kindlab.mutate.scene import Guest, Question, Scene
+from kindlab.mutate.scene import Answer, Guest, Question, Scene
 
 ORDER = 60
 NOBODY = "nobody.localhost"
@@ -81,11 +82,18 @@ def _doors(scene: Scene, asker: Obj) -> Iterator[Fact]:
             kinds = sorted({f"{a.code}" if a.exit == 0 else a.how for a in answers})
             words = answerers(scene, [a for a in answers if a.code != 404])
             yield Fact(f"outside, {url} by {controller}", f"{' '.join(kinds)}: {words}{more}")
-            # whoever it is: of several chance decides
+            # of several answerers chance decides, who is met and how often
             yield Fact(f"outside, the status of {url} by {controller}", " ".join(kinds))
+            yield Fact(f"outside, {url} by {controller} is mostly answered by", _mostly(scene, answers))
             if said := sorted({scene.plain(a.body.split("\n")[0])[:80] for a in answers if a.code == 404}):
                 yield Fact(f"outside, {url} by {controller}, when it is not found", " and ".join(said))
         yield from _certificates(scene, asker, controller, door)
+
+
+def _mostly(scene: Scene, answers: list[Answer]) -> str:
+    """Who answers more than half of the requests."""
+    who, times = Counter(answerers(scene, [one]) for one in answers).most_common(1)[0] if answers else ("", 0)
+    return who if 2 * times > len(answers) else "nobody in particular"
 
 
 def _certificates(scene: Scene, asker: Obj, controller: str, door: Door) -> Iterator[Fact]:

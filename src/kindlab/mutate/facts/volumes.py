@@ -116,7 +116,7 @@ def _together(scene: Scene) -> Iterator[Fact]:
     """Whether a workload's Pods find in a claim what one of them writes, wherever they have it; nothing of one Pod."""
     for party, pods in scene.parties().items():
         ready = [pod for pod in pods if is_ready(pod)]
-        held = [_claims(pod) for pod in ready]
+        held = [places_of_claims(pod) for pod in ready]
         for claim in sorted(set().union(*held)) if len(ready) > 1 else ():
             places = [(pod, *claims[claim]) for pod, claims in zip(ready, held, strict=True) if claim in claims]
             mark = _marked(scene, *places[0])
@@ -131,7 +131,7 @@ def claims_of(pod: Obj) -> dict[str, str]:
     return {one["name"]: (one.get("persistentVolumeClaim") or {}).get("claimName", "") for one in volumes}
 
 
-def _claims(pod: Obj) -> dict[str, tuple[str, str]]:
+def places_of_claims(pod: Obj) -> dict[str, tuple[str, str]]:
     """Claim -> (container, folder) where a Pod has it first."""
     claims = claims_of(pod)
     found: dict[str, tuple[str, str]] = {}

@@ -13,7 +13,7 @@ from kindlab.api import Obj
 from kindlab.checks.door import LABELS, Door
 from kindlab.checks.verdict import CouldNotGrade
 from kindlab.mutate.cast import Cast
-from kindlab.mutate.facts import network, outside, runs, services, unused, volumes
+from kindlab.mutate.facts import contents, network, outside, runs, services, volumes
 from kindlab.mutate.scene import Answer, Guest, Question, Scene
 
 NODE = {"status": {"addresses": [{"type": "InternalIP", "address": "172.18.0.2"}]}}
@@ -203,6 +203,28 @@ def test_a_service_is_asked_on_all_its_ports_and_never_the_strangers_behind_it(s
     assert {question.url for question in network._targets(scene).values()} == urls
 
 
+class Folder(Disk):
+    """A scene with a Pod that has a claim at a folder of the author's choice, in which these files lie."""
+
+    def __init__(self, name: str, files: str) -> None:
+        super().__init__({name: files})
+
+    def run(self, pod: Obj, script: str, container: str = "") -> tuple[int, str]:
+        (files,) = self.folders.values()
+        assert f'cd "/of-{pod["metadata"]["name"]}"' in script
+        return 0, f"ext4 rw\n1024\n{files}"
+
+    def plain(self, text: str) -> str:
+        return text
+
+
+@pytest.mark.parametrize("name", ["data", "html"])
+@pytest.mark.parametrize(("files", "words"), [("./ledger 644 abc\n", "./ledger"), ("", "none")])
+def test_files_of_a_claim_are_found_wherever_it_is(name: str, files: str, words: str) -> None:
+    (fact,) = contents._found(cast(Scene, Folder(name, files)))
+    assert (fact.key, fact.value) == ("files that diary finds in claims", words)
+
+
 class Claims:
     """A scene with a Pod that uses claim used, and another claim; `listed`: what lies in that, None where it cannot be
     mounted."""
@@ -228,7 +250,7 @@ class Claims:
 
 
 def said_of(phase: str, mode: str, listed: str | None) -> list[str]:
-    return [fact.value for fact in unused.look(cast(Scene, Claims(phase, mode, listed)))]
+    return [fact.value for fact in contents._unused(cast(Scene, Claims(phase, mode, listed)))]
 
 
 def test_a_claim_that_nobody_uses_is_read() -> None:
@@ -254,15 +276,28 @@ class Front(Nodes):
     def ask(self, asker: Obj, questions: dict[str, Any]) -> dict[str, list[Answer]]:
         return {at: self.answers for at in questions}
 
+    def plain(self, text: str) -> str:
+        return f"<{text}>"
+
     def run(self, asker: Obj, script: str) -> tuple[int, str]:
         return 0, ""
 
 
-@pytest.mark.parametrize(("who", "status"), [(["stable"], "200"), (["stable", "canary"], "200"), ([""], "404")])
+@pytest.mark.parametrize(
+    ("who", "status", "mostly"),
+    [
+        (["stable"] * 6, "200", "<stable>"),
+        (["stable"] * 5 + ["canary"], "200", "<stable>"),
+        (["stable", "canary"] * 3, "200", "nobody in particular"),
+        ([""] * 6, "404", "HTTP 404"),
+    ],
+)
 def test_that_a_host_answers_is_known_whoever_it_is_by_chance(
-    who: list[str], status: str, monkeypatch: pytest.MonkeyPatch
+    who: list[str], status: str, mostly: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door = Door("traefik", "traefik", "10.96.0.1", 80, 443, "traefik-1", "c")
     monkeypatch.setattr(outside, "door_of", lambda api, controller: door)
     found = {fact.key: fact.value for fact in outside._doors(cast(Scene, Front(*who)), {})}
-    assert {found[f"outside, the status of http://shop.test/ by {one}"] for one in LABELS} == {status}
+    for one in LABELS:
+        assert found[f"outside, the status of http://shop.test/ by {one}"] == status
+        assert found[f"outside, http://shop.test/ by {one} is mostly answered by"] == mostly

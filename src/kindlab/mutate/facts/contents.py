@@ -1,4 +1,5 @@
-"""What lies in claims that no Pod of the lab has mounted: a stranger mounts them."""
+"""What lies in claims: which files workloads find in theirs, wherever they have them, and the bytes in those that no
+Pod of the lab has mounted, which a stranger mounts."""
 
 from __future__ import annotations
 
@@ -6,14 +7,32 @@ from collections.abc import Iterator
 
 from kindlab.api import Obj
 from kindlab.checks.verdict import CouldNotGrade
+from kindlab.conditions import is_ready
 from kindlab.mutate.fact import Fact
-from kindlab.mutate.facts.volumes import LISTING, claims_of, digest, listed
+from kindlab.mutate.facts.volumes import LISTING, claims_of, digest, listed, places_of_claims
 from kindlab.mutate.scene import HELD, Guest, Scene
 
 ORDER = 85
 
 
 def look(scene: Scene) -> Iterator[Fact]:
+    yield from _found(scene)
+    yield from _unused(scene)
+
+
+def _found(scene: Scene) -> Iterator[Fact]:
+    for party, pods in scene.parties().items():
+        pod = next((one for one in pods if is_ready(one)), None)
+        if pod is None or not (places := places_of_claims(pod)):
+            continue
+        names = set[str]()
+        for container, folder in places.values():
+            done = scene.run(pod, LISTING.format(folder), container)
+            names |= {name for name, _, _ in listed(done[1])[2]} if done and done[0] == 0 else set()
+        yield Fact(f"files that {party} finds in claims", scene.plain(", ".join(sorted(names)))[:300] or "none")
+
+
+def _unused(scene: Scene) -> Iterator[Fact]:
     used = {(pod["metadata"]["namespace"], claim) for pod in scene.pods for claim in claims_of(pod).values()}
     for space in scene.cast.spaces.values():
         for claim in scene.api.list("PersistentVolumeClaim", space):
