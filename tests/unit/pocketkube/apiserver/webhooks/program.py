@@ -1,4 +1,4 @@
-"""A webhook's program for tests: it listens at a Service's address, keeps what it was asked, says what it is told to."""
+"""A webhook's program for tests: it listens at a Service's address, keeps what it was asked, says what it is to."""
 
 from __future__ import annotations
 
