@@ -22,7 +22,7 @@ from pocketkube.admission.expressions import (
 )
 from pocketkube.admission.matching import Attributes, Match
 from pocketkube.admission.policies.patches import Unpatched, apply_configuration, apply_json_patch
-from pocketkube.admission.policies.source import Hook, Kinds, bound
+from pocketkube.admission.policies.source import Hook, Kinds, bound, shown_name
 from pocketkube.errors import Forbidden
 from pocketkube.objects import Obj
 from pocketkube.resources.admission_spec.authorizer import Authorize
@@ -161,7 +161,7 @@ def _patched(world: Kinds, inputs: Inputs, match: Match, compiled: Compiled, pat
 def _refuse(request: Attributes, problems: list[Problem]) -> None:
     if not problems:
         return
-    refused = Forbidden.of(request.declared.qualified, request.name or "Unknown", "")
+    refused = Forbidden.of(request.declared.qualified, shown_name(request), "")
     refused.message = str(problems[0])
     refused.reason = problems[0].reason or refused.reason  # the code stays 403, as upstream
     refused.details = {**(refused.details or {}), "causes": [{"message": str(problem)} for problem in problems]}

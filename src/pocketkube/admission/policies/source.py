@@ -176,3 +176,9 @@ def _referred(world: Kinds, kind: Resource, ref: Obj, namespace: str) -> Iterabl
     wanted = selectors.from_label_selector(ref.get("selector") or {})
     held = world.objects(kind.resource_id(), namespace if kind.namespaced else None)
     return [one for one in held if wanted(objects.labels(one))]
+
+
+def shown_name(request: Attributes) -> str:
+    """The object's name, as refusals tell it."""
+    meta = (request.object or {}).get("metadata") or {}
+    return str(request.name or meta.get("name") or meta.get("generateName") or "Unknown")

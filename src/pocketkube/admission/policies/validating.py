@@ -21,7 +21,7 @@ from pocketkube.admission.expressions import (
     namespace_of,
 )
 from pocketkube.admission.matching import Attributes
-from pocketkube.admission.policies.source import Hook, Kinds, bound
+from pocketkube.admission.policies.source import Hook, Kinds, bound, shown_name
 from pocketkube.errors import Forbidden
 from pocketkube.objects import Obj
 from pocketkube.resources.admission_spec.authorizer import Authorize
@@ -162,8 +162,3 @@ def _refusal(request: Attributes, denial: Denial) -> Forbidden:
     refused.code, refused.reason = _CODES[denial.reason], denial.reason
     refused.details = {**(refused.details or {}), "causes": [{"message": text}]}
     return refused
-
-
-def shown_name(request: Attributes) -> str:
-    meta = (request.object or {}).get("metadata") or {}
-    return str(request.name or meta.get("name") or meta.get("generateName") or "Unknown")
