@@ -53,7 +53,8 @@ class Policies:
 
     def judge(self, request: Attributes, warn: Callable[[str], None] | None) -> None:
         """Ask about a request that is no write of a stored object. Raises Forbidden."""
-        validating.judge(self.world, self.validating.hooks, request, self.world.authorize, warn)
+        if hooks := self.validating.about(request.declared):
+            validating.judge(self.world, hooks, request, self.world.authorize, warn)
 
 
 class PolicyReview:
@@ -81,7 +82,7 @@ class PolicyReview:
         if not again:
             self._name = objects.name(new)
             self._memory = mutating.Reinvocation()
-        hooks = self._policies.mutating.hooks
+        hooks = self._policies.mutating.about(kind)
         if not hooks or _is_exempt(kind) or subresource == _BINDING:
             return new
         request, world = self._request(kind, new, old, subresource), self._policies.world
@@ -90,11 +91,11 @@ class PolicyReview:
         return new if made is given else request.declared.internal(made)
 
     def judge(self, kind: Resource, new: Obj, old: Obj | None, subresource: str, managed: Entries | None) -> None:
-        if self._policies.validating.hooks and not _is_exempt(kind):
+        if self._policies.validating.about(kind) and not _is_exempt(kind):
             self._policies.judge(self._request(kind, new, old, subresource), self._asked.warn)
 
     def remove(self, kind: Resource, old: Obj) -> None:
-        if self._policies.validating.hooks and not _is_exempt(kind):
+        if self._policies.validating.about(kind) and not _is_exempt(kind):
             request = self._request(kind, None, old, "")
             self._policies.judge(request, self._asked.warn)
 

@@ -58,6 +58,15 @@ class Hook(Generic[E]):
             self._compiled = self._compile(self.policy)
         return self._compiled
 
+    def may_concern(self, plural: str) -> bool:
+        """Whether the rules name this resource; all versions of one have the same plural."""
+        named = {
+            name.partition("/")[0]
+            for rule in self.policy["spec"]["matchConstraints"].get("resourceRules") or ()
+            for name in rule.get("resources") or ()
+        }
+        return plural in named or "*" in named
+
     def with_bindings(self, bindings: list[Obj]) -> Hook[E]:
         made = Hook(self.policy, bindings, self._compile)
         made._compiled = self._compiled
@@ -69,6 +78,7 @@ class Source(Generic[E]):
 
     def __init__(self, world: Kinds, policies: str, bindings: str, compile_: Callable[[Obj], E]) -> None:
         self.hooks: tuple[Hook[E], ...] = ()
+        self._about: dict[str, tuple[Hook[E], ...]] = {}
         self._compile = compile_
         self._known: dict[str, Hook[E]] = {}
         self._bindings: dict[str, Obj] = {objects.name(one): one for one in world.objects(bindings)}
@@ -77,6 +87,13 @@ class Source(Generic[E]):
         self._refresh()
         world.subscribe(policies, self._policy_changed)
         world.subscribe(bindings, self._binding_changed)
+
+    def about(self, kind: Resource) -> tuple[Hook[E], ...]:
+        """Those that may be about a kind: most writes are no policy's business."""
+        found = self._about.get(kind.plural)
+        if found is None:
+            found = self._about[kind.plural] = tuple(hook for hook in self.hooks if hook.may_concern(kind.plural))
+        return found
 
     def _policy_changed(self, event: Event) -> None:
         name = objects.name(event.object)
@@ -101,6 +118,7 @@ class Source(Generic[E]):
         self.hooks = tuple(
             hook.with_bindings(bound[name]) for name, hook in sorted(self._known.items()) if name in bound
         )
+        self._about = {}
         for hook in self.hooks:
             self._known[hook.name] = hook
 
