@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from pocketkube import fields, objects, schema
+from pocketkube.apiserver.connections import tell_to_continue
 from pocketkube.apiserver.request import Request
 from pocketkube.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
 from pocketkube.objects import Obj
@@ -26,10 +27,16 @@ SCHEME = 'scheme "pkg/api/legacyscheme/scheme.go:30"'
 
 async def read(request: Request) -> bytes:
     """The whole body. Raises RequestEntityTooLarge beyond 3 MiB, the limit of kube-apiserver."""
+    http = request.http
     try:
-        return await request.http.read()
+        if (http.content_length or 0) > LIMIT:
+            raise web.HTTPRequestEntityTooLarge(LIMIT)
+        await tell_to_continue(http)
+        return await http.read()
     except web.HTTPRequestEntityTooLarge:
         raise RequestEntityTooLarge(f"Request entity too large: limit is {LIMIT}") from None
+    except web.RequestPayloadError as error:
+        raise BadRequest(f"the body of the request cannot be read: {error}") from None
 
 
 def media_type(request: Request) -> str:

@@ -95,6 +95,8 @@ def parse_target(group: str, version: str, parts: list[str]) -> Target:
 def split_path(raw: str) -> tuple[str, str]:
     """(path with percent-escapes decoded, query text) of a request line's target."""
     path, _, query = raw.partition("?")
+    if not path.startswith("/") and "://" in path:  # as clients of a proxy send it; servers must understand it, too
+        path = "/" + path.partition("://")[2].partition("/")[2]
     return (unquote(path) if "%" in path else path), query
 
 

@@ -20,6 +20,7 @@ from multidict import CIMultiDict
 
 from pocketkube.apiserver import admitting
 from pocketkube.apiserver.api import Api
+from pocketkube.apiserver.connections import tell_to_continue
 from pocketkube.apiserver.info import NOT_ALLOWED
 from pocketkube.apiserver.request import Request, Target
 from pocketkube.apiserver.streams import rewriting, upgrade
@@ -120,7 +121,7 @@ class _Exchange:
         if why:
             raise ServiceUnavailable(_UNREACHABLE + why)
         request = h11.Request(method=self._request.method, target=wanted, headers=_encoded(self._sent_headers()))
-        await self._tell_to_continue()
+        await tell_to_continue(self._http)
         uploading = asyncio.ensure_future(self._upload(request))
         try:
             try:
@@ -140,11 +141,6 @@ class _Exchange:
             async for chunk in self._http.content.iter_any():
                 await self._peer.write(self._h11.send(h11.Data(data=chunk)) or b"")
             await self._peer.write(self._h11.send(h11.EndOfMessage()) or b"")
-
-    async def _tell_to_continue(self) -> None:
-        if self._http.headers.get("Expect", "").lower() == "100-continue":
-            await self._http.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._http.writer.output_size = 0
 
     async def _head(self) -> h11.Response:
         while True:
@@ -265,10 +261,7 @@ class _Exchange:
         if "trailers" in http.headers.get("TE", ""):
             headers.append(("Te", "trailers"))
         chunked = "chunked" in http.headers.get("Transfer-Encoding", "").lower()
-        packed = "Content-Encoding" in http.headers and (http.content_length or chunked)
-        if packed:  # the body is unpacked by the time it gets here
-            headers = [(n, v) for n, v in headers if n.lower() not in ("content-encoding", "content-length")]
-        if chunked or packed:
+        if chunked:
             headers.append(("Transfer-Encoding", "chunked"))
         elif http.content_length is None and self._request.method in ("POST", "PUT", "PATCH"):
             headers.append(("Content-Length", "0"))
