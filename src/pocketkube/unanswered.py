@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -60,7 +60,8 @@ class _Open:
     state: Any
     since: float
     refusal: StatusError | None = None
-    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    asking: asyncio.Event | None = None
+    """While somebody is asked: set at the end of it."""
 
 
 class Repeated:
@@ -80,27 +81,26 @@ class Repeated:
         open_ = self._open.pop(key, None)
         if open_ is None:
             open_ = _Open(begin(), now)
-            open_.answered.set()
         if open_.refusal is not None:
             raise open_.refusal
-        if not open_.answered.is_set():
+        if open_.asking is not None:
             self._open[key] = open_
-            raise Unanswered(partial(_wait, open_.answered))
+            raise Unanswered(partial(_wait, open_.asking))
         try:
             return attempt(open_.state)
         except Unanswered as question:
-            open_.answered.clear()
             self._open[key] = open_
             raise Unanswered(partial(self._ask, open_, question)) from None
 
     async def _ask(self, open_: _Open, question: Unanswered) -> None:
+        open_.asking = done = asyncio.Event()
         try:
             await question.ask()
         except StatusError as error:
             open_.refusal = error
         finally:
-            open_.since = self._now()
-            open_.answered.set()
+            open_.since, open_.asking = self._now(), None
+            done.set()
 
 
 async def _wait(event: asyncio.Event) -> None:

@@ -93,12 +93,22 @@ async def test_what_is_being_asked_is_not_asked_twice() -> None:
     with pytest.raises(Unanswered) as first:
         repeated.call("a", lambda: question, Question.call)
     asking = asyncio.ensure_future(first.value.ask())
+    await asyncio.sleep(0)
     with pytest.raises(Unanswered) as second:
         repeated.call("a", Question, Question.call)
     waiting = asyncio.ensure_future(second.value.ask())
     question.go.set()
     await asyncio.gather(asking, waiting)
     assert question.asked == 1
+    assert repeated.call("a", Question, Question.call) == 1
+
+
+async def test_a_question_that_nobody_asked_is_put_again() -> None:
+    repeated, question = Repeated(lambda: 0.0), Question()
+    for _ in range(2):
+        with pytest.raises(Unanswered) as given_up:
+            repeated.call("a", lambda: question, Question.call)
+    await given_up.value.ask()
     assert repeated.call("a", Question, Question.call) == 1
 
 

@@ -261,3 +261,16 @@ async def test_what_a_definition_may_not_say(world: World, webhook: Obj | None, 
     with pytest.raises(Invalid) as refused:
         world.registry.create("customresourcedefinitions", definition)
     assert problem in refused.value.message
+
+
+async def test_apply_in_another_version(world: World, converter: Converter) -> None:
+    await world.post(f"{PATH.format('v1')}?fieldManager=b", thing(both="a:b"))
+    how = {"content_type": "application/apply-patch+yaml"}
+    config = json.dumps(thing("v2", two="c"))
+    code, found = await world.ask("PATCH", f"{PATH.format('v2')}/t?fieldManager=a", config, **how)
+    assert (code, found["one"], found["two"]) == (200, "a", "c")
+    assert stored(world)["both"] == "a:c"
+    code, found = await world.ask(
+        "PATCH", f"{PATH.format('v2')}/new?fieldManager=a", config.replace('"t"', '"new"'), **how
+    )
+    assert (code, stored(world, "new")["both"]) == (201, ":c")
