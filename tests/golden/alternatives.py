@@ -233,6 +233,22 @@ _TOO_LARGE = {
         "code": 504,
     },
 }
+_BECAME_AVAILABLE = (
+    ('"f:status":{"f:conditions"', '"f:status":{"f:availableReplicas":{},"f:conditions"'),
+    ('"f:observedGeneration":{},"f:replicas"', '"f:observedGeneration":{},"f:readyReplicas":{},"f:replicas"'),
+    ('"f:unavailableReplicas":{},', ""),
+    ('"status":{"conditions":[', '"status":{"availableReplicas":2,"conditions":['),
+    (
+        '"Deployment does not have minimum availability.","reason":"MinimumReplicasUnavailable","status":"False"',
+        '"Deployment has minimum availability.","reason":"MinimumReplicasAvailable","status":"True"',
+    ),
+    (
+        'is progressing.","reason":"ReplicaSetUpdated"',
+        'has successfully progressed.","reason":"NewReplicaSetAvailable"',
+    ),
+    ('"observedGeneration":1,"replicas":2', '"observedGeneration":1,"readyReplicas":2,"replicas":2'),
+    ('"unavailableReplicas":2,', ""),
+)
 _LEFT_OVER = "another scenario had left a Node behind in the recorded cluster"
 _BEFORE_ITS_CONFIGMAP = (
     "the Pod is applied before its ConfigMap, and here it starts so soon that its kubelet misses that"
@@ -272,6 +288,22 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
             "the recorded server had its watch cache off and knew of no revision as new as the one to start from; with "
             "the cache the watch shows nothing until it ends",
             (Change(_BODY, _TOO_LARGE, ""),),
+        ),
+    ),
+    ("explain-01", "auth-whoami"): (
+        _printed(
+            "the recording machine's user was another, known by a certificate",
+            "ATTRIBUTE                                           VALUE\n"
+            "Username                                            kubernetes-super-admin\n"
+            "Groups                                              [system:masters system:authenticated]\n"
+            "Extra: authentication.kubernetes.io/credential-id   [X509SHA256=<id>]\n",
+            "ATTRIBUTE   VALUE\nUsername    kubernetes-admin\nGroups      [system:masters system:authenticated]\n",
+        ),
+    ),
+    ("mistakes-01", "container-no-name"): (
+        Alternative(
+            "the Deployment that the patch was for has become available",
+            tuple(Change(("stderr",), recorded, instead) for recorded, instead in _BECAME_AVAILABLE),
         ),
     ),
     ("explain-01", "get-nodes"): (_printed(_LEFT_OVER, "golden-fake-b   NotReady   <none>   <age>\n", ""),),

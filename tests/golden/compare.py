@@ -93,14 +93,14 @@ def is_cut(body: Any) -> bool:
 def compare_body(golden: Any, actual: Any, world: World, url: str) -> Worlds:
     """Compare the body of an answer to a request for `url` (a path)."""
     if url.rstrip("/") == "/version" and isinstance(actual, dict) and "gitVersion" in golden:
-        return compare(_version(golden), _version(actual), world)
+        return compare(version_of(golden), version_of(actual), world)
     if isinstance(golden, dict) and "itemNames" in golden and isinstance(actual, dict):
         items = actual.get("items") or []
         actual = {**actual, "itemNames": [item.get("metadata", {}).get("name") for item in items]}
     return compare(golden, actual, world, subset=is_cut(golden))
 
 
-def _version(body: dict[str, Any]) -> dict[str, Any]:
+def version_of(body: dict[str, Any]) -> dict[str, Any]:
     kept = {key: body.get(key) for key in ("major", "minor", "gitVersion")}
     return kept | {"gitVersion": str(kept["gitVersion"]).partition("+")[0]}
 

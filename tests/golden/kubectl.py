@@ -190,6 +190,7 @@ class OlderText:
 
 
 OLDER_TEXTS: tuple[OlderText, ...] = (
+    OlderText("apply had a colon more where no patch can be made", r"^for: (?=map: )", "for:: ", r"^apply "),
     OlderText(
         "`kubectl delete` did not name the namespace",
         r'^(.*\S "[^"]+" (?:force )?deleted) from \S+ namespace',
@@ -410,6 +411,13 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
     ),
     KnownDifference(
         "`kubectl version` names the kustomize in it", r"^Kustomize Version: ", r"^Kustomize Version: ", r"^version"
+    ),
+    KnownDifference(
+        "`kubectl version` warns of a server that is much newer",
+        r"^\(absent\)$",
+        r"^WARNING: version difference between client \(\d\.\d+\) and server \(1\.36\) exceeds",
+        r"^version",
+        r"^stderr",
     ),
     KnownDifference(
         "klog prints the line number of kubectl's own source file",

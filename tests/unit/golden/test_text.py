@@ -115,11 +115,38 @@ def test_nslookup_prints_addresses_in_any_order():
     assert diffs(golden, swapped.replace("10.0.0.2", "10.0.0.3"), "exec", "nslookup", world=world)
 
 
-def test_explanations_may_use_other_words_but_must_have_some():
-    golden = (
-        "KIND:  A\n\nDESCRIPTION:\n    What it is,\n    in two lines.\n\nFIELDS:\n  size\t<string>\n    How large.\n\n"
+EXPLAINED = (
+    "KIND:  A\n\nDESCRIPTION:\n    What it is,\n    in two lines.\n\nFIELDS:\n  size\t<string>\n    How large.\n\n"
+)
+
+
+def test_explanations_are_compared_word_by_word():
+    golden = EXPLAINED
+    assert not diffs(
+        golden, golden.replace("What it is,\n    in two lines.", "What it is, in\n    two lines."), "explain", "a"
     )
-    assert not diffs(golden, golden.replace("What it is,\n    in two lines.", "Another word."), "explain", "a")
+    assert diffs(golden, golden.replace("What it is,", "What it was,"), "explain", "a")
     assert diffs(golden, golden.replace("What it is,\n    in two lines.", "<empty>"), "explain", "a")
     assert diffs(golden, golden.replace("    How large.\n", ""), "explain", "a")
     assert diffs(golden, golden.replace("<string>", "<integer>"), "explain", "a")
+    values = golden.replace("How large.", 'How large.\n    \n    Possible enum values:\n     - `"S"` is small.')
+    assert not diffs(values, golden, "explain", "a")
+
+
+def test_the_snapshot_apis_descriptions_are_any_that_there_are():
+    golden = f"GROUP:      snapshot.storage.k8s.io\n{EXPLAINED}"
+    assert not diffs(golden, golden.replace("What it is,\n    in two lines.", "Another word."), "explain", "a")
+    assert diffs(golden, golden.replace("What it is,\n    in two lines.", "<empty>"), "explain", "a")
+    assert diffs(golden, golden.replace("    How large.\n", ""), "explain", "a")
+
+
+def test_the_servers_version_is_compared_without_build_metadata():
+    server = "serverVersion:\n  gitVersion: v1.36.2\n  goVersion: x\n  major: '1'\n  minor: '36'\n"
+    golden = f"clientVersion:\n  minor: '36'\n{server}"
+    other = f"clientVersion:\n  minor: '32'\n{server}".replace("v1.36.2", "v1.36.2+p")
+    assert not diffs(golden, other.replace(": x", ": y"), "version", "-o", "yaml")
+    assert diffs(golden, other.replace("v1.36", "v1.35"), "version", "-o", "yaml")
+    assert diffs(golden, "clientVersion: {}\n", "version", "-o", "yaml")
+    shown = "Client Version: v1.36.2\nServer Version: v1.36.2\n"
+    assert not diffs(shown, "Client Version: v1.36.2\nServer Version: v1.36.2+pocket\n", "version")
+    assert diffs(shown, "Client Version: v1.36.2\nServer Version: v1.36.3+pocket\n", "version")
