@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pocketkube.cluster import Cluster, Config
 
 FAILED, COULD_NOT_START = 1, 3
+OPEN_FILES = 65_536
+"""At most, where the system allows as many."""
 SETTLED = 2.0
 """Seconds after Ready: by then the add-ons run, and what they need is loaded."""
 
@@ -123,6 +125,18 @@ def prepare() -> None:
     # nobody, and the nodes need not wait for that.
     os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        _allow_open_files()
+
+
+def _allow_open_files() -> None:
+    """Each client and each watch is one: take more than the 1,024 that shells give, as programs in Go do."""
+    import resource  # not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def alone(options: argparse.Namespace, run: Callable[[], None]) -> int:
