@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pocketkube import objects, rbac
 from pocketkube.admission.matching import CONNECT, Attributes, Match
@@ -18,7 +18,9 @@ from pocketkube.resources.admission_spec import authorizer
 from pocketkube.resources.admission_spec.authorizer import Authorize
 from pocketkube.resources.admission_spec.expressions import BOOL, Compiled, Compiler, Names
 from pocketkube.resources.base import World
-from pocketkube.resources.custom import cost
+
+if TYPE_CHECKING:
+    from pocketkube.resources.custom import cost
 
 NO_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
 _VERBS: Final = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete", CONNECT: "create"}
@@ -42,7 +44,7 @@ class Inputs:
     params: Obj | None = None
     authorize: Authorize | None = None
     variables: Mapping[str, Compiled] = field(default_factory=dict)
-    meter: cost.Meter = field(default_factory=cost.Meter)
+    meter: cost.Meter = field(default_factory=lambda: _meter())
     skipped: bool = False
     """Whether nothing more is to be evaluated."""
     _made: dict[str, Any] = field(default_factory=dict)
@@ -59,7 +61,7 @@ class Inputs:
     def _run(self, compiled: Compiled) -> tuple[bool, Any]:
         if compiled.program is None:
             return False, compiled.problem
-        from pocketkube.resources.custom import programs  # with the CEL library, which few clusters need
+        from pocketkube.resources.custom import cost, programs  # with the CEL library, which few clusters need
 
         expression = compiled.program.expression
         data = {name: self._given(name) for name in expression.names & _KNOWN}
@@ -80,8 +82,14 @@ class Inputs:
                 said = f'composited variable "{name}" fails to evaluate: {failed[name]}'
         return succeeded, said
 
+    def renew(self) -> None:
+        """What is evaluated from now on has a budget of its own."""
+        self.meter = _meter()
+
     def _given(self, name: str) -> Any:
         if name not in self._made:
+            from pocketkube.resources.custom import cost
+
             self._made[name] = getattr(self, f"_{name}")()
             self._sizes[name] = cost.size(self._made[name])
         return self._made[name]
@@ -149,6 +157,12 @@ class Inputs:
 
 
 _KNOWN: Final = frozenset(("object", "oldObject", "params", "namespaceObject", "request", "authorizer"))
+
+
+def _meter() -> cost.Meter:
+    from pocketkube.resources.custom import cost
+
+    return cost.Meter()
 
 
 def _plain(obj: Obj | None) -> Obj | None:

@@ -26,7 +26,6 @@ from pocketkube.errors import Forbidden
 from pocketkube.objects import Obj
 from pocketkube.resources.admission_spec.authorizer import Authorize
 from pocketkube.resources.admission_spec.expressions import BOOL, NULL, STRING, Compiled, Compiler, Names
-from pocketkube.resources.custom import cost
 
 _CODES: Final = {"Forbidden": 403, "Invalid": 422, "RequestEntityTooLarge": 413}
 _LONGEST_MESSAGE: Final = 5 * 1024
@@ -112,7 +111,7 @@ def _decisions(hook: Hook[Validator], binding: Obj, inputs: Inputs) -> Iterator[
         inputs.skipped = True
         yield Denial(hook, binding, str(error))
         return
-    inputs.meter = cost.Meter()
+    inputs.renew()
     found = []
     try:
         for validation, compiled, message in policy.validations:
@@ -143,7 +142,7 @@ def _annotated(hook: Hook[Validator], binding: Obj, inputs: Inputs) -> Iterator[
     """Annotations are written nowhere; one that fails refuses what the policy is asked about."""
     if inputs.skipped or not hook.fails:
         return
-    inputs.meter = cost.Meter()
+    inputs.renew()
     try:
         for _, compiled in hook.evaluator.annotations:
             succeeded, said = inputs.evaluate(compiled)

@@ -15,8 +15,8 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from pocketkube.resources.admission_spec import literals
-from pocketkube.resources.custom.schemas import Schema
 
+Schema = dict[str, Any]
 BOOL, STRING, NULL = "bool", "string", "null_type"
 OBJECT, PATCHES = "Object", "list(JSONPatch)"
 _STRING: Final[Schema] = {"type": "string"}

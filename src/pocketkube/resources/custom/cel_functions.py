@@ -1,8 +1,8 @@
-"""The functions Kubernetes adds to CEL: lists, regular expressions, URLs, quantities, addresses, sets, formats.
+"""The functions Kubernetes adds to CEL: lists, regular expressions, URLs, quantities, versions, addresses, sets.
 
 Models apiserver/pkg/cel/library and cel-go's sets. What the library cannot express as a type of its own is a map with
-one key that no object has. Left out (a rule that uses one is refused when its definition is written): semver,
-authorizer, two-variable macros, cel-go's further list functions.
+one key that no object has. Left out (a rule that uses one is refused when its definition is written): authorizer,
+formats, macros of two variables, sortBy, first and last of lists.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from urllib.parse import parse_qs, urlsplit
 from cel_expr_python import cel
 
 from pocketkube import quantity, regex
+from pocketkube.resources.custom import cel_semver
+from pocketkube.resources.custom.cel_lists import LISTS
+from pocketkube.resources.custom.cel_semver import VERSIONS
 from pocketkube.selectors import label_value_errors
 
 _T: Final = cel.Type
@@ -29,45 +32,19 @@ Impl = Callable[..., Any]
 def declared() -> list[Any]:
     """Every function, as the library's declarations."""
     found: dict[str, list[Any]] = {}
-    for name, member, parameters, result, impl in (*_LISTS, *_TEXT, *_URLS, *_QUANTITIES, *_ADDRESSES, *_SETS):
+    for name, member, parameters, result, impl in (
+        *LISTS,
+        *_TEXT,
+        *_URLS,
+        *_QUANTITIES,
+        *VERSIONS,
+        *_ADDRESSES,
+        *_SETS,
+    ):
         identity = f"k8s_{name.replace('.', '_')}_{len(found.get(name, ()))}_{len(parameters)}"
         overload = cel.Overload(identity, result, list(parameters), member, impl)
         found.setdefault(name, []).append(overload)
     return [cel.FunctionDecl(name, overloads) for name, overloads in found.items()]
-
-
-def _index_of(held: list[Any], wanted: Any) -> int:
-    return held.index(wanted) if wanted in held else -1
-
-
-def _last_index_of(held: list[Any], wanted: Any) -> int:
-    return len(held) - 1 - held[::-1].index(wanted) if wanted in held else -1
-
-
-def _sum(held: list[Any]) -> Any:
-    return sum(held[1:], held[0]) if held else 0
-
-
-def _extreme(choose: Callable[[list[Any]], Any], name: str) -> Impl:
-    def pick(held: list[Any]) -> Any:
-        if not held:
-            raise ValueError(f"{name} called on empty list")
-        return choose(held)
-
-    return pick
-
-
-_LISTS: Final = (
-    ("isSorted", True, (_ANY_LIST,), _T.BOOL, lambda held: held == sorted(held)),
-    ("sum", True, (_ANY_LIST,), _T.DYN, _sum),
-    ("min", True, (_ANY_LIST,), _T.DYN, _extreme(min, "min")),
-    ("max", True, (_ANY_LIST,), _T.DYN, _extreme(max, "max")),
-    *(
-        (name, True, (_ANY_LIST, kind), _T.INT, impl)
-        for name, impl in (("indexOf", _index_of), ("lastIndexOf", _last_index_of))
-        for kind in (_T.INT, _T.STRING, _T.DOUBLE, _T.BOOL)
-    ),
-)
 
 
 def _find(text: str, pattern: str) -> str:
@@ -140,6 +117,13 @@ def _number(held: dict[str, Any]) -> Decimal:
     return Decimal(quantity.parse(held["__quantity"]))
 
 
+def _compared(a: dict[str, Any], b: dict[str, Any]) -> int:
+    """Of two quantities, or of two versions."""
+    if cel_semver.KEY in a and cel_semver.KEY in b:
+        return cel_semver.compared(a, b)
+    return int(_number(a).compare(_number(b)))
+
+
 def _made(number: Decimal) -> dict[str, Any]:
     return {"__quantity": quantity.canonical(format(number, "f"))}
 
@@ -147,9 +131,9 @@ def _made(number: Decimal) -> dict[str, Any]:
 _QUANTITIES: Final = (
     ("quantity", False, (_T.STRING,), _T.DYN, _quantity),
     ("isQuantity", False, (_T.STRING,), _T.BOOL, _is_quantity),
-    ("isLessThan", True, (_OBJECT, _OBJECT), _T.BOOL, lambda a, b: _number(a) < _number(b)),
-    ("isGreaterThan", True, (_OBJECT, _OBJECT), _T.BOOL, lambda a, b: _number(a) > _number(b)),
-    ("compareTo", True, (_OBJECT, _OBJECT), _T.INT, lambda a, b: int(_number(a).compare(_number(b)))),
+    ("isLessThan", True, (_OBJECT, _OBJECT), _T.BOOL, lambda a, b: _compared(a, b) < 0),
+    ("isGreaterThan", True, (_OBJECT, _OBJECT), _T.BOOL, lambda a, b: _compared(a, b) > 0),
+    ("compareTo", True, (_OBJECT, _OBJECT), _T.INT, lambda a, b: _compared(a, b)),
     ("sign", True, (_OBJECT,), _T.INT, lambda a: int(_number(a).compare(Decimal(0)))),
     ("isInteger", True, (_OBJECT,), _T.BOOL, lambda a: _number(a) == int(_number(a))),
     ("asInteger", True, (_OBJECT,), _T.INT, lambda a: int(_number(a))),

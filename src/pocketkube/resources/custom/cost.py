@@ -29,9 +29,12 @@ _ANSWERS: Final = frozenset(
 )
 """Functions whose result is small, but which look at all of their arguments."""
 _OWN: Final = frozenset(
-    ("isSorted", "sum", "min", "max", "indexOf", "lastIndexOf", "find", "findAll", "url", "isURL", "quantity")
+    (
+        *("isSorted", "sum", "min", "max", "indexOf", "lastIndexOf", "find", "findAll", "url", "isURL", "quantity"),
+        *("slice", "flatten", "sort", "reverse", "semver", "isSemver"),
+    )
 )
-_SQUARE: Final = frozenset(("sets.contains", "sets.equivalent", "sets.intersects"))
+_SQUARE: Final = frozenset(("sets.contains", "sets.equivalent", "sets.intersects", "distinct"))
 _EMPTY: Final = Node({})
 
 
@@ -125,7 +128,10 @@ class _Walk:
             return _SMALL
         if name in _SQUARE:
             self.spend(_CONVERSION * read + given[0].whole * given[-1].whole)
-            return _SMALL
+            return given[0] if name == "distinct" else _SMALL
+        if name == "lists.range":
+            self.spend(_ITERATIONS)
+            return Size(_ITERATIONS, _ITERATIONS)
         if name in _OWN:
             self.spend(_CONVERSION * read)
         made = _made(name, given)
