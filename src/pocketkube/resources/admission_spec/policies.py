@@ -18,6 +18,7 @@ from pocketkube.resources.admission_spec.expressions import Compiled, Compiler
 from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
 from pocketkube.resources.webhooks import conditions, rules
+from pocketkube.resources.webhooks.configuration import reserved_name
 
 FAILURE_POLICIES: Final = ("Fail", "Ignore")
 MATCH_POLICIES: Final = ("Equivalent", "Exact")
@@ -26,7 +27,6 @@ _PARAM_KIND: Final = "ParamKind specifies the kind of resources used to paramete
 _BOUND: Final = "PolicyName indicates the policy definition which the policy binding binded to"
 _PARAM_REF: Final = "ParamRef indicates the param resource which sets the configuration param"
 _UNSET: Final = "<unset>"
-_STATIC: Final = ".static.k8s.io"
 _RESERVED: Final = frozenset(
     (
         *("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if"),
@@ -45,9 +45,7 @@ class _Kind(Resource):
     revalidates_metadata = True
 
     def warnings(self, new: Obj, old: Obj | None) -> Iterator[str]:
-        if objects.name(new).endswith(_STATIC):
-            kept = "are reserved for static manifest-based configurations and cannot be managed via the API"
-            yield f'metadata.name: names ending with "{_STATIC}" {kept}'
+        yield from reserved_name(new)
 
 
 class AdmissionPolicy(_Kind):

@@ -94,12 +94,17 @@ class WebhookConfiguration(Resource):
         yield from conditions.validate(hook.get("matchConditions") or [], f"{at}.matchConditions")
 
     def warnings(self, new: Obj, old: Obj | None) -> Iterator[str]:
-        if objects.name(new).endswith(_STATIC):
-            kept = "are reserved for static manifest-based configurations and cannot be managed via the API"
-            yield f'metadata.name: names ending with "{_STATIC}" {kept}'
+        yield from reserved_name(new)
         for index, hook in enumerate(new.get("webhooks") or ()):
             if client_config.names_a_host(hook.get("clientConfig") or {}):
                 yield f"webhooks[{index}].clientConfig.url: {_UNREACHED}"
+
+
+def reserved_name(obj: Obj) -> Iterator[str]:
+    """The warning about a name that is meant for what is read from files; of policies, too."""
+    if objects.name(obj).endswith(_STATIC):
+        kept = "are reserved for static manifest-based configurations and cannot be managed via the API"
+        yield f'metadata.name: names ending with "{_STATIC}" {kept}'
 
 
 def _one_of(hook: Obj, field: str, accepted: tuple[str, ...], at: str) -> Iterator[Cause]:
