@@ -13,7 +13,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import edge, fairness, grading, network, policy, storage
+from bench import edge, fairness, grading, network, policy, storage, watching, writes
 from bench.cases import CASES, Figure
 
 SOURCES = Path(__file__).parent.parent / "src"
@@ -32,6 +32,8 @@ def main() -> int:
         edge.ingress,
         policy.policy_evaluation,
         *storage.CASES,
+        *watching.CASES,
+        *writes.CASES,
     ]:
         if wanted and not any(word in case.__name__ for word in wanted):
             continue

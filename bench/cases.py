@@ -157,9 +157,9 @@ def idle() -> Iterator[Figure]:
     with cluster() as (status, _):
         until_addons(status.api())
         sleep(3)
-        before = _cpu(status)
+        before = cpu_seconds(status)
         sleep(20)
-        yield Figure("idle CPU", (_cpu(status) - before) / 20 * 100, "%", "about 0.1", 2)
+        yield Figure("idle CPU", (cpu_seconds(status) - before) / 20 * 100, "%", "about 0.1", 2)
         yield Figure("idle memory, the add-ons running", _rss(status), "MB", "<= 120", 0)
 
 
@@ -306,7 +306,7 @@ def _rss(status: Status) -> float:
     return int(line.split()[1]) / 1024
 
 
-def _cpu(status: Status) -> float:
+def cpu_seconds(status: Status) -> float:
     """CPU seconds the cluster's process has used, as Linux counts them."""
     fields = Path(f"/proc/{_pid(status)}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

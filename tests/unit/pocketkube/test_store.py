@@ -109,6 +109,25 @@ def test_history_is_bounded_and_the_log_is_compacted(tmp_path: Path) -> None:
         again.watch("things", since=1)
 
 
+def test_writing_one_object_again_and_again_fills_neither_memory_nor_disk(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db")
+    store.create("things", thing("a"))
+
+    def write(count: int) -> tuple[int, int, int]:
+        """(events in memory, rows of the log, bytes of its files) after so many more writes."""
+        for n in range(count):
+            store.update("things", changed(store, "a", n=n))
+        rows = store._db.execute("SELECT count(*) FROM log").fetchone()[0]
+        return len(store._history), rows, sum(file.stat().st_size for file in tmp_path.iterdir())
+
+    events, rows, size = write(30_000)
+    later_events, later_rows, later_size = write(30_000)
+    assert events == later_events == 20_000
+    assert max(rows, later_rows) <= 20_000 + module._COMPACT + 1
+    assert later_size <= size * 1.1
+    assert store.revision == 60_001
+
+
 def test_deleted_objects_stay_deleted_after_compaction_and_restart(tmp_path: Path) -> None:
     store = Store(tmp_path / "db", history=2)
     for n in range(20):
