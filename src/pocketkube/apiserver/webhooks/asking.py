@@ -225,8 +225,10 @@ class Asking:
         return declared.present(made)
 
     def _stored(self, declared: Resource, changed: Obj, before: Obj) -> Obj:
-        """What webhooks return as the registry takes it: what is the system's is not theirs to say."""
+        """What webhooks return as the registry takes it: what is the system's is not theirs. Raises BadRequest."""
         made = declared.internal(self._copy(changed))
+        if objects.namespace(made) != objects.namespace(before):
+            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
         made["metadata"].pop("managedFields", None)
         for name in _OF_THE_SYSTEM:
             if name in before["metadata"]:

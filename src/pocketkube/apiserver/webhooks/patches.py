@@ -40,10 +40,15 @@ def apply(shown: Obj, operations: list[dict[str, Any]], match: Match) -> Obj:
         changed = patch.json_patch(plain, operations)
     except StatusError:
         raise InternalError("the patch of the webhook does not apply to the object") from None
+    group, version, kind = match.kind
+    api_version = f"{group}/{version}" if group else version
+    if not isinstance(changed, dict) or (changed.get("apiVersion"), changed.get("kind")) != (api_version, kind):
+        raise InternalError("the patch of the webhook makes another kind of the object")
+    if "metadata" in shown and not isinstance(changed.get("metadata"), dict):
+        raise InternalError("the patch of the webhook leaves the object without metadata")
     try:
         if match.declared.custom and match.kind == kind_of(match.declared):
             return body.decode_custom(match.declared, changed)[0]
-        group, version, kind = match.kind
-        return schema.decode(changed, body.type_of(f"{group}/{version}" if group else version, kind))[0]
+        return schema.decode(changed, body.type_of(api_version, kind))[0]
     except (schema.DecodeError, BadRequest) as error:
         raise InternalError(str(error)) from None

@@ -244,12 +244,33 @@ async def test_validating_ones_change_nothing(world: World, program: Program) ->
     assert "validating webhook may not return response.patch" in (await world.post(MAPS, configmap()))[1]["message"]
 
 
-async def test_a_patch_that_does_not_apply(world: World, program: Program) -> None:
-    program.patch({"op": "remove", "path": "/data/nothing"})
+@pytest.mark.parametrize(
+    ("operation", "code", "why"),
+    [
+        ({"op": "remove", "path": "/data/nothing"}, 500, "the patch of the webhook does not apply"),
+        (add("/kind", "Secret"), 500, "the patch of the webhook makes another kind of the object"),
+        ({"op": "remove", "path": "/metadata"}, 500, "leaves the object without metadata"),
+        (add("/data/a", {}), 500, "cannot unmarshal object into Go"),
+        (add("/metadata/namespace", "default"), 400, "does not match the namespace sent on the request"),
+        (add("/metadata/name", "A"), 422, 'metadata.name: Invalid value: "A"'),
+    ],
+)
+async def test_changes_that_cannot_be(world: World, program: Program, operation: Obj, code: int, why: str) -> None:
+    program.patch(operation)
     program.mutating(rule("CREATE"), failurePolicy="Ignore")
-    code, body = await world.post(MAPS, configmap(a="b"))
-    assert (code, body["reason"]) == (500, "InternalError")
-    assert "the patch of the webhook does not apply" in body["message"]
+    found, body = await world.post(MAPS, configmap(a="b"))
+    assert found == code
+    assert why in body["message"]
+    assert not world.registry.objects("configmaps")
+
+
+async def test_an_update_cannot_become_one_of_another_object(world: World, program: Program) -> None:
+    world.configmap("m", {"a": "1"})
+    program.patch({"op": "replace", "path": "/metadata/name", "value": "n"})
+    program.mutating(rule("UPDATE"))
+    code, body = await world.ask("PATCH", f"{MAPS}/m", {"data": {"b": "2"}}, content_type=MERGE)
+    assert (code, body["reason"]) == (422, "Invalid")
+    assert 'metadata.name: Invalid value: "n": field is immutable' in body["message"]
 
 
 # -- webhooks that are not there
