@@ -7,7 +7,9 @@ system:anonymous, and only wrong ones get 401.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,23 +75,26 @@ class Authenticator:
                 if claims is None:
                     raise Unauthorized
                 return service_account(claims.namespace, claims.name, claims.uid, claims.extra)
-        certificate = request.transport.get_extra_info("peercert") if request.transport else None
-        user = _certified(certificate) if certificate else None
+        connection = request.transport.get_extra_info("ssl_object") if request.transport else None
+        user = _certified(connection) if connection is not None else None
         if user is None and not self._anonymous:
             raise Unauthorized
         return user or ANONYMOUS
 
 
-def _certified(certificate: dict[str, Any]) -> User | None:
+def _certified(connection: ssl.SSLObject) -> User | None:
     """The subject of a verified client certificate: common name is the user, organizations are groups.
 
-    One without a common name says nothing about who it is: None.
+    None without a certificate; one without a common name says nothing about who it is.
     """
     names: dict[str, list[str]] = {}
+    certificate: dict[str, Any] = connection.getpeercert() or {}
     for relative in certificate.get("subject", ()):
         for key, value in relative:
             names.setdefault(key, []).append(value)
     common = names.get("commonName")
     if not common:
         return None
-    return User(common[0], (*names.get("organizationName", ()), AUTHENTICATED))
+    digest = hashlib.sha256(connection.getpeercert(binary_form=True) or b"").hexdigest()
+    extra = {"authentication.kubernetes.io/credential-id": [f"X509SHA256={digest}"]}
+    return User(common[0], (*names.get("organizationName", ()), AUTHENTICATED), extra=extra)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import ssl
 
@@ -87,6 +88,16 @@ async def test_a_refusal_is_indented_for_curl(world: World) -> None:
 async def test_a_client_certificate_is_enough(world: World) -> None:
     async with world.session(token=None, certificate=True) as http, http.get("/api/v1/pods") as response:
         assert response.status == 200
+
+
+async def test_a_certificate_is_told_by_its_digest(world: World) -> None:
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    async with world.session(token=None, certificate=True) as http, http.post(path, json=review) as response:
+        info = (await response.json())["status"]["userInfo"]
+    written = ssl.PEM_cert_to_DER_cert((world.pki.folder / "admin.crt").read_text())
+    digest = hashlib.sha256(written).hexdigest()
+    assert info["extra"] == {"authentication.kubernetes.io/credential-id": [f"X509SHA256={digest}"]}
 
 
 async def test_the_server_sends_its_certificate_alone(world: World) -> None:
