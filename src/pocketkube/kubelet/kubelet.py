@@ -54,6 +54,8 @@ FOLLOWED = (
     "nodes",
 )
 """What pods show, are configured by, or wait for."""
+FIRST_RETRY, LONGEST_RETRY = 0.1, 7.0
+"""Seconds until a node that could not be registered is registered anew, doubled each time."""
 
 
 class Kubelet:
@@ -132,6 +134,17 @@ class Kubelet:
         self.node.register()
         self.node.renew()
 
+    async def _until_registered(self) -> None:
+        """Try again, later each time, where somebody (an admission policy) refuses it."""
+        delay = FIRST_RETRY
+        while True:
+            try:
+                return self.register()
+            except StatusError as error:
+                log.warning("node %s cannot be registered: %s", self.node_name, error)
+            await self.clock.sleep(delay)
+            delay = min(2 * delay, LONGEST_RETRY)
+
     async def run(self) -> None:
         """Serve the node until cancelled."""
         self.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -140,7 +153,7 @@ class Kubelet:
         for kind in FOLLOWED:
             following.callback(self.client.subscribe(kind, self._object_event))
         try:
-            self.register()
+            await self._until_registered()
             self.in_use.write()
             existing = [pod for pod in self.client.list("pods") if self._is_mine(pod)]
             self._clean({objects.uid(pod) for pod in existing})

@@ -32,7 +32,7 @@ def heard() -> Iterator[Heard]:
 
 
 def refuse(node: Any, resource: str, *operations: str) -> None:
-    rule = {"operations": list(operations), "apiGroups": [""], "apiVersions": ["v1"], "resources": [resource]}
+    rule = {"operations": list(operations), "apiGroups": ["*"], "apiVersions": ["v1"], "resources": [resource]}
     validation = {"expression": "!request.userInfo.username.startsWith('system:node:')"}
     spec: Any = {"matchConstraints": {"resourceRules": [rule]}, "validations": [validation]}
     node.registry.create("validatingadmissionpolicies", {"metadata": {"name": "p"}, "spec": spec})
@@ -64,3 +64,16 @@ async def test_a_deletion_that_is_refused_is_tried_again(node: Any, heard: Heard
     assert node.pod("web")
     allow(node)
     await node.gone("web")
+
+
+async def test_a_node_that_is_refused_is_registered_later(node: Any, heard: Heard) -> None:
+    node.create("web")
+    await node.ready("web")
+    await node.stop()
+    refuse(node, "*/*", "*")
+    await node.start()
+    text = await asyncio.wait_for(heard.texts.get(), 20)
+    assert text.startswith("node node-1 cannot be registered: ")
+    allow(node)
+    node.create("later")
+    await node.ready("later")
