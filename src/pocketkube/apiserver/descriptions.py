@@ -2,7 +2,7 @@
 
 The texts are those of Kubernetes' own documentation, as the package lightkube-models carries them in the docstrings of
 its models, which are wrapped at 78 columns. Its files are read, never imported: they need the rest of lightkube. Left
-out there, and so here: what the values of enums mean, and scalars such as Time.
+out there, and so here: what the values of enums mean, and types without fields, such as Time.
 """
 
 from __future__ import annotations
