@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 
 TYPE: Final = "__type__"
 JSON_PATCH: Final = "JSONPatch"
+_LONGEST: Final = 100_000
+"""Characters; the library refuses longer expressions."""
 _TOKEN: Final = re.compile(
     r"""(?P<comment>//[^\n]*)
       | (?P<string>[rRbB]{0,2}(?:\"\"\"(?:\\.|.)*?\"\"\"|'''(?:\\.|.)*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
@@ -36,7 +38,7 @@ class Rewritten(NamedTuple):
 
 def rewrite(text: str) -> Rewritten:
     """An expression without literals of those types; the same text where there are none."""
-    if "Object" not in text and JSON_PATCH not in text:
+    if len(text) > _LONGEST or ("Object" not in text and JSON_PATCH not in text):
         return Rewritten(text, frozenset(), tuple(range(len(text))))
     made: list[str] = []
     origins: list[int] = []
