@@ -278,13 +278,25 @@ class Watch(AsyncIterator[Event]):
 
     async def __anext__(self) -> Event:
         while not self.backlog:
-            if self._ended:
+            if self.is_over():
                 raise StopAsyncIteration
-            if self._overflowed:
-                raise Expired("The resourceVersion for the provided watch is too old.")
-            self._wake.clear()
-            await self._wake.wait()
+            await self.changed()
         return self.backlog.popleft()
+
+    async def changed(self) -> None:
+        """Wait until there are events, or there will be no more, or somebody calls `wake`."""
+        if not (self.backlog or self._ended or self._overflowed):
+            await self._wake.wait()
+            self._wake.clear()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def is_over(self) -> bool:
+        """Whether there will be no more events than those in the backlog. Raises Expired where some were lost."""
+        if self._overflowed and not self._ended:
+            raise Expired("The resourceVersion for the provided watch is too old.")
+        return self._ended
 
     def pending(self) -> list[Event]:
         """Take everything queued so far without waiting."""

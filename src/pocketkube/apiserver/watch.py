@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
 
 import orjson
@@ -31,6 +31,8 @@ INITIAL_END = {"k8s.io/initial-events-end": "true"}
 _BOOKMARK_EVERY = 60.0
 _BEFORE_END = 2.0
 """A bookmark comes that many seconds before a watch ends, when it lasts long enough."""
+_EARLY = 0.01
+"""Seconds by which a loop's timers may be early."""
 
 
 class Watcher:
@@ -49,7 +51,7 @@ class Watcher:
 
     # -- what is seen
 
-    def lines(self, events: Iterable[Event], since: int) -> Iterable[bytes]:
+    def lines(self, events: Iterable[Event], since: int) -> list[bytes]:
         """Nothing is written before all is seen: for that webhooks may have to be asked (pocketkube.unanswered)."""
         seen = [(self.see(event), event.revision) for event in events if event.revision > since]
         return [self.line(*one, revision) for one, revision in seen if one is not None]
@@ -142,25 +144,51 @@ class Watcher:
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
         next_bookmark = min(loop.time() + _BOOKMARK_EVERY, end - _BEFORE_END) if self.options.bookmarks else end
-        while True:
-            try:
-                async with asyncio.timeout_at(min(next_bookmark, end)):
-                    first = await watch.__anext__()
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                if loop.time() >= end:
+        alarm = Alarm(watch, min(next_bookmark, end))  # one for many events: a timer each would cost more than they do
+        try:
+            while True:
+                await watch.changed()
+                if events := watch.pending():
+                    chunk = b"".join(await self._told(events, since))
+                    if chunk:
+                        yield chunk
+                elif watch.is_over():
+                    return
+                if not alarm.rang:
+                    continue
+                if loop.time() >= end - _EARLY:
                     return
                 yield self.bookmark(self.api.registry.store.revision)
                 next_bookmark = loop.time() + _BOOKMARK_EVERY
                 if next_bookmark > end - _BEFORE_END:
                     next_bookmark = end - _BEFORE_END if loop.time() < end - _BEFORE_END else end
-                continue
-            events = (first, *watch.pending())
-            chunk = b"".join(await answered(partial(self.lines, events, since)))
+                alarm = Alarm(watch, min(next_bookmark, end))
+        finally:
+            alarm.cancel()
+
+    async def _told(self, events: Sequence[Event], since: int) -> list[bytes]:
+        if not self.kind.custom:
+            return self.lines(events, since)
+        try:
+            return await answered(partial(self.lines, events, since))
+        finally:
             conversion.forget()
-            if chunk:
-                yield chunk
+
+
+class Alarm:
+    """Wakes up who waits for a watch, at a time of the loop."""
+
+    def __init__(self, watch: Watch, at: float) -> None:
+        self.rang = False
+        self._watch = watch
+        self._timer = asyncio.get_running_loop().call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self.rang = True
+        self._watch.wake()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
 
 
 def _everything(wanted: ListOptions) -> ListOptions:

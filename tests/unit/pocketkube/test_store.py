@@ -109,6 +109,7 @@ def test_history_is_bounded_and_the_log_is_compacted(tmp_path: Path) -> None:
         again.watch("things", since=1)
 
 
+@pytest.mark.slow
 def test_writing_one_object_again_and_again_fills_neither_memory_nor_disk(tmp_path: Path) -> None:
     store = Store(tmp_path / "db")
     store.create("things", thing("a"))
@@ -163,6 +164,22 @@ async def test_a_slow_watcher_is_ended_and_nobody_waits_for_it(monkeypatch: pyte
     assert [(await anext(slow)).revision for _ in range(5)] == [1, 2, 3, 4, 5]
     with pytest.raises(Expired):
         await anext(slow)
+
+
+async def test_who_waits_for_a_watch_can_be_woken() -> None:
+    store = Store()
+    watch = store.watch("things", 0)
+    waiting = asyncio.ensure_future(watch.changed())
+    await asyncio.sleep(0)
+    watch.wake()
+    await waiting
+    assert (watch.pending(), watch.is_over()) == ([], False)
+    store.create("things", thing("a"))
+    await watch.changed()
+    assert len(watch.pending()) == 1
+    watch.end()
+    await watch.changed()
+    assert watch.is_over()
 
 
 def test_a_full_disk_refuses_the_write_and_loses_nothing(tmp_path: Path) -> None:
