@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from pocketkube import fields, objects
 from pocketkube.errors import Cause
+from pocketkube.fieldmanager.fieldsets import Set
 from pocketkube.objects import Obj
-from pocketkube.resources import conditions, formats
+from pocketkube.resources import conditions, formats, metadata
 from pocketkube.resources.admission_spec import policies
 from pocketkube.resources.admission_spec.expressions import BOOL, NULL, STRING, Compiler, Names
 from pocketkube.resources.base import Column
@@ -53,6 +54,12 @@ class RESOURCE(policies.AdmissionPolicy):
         for index, validation in enumerate(spec.get("validations") or ()):
             yield from _validation(validation, compiler, names, f"spec.validations[{index}]")
         yield from _annotations(obj, compiler)
+
+    def prepare_status(self, new: Obj, old: Obj) -> None:
+        metadata.keep(new, old)
+
+    def reset_fields(self, subresource: str) -> Set:
+        return {"f:spec": {}, "f:metadata": {}} if subresource == "status" else super().reset_fields(subresource)
 
     def validate_status(self, new: Obj, old: Obj) -> Iterator[Cause]:
         checked = objects.status(new).get("typeChecking") or {}

@@ -192,6 +192,17 @@ def test_a_status_says_what_it_is_about(held: Registry) -> None:
     ]
 
 
+def test_a_status_is_all_that_is_written_with_it(held: Registry) -> None:
+    made = objects.copy(held.create("validatingadmissionpolicies", validating()))
+    made["metadata"]["labels"] = {"a": "b"}
+    made["spec"]["failurePolicy"] = "Ignore"
+    made["status"] = {"observedGeneration": 1, "typeChecking": {}}
+    found = held.update("validatingadmissionpolicies", made, subresource="status")
+    assert found["status"] == {"observedGeneration": 1, "typeChecking": {}}
+    assert "labels" not in found["metadata"]
+    assert found["spec"]["failurePolicy"] == "Fail"
+
+
 def test_mutations_say_how(held: Registry) -> None:
     resource = "mutatingadmissionpolicies"
     deleting = {"resourceRules": [{**RULE, "operations": ["DELETE"]}]}
