@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pocketkube.images.base import Image
 from pocketkube.images.linux import DEBIAN_FILES, programs
 
 
 class IMAGE(Image):
-    names = ("registry.k8s.io/build-image/debian-base:bookworm-v1.0.6",)
+    names: ClassVar[tuple[str, ...]] = ("registry.k8s.io/build-image/debian-base:bookworm-v1.0.6",)
     size = 37_000_000
     memory = 900 << 10
     cmd = ("sh",)

@@ -1,7 +1,7 @@
 """Expressions in CEL that choose devices, and configuration for drivers.
 
 Models validateSelector and validateOpaqueConfiguration of pkg/apis/resource/validation. Expressions must compile; no
-device is ever asked. Left out: costs, semver.
+device is ever asked. Left out: costs.
 """
 
 from __future__ import annotations
