@@ -36,7 +36,8 @@ def look(scene: Scene) -> Iterator[Fact]:
 
         def ask(who: str) -> dict[str, str]:
             pod, container = askers[who]
-            heard = scene.ask(pod, targets | _another_node(nodes, pod), container)
+            asked = {whom: one for whom, one in targets.items() if whom not in _own(scene, pod)}
+            heard = scene.ask(pod, asked | _another_node(nodes, pod), container)
             return {whom: answers[0].how if answers else "could not ask" for whom, answers in heard.items()}
 
         yield from _from_nodes(scene, nodes, targets)
@@ -67,6 +68,18 @@ def _learners(scene: Scene) -> dict[str, tuple[Obj, str]]:
         pod = next((one for one in pods if is_ready(one)), None)
         if pod:
             found[party] = (pod, pod["spec"]["containers"][0]["name"])
+    return found
+
+
+def _own(scene: Scene, pod: Obj) -> set[str]:
+    """The targets that are a Service of the Pod itself: it always reaches itself, and whom else it meets is chance."""
+    found = set()
+    for service in scene.services if pod in scene.pods else ():
+        meta, asked = service["metadata"], (service["spec"].get("selector") or {}).items()
+        here = meta["namespace"] == pod["metadata"]["namespace"]
+        if here and asked and asked <= (pod["metadata"].get("labels") or {}).items():
+            name = scene.cast.called(meta["name"], meta["namespace"])
+            found |= {f"Service {name} on port {port}" for port in tcp_ports(scene, service)}
     return found
 
 

@@ -203,6 +203,16 @@ def test_a_service_is_asked_on_all_its_ports_and_never_the_strangers_behind_it(s
     assert {question.url for question in network._targets(scene).values()} == urls
 
 
+def test_nobody_is_asked_whether_it_reaches_its_own_service() -> None:
+    scene = cast(Scene, Routed({"selector": {"app": "web"}, "ports": [{"port": 81}]}))
+    own, (stranger, other) = scene.pods[0], (ready_pod("stranger"), ready_pod("other"))
+    other["metadata"]["labels"] = {"app": "shop"}
+    scene.pods.append(other)
+    assert network._own(scene, own) == {"Service web on port 80", "Service web on port 81"}
+    assert network._own(scene, other) == set()
+    assert network._own(scene, stranger) == set()  # has the labels, and is no endpoint
+
+
 class Folder(Disk):
     """A scene with a Pod that has a claim at a folder of the author's choice, in which these files lie."""
 
