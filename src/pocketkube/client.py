@@ -7,10 +7,11 @@ there is no cache to lag behind. Objects read are shared; `copy` before changing
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import orjson
 
@@ -24,6 +25,7 @@ from pocketkube.store import Event
 from pocketkube.unanswered import Repeated
 
 T = TypeVar("T")
+_TIME: Final = re.compile(rb'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"')
 Handler = Callable[[Event], None]
 
 
@@ -98,11 +100,12 @@ class Client:
             self._repeats -= 1
 
     def _written(self, write: Callable[..., T], *key: str, obj: Obj | None = None) -> T:
-        """Make a write that these words and this object tell from others."""
+        """Make a write that these words and this object tell from others; times in it do not: who begins anew writes
+        what it is by then, and what webhooks have seen is written."""
         webhooks = self.registry.webhooks(self._asked) if self._repeats and self._asked is not None else None
         if webhooks is None:
             return write(review=self.registry.review(self._asked))
-        same = (*key, b"" if obj is None else orjson.dumps(obj))
+        same = (*key, b"" if obj is None else _TIME.sub(b"", orjson.dumps(obj)))
         return self._repeated.call(
             same, lambda: webhooks, lambda known: write(review=self.registry.review(self._asked, known))
         )

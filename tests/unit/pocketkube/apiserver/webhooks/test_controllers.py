@@ -13,6 +13,7 @@ from tests.unit.pocketkube.apiserver.world import NAMESPACE, World
 from pocketkube.client import Client
 from pocketkube.controllers.replicaset import CONTROLLER
 from pocketkube.objects import Obj
+from pocketkube.unanswered import Unanswered
 
 
 @pytest.fixture
@@ -86,6 +87,22 @@ async def test_other_writes_go_on_while_a_webhook_thinks(world: World, program: 
     assert pods[0]["metadata"]["generateName"] == "other-"
     thinking.set()
     assert len(await until(world, "pods", lambda found: len(found) == 2)) == 2
+
+
+async def test_a_write_is_the_same_a_second_later(world: World) -> None:
+    program = Program(world)
+    program.validating(rule("CREATE"))
+    client = Client(world.registry, "cronjob-controller")
+
+    def write(second: int) -> Obj:
+        data = {"at": f"2026-01-01T00:00:0{second}Z"}
+        with client.repeating():
+            return client.create("configmaps", {"metadata": {"name": "m", "namespace": NAMESPACE}, "data": data})
+
+    with pytest.raises(Unanswered) as given_up:
+        write(1)
+    await given_up.value.ask()
+    assert write(2)["data"] == program.seen[0]["object"]["data"] == {"at": "2026-01-01T00:00:01Z"}
 
 
 async def test_components_that_cannot_wait_are_not_asked_about(world: World, program: Program) -> None:
