@@ -1,7 +1,7 @@
 """The paths of OpenAPI v3 documents: what can be done with each kind, under upstream's names of operations.
 
-Models apiserver/pkg/endpoints/{installer,openapi}. Left out: texts about parameters, what streams (logs, exec, the
-proxy), the deprecated paths of watches, encodings that are not served.
+Models apiserver/pkg/endpoints/{installer,openapi}; what streams is in openapi_streams.py. Left out: texts about
+parameters, the deprecated paths of watches, encodings that are not served.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from pocketkube.apiserver import discovery
+from pocketkube.apiserver import discovery, openapi_streams
+from pocketkube.apiserver.openapi_parameters import OF_VERBS, parameter
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
 
@@ -29,28 +30,6 @@ _ACTION: Final = {"create": "post", "update": "put"}
 _CODES: Final = {"create": ("200", "201", "202"), "update": ("200", "201"), "patch": ("200", "201")}
 _CODES_OF_DELETE: Final = ("200", "202")
 _CODE_NAMES: Final = {"200": "OK", "201": "Created", "202": "Accepted"}
-_WRITING: Final = ("dryRun", "fieldManager", "fieldValidation")
-_DELETING: Final = ("dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy")
-_LISTING: Final = (
-    "continue",
-    "fieldSelector",
-    "labelSelector",
-    "limit",
-    "resourceVersion",
-    "resourceVersionMatch",
-    "sendInitialEvents",
-    "timeoutSeconds",
-)
-_PARAMETERS: Final = {
-    "list": ("allowWatchBookmarks", *_LISTING, "watch"),
-    "deletecollection": (*_LISTING, *_DELETING),
-    "delete": _DELETING,
-    "create": _WRITING,
-    "update": _WRITING,
-    "patch": (*_WRITING, "force"),
-}
-_INTEGERS: Final = ("gracePeriodSeconds", "limit", "timeoutSeconds")
-_FLAGS: Final = ("allowWatchBookmarks", "force", "orphanDependents", "sendInitialEvents", "watch")
 _TEXTS: Final = {
     "list": ("list or watch", "objects of kind {}"),
     "deletecollection": ("delete", "collection of {}"),
@@ -60,7 +39,6 @@ _TEXTS: Final = {
     "patch": ("partially update", "the specified {}"),
     "delete": ("delete", "{article}{}"),
 }
-_STREAMS: Final = ("attach", "exec", "log", "portforward", "proxy")
 
 
 _Kind = tuple[str, str, str]
@@ -144,9 +122,12 @@ def _kind(at: _Version, kind: Resource, component: str, components: dict[_Kind, 
         path = f"{at.root}/{kind.plural}"
         paths[path] = _item(path, {"get": operation("list", f"{kind.kind}ForAllNamespaces", _text("list", kind.kind))})
     for below, shown, verbs in discovery.subresources(kind):
+        if below in openapi_streams.PARAMETERS:
+            paths |= openapi_streams.paths(named, kind, below, shown, verbs, at.operation, at.tag)
+            continue
         theirs = (*discovery.FOREIGN.get(shown, (kind.group, kind.version)), shown)
         body = components.get(theirs)
-        if body is None or below in _STREAMS:
+        if body is None:
             continue
         path = f"{named}/{below}"
         paths[path] = _item(
@@ -187,7 +168,7 @@ def _operation(
         "tags": [at.tag],
         "description": text,
         "operationId": at.operation(_OPERATION.get(verb, verb), name),
-        "parameters": sorted(_PARAMETERS.get(verb, ())),
+        "parameters": sorted(OF_VERBS.get(verb, ())),
         "responses": {
             **{code: {"description": _CODE_NAMES[code], "content": content} for code in codes},
             "401": {"description": "Unauthorized"},
@@ -218,18 +199,9 @@ def _item(path: str, operations: Obj) -> Obj:
         names = [name for name in operation["parameters"] if name not in common]
         del operation["parameters"]
         if names:
-            operation["parameters"] = [_parameter(name) for name in names]
-    shared = [_parameter(name, placed=name in placed) for name in sorted({*common, *placed, "pretty"})]
+            operation["parameters"] = [parameter(name) for name in names]
+    shared = [parameter(name, placed=name in placed) for name in sorted({*common, *placed, "pretty"})]
     return {**operations, "parameters": shared}
-
-
-@cache
-def _parameter(name: str, *, placed: bool = False) -> Obj:
-    type_ = "integer" if name in _INTEGERS else "boolean" if name in _FLAGS else "string"
-    schema = {"type": type_, "uniqueItems": True}
-    if placed:
-        return {"name": name, "in": "path", "required": True, "schema": schema}
-    return {"name": name, "in": "query", "schema": schema}
 
 
 def _camel(text: str, *, first: bool = True) -> str:

@@ -10,7 +10,7 @@ import orjson
 from pocketkube import wire
 from pocketkube.objects import Obj
 
-_METHODS: Final = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
+_METHODS: Final = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
 """Fields of message PathItem."""
 
 

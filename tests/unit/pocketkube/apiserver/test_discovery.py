@@ -100,7 +100,7 @@ async def test_openapi_documents_are_what_kubectl_needs(world: World) -> None:
         assert code == 200
         for operations in document["paths"].values():
             patch = operations.get("patch")
-            if patch is None:
+            if patch is None or patch["x-kubernetes-action"] != "patch":
                 continue
             gvk = patch["x-kubernetes-group-version-kind"]
             served.add((gvk["group"], gvk["version"], gvk["kind"]))
@@ -140,6 +140,29 @@ async def test_openapi_names_what_can_be_done(world: World) -> None:
     pods = core["paths"]["/api/v1/namespaces/{namespace}/pods"]
     assert pods["delete"]["operationId"] == "deleteCoreV1CollectionNamespacedPod"
     assert core["paths"]["/api/v1/namespaces/{namespace}/pods/{name}/eviction"].keys() == {"post", "parameters"}
+
+
+async def test_openapi_names_what_streams(world: World) -> None:
+    paths = (await world.get("/openapi/v3/api/v1"))[1]["paths"]
+    pod = "/api/v1/namespaces/{namespace}/pods/{name}"
+    log = paths[f"{pod}/log"]
+    assert (log["get"]["operationId"], log["get"]["x-kubernetes-action"]) == ("readCoreV1NamespacedPodLog", "get")
+    assert {"name": "tailLines", "in": "query", "schema": {"type": "integer", "uniqueItems": True}} in log["parameters"]
+    run = paths[f"{pod}/exec"]
+    assert run.keys() == {"get", "post", "parameters"}
+    assert run["post"]["operationId"] == "connectCoreV1PostNamespacedPodExec"
+    assert run["post"]["x-kubernetes-group-version-kind"] == {"group": "", "version": "v1", "kind": "PodExecOptions"}
+    assert [one["name"] for one in run["parameters"]][:3] == ["command", "container", "name"]
+    further = paths["/api/v1/nodes/{name}/proxy/{path}"]
+    assert further.keys() == {"delete", "get", "head", "options", "patch", "post", "put", "parameters"}
+    assert further["head"]["operationId"] == "connectCoreV1HeadNodeProxyWithPath"
+    assert [(one["name"], one["in"]) for one in further["parameters"]] == [
+        ("name", "path"),
+        ("path", "path"),
+        ("path", "query"),
+    ]
+    both = (await world.get("/openapi/v2"))[1]["parameters"]
+    assert (both["path"]["in"], both["path-path"]["in"]) == ("query", "path")
 
 
 @pytest.mark.parametrize("path", ["/openapi/v2", "/openapi/v3/api/v1"])
