@@ -109,6 +109,8 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The answer to what cannot be read: what Go says, and no traceback in the log, which anybody could fill."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # nobody is there to be answered
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
         log.debug("%s sent what is no request: %s", request.remote, exc)

@@ -21,6 +21,9 @@ from pocketkube.apiserver import connections
 from pocketkube.apiserver.body import LIMIT
 from pocketkube.apiserver.connections import HEAD_LIMIT
 
+# asyncio's TLS leaves what it could not send to clients that have gone to the garbage collector
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 WAIT = 20
 READER_LIMIT = 1 << 22
 
@@ -343,6 +346,21 @@ async def test_large_lists_that_nobody_reads(world: World) -> None:
         await served(world)
         assert (requests(world), unsent(world) < 11_000_000) == (1, True)
     await until(lambda: requests(world) == 0)
+
+
+async def test_who_does_not_read_does_not_keep_the_server_from_stopping(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(20):
+        fill(world, f"c{number}")
+    async with connected(world, SO_RCVBUF=4096) as one, connected(world, SO_RCVBUF=4096) as two:
+        for _ in range(3):
+            one.send("GET", CONFIGMAPS)
+        two.send("GET", f"{CONFIGMAPS}?watch=1")
+        await until(lambda: (requests(world), streams(world)) == (2, 1) and unsent(world) > 0)
+        async with asyncio.timeout(WAIT):
+            await world.server.stop()
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
 async def test_a_watch_that_nobody_reads_holds_up_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
