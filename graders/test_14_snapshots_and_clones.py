@@ -269,14 +269,16 @@ def test_restored_claim_holds_the_closed_ledger(lab, read):
 @check("restore", "http://archive/ledger.txt shows what is on claim ledger-restored")
 def test_archive_shows_the_restored_claim(lab, read):
     read.filled("ledger-restored")
-    lab.expect(
-        lab.pods_of("archive"),
-        expected="a ready Pod of Deployment archive",
-        seen="there is none",
-        about="deployment/archive",
-    )
-    lab.expect_answers(f"http://archive/{LEDGER}")
-    shown = lab.probe.get(f"http://archive/{LEDGER}").body
+    pods = lab.pods_of("archive")
+    lab.expect(pods, expected="a ready Pod of Deployment archive", seen="there is none", about="deployment/archive")
+    with lab.visitor(node=lab.away_from(pods)) as reader:
+        expect_archive_shows(lab, read, reader)
+
+
+def expect_archive_shows(lab, read, reader):
+    """What the archive shows to a reader is what lies on claim ledger-restored."""
+    lab.expect_answers(f"http://archive/{LEDGER}", client=reader)
+    shown = reader.get(f"http://archive/{LEDGER}").body
     wanted = (read.claim("ledger-restored") or b"").decode()
     lab.expect(
         wanted and shown.strip() == wanted.strip(),
@@ -288,7 +290,7 @@ def test_archive_shows_the_restored_claim(lab, read):
     with lab.volumes.claim("ledger-restored") as place:
         try:
             place.write(name, data)
-            seen = lab.probe.get(f"http://archive/{name}")
+            seen = reader.get(f"http://archive/{name}")
         finally:
             place.remove(name)
     lab.expect(

@@ -254,11 +254,11 @@ def test_the_books_are_those_in_the_claim(lab):
     pods = running(lab, "depot")
     expect_in_use(lab, pods, "together")
     expect_asked(lab, "depot", pods)
-    with lab.volumes.claim("together", read_only=True) as root:
+    with lab.volumes.claim("together", read_only=True) as root, lab.visitor(node=lab.away_from(pods)) as reader:
         for depot in DEPOTS:
             book = (root.read(f"{depot}/book.txt") or b"").decode(errors="replace").strip()
             url = f"http://depot/{depot}/book.txt"
-            reply = lab.probe.get(url)
+            reply = reader.get(url)
             lab.expect(
                 reply.ok and book and reply.body.strip() == book,
                 expected=f"{url} is answered with {depot}/book.txt of claim together",
@@ -299,7 +299,8 @@ def test_the_drawings_last(lab):
     with lab.volumes.claim("drawings", read_only=True) as root:
         drawing = (root.read("stork.txt") or b"").decode(errors="replace").strip()
     expect_asked(lab, "printer", pods)
-    reply = lab.probe.get("http://printer/stork.txt")
+    with lab.visitor(node=lab.away_from(pods)) as reader:
+        reply = reader.get("http://printer/stork.txt")
     lab.expect(
         reply.ok and drawing and reply.body.strip() == drawing,
         expected="http://printer/stork.txt is answered with the drawing in claim drawings",
