@@ -64,7 +64,10 @@ class Authenticator:
         return hmac.compare_digest(token.encode(errors="surrogateescape"), self._admin)
 
     def user(self, request: web.BaseRequest) -> User:
-        """Who sent it, whomever it acts as (impersonation.py). Raises Unauthorized."""
+        """Who sent it, by certificate or else by token, whomever it acts as (impersonation.py). Raises Unauthorized."""
+        connection = request.transport.get_extra_info("ssl_object") if request.transport else None
+        if connection is not None and (certified := _certified(connection)) is not None:
+            return certified
         authorization = request.headers.get("Authorization")
         if authorization is not None:
             scheme, _, token = authorization.strip().partition(" ")
@@ -75,11 +78,9 @@ class Authenticator:
                 if claims is None:
                     raise Unauthorized
                 return service_account(claims.namespace, claims.name, claims.uid, claims.extra)
-        connection = request.transport.get_extra_info("ssl_object") if request.transport else None
-        user = _certified(connection) if connection is not None else None
-        if user is None and not self._anonymous:
+        if not self._anonymous:
             raise Unauthorized
-        return user or ANONYMOUS
+        return ANONYMOUS
 
 
 def _certified(connection: ssl.SSLObject) -> User | None:

@@ -90,6 +90,13 @@ async def test_a_client_certificate_is_enough(world: World) -> None:
         assert response.status == 200
 
 
+async def test_a_certificate_counts_before_a_token(world: World) -> None:
+    async with world.session(token="nobody's", certificate=True) as http, http.get("/api/v1/pods") as response:
+        assert response.status == 200
+    async with world.session(token="nobody's") as http, http.get("/api/v1/pods") as response:
+        assert response.status == 401
+
+
 async def test_a_certificate_is_told_by_its_digest(world: World) -> None:
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
