@@ -125,6 +125,7 @@ async def test_a_kubelets_certificate_for_serving(pki: Pki) -> None:
             "URI subjectAltNames are not allowed",
         ),
     ],
+    ids=range(8),  # requests are others in each run
 )
 async def test_what_a_signer_does_not_sign(pki: Pki, signer: str, text: str, usages: list[str], why: str) -> None:
     world = World(pki=str(pki.folder))

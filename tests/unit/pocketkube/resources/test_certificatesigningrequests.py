@@ -171,6 +171,7 @@ def test_a_signer_issues_and_does_not_approve(held: Registry) -> None:
         ),
         (encoded(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "x509: malformed certificate"),
     ],
+    ids=range(4),  # keys are others in each run
 )
 def test_what_is_no_certificate(held: Registry, certificate: str, problem: str) -> None:
     made(held)
