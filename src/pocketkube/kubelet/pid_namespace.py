@@ -155,8 +155,11 @@ class PidNamespace:
         return process
 
     def _take_rights(self, process: Process, program: str) -> None:
-        """Those of the program's owner and group, where its file says so."""
-        file = self.fs.stat(program)
+        """Those of the program's owner and group, where its file says so; there may be none: shells fork, too."""
+        try:
+            file = self.fs.stat(program)
+        except OSError:
+            return
         if file.mode & 0o4000:
             process.uid = file.uid
         if file.mode & 0o2000:

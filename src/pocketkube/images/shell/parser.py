@@ -168,20 +168,28 @@ class _Reader:
         return syntax.AndOr(self.node(first), operator.type, self.node(second))
 
     def _pipeline(self, node: tree_sitter.Node) -> syntax.Node:
+        """The grammar takes `a && b < c | d` for `{ a && b < c; } | d`; a pipeline begins after the last operator."""
         commands: list[syntax.Node] = []
+        before: syntax.AndOr | None = None
+        negated = False
         for child in node.children:
             if child.type == "|&":
                 raise self.unexpected(child.start_byte + 1)
             if child.type in ("|", "comment"):
                 continue
             read = self.node(child)
-            if isinstance(read, syntax.Pipeline):
+            if isinstance(read, syntax.AndOr) and not commands:
+                before, read = read, read.second
+                negated = isinstance(read, syntax.Pipeline) and read.negated
+                commands += read.commands if isinstance(read, syntax.Pipeline) else (read,)
+            elif isinstance(read, syntax.Pipeline):
                 if read.negated:
                     raise ShellSyntaxError('unexpected "!"', self.line(child.start_byte))
                 commands += read.commands
             else:
                 commands.append(read)
-        return syntax.Pipeline(tuple(commands), False)
+        pipeline = syntax.Pipeline(tuple(commands), negated)
+        return pipeline if before is None else syntax.AndOr(before.first, before.operator, pipeline)
 
     def _redirected_statement(self, node: tree_sitter.Node) -> syntax.Node:
         body = node.child_by_field_name("body")
