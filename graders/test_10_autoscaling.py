@@ -205,14 +205,19 @@ def lacks_request(lab: LiveLab, deployment: str, resource: str) -> bool:
 
 def usage(status) -> float:
     """Cores per Pod that the autoscaler has seen; 0 before it has."""
-    current = [m["resource"]["current"] for m in status.get("currentMetrics") or () if m.get("resource")]
-    return max((number(one.get("averageValue", "0")) for one in current), default=0.0)
+    return max((number(one.get("averageValue", "0")) for one in cpu_seen(status)), default=0.0)
+
+
+def cpu_seen(status) -> list:
+    """What the autoscaler has seen of the CPU; it may look at the memory, too."""
+    metrics = [m.get("resource") or m.get("containerResource") or {} for m in status.get("currentMetrics") or ()]
+    return [metric["current"] for metric in metrics if metric.get("name") == "cpu"]
 
 
 def told(hpa) -> str:
     """An autoscaler's state in a clause."""
     status = hpa.get("status") or {}
-    current = [m["resource"]["current"] for m in status.get("currentMetrics") or () if m.get("resource")]
+    current = cpu_seen(status)
     percent = [f"{c['averageUtilization']}% of the request" for c in current if "averageUtilization" in c]
     used = percent or [c["averageValue"] for c in current if "averageValue" in c] or ["<unknown>"]
     why = [

@@ -292,12 +292,15 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
     ),
     ("explain-01", "auth-whoami"): (
         _printed(
-            "the recording machine's user was another, known by a certificate",
+            "the recording machine's user was another",
             "ATTRIBUTE                                           VALUE\n"
             "Username                                            kubernetes-super-admin\n"
             "Groups                                              [system:masters system:authenticated]\n"
             "Extra: authentication.kubernetes.io/credential-id   [X509SHA256=<id>]\n",
-            "ATTRIBUTE   VALUE\nUsername    kubernetes-admin\nGroups      [system:masters system:authenticated]\n",
+            "ATTRIBUTE                                           VALUE\n"
+            "Username                                            kubernetes-admin\n"
+            "Groups                                              [system:masters system:authenticated]\n"
+            "Extra: authentication.kubernetes.io/credential-id   [X509SHA256=<id>]\n",
         ),
     ),
     ("mistakes-01", "container-no-name"): (
