@@ -170,12 +170,19 @@ def test_four_catalog_pods_answer(lab):
 # -- task storefront-by-name; last, because it replaces the catalog's Pods
 
 
-def ask_catalog(lab: LiveLab):
-    """One request from the storefront to the address in its own environment: (exit code, answer or error)."""
-    pods = lab.pods_of("storefront")
-    lab.expect(pods, expected="a ready Pod of Deployment storefront", seen="there is none")
-    result = lab.host(sorted(pods.names)[0]).run('curl -sS -m 2 "${CATALOG_URL%/}/hostname"')
-    return result.rc, (result.stdout or result.stderr).strip()
+ASK_CATALOG = 'for n in 1 2 3 4 5 6 7 8; do curl -sS -m 2 "${CATALOG_URL%/}/hostname" || exit; echo; done'
+
+
+def ask_catalog(lab: LiveLab, pods: Pods) -> tuple[str | None, str]:
+    """Requests from the storefront to the address in its own environment, up to the first without an answer: one of
+    `pods` that answered, or else None; and all that was seen. More than one request, because a Service may choose a
+    Pod that is not the catalog's: whether it ever should is another task's question."""
+    storefront = lab.pods_of("storefront")
+    lab.expect(storefront, expected="a ready Pod of Deployment storefront", seen="there is none")
+    result = lab.host(sorted(storefront.names)[0]).run(ASK_CATALOG)
+    answers = result.stdout.split()
+    seen = names(frozenset(answers)) if answers else result.stderr.strip() or f"curl ended with exit code {result.rc}"
+    return next((answer for answer in answers if answer in pods.names), None), seen
 
 
 @check("storefront-by-name", "the storefront asks for the catalog by a name, not by an address")
@@ -198,12 +205,12 @@ def test_storefront_asks_by_name(lab):
 
 @check("storefront-by-name", "the storefront reaches the catalog")
 def test_storefront_reaches_the_catalog(lab):
-    catalog = lab.pods_of("catalog").names
-    code, text = lab.until(lambda: ask_catalog(lab), lambda answer: answer[0] == 0 and answer[1] in catalog)
+    catalog = lab.pods_of("catalog")
+    answered, seen = lab.until(lambda: ask_catalog(lab, catalog), lambda found: found[0])
     lab.expect(
-        code == 0 and text in catalog,
+        answered,
         expected="the storefront's request to $CATALOG_URL is answered by a Pod of the catalog",
-        seen=text or f"curl ended with exit code {code}",
+        seen=seen,
         about="http://catalog",
     )
 
@@ -218,13 +225,11 @@ def test_storefront_survives_replaced_pods(lab):
     labels = ",".join(f"{key}={value}" for key, value in owned.items())
     lab.eventually("Pod", lambda found: len(ready_names(found) - old.names) >= len(old), labels=labels, timeout=60)
     new = lab.pods_of("catalog")
-    code, text = lab.until(
-        lambda: ask_catalog(lab), lambda answer: answer[0] == 0 and answer[1] in new.names, timeout=FOLLOWS
-    )
+    answered, seen = lab.until(lambda: ask_catalog(lab, new), lambda found: found[0], timeout=FOLLOWS)
     lab.expect(
-        code == 0 and text in new.names,
+        answered,
         expected=f"after all Pods of the catalog were replaced, one of the new ones answers the storefront ({new})",
-        seen=text or f"curl ended with exit code {code}",
+        seen=seen,
         about="http://catalog",
     )
 

@@ -18,7 +18,7 @@ from pocketkube.network.outside import OutsideResolver
 
 @pytest.mark.parametrize("tcp", [False, True])
 async def test_it_recurses_and_knows_little(tcp: bool) -> None:
-    fabric = Fabric(Clock(speed=50))
+    fabric = Fabric(Clock())
     fabric.attach("172.18.0.3", "worker")
     net = fabric.attach("10.244.1.2", "client", node="worker")
     namespace = PidNamespace(fs=FileSystem(), net=net, commands={}, clock=fabric.clock)
