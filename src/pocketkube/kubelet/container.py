@@ -262,6 +262,7 @@ class Container:
             self.fs.mkdir(workdir, parents=True)
         path = namespace.find_program(argv[0], cwd=workdir, path=config.env.get("PATH", DEFAULT_PATH))
         main, argv = namespace.program(path, argv)
+        uid, gid = namespace.rights(path, config.uid, config.gid)
         return namespace.spawn(
             main,
             argv,
@@ -269,8 +270,8 @@ class Container:
             cwd=workdir,
             fds=fds,
             parent=self.init,
-            uid=config.uid,
-            gid=config.gid,
+            uid=uid,
+            gid=gid,
             groups=config.groups,
             program=path,
         )

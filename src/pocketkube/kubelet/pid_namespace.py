@@ -115,6 +115,14 @@ class PidNamespace:
             path = self.find_program(interpreter)
         raise OSError(errno.ELOOP, "Too many levels of symbolic links", path)
 
+    def rights(self, program: str, uid: int, gid: int) -> tuple[int, int]:
+        """The user and group with whose rights a program file runs when `uid` and `gid` execute it: the file's own
+        where it has the set-ID bits."""
+        if self.no_new_privs:
+            return uid, gid
+        file = self.fs.stat(program)
+        return file.uid if file.mode & 0o4000 else uid, file.gid if file.mode & 0o2000 else gid
+
     def spawn(
         self,
         main: Command,
@@ -142,8 +150,6 @@ class PidNamespace:
         process.umask = parent.umask if parent else 0o022
         if program:
             process.meter.charge(EXEC)
-            if not self.no_new_privs:
-                self._take_rights(process, program)
         for fd in process.fds.values():
             hold(fd)
         self.processes[pid] = process
@@ -153,17 +159,6 @@ class PidNamespace:
         with suppress(Killed):  # the new one too
             self.cgroup.check()
         return process
-
-    def _take_rights(self, process: Process, program: str) -> None:
-        """Those of the program's owner and group, where its file says so; there may be none: shells fork, too."""
-        try:
-            file = self.fs.stat(program)
-        except OSError:
-            return
-        if file.mode & 0o4000:
-            process.uid = file.uid
-        if file.mode & 0o2000:
-            process.gid = file.gid
 
     def reap(self, process: Process) -> None:
         self.processes.pop(process.pid, None)

@@ -180,10 +180,11 @@ class Process:
         """
         environment = dict(self.env if env is None else env)
         directory = self.cwd if cwd is None else cwd
-        program = self.program
+        program, uid, gid = self.program, self.uid, self.gid
         if main is None:
             program = self.namespace.find_program(argv[0], cwd=directory, path=environment.get("PATH", DEFAULT_PATH))
             main, argv = self.namespace.program(program, argv)
+            uid, gid = self.namespace.rights(program, uid, gid)
         merged = {number: fd for number, fd in {**self.fds, **(fds or {})}.items() if fd is not None}
         child = self.namespace.spawn(
             main,
@@ -192,13 +193,23 @@ class Process:
             cwd=directory,
             fds=merged,
             parent=self,
-            uid=self.uid,
-            gid=self.gid,
+            uid=uid,
+            gid=gid,
             groups=self.groups,
             program=program,
         )
         child._handlers = {number: None for number, handler in self._handlers.items() if handler is None}
         return child
+
+    def become(self, argv: list[str], env: dict[str, str] | None = None) -> Command:
+        """execve: from now on this process is the program that argv names; its code is what the caller goes on with.
+        Raises FileNotFoundError, PermissionError, OSError."""
+        env = self.env if env is None else env
+        program = self.namespace.find_program(argv[0], cwd=self.cwd, path=env.get("PATH", ""))
+        main, argv = self.namespace.program(program, argv)
+        self.uid, self.gid = self.namespace.rights(program, self.uid, self.gid)
+        self.argv, self.env, self.program = argv, env, program
+        return main
 
     async def turn(self) -> None:
         """Let others run if this program has computed long enough. Whoever goes through files one by one asks for it:

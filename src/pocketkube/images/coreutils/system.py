@@ -32,15 +32,12 @@ async def env(process: Process) -> int:
 
 async def run(process: Process, words: list[str], environment: dict[str, str] | None = None) -> int:
     """Become another program, as execvp does; tells what cannot be run."""
-    environment = dict(process.env) if environment is None else environment
     try:
-        path = process.namespace.find_program(words[0], cwd=process.cwd, path=environment.get("PATH", ""))
-        main, argv = process.namespace.program(path, words)
+        main = process.become(words, environment)
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         await process.error(f"{name_of(process)}: can't execute '{words[0]}': {reason(error)}")
         return 127 if missing else 126
-    process.argv, process.env, process.program = argv, environment, path
     return await main(process)
 
 

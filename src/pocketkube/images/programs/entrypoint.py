@@ -10,12 +10,10 @@ from pocketkube.kubelet.process import Process
 async def become(process: Process, words: list[str], script: str) -> int:
     """Run `words` (one at least) as this process. `script`: how the image's shell begins a failing exec's message."""
     try:
-        found = process.namespace.find_program(words[0], cwd=process.cwd, path=process.env.get("PATH", ""))
-        main, argv = process.namespace.program(found, words)
+        main = process.become(words)
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         text = "not found" if missing else os.strerror(error.errno or 0)
         await process.error(f"{script}: {words[0]}: {text}")
         return 127 if missing else 126
-    process.argv, process.program = argv, found
     return await main(process)

@@ -107,8 +107,7 @@ class Launcher(Core):
         process = self.process
         saved = self.lay(opened)
         try:
-            path = process.namespace.find_program(argv[0], cwd=process.cwd, path=environment.get("PATH", ""))
-            main, arguments = process.namespace.program(path, argv)
+            main = process.become(argv, environment)
         except OSError as error:
             status = await self.not_started(argv[0], error)
             self.restore(saved)
@@ -118,6 +117,4 @@ class Launcher(Core):
         for number, action in self.traps.items():
             if number and action:
                 process.default_signal(number)
-        process.argv = arguments
-        process.env = environment
         raise ProcessExit(await main(process))

@@ -22,9 +22,14 @@ async def test_unless_no_rights_may_be_gained(node: Any) -> None:
     assert await says(node, {"allowPrivilegeEscalation": False, "runAsUser": 1000}) == ["Effective uid: 1000\n"]
 
 
-async def says(node: Any, context: dict[str, Any]) -> list[str]:
+@pytest.mark.parametrize("command", [["sh", "-c", "nnp; true"], ["sh", "-c", "exec nnp"], ["env", "nnp"]])
+async def test_whoever_executes_it(node: Any, command: list[str]) -> None:
+    assert await says(node, {"runAsUser": 1000}, command) == ["Effective uid: 0\n"]
+
+
+async def says(node: Any, context: dict[str, Any], command: list[str] | None = None) -> list[str]:
     node.kubelet.catalogue = {**node.kubelet.catalogue, **dict.fromkeys(IMAGE.names, IMAGE)}
-    node.create("p", {"image": NNP, "command": None, "securityContext": context}, restartPolicy="Never")
+    node.create("p", {"image": NNP, "command": command, "securityContext": context}, restartPolicy="Never")
     await node.until(lambda: objects.status(node.pod("p")).get("phase") == "Succeeded")
     lines: list[str] = await node.logs("p")
     return lines
