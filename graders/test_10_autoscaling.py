@@ -373,15 +373,18 @@ def expect_help(lab: LiveLab, name: str, course: Course) -> None:
 
 @check("storefront-grows", "under load the storefront grows beyond two Pods")
 def test_storefront_grows(lab, rush):
-    course = rush.result().storefront
+    expect_growth(lab, "storefront", rush.result().storefront)
+
+
+def expect_growth(lab: LiveLab, name: str, course: Course) -> None:
     lab.expect(
         has_grown(course),
-        expected="under load Deployment storefront grows beyond two Pods, by its autoscaler",
+        expected=f"under load Deployment {name} grows beyond two Pods, by its autoscaler",
         seen=course.seen,
         about=f"hpa/{course.hpa}",
         then=f"kubectl describe hpa {course.hpa}",
     )
-    expect_help(lab, "storefront", course)
+    expect_help(lab, name, course)
 
 
 @check("storefront-grows", "its target is half of the CPU that a Pod requests, and five Pods its most")
@@ -446,12 +449,4 @@ def test_storefront_shrinks(lab, rush):
 
 @check("checkout-grows", "under load checkout grows beyond two Pods")
 def test_checkout_grows(lab, rush):
-    course = rush.result().checkout
-    lab.expect(
-        has_grown(course),
-        expected="under load Deployment checkout grows beyond two Pods, by its autoscaler",
-        seen=course.seen,
-        about=f"hpa/{course.hpa}",
-        then=f"kubectl get hpa {course.hpa}",
-    )
-    expect_help(lab, "checkout", course)
+    expect_growth(lab, "checkout", rush.result().checkout)

@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 from pocketkube import objects
 from pocketkube.errors import NotFound, StatusError
 from pocketkube.objects import Obj
+from pocketkube.resources.admission_spec.registration import GROUP
 from pocketkube.resources.base import Resource, World
 from pocketkube.selectors import from_label_selector
 
 CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
-GROUP: Final = "admissionregistration.k8s.io"
 EXEMPT: Final = frozenset(
     {
         "MutatingAdmissionPolicy",
@@ -28,7 +28,7 @@ EXEMPT: Final = frozenset(
         "ValidatingWebhookConfiguration",
     }
 )
-"""Kinds that no webhook and no policy is asked about: a wrong one could not be mended any more."""
+"""Kinds that no webhook is asked about: a wrong one could not be mended any more."""
 _ALL: Final = "*"
 _NAMESPACES: Final = ("", "v1", "namespaces")
 

@@ -99,8 +99,6 @@ def _named(kind: Resource, obj: Obj) -> str:
 
 def _typed(kind: Resource, merged: Obj) -> Obj:
     try:
-        if kind.custom:
-            return body.decode_custom(kind, objects.copy(merged))[0]
-        return schema.decode(merged, body.type_of(kind.api_version, kind.kind))[0]
+        return kind.decode(merged)[0]
     except schema.DecodeError as error:
         raise Unknown(f"failed to convert new object to proper version: {error}") from None

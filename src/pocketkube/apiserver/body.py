@@ -73,7 +73,7 @@ async def read_kind(request: Request, kind: Resource, validation: str) -> Obj:
     version = given_version.rpartition("/")[2]
     prefix = f'{given_kind} in version "{version}" cannot be handled as a {kind.kind}'
     try:
-        obj, unknown = decode_custom(kind, {} if value is None else value)
+        obj, unknown = kind.decode({} if value is None else value)
     except schema.DecodeError as error:
         raise BadRequest(f"{prefix}: {error}") from None
     if problems and validation == "Strict":
@@ -92,12 +92,6 @@ async def read_kind(request: Request, kind: Resource, validation: str) -> Obj:
 def yaml_text(problems: list[str]) -> str:
     """What strict decoding has against YAML, as one complaint."""
     return "\n".join(["yaml: unmarshal errors:", *(f"  {text}" for text in problems)])
-
-
-def decode_custom(kind: Resource, value: Obj) -> tuple[Obj, list[str]]:
-    """A custom object as the server holds it, and what strict decoding complains about. Raises DecodeError."""
-    obj, problems = schema.decode(value, schema.UNSTRUCTURED)
-    return obj, problems + [f'unknown field "{path}"' for path in kind.coerce(obj)]
 
 
 def _complain(request: Request, validation: str, prefix: str, problems: list[str]) -> None:

@@ -21,6 +21,7 @@ from pocketkube.errors import Forbidden, NotFound, Unknown
 from pocketkube.objects import Obj
 from pocketkube.rbac import EVERYTHING, GROUP, Attributes, Rule, covers, describe, quoted
 from pocketkube.resources import certificatesigningrequests
+from pocketkube.resources.admission_spec import registration
 from pocketkube.resources.base import Resource
 
 _ROLES = ("roles", "clusterroles")
@@ -31,7 +32,7 @@ def check(api: Api, request: Request, kind: Resource, target: Target, new: Obj, 
     """Before `new` is written (over `old`). Raises Forbidden, and NotFound for a binding's role that is not there."""
     if kind.group == certificatesigningrequests.GROUP:
         signing.check(api, request, kind, target.subresource, new, old)
-    if kind.group == policyrights.GROUP and not target.subresource:
+    if kind.group == registration.GROUP and not target.subresource:
         policyrights.check(api, request, kind, new, old)
     if kind.group != GROUP or MASTERS in request.user.groups or (old is not None and _only_housekeeping(new, old)):
         return

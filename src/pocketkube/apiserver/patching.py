@@ -109,7 +109,7 @@ def _custom_change(request: Request, content: str, data: bytes, kind: Resource, 
             patch.merge_patch(current, merged) if content == MERGE_PATCH else patch.json_patch(current, operations)
         )
         try:
-            result, problems = body.decode_custom(kind, objects.copy(patched))
+            result, problems = kind.decode(patched)
         except schema.DecodeError as error:
             raise _unpatchable(patched, None, str(error)) from None
         _report(request, validation, patched, None, problems)

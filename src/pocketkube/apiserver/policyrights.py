@@ -18,7 +18,6 @@ from pocketkube.objects import Obj
 from pocketkube.rbac import ALL, Attributes
 from pocketkube.resources.base import Resource
 
-GROUP: Final = "admissionregistration.k8s.io"
 _POLICIES: Final = ("mutatingadmissionpolicies", "validatingadmissionpolicies")
 _BINDINGS: Final = {f"{one.removesuffix('ies')}ybindings": one for one in _POLICIES}
 

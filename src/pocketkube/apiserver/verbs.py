@@ -121,7 +121,7 @@ async def _appears(api: Api, resource: str, at: Key) -> None:
         if objects.key(event.object) == at:
             there.set()
 
-    stop = api.registry.store.subscribe(resource, look)
+    stop = api.registry.subscribe(resource, look)
     try:
         async with api.clock.timeout(LONGEST_WAIT):
             await there.wait()

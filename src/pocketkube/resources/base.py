@@ -200,9 +200,10 @@ class Resource:
         """An object of this version as it is stored."""
         return obj
 
-    def coerce(self, obj: Obj) -> list[str]:
-        """Drop in place what the version's schema does not know; the paths dropped. Of custom kinds only."""
-        return []
+    def decode(self, value: Any) -> tuple[Obj, list[str]]:
+        """An object (left as it is) as the server holds it, and what strict decoding has against it. Raises
+        DecodeError, and of custom kinds BadRequest."""
+        return schema.decode(value, schema.for_kind(self.api_version, self.kind))
 
     # -- ownership of fields (fieldmanager)
 

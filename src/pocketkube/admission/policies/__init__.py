@@ -17,10 +17,10 @@ from pocketkube.admission.policies.source import Kinds, Source
 from pocketkube.asked import Asked
 from pocketkube.fieldmanager.entries import Entries
 from pocketkube.objects import Obj
+from pocketkube.resources.admission_spec.registration import GROUP
 from pocketkube.resources.base import Resource
 
 _BINDING: Final = "binding"
-GROUP: Final = "admissionregistration.k8s.io"
 _UNASKED: Final = frozenset(
     (
         *("validatingadmissionpolicies", "validatingadmissionpolicybindings"),

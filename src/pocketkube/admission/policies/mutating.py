@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from pocketkube import objects
 from pocketkube.admission.expressions import (
@@ -29,7 +29,6 @@ from pocketkube.resources.admission_spec.authorizer import Authorize
 from pocketkube.resources.admission_spec.expressions import OBJECT, PATCHES, Compiled, Compiler
 from pocketkube.resources.base import Resource
 
-_FIELDS: Final = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
 Patch = Callable[[Resource, Obj, Any], Obj]
 
 
@@ -77,14 +76,15 @@ def compile_policy(policy: Obj) -> Mutator:
     spec = policy["spec"]
     has_params = spec.get("paramKind") is not None
     compiler = Compiler(params=has_params, variables=True, patches=True)
-    variables = {one["name"]: compiler.variable(one["name"], one["expression"]) for one in spec.get("variables") or ()}
+    variables = compiler.variables(spec.get("variables") or ())
     mutations: list[tuple[Compiled, Patch]] = []
     for one in spec.get("mutations") or ():
-        text = one[_FIELDS[one["patchType"]]]["expression"].strip()
         if one["patchType"] == "JSONPatch":
-            mutations.append((compiler.compile(text, PATCHES), apply_json_patch))
+            compiled = compiler.compile(one["jsonPatch"]["expression"].strip(), PATCHES)
+            mutations.append((compiled, apply_json_patch))
         else:
-            mutations.append((compiler.compile(text, OBJECT), apply_configuration))
+            compiled = compiler.compile(one["applyConfiguration"]["expression"].strip(), OBJECT)
+            mutations.append((compiled, apply_configuration))
     return Mutator(compile_conditions(spec.get("matchConditions") or (), params=has_params), variables, mutations)
 
 

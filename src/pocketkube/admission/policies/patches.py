@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pocketkube import objects, patch, schema
+from pocketkube import patch, schema
 from pocketkube.errors import InternalError, Invalid
 from pocketkube.fieldmanager import configuration, merging
 from pocketkube.fieldmanager.shapes import Shape, Unfit
@@ -34,7 +34,7 @@ def apply_configuration(kind: Resource, obj: Obj, value: Any) -> Obj:
         text = f"may not mutate atomic arrays, maps or structs: {', '.join(atomic)}"
         raise Unpatched(f"error applying patch: invalid ApplyConfiguration: {text}")
     try:
-        return _typed(kind, objects.copy(merging.merge(kind.shape, obj, config)))[0]
+        return kind.decode(merging.merge(kind.shape, obj, config))[0]
     except Unfit as error:
         text = f"error applying patch: failed to convert original object to typed object: {error}"
         raise Unpatched(text) from None
@@ -60,7 +60,7 @@ def apply_json_patch(kind: Resource, obj: Obj, value: Any) -> Obj:
             shown = f"{operation.get('op', '')} operation does not apply: {operation.get('path', '')}"
             raise Unpatched(f"JSON Patch: {shown}") from None
     try:
-        made, problems = _typed(kind, patched)
+        made, problems = kind.decode(patched)
     except schema.DecodeError as error:
         raise InternalError(str(error)) from None
     if problems:
@@ -72,14 +72,6 @@ def _root(value: Any) -> tuple[str, ...] | None:
     """The path that the types inside a value must go on from; None: any."""
     named = value.get("__type__") if isinstance(value, dict) else None
     return tuple(str(named).split(".")) if named is not None else None
-
-
-def _typed(kind: Resource, obj: Obj) -> tuple[Obj, list[str]]:
-    """(the object as it is when it comes from a client, what strict decoding has against it)."""
-    if kind.custom:
-        made, problems = schema.decode(obj, schema.UNSTRUCTURED)
-        return made, problems + [f'unknown field "{path}"' for path in kind.coerce(made)]
-    return schema.decode(obj, schema.for_kind(kind.api_version, kind.kind))
 
 
 def _atomics(shape: Shape, value: Any, path: str) -> Iterator[str]:

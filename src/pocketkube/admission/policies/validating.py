@@ -53,7 +53,7 @@ def compile_policy(policy: Obj) -> Validator:
     spec = policy["spec"]
     names = Names(spec.get("paramKind") is not None, authorizer=True, variables=True)
     compiler = Compiler(params=names.params, variables=True)
-    variables = {one["name"]: compiler.variable(one["name"], one["expression"]) for one in spec.get("variables") or ()}
+    variables = compiler.variables(spec.get("variables") or ())
     validations = []
     for one in spec.get("validations") or ():
         text = one.get("messageExpression") or ""

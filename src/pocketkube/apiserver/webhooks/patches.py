@@ -47,8 +47,8 @@ def apply(shown: Obj, operations: list[dict[str, Any]], match: Match) -> Obj:
     if "metadata" in shown and not isinstance(changed.get("metadata"), dict):
         raise InternalError("the patch of the webhook leaves the object without metadata")
     try:
-        if match.declared.custom and match.kind == kind_of(match.declared):
-            return body.decode_custom(match.declared, changed)[0]
+        if match.kind == kind_of(match.declared):
+            return match.declared.decode(changed)[0]
         return schema.decode(changed, body.type_of(api_version, kind))[0]
     except (schema.DecodeError, BadRequest) as error:
         raise InternalError(str(error)) from None

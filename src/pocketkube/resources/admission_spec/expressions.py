@@ -9,11 +9,12 @@ whose elements must have one type.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from pocketkube.objects import Obj
 from pocketkube.resources.admission_spec import literals
 
 Schema = dict[str, Any]
@@ -152,6 +153,10 @@ class Compiler:
             found.program = None
         self._variables[name] = found.schema if found.schema is not None else {}
         return found
+
+    def variables(self, declared: Iterable[Obj]) -> dict[str, Compiled]:
+        """All of a valid policy, in their order: each may use those before it."""
+        return {one["name"]: self.variable(one["name"], one["expression"]) for one in declared}
 
     def _translate(self, found: Compiled, rewritten: literals.Rewritten, names: Names) -> None:
         """Fill in program, type and schema, or the problem."""

@@ -15,13 +15,11 @@ from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata
 from pocketkube.resources.admission_spec.expressions import Compiled, Compiler
-from pocketkube.resources.base import Column, Resource
+from pocketkube.resources.admission_spec.registration import FAILURE_POLICIES, MATCH_POLICIES, Registration
+from pocketkube.resources.base import Column
 from pocketkube.resources.columns import AGE, NAME, age, described
 from pocketkube.resources.webhooks import conditions, rules
-from pocketkube.resources.webhooks.configuration import reserved_name
 
-FAILURE_POLICIES: Final = ("Fail", "Ignore")
-MATCH_POLICIES: Final = ("Equivalent", "Exact")
 MUTATING_OPERATIONS: Final = ("*", "CONNECT", "CREATE", "UPDATE")
 _PARAM_KIND: Final = "ParamKind specifies the kind of resources used to parameterize this policy"
 _BOUND: Final = "PolicyName indicates the policy definition which the policy binding binded to"
@@ -35,20 +33,7 @@ _RESERVED: Final = frozenset(
 )
 
 
-class _Kind(Resource):
-    group = "admissionregistration.k8s.io"
-    categories = ("api-extensions",)
-    namespaced = False
-    bumps_generation = True
-    unconditional_update = False
-    knows_finalizers = False
-    revalidates_metadata = True
-
-    def warnings(self, new: Obj, old: Obj | None) -> Iterator[str]:
-        yield from reserved_name(new)
-
-
-class AdmissionPolicy(_Kind):
+class AdmissionPolicy(Registration):
     counted: ClassVar[str]
     """The field whose items the second column counts."""
 
@@ -84,7 +69,7 @@ class AdmissionPolicy(_Kind):
         yield from conditions.validate(spec.get("matchConditions") or [], "spec.matchConditions", params=has_params)
 
 
-class AdmissionPolicyBinding(_Kind):
+class AdmissionPolicyBinding(Registration):
     columns = described(
         "*",
         NAME,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
-from pocketkube import fields, objects
+from pocketkube import fields, objects, schema
 from pocketkube.errors import BadRequest, Cause, Forbidden
 from pocketkube.fieldmanager import shapes
 from pocketkube.objects import Obj
@@ -151,16 +151,17 @@ class CustomResource(Resource):
         pruning.prune(stored, storage.schema)
         return stored
 
-    def coerce(self, obj: Obj) -> list[str]:
-        """What decoding does: drop unknown fields and forbidden nulls in place, rewrite embedded metadata; the unknown
-        paths. Raises BadRequest."""
+    def decode(self, value: Any) -> tuple[Obj, list[str]]:
+        """Drops unknown fields and forbidden nulls, rewrites embedded metadata."""
+        obj, problems = schema.decode(objects.copy(value), schema.UNSTRUCTURED)
         _whole_numbers(obj)
         unknown = pruning.prune(obj, self.schema)
         pruning.prune_nulls(obj, self.schema)
         try:
-            return unknown + sorted(embedded.coerce(obj, self.schema))
+            unknown += sorted(embedded.coerce(obj, self.schema))
         except embedded.Malformed as error:
             raise BadRequest(str(error.cause)) from None
+        return obj, problems + [f'unknown field "{path}"' for path in unknown]
 
     @cached_property
     def shape(self) -> shapes.Shape:

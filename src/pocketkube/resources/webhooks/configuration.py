@@ -14,17 +14,15 @@ from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata
-from pocketkube.resources.base import Column, Resource
+from pocketkube.resources.admission_spec.registration import FAILURE_POLICIES, MATCH_POLICIES, Registration
+from pocketkube.resources.base import Column
 from pocketkube.resources.columns import AGE, NAME, age, described
 from pocketkube.resources.webhooks import client_config, conditions, rules
 
 REVIEW_VERSIONS: Final = ("v1", "v1beta1")
 """Of AdmissionReview, as this server speaks them."""
-_POLICIES: Final = ("Fail", "Ignore")
-_MATCH_POLICIES: Final = ("Equivalent", "Exact")
 _SIDE_EFFECTS: Final = ("None", "NoneOnDryRun")
 _LONGEST: Final = 30
-_STATIC: Final = ".static.k8s.io"
 _ABOUT: Final = "Webhooks indicates the number of webhooks registered in this configuration"
 _UNREACHED: Final = (
     "this cluster calls webhooks inside its own network only: a host's name in a URL is not found, "
@@ -32,14 +30,7 @@ _UNREACHED: Final = (
 )
 
 
-class WebhookConfiguration(Resource):
-    group = "admissionregistration.k8s.io"
-    categories = ("api-extensions",)
-    namespaced = False
-    bumps_generation = True
-    unconditional_update = False
-    knows_finalizers = False
-    revalidates_metadata = True
+class WebhookConfiguration(Registration):
     columns = described("*", NAME, Column("Webhooks", type="integer", description=_ABOUT), AGE)
     reinvocation: ClassVar[tuple[str, ...]] = ()
     """What reinvocationPolicy may be; the first is the default."""
@@ -77,8 +68,8 @@ class WebhookConfiguration(Resource):
         yield from _full_name(hook.get("name") or "", f"{at}.name")
         for index, rule in enumerate(hook.get("rules") or ()):
             yield from rules.validate(rule, f"{at}.rules[{index}]")
-        yield from _one_of(hook, "failurePolicy", _POLICIES, at)
-        yield from _one_of(hook, "matchPolicy", _MATCH_POLICIES, at)
+        yield from _one_of(hook, "failurePolicy", FAILURE_POLICIES, at)
+        yield from _one_of(hook, "matchPolicy", MATCH_POLICIES, at)
         if hook.get("sideEffects") is None:
             yield fields.required(f"{at}.sideEffects", f"must specify one of {', '.join(_SIDE_EFFECTS)}")
         yield from _one_of(hook, "sideEffects", _SIDE_EFFECTS, at)
@@ -94,17 +85,10 @@ class WebhookConfiguration(Resource):
         yield from conditions.validate(hook.get("matchConditions") or [], f"{at}.matchConditions")
 
     def warnings(self, new: Obj, old: Obj | None) -> Iterator[str]:
-        yield from reserved_name(new)
+        yield from super().warnings(new, old)
         for index, hook in enumerate(new.get("webhooks") or ()):
             if client_config.names_a_host(hook.get("clientConfig") or {}):
                 yield f"webhooks[{index}].clientConfig.url: {_UNREACHED}"
-
-
-def reserved_name(obj: Obj) -> Iterator[str]:
-    """The warning about a name that is meant for what is read from files; of policies, too."""
-    if objects.name(obj).endswith(_STATIC):
-        kept = "are reserved for static manifest-based configurations and cannot be managed via the API"
-        yield f'metadata.name: names ending with "{_STATIC}" {kept}'
 
 
 def _one_of(hook: Obj, field: str, accepted: tuple[str, ...], at: str) -> Iterator[Cause]:
