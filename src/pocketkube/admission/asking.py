@@ -5,31 +5,32 @@ A review goes with one write and is kept while that is tried: see pocketkube.una
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pocketkube.fieldmanager.entries import Entries
 from pocketkube.objects import Obj
 from pocketkube.resources.base import Resource
 
 
+class Write(NamedTuple):
+    """A create, where there is no `old`, or an update. `managed`: the managedFields of `new`, as webhooks see them."""
+
+    kind: Resource
+    new: Obj
+    old: Obj | None
+    subresource: str
+    managed: Entries | None
+
+
 class Review(Protocol):
     """What is said to one write. The methods raise Unanswered until it is known."""
 
-    def mutate(
-        self,
-        kind: Resource,
-        new: Obj,
-        old: Obj | None,
-        subresource: str,
-        managed: Entries | None,
-        *,
-        again: bool = False,
-    ) -> Obj:
-        """The object as they want it, `new` itself if they leave it as it is. `old` None: a create. `again`: after what
-        they changed was looked at by the plugins."""
+    def mutate(self, write: Write, *, again: bool = False) -> Obj:
+        """The object as they want it, `new` itself if they leave it as it is. `again`: after what they changed was
+        looked at by the plugins."""
         ...
 
-    def judge(self, kind: Resource, new: Obj, old: Obj | None, subresource: str, managed: Entries | None) -> None:
+    def judge(self, write: Write) -> None:
         """About an object that is valid."""
         ...
 
@@ -44,23 +45,14 @@ class Joined:
     def __init__(self, first: Review, then: Review) -> None:
         self._both = first, then
 
-    def mutate(
-        self,
-        kind: Resource,
-        new: Obj,
-        old: Obj | None,
-        subresource: str,
-        managed: Entries | None,
-        *,
-        again: bool = False,
-    ) -> Obj:
+    def mutate(self, write: Write, *, again: bool = False) -> Obj:
         for review in self._both:
-            new = review.mutate(kind, new, old, subresource, managed, again=again)
-        return new
+            write = write._replace(new=review.mutate(write, again=again))
+        return write.new
 
-    def judge(self, kind: Resource, new: Obj, old: Obj | None, subresource: str, managed: Entries | None) -> None:
+    def judge(self, write: Write) -> None:
         for review in self._both:
-            review.judge(kind, new, old, subresource, managed)
+            review.judge(write)
 
     def remove(self, kind: Resource, old: Obj) -> None:
         for review in self._both:

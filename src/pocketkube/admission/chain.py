@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pocketkube.admission import scan
-from pocketkube.admission.asking import Review
+from pocketkube.admission.asking import Review, Write
 from pocketkube.admission.base import WEBHOOKS, Access, Commit
 from pocketkube.fieldmanager.entries import Entries
 from pocketkube.objects import Obj
@@ -38,13 +38,14 @@ class Chain:
         self._fill_in(kind, new, old, subresource)
         if review is None:
             return new
-        changed = review.mutate(kind, new, old, subresource, managed)
+        write = Write(kind, new, old, subresource, managed)
+        changed = review.mutate(write)
         if changed is new:
             return new
         if not subresource:
             kind.default(changed)
         self._fill_in(kind, changed, old, subresource)
-        return review.mutate(kind, changed, old, subresource, managed, again=True)
+        return review.mutate(write._replace(new=changed), again=True)
 
     def _fill_in(self, kind: Resource, new: Obj, old: Obj | None, subresource: str) -> None:
         if subresource == "status":
@@ -68,9 +69,10 @@ class Chain:
     ) -> list[Commit]:
         """About an object that is valid; what is to be done when it is written."""
         commits: list[Commit] = []
+        write = Write(kind, new, old, subresource, managed)
         for plugin in self.plugins if subresource != "status" else ():
             if review is not None and plugin.order > WEBHOOKS:
-                review.judge(kind, new, old, subresource, managed)
+                review.judge(write)
                 review = None
             commit = plugin.validate(kind, new, old, subresource, dry_run=dry_run)
             if commit is not None:
@@ -79,5 +81,5 @@ class Chain:
                 for text in plugin.warnings(kind, new, old, subresource):
                     warn(text)
         if review is not None:
-            review.judge(kind, new, old, subresource, managed)
+            review.judge(write)
         return [] if dry_run else commits

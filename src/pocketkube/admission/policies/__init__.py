@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Final
 
 from pocketkube import objects
+from pocketkube.admission.asking import Write
 from pocketkube.admission.matching import CREATE, DELETE, UPDATE, Attributes, Gvk, kind_of
 from pocketkube.admission.policies import mutating, validating
 from pocketkube.admission.policies.source import Kinds, Source
 from pocketkube.asked import Asked
-from pocketkube.fieldmanager.entries import Entries
 from pocketkube.objects import Obj
 from pocketkube.resources.admission_spec.registration import GROUP
 from pocketkube.resources.base import Resource
@@ -69,30 +69,22 @@ class PolicyReview:
         self._name: str | None = None
         """As the client gave it: a generated one is not in the request."""
 
-    def mutate(
-        self,
-        kind: Resource,
-        new: Obj,
-        old: Obj | None,
-        subresource: str,
-        managed: Entries | None,
-        *,
-        again: bool = False,
-    ) -> Obj:
+    def mutate(self, write: Write, *, again: bool = False) -> Obj:
         if not again:
-            self._name = objects.name(new)
+            self._name = objects.name(write.new)
             self._memory = mutating.Reinvocation()
-        hooks = self._policies.mutating.about(kind)
-        if not hooks or _is_exempt(kind) or subresource == _BINDING:
-            return new
-        request, world = self._request(kind, new, old, subresource), self._policies.world
+        hooks = self._policies.mutating.about(write.kind)
+        if not hooks or _is_exempt(write.kind) or write.subresource == _BINDING:
+            return write.new
+        request, world = self._request(write.kind, write.new, write.old, write.subresource), self._policies.world
         given = request.object
         made = mutating.mutate(world, hooks, request, world.authorize, self._memory, again=again)
-        return new if made is given else request.declared.internal(made)
+        return write.new if made is given else request.declared.internal(made)
 
-    def judge(self, kind: Resource, new: Obj, old: Obj | None, subresource: str, managed: Entries | None) -> None:
-        if self._policies.validating.about(kind) and not _is_exempt(kind):
-            self._policies.judge(self._request(kind, new, old, subresource), self._asked.warn)
+    def judge(self, write: Write) -> None:
+        if self._policies.validating.about(write.kind) and not _is_exempt(write.kind):
+            request = self._request(write.kind, write.new, write.old, write.subresource)
+            self._policies.judge(request, self._asked.warn)
 
     def remove(self, kind: Resource, old: Obj) -> None:
         if self._policies.validating.about(kind) and not _is_exempt(kind):

@@ -12,13 +12,13 @@ from functools import partial
 
 from pocketkube import objects
 from pocketkube.admission import matching
+from pocketkube.admission.asking import Write
 from pocketkube.admission.matching import Attributes
 from pocketkube.apiserver.webhooks.calling import Caller
 from pocketkube.apiserver.webhooks.hooks import Hook, Hooks
 from pocketkube.apiserver.webhooks.interview import Interview
 from pocketkube.apiserver.webhooks.requests import OF_THE_SYSTEM, Matched, Requests, bare, is_other, without
 from pocketkube.asked import Asked
-from pocketkube.fieldmanager.entries import Entries
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
 from pocketkube.resources.base import Resource
@@ -57,17 +57,9 @@ class Asking:
 
     # -- Review
 
-    def mutate(
-        self,
-        kind: Resource,
-        new: Obj,
-        old: Obj | None,
-        subresource: str,
-        managed: Entries | None,
-        *,
-        again: bool = False,
-    ) -> Obj:
-        if matching.is_exempt(kind):
+    def mutate(self, write: Write, *, again: bool = False) -> Obj:
+        new, old = write.new, write.old
+        if matching.is_exempt(write.kind):
             return new
         self._see(old)
         known = self._approved
@@ -81,7 +73,7 @@ class Asking:
         hooks = [hook for hook in self._hooks.mutating if not again or hook.id in self._again]
         if not hooks:
             return new
-        request = self._requests.of(kind, new, old, subresource, managed)
+        request = self._requests.of(*write)
         if old is None and request.object is not None:
             meta = request.object["metadata"]
             request.object = {**request.object, "metadata": without(meta, *OF_THE_SYSTEM)}
@@ -89,15 +81,15 @@ class Asking:
             return new
         raise Unanswered(partial(self._mutate, hooks, request, new, again))
 
-    def judge(self, kind: Resource, new: Obj, old: Obj | None, subresource: str, managed: Entries | None) -> None:
-        if matching.is_exempt(kind):
+    def judge(self, write: Write) -> None:
+        if matching.is_exempt(write.kind):
             return
-        self._see(old)
-        if not self._hooks.validating or self._approved == new:
+        self._see(write.old)
+        if not self._hooks.validating or self._approved == write.new:
             return
-        request = self._requests.of(kind, new, old, subresource, managed)
+        request = self._requests.of(*write)
         if matched := self._requests.matched(self._hooks.validating, request):
-            raise Unanswered(partial(self._judge, matched, request, objects.copy(new)))
+            raise Unanswered(partial(self._judge, matched, request, objects.copy(write.new)))
 
     def remove(self, kind: Resource, old: Obj) -> None:
         if matching.is_exempt(kind):
