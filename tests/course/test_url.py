@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import urllib.error
 import urllib.request
 
@@ -11,6 +10,7 @@ import pytest
 from tests.course.command import Run
 from tests.course.test_trace import deployment, put, service
 from tests.course.test_trace_ingress import ingress
+from tests.ports import free_port
 
 from kindlab import urls
 from kindlab.checks.live import LiveLab
@@ -136,8 +136,3 @@ def test_an_ingress_is_opened_by_its_url(tmp_path_factory: pytest.TempPathFactor
             assert note.startswith("There is no IngressClass nginx: no controller serves this Ingress")
         finally:
             cluster.down(lambda text: None)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])

@@ -13,13 +13,13 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.golden.placeholders import Diff
+from tests.ports import free_port
 
 RECORDED = "v1.36.2"
 _LIMIT = 120.0
@@ -119,7 +119,7 @@ class Session:
         The commands start when kubectl has printed that many lines: "Forwarding from ...", "Starting to serve on ...".
         The recording's local ports may be taken here: free ones stand in for them.
         """
-        local = {number: _free_port() for number in re.findall(r"\b1\d{4}\b", " ".join(args))}
+        local = {number: str(free_port()) for number in re.findall(r"\b1\d{4}\b", " ".join(args))}
         args, commands = [_replaced(word, local) for word in args], [_replaced(text, local) for text in commands]
         recorded = {free: number for number, free in local.items()}
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -158,11 +158,6 @@ class Session:
             code = process.returncode if process.returncode >= 0 else 128 - process.returncode
             texts = (_replaced(stream.read().decode(errors="replace"), recorded) for stream in (out, err))
             return Ran(code, *texts), ran
-
-
-def _free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return str(server.getsockname()[1])
 
 
 def _replaced(text: str, by: dict[str, str]) -> str:

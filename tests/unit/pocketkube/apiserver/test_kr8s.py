@@ -9,6 +9,7 @@ from typing import Any
 import kr8s
 import pytest
 from kr8s.asyncio.objects import APIObject, ConfigMap, Node, Pod, Service, Table
+from tests.ports import free_port
 from tests.unit.pocketkube.apiserver.world import NAMESPACE, World
 
 from pocketkube.network.stream import Stream
@@ -148,7 +149,7 @@ async def test_port_forward(world: World, api: Any) -> None:
     world.pod("p")
     world.network.listening[POD, 80] = echo
     pod = await Pod.get("p", NAMESPACE, api=api)
-    async with asyncio.timeout(20), pod.portforward(80, local_port="auto") as port:
+    async with asyncio.timeout(20), pod.portforward(80, local_port=free_port()) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for text in (b"one", b"two"):
             writer.write(text)

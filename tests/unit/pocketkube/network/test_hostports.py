@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 from pocketkube.network.fabric import Fabric, PodNetwork
 from pocketkube.network.hostports import HostPorts
@@ -38,12 +39,6 @@ async def ports(world: World, fabric: Fabric) -> AsyncIterator[HostPorts]:
     yield ports
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def opened(ports: HostPorts, name: str, count: int = 1) -> list[str]:
