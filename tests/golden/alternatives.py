@@ -280,6 +280,32 @@ _BECAME_AVAILABLE = (
     ('"observedGeneration":1,"replicas":2', '"observedGeneration":1,"readyReplicas":2,"replicas":2'),
     ('"unavailableReplicas":2,', ""),
 )
+_MANAGED_BY_CONTROLLER = (
+    '{"apiVersion":"apps/v1","fieldsType":"FieldsV1","fieldsV1":{"f:metadata":{"f:annotations":'
+    '{"f:deployment.kubernetes.io/revision":{}}},"f:status":{"f:conditions":{".":{},'
+    '"k:{\\"type\\":\\"Available\\"}":{".":{},"f:lastTransitionTime":{},"f:lastUpdateTime":{},"f:message":{},'
+    '"f:reason":{},"f:status":{},"f:type":{}},"k:{\\"type\\":\\"Progressing\\"}":{".":{},"f:lastTransitionTime":{},'
+    '"f:lastUpdateTime":{},"f:message":{},"f:reason":{},"f:status":{},"f:type":{}}},"f:observedGeneration":{},'
+    '"f:replicas":{},"f:terminatingReplicas":{},"f:unavailableReplicas":{},"f:updatedReplicas":{}}},'
+    '"manager":"kube-controller-manager","operation":"Update","subresource":"status","time":"<time>"}'
+)
+_MANAGED_BY_KUBECTL = (
+    '{"apiVersion":"apps/v1","fieldsType":"FieldsV1","fieldsV1":{"f:metadata":{"f:annotations":{".":{},'
+    '"f:kubectl.kubernetes.io/last-applied-configuration":{}}},"f:spec":{"f:progressDeadlineSeconds":{},"f:replicas":{},'
+    '"f:revisionHistoryLimit":{},"f:selector":{},"f:strategy":{"f:rollingUpdate":{".":{},"f:maxSurge":{},'
+    '"f:maxUnavailable":{}},"f:type":{}},"f:template":{"f:metadata":{"f:labels":{".":{},"f:app":{}}},"f:spec":'
+    '{"f:containers":{"k:{\\"name\\":\\"c\\"}":{".":{},"f:args":{},"f:image":{},"f:imagePullPolicy":{},"f:name":{},'
+    '"f:ports":{".":{},"k:{\\"containerPort\\":8080,\\"protocol\\":\\"TCP\\"}":{".":{},"f:containerPort":{},"f:name":{},'
+    '"f:protocol":{}}},"f:resources":{},"f:terminationMessagePath":{},"f:terminationMessagePolicy":{}}},'
+    '"f:dnsPolicy":{},"f:restartPolicy":{},"f:schedulerName":{},"f:securityContext":{},'
+    '"f:terminationGracePeriodSeconds":{}}}}},"manager":"kubectl-client-side-apply","operation":"Update",'
+    '"time":"<time>"}'
+)
+"""Entries of managedFields come in the order of their times, in whole seconds, then of their managers' names."""
+_WRITTEN_A_SECOND_LATER = (
+    f"{_MANAGED_BY_CONTROLLER},{_MANAGED_BY_KUBECTL}",
+    f"{_MANAGED_BY_KUBECTL},{_MANAGED_BY_CONTROLLER}",
+)
 _LEFT_OVER = "another scenario had left a Node behind in the recorded cluster"
 _BEFORE_ITS_CONFIGMAP = (
     "the Pod is applied before its ConfigMap, and here it starts so soon that its kubelet misses that"
@@ -350,6 +376,13 @@ ALTERNATIVES: dict[tuple[str, str], tuple[Alternative, ...]] = {
         Alternative(
             "the Deployment that the patch was for has become available",
             tuple(Change(("stderr",), recorded, instead) for recorded, instead in _BECAME_AVAILABLE),
+        ),
+        Alternative(
+            "the Deployment that the patch was for has become available, in another second than it was made in",
+            tuple(
+                Change(("stderr",), recorded, instead)
+                for recorded, instead in (_WRITTEN_A_SECOND_LATER, *_BECAME_AVAILABLE)
+            ),
         ),
     ),
     ("explain-01", "get-nodes"): (_printed(_LEFT_OVER, "golden-fake-b   NotReady   <none>   <age>\n", ""),),

@@ -122,6 +122,13 @@ def _scaled(component: str, replicas: int) -> Call:
     return Call("PATCH", path, "application/merge-patch+json", {"spec": {"replicas": replicas}})
 
 
+# what a step shows changes until controllers have done their work: it waits for that
+AWAITED = {
+    ("mistakes-01", "container-no-name"): Act(
+        path="/apis/apps/v1/namespaces/{namespace}/deployments/web", until=(".status.availableReplicas == 2",)
+    ),
+}
+
 # what a scenario makes for a program that runs nowhere, which would let it go: lists and what tells them from others'
 _ANOTHER_DRIVER = (".spec.driver", "example.com/other")
 ORPHANED = {

@@ -252,6 +252,9 @@ class Replay:
         instead = inputs.ARGUMENTS.get((self._scenario.name, step["id"]), {})
         sent["args"] = [instead.get(argument, argument) for argument in sent["args"]]
         self._session.write(sent["files"] or {})
+        if awaited := inputs.AWAITED.get((self._scenario.name, step["id"])):
+            path = awaited.path.format(namespace=self._scenario.namespace)
+            poll(self._api, path, list(awaited.until), _ACT_WITHIN)
         deadline = time.monotonic() + min(_SETTLES, self._options.max_wait or _SETTLES)
         while True:
             worlds, reasons, code = self._ran_once(step, sent)
