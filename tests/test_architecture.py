@@ -45,7 +45,8 @@ STATE = PURE | {"store", "resources"}
 ACCESS = STATE | {"registry", "recorder", "client"}
 ALLOWED = {
     **{name: PURE for name in PURE},
-    "store": PURE,
+    "journal": PURE,
+    "store": PURE | {"journal"},
     "resources": STATE,
     "quota": PURE | {"resources"},
     "admission": STATE | {"admission", "quota"},

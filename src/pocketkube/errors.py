@@ -179,6 +179,10 @@ def from_status(status: dict[str, Any]) -> StatusError:
     return error
 
 
+class StoreFull(Exception):
+    """The store's journal could not be written; nothing changed."""
+
+
 def _split(dotted: str) -> tuple[str, str]:
     head, _, group = dotted.partition(".")
     return head, group

@@ -1,9 +1,8 @@
 """The store: an append-only log of object versions whose row id is the resourceVersion.
 
 Models etcd as the API server uses it (create, update with compare, delete, list, watch from a revision),
-on SQLite in WAL mode. A write is one INSERT, committed before it is acknowledged and before anybody is told,
-so it survives `kill -9`; it happens on the event loop and needs no lock. Objects are kept in memory too;
-they are shared, and nobody may change one in place.
+in memory, and in a journal on disk. A write is in the journal before it is acknowledged and before anybody is told;
+it happens on the event loop and needs no lock. Objects are shared, and nobody may change one in place.
 
 The log keeps the last `history` events for watches; older versions that were replaced since are dropped, and all
 of them at a restart.
@@ -13,39 +12,19 @@ Left out: leases, transactions over several keys, reading an object at an old re
 from __future__ import annotations
 
 import asyncio
-import logging
-import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
-from pocketkube.errors import Expired
-from pocketkube.objects import Key, Obj, key, sharing
-
-log = logging.getLogger(__name__)
+from pocketkube.errors import Expired, StoreFull
+from pocketkube.journal import Journal
+from pocketkube.objects import Key, Obj, key
 
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
 _COMPACT = 1000
 QUEUE_LIMIT = 4096
 """Events a watcher may lag behind before it is ended."""
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS log (
-  revision  INTEGER PRIMARY KEY AUTOINCREMENT,
-  type      TEXT NOT NULL,
-  resource  TEXT NOT NULL,
-  namespace TEXT NOT NULL,
-  name      TEXT NOT NULL,
-  previous  INTEGER,            -- the revision this one replaces
-  object    BLOB NOT NULL
-)"""
-_INSERT = "INSERT INTO log (revision, type, resource, namespace, name, previous, object) VALUES (?,?,?,?,?,?,?)"
-
-_DROP_REPLACED = """
-DELETE FROM log WHERE revision NOT IN (SELECT max(revision) FROM log GROUP BY resource, namespace, name)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +47,14 @@ class Stale(Exception):
         self.current = current
 
 
-class StoreFull(Exception):
-    """The log could not be written; nothing changed."""
-
-
 Subscriber = Callable[[Event], None]
 
 
 class Store:
-    """`path` is the SQLite file, or None for a store in memory only."""
+    """`path` is the journal's file, or None for a store in memory only."""
 
     def __init__(self, path: Path | None = None, *, history: int = 20_000) -> None:
-        self._path = path
-        self._db = sqlite3.connect(path if path is not None else ":memory:", isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute(_SCHEMA)
+        self._journal = Journal(path) if path is not None else None
         self._objects: dict[str, dict[str, dict[str, Obj]]] = {}
         self._history: deque[tuple[Event, int | None]] = deque()
         self._history_limit = history
@@ -93,7 +64,8 @@ class Store:
         self.revision = 0
         self.compacted = 0
         """Watches from a revision before this one are refused."""
-        self._load()
+        if self._journal is not None:
+            self._load(self._journal)
 
     # -- reading
 
@@ -162,16 +134,15 @@ class Store:
         before = obj["metadata"].get("resourceVersion")
         obj["metadata"]["resourceVersion"] = str(revision)
         previous = int(old["metadata"]["resourceVersion"]) if old is not None else None
-        namespace, name = key(obj)
-        try:
-            row = (revision, type_, resource, namespace, name, previous, orjson.dumps(obj))
-            self._db.execute(_INSERT, row)
-        except sqlite3.Error as error:
-            if before is None:
-                del obj["metadata"]["resourceVersion"]
-            else:
-                obj["metadata"]["resourceVersion"] = before
-            raise StoreFull(str(error)) from error
+        if self._journal is not None:
+            try:
+                self._journal.append(revision, type_, resource, obj, previous)
+            except StoreFull:
+                if before is None:
+                    del obj["metadata"]["resourceVersion"]
+                else:
+                    obj["metadata"]["resourceVersion"] = before
+                raise
         self.revision = revision
         event = Event(type_, resource, obj, old, revision)
         self._apply(event)
@@ -194,6 +165,8 @@ class Store:
             return
         oldest, replaced = self._history.popleft()
         self.compacted = oldest.revision
+        if self._journal is None:
+            return
         if replaced is not None:
             self._garbage.append((replaced,))
         if oldest.type == DELETED:
@@ -202,23 +175,10 @@ class Store:
             self.compact()
 
     def compact(self) -> None:
-        """Drop from the log what no watch can ask for any more."""
-        if self._tidy(lambda: self._db.executemany("DELETE FROM log WHERE revision = ?", self._garbage)):
+        """Drop from the journal what no watch can ask for any more."""
+        if self._journal is not None and self._journal.drop(self._garbage):
             self._garbage.clear()
         self._compact_at = len(self._garbage) + _COMPACT
-
-    def _tidy(self, work: Callable[[], object]) -> bool:
-        """Make the log smaller, if there is room for that: it is as right without. All of it or nothing."""
-        try:
-            self._db.execute("BEGIN")
-            work()
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            log.warning("the log of %s cannot be made smaller now: %s", self._path, error)
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            return False
-        return True
 
     # -- watching
 
@@ -240,22 +200,15 @@ class Store:
         return watch
 
     def close(self) -> None:
-        self._db.close()
+        if self._journal is not None:
+            self._journal.close()
 
-    def _load(self) -> None:
+    def _load(self, journal: Journal) -> None:
         """Take up every object as of its last write. What came before is dropped: watches cannot start before a
         restart, as kube-apiserver's watch cache begins anew too."""
-        last = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
-        self.revision = self.compacted = last[0] if last else 0
-
-        def drop() -> None:
-            self._db.execute(_DROP_REPLACED)
-            self._db.execute("DELETE FROM log WHERE type = ?", (DELETED,))
-
-        self._tidy(drop)
-        rows = self._db.execute("SELECT revision, type, resource, object FROM log ORDER BY revision")
-        for revision, type_, resource, blob in rows:
-            self._apply(Event(type_, resource, sharing(orjson.loads(blob)), None, revision))
+        self.revision = self.compacted = journal.revision
+        for revision, type_, resource, obj in journal.last_versions(DELETED):
+            self._apply(Event(type_, resource, obj, None, revision))
 
 
 class Watch(AsyncIterator[Event]):

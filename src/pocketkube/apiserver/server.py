@@ -25,9 +25,8 @@ from pocketkube.apiserver.request import Query, Request, split_path
 from pocketkube.apiserver.streams.runtime import Dialer, PodRuntime
 from pocketkube.apiserver.tokens import Tokens
 from pocketkube.apiserver.webhooks.servers import Webhooks
-from pocketkube.errors import InternalError, StatusError
+from pocketkube.errors import InternalError, StatusError, StoreFull
 from pocketkube.registry import Registry
-from pocketkube.store import StoreFull
 
 log = logging.getLogger(__name__)
 

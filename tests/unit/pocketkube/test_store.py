@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pocketkube import store as module
-from pocketkube.errors import Expired
-from pocketkube.store import ADDED, DELETED, MODIFIED, Stale, Store, StoreFull
+from pocketkube.errors import Expired, StoreFull
+from pocketkube.store import ADDED, DELETED, MODIFIED, Stale, Store
 
 
 def thing(name: str, **data: object) -> dict:
@@ -82,7 +82,7 @@ def test_a_restart_drops_the_history(tmp_path: Path) -> None:
     second = Store(tmp_path / "db")
     with pytest.raises(Expired):
         second.watch("things", since=3)
-    assert second._db.execute("SELECT revision FROM log").fetchall() == [(2,)]
+    assert second._journal._db.execute("SELECT revision FROM log").fetchall() == [(2,)]
     second.update("things", changed(second, "a", x=3))
     event = second.watch("things", since=4).pending()[0]
     assert event.old is not None
@@ -99,7 +99,7 @@ def test_history_is_bounded_and_the_log_is_compacted(tmp_path: Path) -> None:
     with pytest.raises(Expired):
         store.watch("things", since=1)
     assert len(store.watch("things", since=store.compacted).pending()) == 10
-    rows = store._db.execute("SELECT count(*) FROM log").fetchone()[0]
+    rows = store._journal._db.execute("SELECT count(*) FROM log").fetchone()[0]
     assert rows <= 13
     store.close()
     again = Store(tmp_path / "db", history=10)
@@ -118,7 +118,7 @@ def test_writing_one_object_again_and_again_fills_neither_memory_nor_disk(tmp_pa
         """(events in memory, rows of the log, bytes of its files) after so many more writes."""
         for n in range(count):
             store.update("things", changed(store, "a", n=n))
-        rows = store._db.execute("SELECT count(*) FROM log").fetchone()[0]
+        rows = store._journal._db.execute("SELECT count(*) FROM log").fetchone()[0]
         return len(store._history), rows, sum(file.stat().st_size for file in tmp_path.iterdir())
 
     events, rows, size = write(30_000)
@@ -185,8 +185,8 @@ async def test_who_waits_for_a_watch_can_be_woken() -> None:
 def test_a_full_disk_refuses_the_write_and_loses_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path / "db")
     store.create("things", thing("a"))
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store._journal._db.execute("PRAGMA page_count").fetchone()[0]
+    store._journal._db.execute(f"PRAGMA max_page_count = {pages}")
     told: list = []
     store.subscribe("things", told.append)
     big = thing("big", data="x" * 100_000)
@@ -196,7 +196,7 @@ def test_a_full_disk_refuses_the_write_and_loses_nothing(tmp_path: Path) -> None
     assert store.get("things", ("n", "big")) is None
     assert not told
     assert store.revision == 1
-    store._db.execute("PRAGMA max_page_count = 1073741823")
+    store._journal._db.execute("PRAGMA max_page_count = 1073741823")
     assert store.create("things", thing("b"))["metadata"]["resourceVersion"] == "2"
 
 
@@ -230,7 +230,7 @@ class Full(sqlite3.Connection):
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Full]]:
     connect = sqlite3.connect
-    monkeypatch.setattr(module.sqlite3, "connect", lambda *args, **options: connect(*args, **options, factory=Full))
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **options, factory=Full))
     yield Full
     Full.is_full = False
 

@@ -271,7 +271,7 @@ async def test_field_managers_must_be_printable_and_short(world: World) -> None:
 
 
 async def test_a_full_disk_is_said_and_nothing_is_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pocketkube.store import StoreFull
+    from pocketkube.errors import StoreFull
 
     def full(*args: object) -> None:
         raise StoreFull("database or disk is full")
