@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 class Clock:
@@ -27,11 +28,11 @@ class Clock:
 
     def now(self) -> str:
         """metav1.Time: RFC 3339 in UTC, whole seconds."""
-        return datetime.fromtimestamp(self.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _rfc3339(int(self.time()))
 
     def later(self, seconds: float) -> str:
         """As `now`, that many seconds ahead."""
-        return datetime.fromtimestamp(self.time() + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _rfc3339(int(self.time() + seconds))
 
     def now_micro(self) -> str:
         """metav1.MicroTime: RFC 3339 in UTC with six decimals."""
@@ -44,3 +45,8 @@ class Clock:
     def timeout(self, seconds: float | None) -> asyncio.Timeout:
         """`async with clock.timeout(5)`: TimeoutError after that much cluster time; None waits for ever."""
         return asyncio.timeout(None if seconds is None else seconds / self.speed)
+
+
+@lru_cache(maxsize=8)  # a cluster stamps hundreds of writes within one second
+def _rfc3339(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
