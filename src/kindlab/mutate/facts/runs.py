@@ -29,8 +29,11 @@ RESOURCES = (
 
 def look(scene: Scene) -> Iterator[Fact]:
     for space in scene.cast.spaces.values():
-        for cron in scene.api.list("CronJob.batch", space):
-            name = scene.cast.called(cron["metadata"]["name"], space)
+        crons = sorted(scene.api.list("CronJob.batch", space), key=lambda cron: str(cron["metadata"]["name"]))
+        for number, cron in enumerate(crons, start=1):
+            name = scene.cast.called(
+                f"CronJob {number}", space
+            )  # nobody asks for it, so right answers name it as they like
             yield Fact(f"{name} is suspended", "yes" if cron["spec"].get("suspend") else "no")
             yield from _runs(scene.api, cron, name)
             yield from _rights(scene, cron, name)
