@@ -135,7 +135,7 @@ def _common(at: str, container: Obj, spec: Obj, known: Mapping[str, Any]) -> Ite
         yield fields.not_supported(f"{at}.imagePullPolicy", pull, _PULL)
     yield from resources.requirements(f"{at}.resources", container.get("resources") or {})
     yield from _resize(f"{at}.resizePolicy", container, spec)
-    yield from security.container(f"{at}.securityContext", container.get("securityContext"))
+    yield from security.container(f"{at}.securityContext", container.get("securityContext"), spec)
 
 
 def _ports(path: str, ports: list[Obj]) -> Iterator[Cause]:

@@ -1,7 +1,7 @@
 """Security contexts of pods and containers.
 
 Models validatePodSpecSecurityContext and ValidateSecurityContext (pkg/apis/core/validation), on a cluster that allows
-privileged containers. Left out: SELinux options, Windows options, AppArmor profiles.
+privileged containers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pocketkube import fields, sysctls
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats
+from pocketkube.resources.pod_spec import apparmor, systems
 
 _MAX_ID: Final = 2**31 - 1
 _SYSCTL_LENGTH: Final = 253
@@ -41,9 +42,14 @@ def pod(path: str, context: Obj | None, spec: Obj) -> Iterator[Cause]:
         yield fields.not_supported(f"{path}.fsGroupChangePolicy", change, ("Always", "OnRootMismatch"))
     yield from _sysctls(f"{path}.sysctls", context.get("sysctls") or [], spec)
     yield from _seccomp(f"{path}.seccompProfile", context.get("seccompProfile"))
+    yield from systems.options(f"{path}.windowsOptions", context.get("windowsOptions"))
+    yield from apparmor.profile(f"{path}.appArmorProfile", context.get("appArmorProfile"))
     policy = context.get("supplementalGroupsPolicy")
     if policy is not None and policy not in ("Merge", "Strict"):
         yield fields.not_supported(f"{path}.supplementalGroupsPolicy", policy, ("Merge", "Strict"))
+    relabel = context.get("seLinuxChangePolicy")
+    if relabel is not None and relabel not in ("MountOption", "Recursive"):
+        yield fields.not_supported(f"{path}.seLinuxChangePolicy", relabel, ("MountOption", "Recursive"))
 
 
 def _sysctls(path: str, found: list[Obj], spec: Obj) -> Iterator[Cause]:
@@ -65,12 +71,17 @@ def _sysctls(path: str, found: list[Obj], spec: Obj) -> Iterator[Cause]:
             yield fields.invalid(at, name, "may not be specified when 'hostIPC' is true")
 
 
-def container(path: str, context: Obj | None) -> Iterator[Cause]:
-    """Field errors of a container's securityContext."""
+def container(path: str, context: Obj | None, spec: Obj) -> Iterator[Cause]:
+    """Field errors of a container's securityContext; `spec` is its pod's."""
     if context is None:
         return
     for name in ("runAsUser", "runAsGroup"):
         yield from _id(f"{path}.{name}", context.get(name))
+    mount = context.get("procMount")
+    if mount is not None and mount not in ("Default", "Unmasked"):
+        yield fields.not_supported(f"{path}.procMount", mount, ("Default", "Unmasked"), in_order=True)
+    if mount == "Unmasked" and spec.get("hostUsers") is not False:
+        yield fields.invalid(f"{path}.procMount", mount, "`hostUsers` must be false to use `Unmasked`")
     yield from _seccomp(f"{path}.seccompProfile", context.get("seccompProfile"))
     if context.get("allowPrivilegeEscalation") is False:
         if context.get("privileged"):
@@ -79,6 +90,8 @@ def container(path: str, context: Obj | None) -> Iterator[Cause]:
         if "CAP_SYS_ADMIN" in ((context.get("capabilities") or {}).get("add") or ()):
             why = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
             yield fields.invalid(path, context, why)
+    yield from systems.options(f"{path}.windowsOptions", context.get("windowsOptions"))
+    yield from apparmor.profile(f"{path}.appArmorProfile", context.get("appArmorProfile"))
 
 
 def _seccomp(path: str, profile: Obj | None) -> Iterator[Cause]:

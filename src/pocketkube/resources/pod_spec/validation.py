@@ -13,7 +13,7 @@ from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata
-from pocketkube.resources.pod_spec import claims, containers, resources, scheduling, security
+from pocketkube.resources.pod_spec import apparmor, claims, containers, resources, scheduling, security, systems
 from pocketkube.resources.pod_spec.volumes import Volumes
 
 _RESTART: Final = ("Always", "OnFailure", "Never")
@@ -63,6 +63,7 @@ def _annotations(path: str, obj: Obj) -> Iterator[Cause]:
     cost = held.get(_DELETION_COST)
     if cost is not None and not _is_int32(cost):
         yield fields.invalid(f"{path}[{_DELETION_COST}]", cost, "must be a 32bit integer")
+    yield from apparmor.annotated(path, held, objects.spec(obj))
 
 
 def _is_int32(text: str) -> bool:
@@ -93,6 +94,7 @@ def pod_spec(path: str, spec: Obj, *, pod_name: str = "", is_pod: bool = False) 
             yield fields.invalid(f"{path}.readinessGates[{index}].conditionType", name, problem)
     yield from _scheduling_gates(f"{path}.schedulingGates", spec)
     yield from scheduling.spread(f"{path}.topologySpreadConstraints", spec.get("topologySpreadConstraints") or [])
+    yield from systems.host_process(path, spec)
     yield from _host_users(path, spec)
     yield from _names(path, spec)
     yield from scheduling.tolerations(f"{path}.tolerations", spec.get("tolerations") or ())
@@ -104,6 +106,7 @@ def pod_spec(path: str, spec: Obj, *, pod_name: str = "", is_pod: bool = False) 
                 yield fields.invalid(f"{at}.hostnames[{position}]", name, problem)
     yield from _classes(path, spec)
     yield from resources.requirements(f"{path}.overhead", {"limits": spec.get("overhead") or {}})
+    yield from systems.validate(path, spec)
     yield from _file_keys(path, spec)
     yield from claims.validate(path, spec)
 
@@ -201,13 +204,6 @@ def _classes(path: str, spec: Obj) -> Iterator[Cause]:
     preemption = spec.get("preemptionPolicy")
     if preemption is not None and preemption not in _PREEMPTION:
         yield fields.not_supported(f"{path}.preemptionPolicy", preemption, _PREEMPTION, in_order=True)
-    system = spec.get("os")
-    if system is not None:
-        name = system.get("name", "")
-        if not name:
-            yield fields.required(f"{path}.os.name")
-        elif name not in ("linux", "windows"):
-            yield fields.not_supported(f"{path}.os.name", name, ("linux", "windows"))
 
 
 def _file_keys(path: str, spec: Obj) -> Iterator[Cause]:
