@@ -1,7 +1,7 @@
 """What a pod spec may hold.
 
 Models ValidatePodSpec, ValidatePodTemplateSpec and validatePodMetadataAndSpec (pkg/apis/core/validation). Left out:
-dynamic resource allocation, pod-level resources, Windows, scheduling groups.
+dynamic resource allocation, pod-level resources, scheduling groups.
 """
 
 from __future__ import annotations
