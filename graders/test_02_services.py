@@ -170,7 +170,10 @@ def test_four_catalog_pods_answer(lab):
 # -- task storefront-by-name; last, because it replaces the catalog's Pods
 
 
-ASK_CATALOG = 'for n in 1 2 3 4 5 6 7 8; do curl -sS -m 2 "${CATALOG_URL%/}/hostname" || exit; echo; done'
+BETWEEN = "--next answer--"
+ASK_CATALOG = f"""
+for n in 1 2 3 4 5 6 7 8; do curl -sS -m 2 "${{CATALOG_URL%/}}/hostname" || exit; echo '{BETWEEN}'; done
+"""
 
 
 def ask_catalog(lab: LiveLab, pods: Pods) -> tuple[str | None, str]:
@@ -180,7 +183,7 @@ def ask_catalog(lab: LiveLab, pods: Pods) -> tuple[str | None, str]:
     storefront = lab.pods_of("storefront")
     lab.expect(storefront, expected="a ready Pod of Deployment storefront", seen="there is none")
     result = lab.host(sorted(storefront.names)[0]).run(ASK_CATALOG)
-    answers = result.stdout.split()
+    answers = [answer for part in result.stdout.split(BETWEEN) if (answer := part.strip())]
     seen = names(frozenset(answers)) if answers else result.stderr.strip() or f"curl ended with exit code {result.rc}"
     return next((answer for answer in answers if answer in pods.names), None), seen
 

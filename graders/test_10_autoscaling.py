@@ -371,11 +371,6 @@ def expect_help(lab: LiveLab, name: str, course: Course) -> None:
     )
 
 
-@check("storefront-grows", "under load the storefront grows beyond two Pods")
-def test_storefront_grows(lab, rush):
-    expect_growth(lab, "storefront", rush.result().storefront)
-
-
 def expect_growth(lab: LiveLab, name: str, course: Course) -> None:
     lab.expect(
         has_grown(course),
@@ -385,6 +380,11 @@ def expect_growth(lab: LiveLab, name: str, course: Course) -> None:
         then=f"kubectl describe hpa {course.hpa}",
     )
     expect_help(lab, name, course)
+
+
+@check("storefront-grows", "under load the storefront grows beyond two Pods")
+def test_storefront_grows(lab, rush):
+    expect_growth(lab, "storefront", rush.result().storefront)
 
 
 @check("storefront-grows", "its target is half of the CPU that a Pod requests, and five Pods its most")

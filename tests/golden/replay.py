@@ -253,8 +253,7 @@ class Replay:
         sent["args"] = [instead.get(argument, argument) for argument in sent["args"]]
         self._session.write(sent["files"] or {})
         if awaited := inputs.AWAITED.get((self._scenario.name, step["id"])):
-            path = awaited.path.format(namespace=self._scenario.namespace)
-            poll(self._api, path, list(awaited.until), _ACT_WITHIN)
+            self._has_effect(awaited)
         deadline = time.monotonic() + min(_SETTLES, self._options.max_wait or _SETTLES)
         while True:
             worlds, reasons, code = self._ran_once(step, sent)
@@ -422,10 +421,14 @@ class Replay:
         path = call.path.format(namespace=self._scenario.namespace)
         answer = send(self._api, call.method, path, call.body, call.content_type)
         done = answer.code < 400
-        if done and act.until:
-            query = dict([act.query.split("=", 1)]) if act.query else None
-            done, _ = poll(self._api, act.path, list(act.until), _ACT_WITHIN, query)
-        return "" if done else text
+        return "" if done and (not act.until or self._has_effect(act)) else text
+
+    def _has_effect(self, act: inputs.Act) -> bool:
+        """Wait until what the act is for is there, but not for long."""
+        path = act.path.format(namespace=self._scenario.namespace)
+        query = dict([act.query.split("=", 1)]) if act.query else None
+        done, _ = poll(self._api, path, list(act.until), _ACT_WITHIN, query)
+        return done
 
     def _in_every_pod(self, command: tuple[str, ...]) -> bool:
         """Run a command in each pod of the namespace; whether that could be done."""

@@ -74,7 +74,7 @@ def set_status(here: Place, change: Obj) -> Obj:
 def test_what_a_budget_allows(here: Place, spec: Obj, desired: int, allowed: int) -> None:
     here.start(deployment(NAME), budget(**spec))
     status = allows(here, allowed, of=2)["status"]
-    assert status["desiredHealthy"] == desired
+    assert (status["currentHealthy"], status["desiredHealthy"]) == (2, desired)
     (condition,) = status["conditions"]
     assert condition["type"] == "DisruptionAllowed"
     assert condition["reason"] == ("SufficientPods" if allowed else "InsufficientPods")

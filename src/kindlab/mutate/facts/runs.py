@@ -31,9 +31,8 @@ def look(scene: Scene) -> Iterator[Fact]:
     for space in scene.cast.spaces.values():
         crons = sorted(scene.api.list("CronJob.batch", space), key=lambda cron: str(cron["metadata"]["name"]))
         for number, cron in enumerate(crons, start=1):
-            name = scene.cast.called(
-                f"CronJob {number}", space
-            )  # nobody asks for it, so right answers name it as they like
+            # nobody asks for a CronJob by its name, so right answers choose one of their own
+            name = scene.cast.called(f"CronJob {number}", space)
             yield Fact(f"{name} is suspended", "yes" if cron["spec"].get("suspend") else "no")
             yield from _runs(scene.api, cron, name)
             yield from _rights(scene, cron, name)
