@@ -11,6 +11,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 PURE = {
     "addressing",
+    "amounts",
     "asked",
     "budgets",
     "claims",
@@ -26,6 +27,7 @@ PURE = {
     "objects",
     "patch",
     "placement",
+    "podamounts",
     "podphase",
     "podresources",
     "protobuf",

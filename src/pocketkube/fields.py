@@ -32,8 +32,8 @@ def not_supported(path: str, value: object, supported: Iterable[str], *, in_orde
     return Cause("FieldValueNotSupported", path, f"Unsupported value: {show(value)}: supported values: {listed}")
 
 
-def duplicate(path: str, value: object) -> Cause:
-    return Cause("FieldValueDuplicate", path, f"Duplicate value: {show(value)}")
+def duplicate(path: str, value: object, detail: str = "") -> Cause:
+    return Cause("FieldValueDuplicate", path, _join(f"Duplicate value: {show(value)}", detail))
 
 
 def not_found(path: str, value: object) -> Cause:

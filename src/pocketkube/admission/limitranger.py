@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Final
 
-from pocketkube import objects, quantity
+from pocketkube import amounts, objects, quantity
 from pocketkube.admission.base import Plugin
+from pocketkube.amounts import ZERO, Amount, Amounts
 from pocketkube.errors import Forbidden
 from pocketkube.objects import Obj
-from pocketkube.quota import amounts
-from pocketkube.quota.amounts import ZERO, Amount, Amounts
-from pocketkube.quota.pods import limits, requests
+from pocketkube.podamounts import limits, requests
 from pocketkube.resources.base import Resource
 
 ANNOTATION: Final = "kubernetes.io/limit-ranger"
@@ -24,21 +23,28 @@ class PLUGIN(Plugin):
     order: ClassVar[int] = 30
 
     def admit(self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "") -> None:
-        if kind.resource_id() == "pods" and old is None:
+        if kind.resource_id() == "pods" and _is_about(kind, old, subresource):
             for limit_range in self.world.objects("limitranges", objects.namespace(new)):
                 _fill_in(new, _of_type(limit_range, "Container"))
 
     def validate(self, kind: Resource, new: Obj, old: Obj | None, subresource: str = "", *, dry_run: bool) -> None:
-        if subresource or (old is not None and objects.is_terminating(old)):
-            return
         check = _VIOLATIONS.get(kind.resource_id())
-        if check is None or (kind.resource_id() == "pods" and old is not None):  # containers never change
+        if check is None or not _is_about(kind, old, subresource):
             return
         for limit_range in self.world.objects("limitranges", objects.namespace(new)):
             found = list(dict.fromkeys(check(new, limit_range)))
             if found:
                 why = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
                 raise Forbidden.of(kind.qualified, objects.name(new), why)
+
+
+def _is_about(kind: Resource, old: Obj | None, subresource: str) -> bool:
+    """Whether amounts may be new: those of pods change by a resize only. What is to be deleted is let be."""
+    if old is not None and objects.is_terminating(old):
+        return False
+    if kind.resource_id() == "pods" and old is not None:
+        return subresource == "resize"
+    return not subresource
 
 
 def _of_type(limit_range: Obj, type_: str) -> list[Obj]:
@@ -85,7 +91,7 @@ def _violations_of_pod(pod: Obj, limit_range: Obj) -> Iterator[str]:
                 said = container.get("resources") or {}
                 yield from _violations(limit, amounts.of(said.get("requests")), amounts.of(said.get("limits")))
         elif limit.get("type") == "Pod":
-            yield from _violations(limit, requests(pod), limits(pod))
+            yield from _violations(limit, requests(spec), limits(spec))
 
 
 def _violations(limit: Obj, asked: Amounts, allowed: Amounts) -> Iterator[str]:

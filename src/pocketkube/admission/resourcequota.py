@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from pocketkube import objects
+from pocketkube import amounts, objects
 from pocketkube.admission.base import Commit, Plugin
+from pocketkube.amounts import Amount, Amounts
 from pocketkube.errors import Forbidden
 from pocketkube.objects import Obj
-from pocketkube.quota import amounts
-from pocketkube.quota.amounts import Amount, Amounts
 from pocketkube.quota.base import Evaluator
 from pocketkube.quota.usage import counted, evaluator, is_about
 from pocketkube.resources.base import Resource

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Final
 
-from pocketkube import objects
+from pocketkube import amounts, objects
 from pocketkube.controllers.base import Controller, Mapping
 from pocketkube.objects import Key, Obj
-from pocketkube.quota import amounts
 from pocketkube.quota.base import Evaluator
 from pocketkube.quota.pods import stops_counting_at
 from pocketkube.quota.usage import counted, evaluator, of_namespace

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pocketkube import objects, sysctls
 from pocketkube.kubelet import subpath
-from pocketkube.kubelet.cgroup import limits_of
+from pocketkube.kubelet.cgroup import Limits
 from pocketkube.kubelet.container import Config
 from pocketkube.kubelet.environment import ConfigError, arguments, expand
 from pocketkube.kubelet.filesystem import DIRECTORY, FileSystem, MemoryTree, root_of
@@ -53,6 +53,7 @@ def configure(
     container: Obj,
     image: type[Image],
     *,
+    limits: Limits,
     hostname: str,
     environment: Callable[[Obj], dict[str, str]],
     services: Mapping[str, Any],
@@ -88,7 +89,7 @@ def configure(
         message_policy=container.get("terminationMessagePolicy") or "File",
         services={name: services[name] for name in lent if name in services},
         sysctls={sysctls.normal(found["name"]): found["value"] for found in pod_security.get("sysctls") or ()},
-        limits=limits_of(container.get("resources") or {}),
+        limits=limits,
     )
 
 

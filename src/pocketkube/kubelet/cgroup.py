@@ -1,9 +1,11 @@
 """Cgroups: what a pod and each of its containers have of processes, processor and memory, and what they may have.
 
 Models pids.max (podPidsLimit), memory.max with memory.oom.group = 1, which the kubelet sets unless singleProcessOOMKill
-asks for something else: a container that wants more memory than limits.memory loses all its processes. What is counted
-is what the image says its program needs (`Image.memory`), a little for each further process, and what programs hold of
-what they read. Left out: the page cache, swap, memory requests as protection, limits of the pod as a whole.
+asks for something else: a container that wants more memory than limits.memory loses all its processes, and where all
+containers of a pod want more than the pod may have, the one that has most does (Linux: by its badness, of which this is
+the most part). What is counted is what the image says its program needs (`Image.memory`), a little for each further
+process, and what programs hold of what they read. Left out: the page cache, swap, memory requests as protection, a
+quota of processor time of the pod as a whole.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import asyncio
 import errno
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -40,12 +43,16 @@ class Limits:
     memory: int | None = None
 
 
-def limits_of(resources: Obj) -> Limits:
-    """Of spec.containers[].resources. A limit of 0 is none; what is limited and not asked for is asked for."""
+def limits_of(resources: Obj, whole: Obj | None = None) -> Limits:
+    """Of spec.containers[].resources; `whole`: of spec.resources, which limits what has no limit of its own.
+
+    A limit of 0 is none; what is limited and not asked for is asked for.
+    """
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    cpu = quantity.milli(limits.get("cpu", 0))
-    asked = quantity.milli(requests.get("cpu", limits.get("cpu", 0)))
-    memory = quantity.value(limits.get("memory", 0))
+    of_pod = (whole or {}).get("limits") or {}
+    cpu = quantity.milli(limits.get("cpu", 0)) or quantity.milli(of_pod.get("cpu", 0))
+    asked = quantity.milli(requests["cpu"]) if "cpu" in requests else cpu
+    memory = quantity.value(limits.get("memory", 0)) or quantity.value(of_pod.get("memory", 0))
     return Limits(max(cpu, _LEAST_QUOTA) / 1000 if cpu else math.inf, max(2, asked), memory or None)
 
 
@@ -54,11 +61,29 @@ class Killed(asyncio.CancelledError):
 
 
 class PodCgroup:
-    """All containers and exec sessions of a pod together."""
+    """All containers and exec sessions of a pod together. `limit`: bytes of memory, None for no limit."""
 
     def __init__(self) -> None:
         self.pids = 0
+        self.limit: int | None = None
+        self.running: dict[Cgroup, None] = {}
+        """Those of its containers that have processes."""
         self._held = 0
+
+    @property
+    def memory(self) -> int:
+        """The working set, bytes."""
+        return sum(cgroup.memory for cgroup in self.running)
+
+    def check(self, asking: Cgroup) -> None:
+        """Kill the largest if the limit is passed. Raises Killed when it is the one that asks for more."""
+        if self.limit is None or self.memory <= self.limit:
+            return
+        largest = max(self.running, key=lambda cgroup: cgroup.memory)
+        if largest is asking:
+            asking.oom()
+        with suppress(Killed):
+            largest.oom()
 
     def fork(self) -> None:
         """One process more. Raises BlockingIOError, as fork does with EAGAIN."""
@@ -112,16 +137,20 @@ class Cgroup:
         """One process more. Raises BlockingIOError."""
         self.pod.fork()
         self.pids += 1
+        self.pod.running[self] = None
 
     def exit(self) -> None:
         self.pod.exit()
         self.pids -= 1
+        if not self.pids:
+            self.pod.running.pop(self, None)
 
     def grow(self, size: int) -> None:
         """So many bytes more, or fewer. Raises Killed."""
         self._held += size
         try:
-            self.check()
+            if size > 0:
+                self.check()
         except Killed:
             self._held -= size
             raise
@@ -131,12 +160,12 @@ class Cgroup:
         memory = self.memory
         if self.limit is not None and memory > self.limit:
             self.oom()
+        self.pod.check(self)
         self.peak = max(self.peak, memory)
 
     def oom(self) -> NoReturn:
         """It is out of memory. Raises Killed."""
-        assert self.limit is not None
-        self.peak = self.limit
+        self.peak = max(self.peak, self.memory) if self.limit is None else self.limit
         self.oom_kills += self.pids
         self.kill()
         raise Killed

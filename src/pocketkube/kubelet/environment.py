@@ -18,6 +18,7 @@ from pocketkube.errors import NotFound
 from pocketkube.kubelet import env_file
 from pocketkube.kubelet.filesystem import FileSystem
 from pocketkube.objects import Obj
+from pocketkube.podamounts import OF_PODS
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.volumes.base import Volume
@@ -120,6 +121,13 @@ def resource_value(ref: Obj, container: Obj, allocatable: Mapping[str, str]) -> 
         amount = (resources.get("requests") or {}).get(resource, limit if limit is not None else "0")
     divisor = quantity.parse(ref.get("divisor") or "1") or Decimal(1)
     return str((quantity.parse(amount) / divisor).to_integral_value(ROUND_CEILING))
+
+
+def most_of(spec: Obj, allocatable: Mapping[str, str]) -> Mapping[str, str]:
+    """What a container without a limit can have at most: what its pod as a whole can, else what the node can give."""
+    limits = (spec.get("resources") or {}).get("limits") or {}
+    of_pod = {name: limits[name] for name in OF_PODS & limits.keys() if quantity.parse(limits[name])}
+    return {**allocatable, **of_pod}
 
 
 class Environment:

@@ -12,7 +12,7 @@ from pocketkube.kubelet.lifecycle import Hooks
 from pocketkube.kubelet.pod_volumes import PodVolumes
 from pocketkube.kubelet.process_sharing import ProcessSharing
 from pocketkube.kubelet.sandbox import Sandbox
-from pocketkube.kubelet.slot import Slot, slots_of
+from pocketkube.kubelet.slot import Slot, limits_and_requests, slots_of
 from pocketkube.kubelet.stopping import grace_of, stop, stop_all
 from pocketkube.objects import Key, Obj
 
@@ -49,6 +49,10 @@ class PodState:
         """The node takes it (before a restart of the node: took it)."""
         self.failure: tuple[str, str] | None = None
         """(reason, message) of a pod the kubelet ended itself."""
+        self.allocated: Obj = limits_and_requests(objects.spec(pod).get("resources"))
+        """The resources the node has set aside for the pod as a whole."""
+        self.actuated: Obj | None = None
+        """Those it has been given; None before its first container starts."""
         self.resizing: dict[str, Obj] = {}
         """The conditions that tell of a resize, by type."""
         self.stopped = False
@@ -76,6 +80,24 @@ class PodState:
         yield from (found for found in self.volumes.depends_on() if found[0] != "pods")
         for slot in self.slots.values():
             yield from ((resource, (space, name)) for resource, name in sources(slot.spec))
+
+    def allocated_spec(self) -> Obj:
+        """Its spec with the resources that are allocated, which may not be those it wants."""
+        return self._spec_with(self.allocated, {name: slot.allocated for name, slot in self.slots.items()})
+
+    def actuated_spec(self) -> Obj:
+        """Its spec with the resources that it has."""
+        whole = self.allocated if self.actuated is None else self.actuated
+        return self._spec_with(whole, {name: slot.actuated for name, slot in self.slots.items()})
+
+    def _spec_with(self, whole: Obj, resources: Mapping[str, Obj]) -> Obj:
+        spec = {**objects.spec(self.pod)}
+        if spec.get("resources") is not None:
+            spec["resources"] = whole
+        for field in ("initContainers", "containers"):
+            if spec.get(field):
+                spec[field] = [{**container, "resources": resources[container["name"]]} for container in spec[field]]
+        return spec
 
     def record(self, slot: Slot, type_: str, reason: str, message: str) -> None:
         """An event about one container."""

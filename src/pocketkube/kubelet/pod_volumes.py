@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketkube import objects
+from pocketkube.kubelet.environment import most_of
 from pocketkube.kubelet.volumes import plugins
 from pocketkube.kubelet.volumes.base import Context, MountError, NotAttached, NotProcessed, NotReady, Volume
 from pocketkube.kubelet.volumes.csi import unpublish
@@ -149,7 +150,7 @@ class PodVolumes:
             in_use=kubelet.in_use,
             wake=self._wake,
             field_status=self._addresses,
-            allocatable=kubelet.node.allocatable,
+            allocatable=most_of(objects.spec(pod), kubelet.node.allocatable),
             services=kubelet.services,
             fs_group=(objects.spec(pod).get("securityContext") or {}).get("fsGroup"),
             mounted=mounted,

@@ -10,6 +10,7 @@ from typing import Final
 from pocketkube import objects
 from pocketkube.errors import Conflict, NotFound, StatusError
 from pocketkube.kubelet import status as statuses
+from pocketkube.kubelet import whole
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.objects import Obj
 from pocketkube.podphase import TERMINAL
@@ -88,5 +89,12 @@ class Publisher:
             start_time=state.start_time,
             now=state.clock.now(),
             ended=state.finished,
+            whole=self._whole,
             resizing=tuple(state.resizing.values()),
         )
+
+    def _whole(self, running: bool) -> Obj:
+        state = self._state
+        if not whole.asks(objects.spec(state.pod)):
+            return {"resources": {}}
+        return whole.status(state.allocated_spec(), state.actuated_spec(), running=running)

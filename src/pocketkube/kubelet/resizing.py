@@ -1,20 +1,21 @@
 """Resizing a pod in place: whether the node has room for what it wants now, and giving it to the containers.
 
 Models pkg/kubelet/allocation and doPodResizeAction of pkg/kubelet/kuberuntime; conditions PodResizePending (Deferred)
-and PodResizeInProgress, restarts where the resize policy asks for them. Left out: pod-level resources, priorities among
-resizes that wait, swap. What was not given before a restart of the node is given, or waits, anew.
+and PodResizeInProgress, restarts where the resize policy asks for them. Left out: priorities among resizes that wait,
+swap. What was not given before a restart of the node is given, or waits, anew.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
 from pocketkube import objects, quantity
-from pocketkube.kubelet import admission
-from pocketkube.kubelet.cgroup import limits_of
+from pocketkube.kubelet import admission, whole
+from pocketkube.kubelet.cgroup import Limits, limits_of
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.publishing import Publisher
 from pocketkube.kubelet.slot import Slot, limits_and_requests
@@ -33,18 +34,21 @@ class Resizer:
 
     def look(self) -> float | None:
         """Allocate what is wanted, if there is room, and give it. Returns when to look again."""
+        state = self._state
         changed = [slot for slot in self._slots() if slot.allocated != wanted_of(slot)]
-        if not changed:
-            self._state.resizing.pop(PENDING, None)
+        of_pod = limits_and_requests(objects.spec(state.pod).get("resources"))
+        if not changed and state.allocated == of_pod:
+            state.resizing.pop(PENDING, None)
         elif self._fits():
             for slot in changed:
                 slot.allocated = wanted_of(slot)
-            self._state.resizing.pop(PENDING, None)
+            state.allocated = of_pod
+            state.resizing.pop(PENDING, None)
             self._tell(IN_PROGRESS, "", "")
             self._event("Normal", "ResizeStarted", "Pod resize started")
             self._publisher.publish()
         again = self._actuate()
-        return self._state.clock.time() + RESYNC if again or PENDING in self._state.resizing else None
+        return state.clock.time() + RESYNC if again or PENDING in state.resizing else None
 
     def _slots(self) -> list[Slot]:
         return [slot for slot in self._state.slots.values() if slot.role != "ephemeral"]
@@ -61,33 +65,60 @@ class Resizer:
         return False
 
     def _actuate(self) -> bool:
-        """Give the containers what is allocated. True when one cannot have it now."""
+        """Give pod and containers what is allocated. True when they cannot have it now."""
         state = self._state
-        problems = []
-        for slot in self._slots():
-            if slot.current is None or not slot.running:
+        if state.actuated != state.allocated or any(slot.actuated != slot.allocated for slot in self._slots()):
+            changing = [slot for slot in self._slots() if self._is_to_change(slot)]
+            together = whole.memory_limit(state.allocated_spec())
+            if problems := list(self._too_little(changing, together)):
+                self._trouble(f"cannot decrease memory limits: {_joined(problems)}")
+                return True
+            state.sandbox.cgroup.limit, state.actuated = together, state.allocated
+            for slot in changing:
+                assert slot.current is not None
+                slot.current.resize(self._limits(slot))
                 slot.actuated = slot.allocated
-                continue
-            if slot.actuated == slot.allocated or slot.resized:
-                continue
-            if _restarts(slot):
-                slot.resized = True
-                continue
-            limits = limits_of(slot.allocated)
-            used = slot.current.cgroup.memory
-            if limits.memory is not None and used > limits.memory:
-                what = f'container "{slot.name}" memory limit ({limits.memory})'
-                problems.append(f"attempting to set {what} below current usage ({used})")
-                continue
-            slot.current.resize(limits)
-            slot.actuated = slot.allocated
-        if problems:
-            self._trouble(f"cannot decrease memory limits: {_joined(problems)}")
-            return True
         given = all(slot.actuated == slot.allocated for slot in self._slots())
         if given and state.resizing.pop(IN_PROGRESS, None) is not None:
             self._event("Normal", "ResizeCompleted", "Pod resize completed")
         return False
+
+    def _is_to_change(self, slot: Slot) -> bool:
+        """Whether a container gets something else as it runs; one that is to start gets it then."""
+        if slot.current is None or not slot.running:
+            slot.actuated = slot.allocated
+            return False
+        slot.resized = slot.resized or self._restarts(slot)
+        return not slot.resized
+
+    def _too_little(self, changing: list[Slot], together: int | None) -> Iterator[str]:
+        """Limits that are to be lowered to less than what is in use. Upstream too tells the pod's use of each."""
+        cgroup = self._state.sandbox.cgroup
+        used = cgroup.memory
+        lowered = _lowered(together, cgroup.limit)
+        if lowered is not None and used >= lowered:
+            yield f"attempting to set pod memory limit ({lowered}) below current usage ({used})"
+        for slot in changing:
+            assert slot.current is not None
+            lowered = _lowered(self._limits(slot).memory, slot.current.cgroup.limit)
+            if lowered is not None and slot.current.cgroup.memory >= lowered:
+                what = f'container "{slot.name}" memory limit ({lowered})'
+                yield f"attempting to set {what} below current usage ({used})"
+
+    def _limits(self, slot: Slot) -> Limits:
+        return limits_of(slot.allocated, self._state.allocated)
+
+    def _restarts(self, slot: Slot) -> bool:
+        """Whether the resize policy wants a restart for one of the resources that change."""
+        policies = {policy["resourceName"]: policy["restartPolicy"] for policy in slot.spec.get("resizePolicy") or ()}
+        if "RestartContainer" not in policies.values():
+            return False
+        now, then = limits_of(slot.actuated, self._state.actuated), self._limits(slot)
+        differs = {
+            "cpu": now.cpu != then.cpu or not _same(slot.actuated, slot.allocated, "cpu"),
+            "memory": now.memory != then.memory or not _same(slot.actuated, slot.allocated, "memory"),
+        }
+        return any(differs[name] and policies.get(name) == "RestartContainer" for name in differs)
 
     def _trouble(self, message: str) -> None:
         before = self._state.resizing.get(IN_PROGRESS) or {}
@@ -126,15 +157,6 @@ def wanted_of(slot: Slot) -> Obj:
     return limits_and_requests(slot.spec.get("resources"))
 
 
-def _restarts(slot: Slot) -> bool:
-    """Whether the resize policy wants a restart for one of the resources that change."""
-    policies = {policy["resourceName"]: policy["restartPolicy"] for policy in slot.spec.get("resizePolicy") or ()}
-    return any(
-        policies.get(name) == "RestartContainer" and not _same(slot.actuated, slot.allocated, name)
-        for name in ("cpu", "memory")
-    )
-
-
 def _same(one: Obj, other: Obj, name: str) -> bool:
     return all(_amount(one, side, name) == _amount(other, side, name) for side in ("requests", "limits"))
 
@@ -142,6 +164,11 @@ def _same(one: Obj, other: Obj, name: str) -> bool:
 def _amount(resources: Obj, side: str, name: str) -> float:
     text = (resources.get(side) or {}).get(name)
     return math.inf if text is None else float(quantity.parse(text))
+
+
+def _lowered(limit: int | None, before: int | None) -> int | None:
+    """A limit if it is lower than before, else None."""
+    return limit if limit is not None and (before is None or limit < before) else None
 
 
 def _joined(problems: list[str]) -> str:

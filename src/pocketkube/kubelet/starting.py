@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 
+from pocketkube import objects
 from pocketkube.kubelet import assembly, verdicts
+from pocketkube.kubelet.cgroup import limits_of
 from pocketkube.kubelet.container import Container, StartError
-from pocketkube.kubelet.environment import ConfigError, Environment
+from pocketkube.kubelet.environment import ConfigError, Environment, most_of
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.probes import Prober
 from pocketkube.kubelet.process_sharing import TargetError
@@ -85,6 +87,7 @@ class Starter:
                 pod,
                 spec,
                 image,
+                limits=limits_of(slot.allocated, self._state.allocated),
                 hostname=self._state.sandbox.hostname,
                 environment=self._environment(pod).of,
                 services=self._kubelet.services,
@@ -172,7 +175,7 @@ class Starter:
             self._kubelet.client,
             pod,
             status=self._state.addresses,
-            allocatable=node.allocatable,
+            allocatable=most_of(objects.spec(pod), node.allocatable),
             volumes=self._state.volumes.mounted,
         )
 

@@ -5,7 +5,7 @@ Models pkg/kubelet/status/generate.go and getPhase of pkg/kubelet/kubelet_pods.g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pocketkube import objects
 from pocketkube.objects import Obj
@@ -126,9 +126,11 @@ def pod_status(
     start_time: str,
     now: str,
     ended: bool,
+    whole: Callable[[bool], Obj] = lambda running: {"resources": {}},
     resizing: Sequence[Obj] = (),
 ) -> Obj:
-    """The whole status. What is final stays final; `failure` is (reason, message) of a pod the kubelet ended.
+    """The whole status. What is final stays final; `failure` is (reason, message) of a pod the kubelet ended; `whole`
+    tells what the pod as a whole has been given, and whether it runs makes a difference.
 
     Until it has `ended` (nothing of it can run any more) a pod keeps the phase it had, as mergePodStatus has it; its
     conditions tell already.
@@ -164,8 +166,7 @@ def pod_status(
         made["ephemeralContainerStatuses"] = sorted(debugging, key=lambda s: str(s["name"]))
     if before.get("qosClass"):
         made["qosClass"] = before["qosClass"]
-    made["resources"] = {}
-    return made
+    return made | whole(phase == "Running")
 
 
 Verdict = tuple[bool, str, str]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final
 
+from pocketkube.amounts import ONE, Amounts
 from pocketkube.objects import Obj
-from pocketkube.quota.amounts import ONE, Amounts
 from pocketkube.resources.base import Resource
 
 _ALIASES: Final = frozenset({"configmaps", "resourcequotas", "replicationcontrollers", "secrets"})

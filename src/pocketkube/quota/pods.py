@@ -1,24 +1,23 @@
 """What pods use of a quota: what they request and may use, and their number.
 
-Models evaluator/core/pods.go and component-helpers/resource (PodRequests, PodLimits). `count/pods` counts every pod,
-everything else those that are not over. Left out: what a resize in place has come to.
+Models evaluator/core/pods.go. `count/pods` counts every pod, everything else those that are not over. Left out: what a
+resize in place has come to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
-from pocketkube import objects
+from pocketkube import amounts, objects, podamounts
+from pocketkube.amounts import ONE, Amount, Amounts
 from pocketkube.duration import parse_time
 from pocketkube.objects import Obj
+from pocketkube.podamounts import HUGE
 from pocketkube.podphase import is_terminal
-from pocketkube.podresources import over_time
-from pocketkube.quota import amounts
-from pocketkube.quota.amounts import ONE, Amount, Amounts
 from pocketkube.quota.base import Evaluator, in_values
 from pocketkube.resources.pod_spec.quality import qos_class
-from pocketkube.resources.resource_names import CONTAINER, HUGE, is_extended, is_native
+from pocketkube.resources.resource_names import CONTAINER, is_extended, is_native
 
 _DEVICE: Final = "deviceclass.resource.kubernetes.io/"
 _NAMES: Final = {"pods"} | CONTAINER | {f"{side}.{name}" for side in ("requests", "limits") for name in CONTAINER}
@@ -42,7 +41,7 @@ class Pods(Evaluator):
     def usage(self, obj: Obj, now: float) -> Amounts:
         if not _is_counted(obj, now):
             return {self.count: ONE}
-        return {self.count: ONE, **_named(requests(obj), limits(obj))}
+        return {self.count: ONE, **_named(podamounts.requests(objects.spec(obj)), podamounts.limits(objects.spec(obj)))}
 
     def is_charged(self, new: Obj, old: Obj | None, subresource: str) -> bool:
         if old is None or subresource:
@@ -72,7 +71,7 @@ class Pods(Evaluator):
     def missing(self, obj: Obj, names: Iterable[str]) -> str:
         """Each container must say how much it wants of cpu and memory where a quota counts them."""
         spec = objects.spec(obj)
-        if _of_whole_pod(spec):
+        if podamounts.of_pod(spec):
             return ""
         wanted = _MUST_BE_SAID & set(names)
         lacking: dict[str, set[str]] = {}
@@ -91,47 +90,6 @@ def stops_counting_at(pod: Obj) -> float | None:
     if "deletionTimestamp" not in meta or meta.get("deletionGracePeriodSeconds") is None:
         return None
     return parse_time(meta["deletionTimestamp"]).timestamp() + float(meta["deletionGracePeriodSeconds"])
-
-
-def requests(pod: Obj) -> dict[str, Amount]:
-    """What a pod asks for: the sum of its containers, or its largest init step where that is more, and the overhead."""
-    spec = objects.spec(pod)
-    total = _sum(spec, "requests")
-    total.update(_of_whole_pod(spec).get("requests") or {})
-    amounts.add(total, amounts.of(spec.get("overhead")))
-    return total
-
-
-def limits(pod: Obj) -> dict[str, Amount]:
-    """What a pod may use; overhead counts for what has a limit."""
-    spec = objects.spec(pod)
-    total = _sum(spec, "limits")
-    total.update(_of_whole_pod(spec).get("limits") or {})
-    overhead = amounts.of(spec.get("overhead"))
-    amounts.add(total, {name: one for name, one in overhead.items() if name in total and total[name].value})
-    return total
-
-
-def _sum(spec: Obj, side: str) -> dict[str, Amount]:
-    return over_time(spec, lambda container: _side(container, side), amounts.add, amounts.raise_to)
-
-
-def _side(container: Mapping[str, Any], side: str) -> dict[str, Amount]:
-    return amounts.of((container.get("resources") or {}).get(side))
-
-
-def _of_whole_pod(spec: Obj) -> dict[str, dict[str, Amount]]:
-    """Requests and limits that are the pod's own, and go before the sum of its containers'."""
-    said = spec.get("resources") or {}
-    of_pod = {
-        side: {name: one for name, one in amounts.of(said.get(side)).items() if _is_of_pods(name)}
-        for side in ("requests", "limits")
-    }
-    return {side: found for side, found in of_pod.items() if found}
-
-
-def _is_of_pods(name: str) -> bool:
-    return name in ("cpu", "memory") or name.startswith(HUGE)
 
 
 def _named(asked: Amounts, allowed: Amounts) -> dict[str, Amount]:

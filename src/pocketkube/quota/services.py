@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Final
 
 from pocketkube import objects
+from pocketkube.amounts import ONE, ZERO, Amount, Amounts
 from pocketkube.objects import Obj
-from pocketkube.quota.amounts import ONE, ZERO, Amount, Amounts
 from pocketkube.quota.base import Evaluator
 from pocketkube.resources.base import Resource
 

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Final
 
 from pocketkube import claims, objects, quantity
+from pocketkube.amounts import ONE, Amount, Amounts
 from pocketkube.objects import Obj
-from pocketkube.quota.amounts import ONE, Amount, Amounts
 from pocketkube.quota.base import Evaluator, in_values
 
 _BY_CLASS: Final = ".storageclass.storage.k8s.io/"

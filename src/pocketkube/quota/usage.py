@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from pocketkube import objects
+from pocketkube import amounts, objects
+from pocketkube.amounts import ZERO, Amount
 from pocketkube.objects import Obj
-from pocketkube.quota import amounts
-from pocketkube.quota.amounts import ZERO, Amount
 from pocketkube.quota.base import Evaluator
 from pocketkube.quota.pods import Pods
 from pocketkube.quota.services import Services

@@ -257,6 +257,14 @@ def cidr_legacy(value: str) -> list[str]:
     return []
 
 
+def cidr_warnings(path: str, value: str) -> list[str]:
+    """Warnings about ranges that old fields accept but should not hold."""
+    network = parse_cidr(value)
+    if isinstance(network, IPv6Network) and str(network) != value and not cidr_legacy(value):
+        return [f'{path}: IPv6 CIDR value "{value}" should be in RFC 5952 canonical format ("{network}")']
+    return []
+
+
 def cidr_strict(value: str) -> list[str]:
     """A range in a newer field: canonical and nothing else."""
     problems = cidr_legacy(value)

@@ -7,7 +7,6 @@ Who obeys them is `network.policy_engine`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from ipaddress import IPv6Network, ip_network
 from typing import Any, Final
 
 from pocketkube import fields, objects
@@ -54,9 +53,7 @@ class RESOURCE(Resource):
     def warnings(self, new: Obj, old: Obj | None) -> Iterable[str]:
         for path, block in _blocks(objects.spec(new)):
             for at, text in _ranges(path, block):
-                network = ip_network(text, strict=False)
-                if isinstance(network, IPv6Network) and str(network) != text:
-                    yield f'{at}: IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{network}")'
+                yield from formats.cidr_warnings(at, text)
 
 
 def _spec(spec: Obj, known: Collection[str]) -> Iterator[Cause]:

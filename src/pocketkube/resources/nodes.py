@@ -1,7 +1,7 @@
 """Nodes.
 
 Models pkg/registry/core/node/strategy.go, ValidateNode*, the node printer and the admission of nodes: a new one is not
-ready until somebody says so. Left out: spec.configSource.
+ready until somebody says so.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
-from pocketkube import fields, objects
+from pocketkube import objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
-from pocketkube.resources import formats
+from pocketkube.resources import node_validation
 from pocketkube.resources.base import CONNECT, Column, Resource
 from pocketkube.resources.columns import AGE, NAME, UNKNOWN, age, described
-from pocketkube.selectors import label_value_errors
 
 _ROLE: Final = "node-role.kubernetes.io/"
 NOT_READY: Final = "node.kubernetes.io/not-ready"
@@ -105,48 +104,33 @@ class RESOURCE(Resource):
         status: Obj = obj["status"]
         return status
 
+    def prepare_create(self, obj: Obj) -> None:
+        _without_config(obj)
+
+    def prepare_update(self, new: Obj, old: Obj) -> None:
+        _without_config(new)
+
+    def prepare_status(self, new: Obj, old: Obj) -> None:
+        _without_config(new)
+
     def validate(self, obj: Obj) -> Iterator[Cause]:
-        seen: set[tuple[str, str]] = set()
-        for index, taint in enumerate(objects.spec(obj).get("taints") or ()):
-            at = f"spec.taints[{index}]"
-            yield from _taint(at, taint)
-            identity = (taint.get("key", ""), taint.get("effect", ""))
-            if identity in seen:
-                yield fields.duplicate(at, taint)
-            seen.add(identity)
-        yield from _pod_cidrs(objects.spec(obj).get("podCIDRs") or [])
+        return node_validation.node(obj)
 
     def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
-        yield from self.validate(new)
-        for name in ("podCIDRs", "providerID"):
-            before = objects.spec(old).get(name)
-            if before and objects.spec(new).get(name) != before:
-                text = 'node updates may not change podCIDR except from "" to valid'
-                if name == "providerID":
-                    text = 'node updates may not change providerID except from "" to valid'
-                yield fields.forbidden(f"spec.{name}", text)
+        yield from node_validation.node(new)
+        yield from node_validation.update(new, old)
+
+    def validate_status(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        return node_validation.update(new, old)
+
+    def warnings(self, new: Obj, old: Obj | None) -> Iterator[str]:
+        return node_validation.warnings(new)
 
 
-def _pod_cidrs(cidrs: list[str]) -> Iterator[Cause]:
-    for index, cidr in enumerate(cidrs):
-        for problem in formats.cidr_legacy(cidr):
-            yield fields.invalid(f"spec.podCIDRs[{index}]", cidr, problem)
-    if len(cidrs) > 1 and (len(cidrs) > 2 or len({":" in cidr for cidr in cidrs}) < 2):
-        yield fields.invalid("spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family")
-
-
-def _taint(at: str, taint: Obj) -> Iterator[Cause]:
-    for problem in formats.qualified_name(taint.get("key", "")):
-        yield fields.invalid(f"{at}.key", taint.get("key", ""), problem)
-    for problem in label_value_errors(taint.get("value", "")):
-        yield fields.invalid(f"{at}.value", taint.get("value", ""), problem)
-    effect = taint.get("effect", "")
-    if not effect:
-        yield fields.required(f"{at}.effect")
-    elif effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
-        yield fields.not_supported(
-            f"{at}.effect", effect, ("NoSchedule", "PreferNoSchedule", "NoExecute"), in_order=True
-        )
+def _without_config(obj: Obj) -> None:
+    """Drop what configured kubelets once, and no object here has ever had."""
+    objects.spec(obj).pop("configSource", None)
+    objects.status(obj).pop("config", None)
 
 
 def _roles(obj: Obj) -> list[str]:

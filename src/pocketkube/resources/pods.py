@@ -17,6 +17,7 @@ from pocketkube.resources.base import CONNECT, Column, DeleteOptions, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
 from pocketkube.resources.pod_spec import (
     admission,
+    annotated_profiles,
     defaults,
     labelkeys,
     printing,
@@ -124,6 +125,9 @@ class RESOURCE(Resource):
 
     def prepare_create(self, obj: Obj) -> None:
         labelkeys.merge(obj)
+
+    def canonicalize(self, obj: Obj) -> None:
+        annotated_profiles.adopt(obj)
 
     def prepare_status(self, new: Obj, old: Obj) -> None:
         # what reports a status has no say in who owns the pod

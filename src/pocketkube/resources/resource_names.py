@@ -10,6 +10,7 @@ from typing import Final
 
 from pocketkube import fields, quantity
 from pocketkube.errors import Cause
+from pocketkube.podamounts import HUGE, is_of_pods
 from pocketkube.resources import formats
 
 CONTAINER: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
@@ -25,7 +26,6 @@ _QUOTA: Final = (
     | {"requests.storage"}
 )
 _STANDARD: Final = _QUOTA | {"storage"}
-HUGE: Final = "hugepages-"
 
 
 def is_native(name: str) -> bool:
@@ -64,6 +64,14 @@ def validate_of_container(at: str, name: str) -> Iterator[Cause]:
         yield fields.invalid(at, name, "doesn't follow extended resource name standard")
 
 
+def validate_of_pod(at: str, name: str) -> Iterator[Cause]:
+    """Field errors of a name that a pod requests as a whole."""
+    wrong = list(validate(at, name))
+    yield from wrong
+    if not wrong and not is_of_pods(name):
+        yield fields.not_supported(at, name, ("cpu", HUGE, "memory"))
+
+
 def validate_of_quota(at: str, name: str) -> Iterator[Cause]:
     """Field errors of a name that a quota limits."""
     yield from validate(at, name)
@@ -78,6 +86,19 @@ def validate_amount(at: str, name: str, amount: str) -> Iterator[Cause]:
         yield fields.invalid(at, quantity.canonical(amount), formats.NOT_NEGATIVE)
     if (is_extended(name) or name in COUNTED) and value != value.to_integral_value():
         yield fields.invalid(at, quantity.canonical(amount), "must be an integer")
+
+
+def validate_huge(at: str, name: str, amount: str) -> Iterator[Cause]:
+    """Field errors of an amount that is not so many whole huge pages of its size."""
+    if not name.startswith(HUGE):
+        return
+    try:
+        size = quantity.value(name.removeprefix(HUGE))
+    except quantity.InvalidQuantity:
+        size = 0
+    if size <= 0 or quantity.value(amount) % size:
+        shown = quantity.canonical(amount)
+        yield fields.invalid(at, shown, f"{shown} is not positive integer multiple of {name}")
 
 
 def _is_huge(name: str) -> bool:

@@ -1,19 +1,17 @@
 """AppArmor profiles of pods and containers. Nothing here confines anybody by them.
 
-Models ValidateAppArmorProfileField and ValidateAppArmorPodAnnotations (pkg/apis/core/validation). Left out: that the
-annotations of the time before the fields say the same as those, and are made from them.
+Models ValidateAppArmorProfileField (pkg/apis/core/validation).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from pocketkube import fields
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 
-ANNOTATION: Final = "container.apparmor.security.beta.kubernetes.io/"
 _TYPES: Final = ("Localhost", "RuntimeDefault", "Unconfined")
 _LONGEST: Final = 4095
 
@@ -37,17 +35,3 @@ def profile(path: str, found: Obj | None) -> Iterator[Cause]:
             yield fields.invalid(at, local, "must not be padded with whitespace")
         if len(local.encode()) > _LONGEST:
             yield fields.too_long(at, _LONGEST)
-
-
-def annotated(path: str, held: Mapping[str, str], spec: Obj) -> Iterator[Cause]:
-    """Field errors of the annotations that said it before there were fields."""
-    kinds = ("initContainers", "containers", "ephemeralContainers")
-    names = {container.get("name", "") for kind in kinds for container in spec.get(kind) or ()}
-    for key, value in held.items():
-        if not key.startswith(ANNOTATION):
-            continue
-        name = key.removeprefix(ANNOTATION)
-        if name not in names:
-            yield fields.invalid(f"{path}[{key}]", name, "container not found")
-        if value not in ("", "runtime/default", "unconfined") and not value.startswith("localhost/"):
-            yield fields.invalid(f"{path}[{key}]", value, f"invalid AppArmor profile name: {fields.show(value)}")

@@ -12,9 +12,9 @@ from pocketkube import fields
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, internal
+from pocketkube.resources.pod_spec import visiting
 
 _SOURCES: Final = ("resourceClaimName", "resourceClaimTemplateName")
-_LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 
 
 def validate(path: str, spec: Obj) -> Iterator[Cause]:
@@ -22,11 +22,10 @@ def validate(path: str, spec: Obj) -> Iterator[Cause]:
     known: list[str] = []
     for index, claim in enumerate(spec.get("resourceClaims") or ()):
         yield from _claim(f"{path}.resourceClaims[{index}]", claim, known)
-    for kind in _LISTS:
-        for index, container in enumerate(spec.get(kind) or ()):
-            used = (container.get("resources") or {}).get("claims")
-            if used:
-                yield from _used(f"{path}.{kind}[{index}].resources.claims", used, known)
+    for at, container in visiting.containers(path, spec):
+        used = (container.get("resources") or {}).get("claims")
+        if used:
+            yield from _used(f"{at}.resources.claims", used, known)
 
 
 def _claim(path: str, claim: Obj, known: list[str]) -> Iterator[Cause]:

@@ -1,19 +1,18 @@
 """What a pod spec is filled up with.
 
 Models SetDefaults_Pod*, SetDefaults_Container, SetDefaults_Volume and the like (pkg/apis/core/v1/defaults.go). Fields
-that the Go types always write (`resources: {}`) are filled in too, for objects that components build. Left out: pod-
-level resources.
+that the Go types always write (`resources: {}`) are filled in too, for objects that components build.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
-from pocketkube import quantity
+from pocketkube import podamounts, quantity
 from pocketkube.objects import Obj
 from pocketkube.resources import volume_sources
 from pocketkube.resources.persistentvolume_spec import defaults
+from pocketkube.resources.pod_spec import visiting
 
 PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe")
 _MODE: Final = 0o644
@@ -37,12 +36,34 @@ def pod(obj: Obj) -> None:
             resources["requests"] = {**resources["limits"], **(resources.get("requests") or {})}
             if not resources["requests"]:
                 del resources["requests"]
+    _whole(spec)
     spec.setdefault("enableServiceLinks", True)
     if spec.get("hostNetwork"):
         for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
             for port in container.get("ports") or ():
                 port["hostPort"] = port.get("hostPort") or port.get("containerPort", 0)
     pod_spec(spec)
+
+
+def _whole(spec: Obj) -> None:
+    """What the pod as a whole may use and asks for, if it says anything of that: huge pages as many as its containers;
+    requests, where there are limits, as its containers have, else as much as it may use."""
+    resources = spec.get("resources")
+    if not resources or not (resources.get("limits") or resources.get("requests")):
+        return
+    limits, requests = dict(resources.get("limits") or {}), dict(resources.get("requests") or {})
+    for name, total in podamounts.of_containers(spec, "limits").items():
+        if name.startswith(podamounts.HUGE) and name not in requests:
+            limits.setdefault(name, str(total))
+    if not limits:
+        return
+    for name, total in podamounts.of_containers(spec, "requests").items():
+        if name in podamounts.OF_PODS:
+            requests.setdefault(name, str(total))
+    for name, limit in limits.items():
+        if podamounts.is_of_pods(name):
+            requests.setdefault(name, limit)
+    resources |= {"limits": limits, **({"requests": requests} if requests else {})}
 
 
 def pod_spec(spec: Obj) -> None:
@@ -54,19 +75,15 @@ def pod_spec(spec: Obj) -> None:
     _fill(spec, "schedulerName", "default-scheduler")
     spec.setdefault("securityContext", {})
     spec.setdefault("terminationGracePeriodSeconds", 30)
+    spec.pop("schedulingGroup", None)  # v1.36 drops it unless it is told otherwise
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:  # two names for one field
         spec["serviceAccountName"] = spec["serviceAccount"] = account
     for volume in spec.get("volumes") or ():
         _volume(volume)
-    for container in all_containers(spec):
+    _canonical(spec.get("resources") or {})
+    for _, container in visiting.containers("spec", spec):
         _container(container)
-
-
-def all_containers(spec: Obj) -> Iterator[Obj]:
-    """Init containers, containers, ephemeral containers."""
-    for name in ("initContainers", "containers", "ephemeralContainers"):
-        yield from spec.get(name) or ()
 
 
 def pull_policy(image: str) -> str:
@@ -98,10 +115,7 @@ def _container(container: Obj) -> None:
             source["resourceFieldRef"].setdefault("divisor", "0")
         if source.get("fileKeyRef") is not None:
             source["fileKeyRef"].setdefault("optional", False)
-    resources = container.setdefault("resources", {})
-    for name in ("limits", "requests"):
-        if resources.get(name):
-            resources[name] = quantity.resource_list(resources[name])
+    _canonical(container.setdefault("resources", {}))
     for name in PROBES:
         if container.get(name) is not None:
             _probe(container[name])
@@ -111,6 +125,12 @@ def _container(container: Obj) -> None:
     for hook in lifecycle.values():
         if isinstance(hook, dict) and hook.get("httpGet") is not None:
             _http(hook["httpGet"])
+
+
+def _canonical(resources: Obj) -> None:
+    for name in ("limits", "requests"):
+        if resources.get(name):
+            resources[name] = quantity.resource_list(resources[name])
 
 
 def _probe(probe: Obj) -> None:

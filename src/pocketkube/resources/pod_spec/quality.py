@@ -1,6 +1,6 @@
 """A pod's quality of service class.
 
-Models pkg/apis/core/v1/helper/qos. Left out: pod-level resources.
+Models pkg/apis/core/v1/helper/qos.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ _COMPUTE = ("cpu", "memory")
 
 
 def qos_class(spec: Obj) -> str:
-    """Guaranteed, Burstable or BestEffort, by cpu and memory of containers and init containers."""
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    """Guaranteed, Burstable or BestEffort, by cpu and memory of the pod as a whole if it says anything of that, else of
+    containers and init containers."""
+    if spec.get("resources") is not None:
+        judged = [spec]
+    else:
+        judged = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
     requested, limited, guaranteed = False, False, True
-    for container in containers:
-        resources = container.get("resources") or {}
+    for one in judged:
+        resources = one.get("resources") or {}
         requests, limits = _positive(resources.get("requests")), _positive(resources.get("limits"))
         requested |= bool(requests)
         limited |= bool(limits)
@@ -25,7 +29,7 @@ def qos_class(spec: Obj) -> str:
         )
     if not requested and not limited:
         return "BestEffort"
-    return "Guaranteed" if guaranteed and containers else "Burstable"
+    return "Guaranteed" if guaranteed and judged else "Burstable"
 
 
 def _positive(amounts: Obj | None) -> dict[str, object]:

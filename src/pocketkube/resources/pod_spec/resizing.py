@@ -1,7 +1,6 @@
 """The resize subresource: what of a running pod's resources may change, and how.
 
-Models podResizeStrategy (pkg/registry/core/pod) and ValidatePodResize (pkg/apis/core/validation). Left out: pod-level
-resources, which may not change here.
+Models podResizeStrategy (pkg/registry/core/pod) and ValidatePodResize (pkg/apis/core/validation).
 """
 
 from __future__ import annotations
@@ -27,6 +26,9 @@ def narrow(new: Obj, old: Obj) -> Obj:
     if any(_names(after, kind) != _names(before, kind) for kind in _KINDS):
         return new
     spec = objects.copy(before)
+    spec.pop("resources", None)
+    if after.get("resources") is not None:
+        spec["resources"] = objects.copy(after["resources"])
     for kind in _KINDS:
         for container, asked in zip(spec.get(kind) or (), after.get(kind) or (), strict=True):
             for field in _FIELDS:
@@ -42,11 +44,18 @@ def _names(spec: Obj, kind: str) -> list[str]:
 
 def validate(new: Obj, old: Obj) -> Iterator[Cause]:
     """Field errors of a pod that `narrow` made."""
-    yield from validation.pod(new)
     before, after = objects.spec(old), objects.spec(new)
+    if validation.MIRROR in objects.annotations(old):
+        yield fields.forbidden("", "static pods cannot be resized")
+        return
+    if objects.dig(before, "os", "name") == "windows":
+        yield fields.forbidden("", "windows pods cannot be resized")
+        return
+    yield from validation.pod(new)
     if qos_class(before) != qos_class(after):
         shown = objects.status(new).get("qosClass", "")
         yield fields.invalid("spec", shown, "Pod QOS Class may not change as a result of resizing")
+    yield from _whole(after.get("resources"), before.get("resources"))
     order = list(_ordering(after, before))
     yield from order
     if order:
@@ -54,6 +63,19 @@ def validate(new: Obj, old: Obj) -> Iterator[Cause]:
     for kind in _KINDS:
         yield from _removed(after, before, kind)
     yield from _others(after, before)
+
+
+def _whole(new: Obj | None, old: Obj | None) -> Iterator[Cause]:
+    """Changes of what the pod as a whole has."""
+    if old is not None and new is None:
+        yield fields.forbidden("spec.resources", "pod-level resources cannot be removed")
+        return
+    before, after = {"resources": old or {}}, {"resources": new or {}}
+    for side in ("requests", "limits"):
+        if _amounts(before, side).keys() - _amounts(after, side).keys():
+            yield fields.forbidden(f"spec.resources.{side}", f"pod-level resource {side} cannot be removed")
+    if _without(after) != _without(before):
+        yield fields.forbidden("spec", "only cpu and memory resources are mutable at pod-level")
 
 
 def _ordering(after: Obj, before: Obj) -> Iterator[Cause]:

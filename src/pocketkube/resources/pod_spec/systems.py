@@ -14,9 +14,9 @@ from pocketkube import fields
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats
+from pocketkube.resources.pod_spec import visiting
 
 _SYSTEMS: Final = ("linux", "windows")
-_KINDS: Final = ("initContainers", "containers", "ephemeralContainers")
 _NOT_OF_POD: Final = (
     *("securityContext.appArmorProfile", "securityContext.seLinuxOptions", "hostUsers", "hostPID", "hostIPC"),
     *("securityContext.seccompProfile", "securityContext.fsGroup", "securityContext.fsGroupChangePolicy"),
@@ -56,7 +56,7 @@ def _linux(path: str, spec: Obj) -> Iterator[Cause]:
     why = "windows options cannot be set for a linux pod"
     if (spec.get("securityContext") or {}).get("windowsOptions") is not None:
         yield fields.forbidden(f"{path}.securityContext.windowsOptions", why)
-    for at, context in _contexts(path, spec):
+    for at, context in visiting.contexts(path, spec):
         if context.get("windowsOptions") is not None:
             yield fields.forbidden(f"{at}.windowsOptions", why)
 
@@ -68,7 +68,7 @@ def _windows(path: str, spec: Obj) -> Iterator[Cause]:
         value = holder.get(field.rpartition(".")[2])
         if value if field in _IF_TRUE else value is not None:
             yield fields.forbidden(f"{path}.{field}", why)
-    for at, context in _contexts(path, spec):
+    for at, context in visiting.contexts(path, spec):
         for field in _NOT_OF_CONTAINER:
             if context.get(field) is not None:
                 yield fields.forbidden(f"{at}.{field}", why)
@@ -77,7 +77,7 @@ def _windows(path: str, spec: Obj) -> Iterator[Cause]:
 def host_process(path: str, spec: Obj) -> Iterator[Cause]:
     """Field errors of windowsOptions.hostProcess: all containers of a pod, or none, and in the node's network."""
     of_pod = _host_process(spec.get("securityContext") or {})
-    every = [(at, _host_process(context)) for at, context in _contexts(path, spec)]
+    every = [(at, _host_process(context)) for at, context in visiting.contexts(path, spec)]
     for at, own in every:
         if of_pod is not None and own is not None and own != of_pod:
             shown = "true" if of_pod else "false"
@@ -94,13 +94,6 @@ def host_process(path: str, spec: Obj) -> Iterator[Cause]:
 
 def _host_process(context: Obj) -> bool | None:
     return (context.get("windowsOptions") or {}).get("hostProcess")
-
-
-def _contexts(path: str, spec: Obj) -> Iterator[tuple[str, Obj]]:
-    """(path, security context, empty where there is none) of each container."""
-    for kind in _KINDS:
-        for index, container in enumerate(spec.get(kind) or ()):
-            yield f"{path}.{kind}[{index}].securityContext", container.get("securityContext") or {}
 
 
 def options(path: str, found: Obj | None) -> Iterator[Cause]:

@@ -12,7 +12,8 @@ from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, internal, metadata
-from pocketkube.resources.pod_spec import containers, gated, scheduling, validation
+from pocketkube.resources.pod_spec import annotated_profiles, containers, gated, scheduling, validation
+from pocketkube.resources.pod_spec.validation import MIRROR
 
 _MAX_INT32: Final = 2**31 - 1
 _MUTABLE: Final = (
@@ -26,6 +27,7 @@ _SYSTEM: Final = ("PodScheduled", "Ready", "Initialized")
 def validate(new: Obj, old: Obj) -> Iterator[Cause]:
     """Field errors of a changed pod."""
     yield from validation.pod(new)
+    yield from _annotations("metadata.annotations", new, old)
     after, before = objects.spec(new), objects.spec(old)
     for kind in ("containers", "initContainers"):
         if len(after.get(kind) or ()) != len(before.get(kind) or ()):
@@ -52,6 +54,15 @@ def validate(new: Obj, old: Obj) -> Iterator[Cause]:
     if munged != before:
         difference = internal.pod_spec_diff(before, munged)
         yield fields.forbidden("spec", f"pod updates may not change fields other than {_MUTABLE}\n{difference}")
+
+
+def _annotations(path: str, new: Obj, old: Obj) -> Iterator[Cause]:
+    yield from annotated_profiles.validate_update(path, new, old)
+    after, before = (objects.annotations(obj).get(MIRROR) for obj in (new, old))
+    if before is None and after is not None:
+        yield fields.forbidden(f"{path}[{MIRROR}]", "may not add mirror pod annotation")
+    elif after != before:
+        yield fields.forbidden(f"{path}[{MIRROR}]", "may not remove or update mirror pod annotation")
 
 
 def _deadline(after: int | None, before: int | None) -> Iterator[Cause]:
@@ -128,8 +139,12 @@ def _transitions(path: str, after: list[Obj], before: list[Obj], old: Obj) -> It
 
 def validate_ephemeral(new: Obj, old: Obj) -> Iterator[Cause]:
     """Field errors of the ephemeralcontainers subresource: containers may only be added."""
+    if MIRROR in objects.annotations(old):
+        yield fields.forbidden("", "static pods do not support ephemeral containers")
+        return
     path, after = "spec.ephemeralContainers", objects.spec(new).get("ephemeralContainers") or []
     yield from validation.pod(new)
+    yield from _annotations("metadata.annotations", new, old)
     by_name = {container.get("name"): container for container in after}
     for container in objects.spec(old).get("ephemeralContainers") or ():
         name = container.get("name", "")

@@ -1,7 +1,6 @@
 """What a pod spec may hold.
 
-Models ValidatePodSpec, ValidatePodTemplateSpec and validatePodMetadataAndSpec (pkg/apis/core/validation). Left out:
-dynamic resource allocation, pod-level resources, scheduling groups.
+Models ValidatePodSpec, ValidatePodTemplateSpec and validatePodMetadataAndSpec (pkg/apis/core/validation).
 """
 
 from __future__ import annotations
@@ -13,7 +12,16 @@ from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, metadata
-from pocketkube.resources.pod_spec import apparmor, claims, containers, resources, scheduling, security, systems
+from pocketkube.resources.pod_spec import (
+    annotated_profiles,
+    claims,
+    containers,
+    resources,
+    scheduling,
+    security,
+    systems,
+    visiting,
+)
 from pocketkube.resources.pod_spec.volumes import Volumes
 
 _RESTART: Final = ("Always", "OnFailure", "Never")
@@ -21,7 +29,7 @@ _DNS: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _PREEMPTION: Final = ("PreemptLowerPriority", "Never")
 _MAX_INT32: Final = 2**31 - 1
 _DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
-_MIRROR: Final = "kubernetes.io/config.mirror"
+MIRROR: Final = "kubernetes.io/config.mirror"
 _NAMESERVERS, _SEARCHES, _SEARCH_LENGTH = 3, 32, 2048
 
 
@@ -31,6 +39,7 @@ def template(path: str, found: Obj) -> Iterator[Cause]:
     yield from metadata.annotation_map(f"{path}.annotations", objects.annotations(found))
     yield from _annotations(f"{path}.annotations", found)
     yield from pod_spec(f"{path}.spec", objects.spec(found))
+    yield from annotated_profiles.validate_new(f"{path}.spec", found, is_pod=False)
     if objects.spec(found).get("ephemeralContainers"):
         where = f"{path}.spec.ephemeralContainers"
         yield fields.forbidden(where, "ephemeral containers not allowed in pod template")
@@ -43,6 +52,7 @@ def new_pod(obj: Obj) -> Iterator[Cause]:
         yield fields.forbidden("spec.ephemeralContainers", "cannot be set on create")
     if spec.get("nodeName") and spec.get("schedulingGates"):
         yield fields.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")
+    yield from annotated_profiles.validate_new("spec", obj, is_pod=True)
 
 
 def pod(obj: Obj) -> Iterator[Cause]:
@@ -57,13 +67,13 @@ def pod(obj: Obj) -> Iterator[Cause]:
 
 def _annotations(path: str, obj: Obj) -> Iterator[Cause]:
     held = objects.annotations(obj)
-    if _MIRROR in held and not objects.spec(obj).get("nodeName"):
+    if MIRROR in held and not objects.spec(obj).get("nodeName"):
         why = "must set spec.nodeName if mirror pod annotation is set"
-        yield fields.invalid(f"{path}[{_MIRROR}]", held[_MIRROR], why)
+        yield fields.invalid(f"{path}[{MIRROR}]", held[MIRROR], why)
     cost = held.get(_DELETION_COST)
     if cost is not None and not _is_int32(cost):
         yield fields.invalid(f"{path}[{_DELETION_COST}]", cost, "must be a 32bit integer")
-    yield from apparmor.annotated(path, held, objects.spec(obj))
+    yield from annotated_profiles.validate(path, obj)
 
 
 def _is_int32(text: str) -> bool:
@@ -79,6 +89,7 @@ def pod_spec(path: str, spec: Obj, *, pod_name: str = "", is_pod: bool = False) 
     yield from containers.regular(f"{path}.containers", spec, volumes.sources)
     yield from containers.init(f"{path}.initContainers", spec, volumes.sources)
     yield from containers.ephemeral(f"{path}.ephemeralContainers", spec, volumes.sources)
+    yield from resources.of_pod(path, spec)
     yield from _host_network(path, spec, is_pod=is_pod)
     if (restart := spec.get("restartPolicy", "")) not in _RESTART:
         yield fields.not_supported(f"{path}.restartPolicy", restart, _RESTART, in_order=True)
@@ -208,15 +219,14 @@ def _classes(path: str, spec: Obj) -> Iterator[Cause]:
 
 def _file_keys(path: str, spec: Obj) -> Iterator[Cause]:
     volumes = {volume.get("name", ""): volume for volume in spec.get("volumes") or ()}
-    for kind in ("initContainers", "containers", "ephemeralContainers"):
-        for index, container in enumerate(spec.get(kind) or ()):
-            for position, variable in enumerate(container.get("env") or ()):
-                ref = (variable.get("valueFrom") or {}).get("fileKeyRef")
-                if ref is None:
-                    continue
-                at = f"{path}.{kind}[{index}].env[{position}].valueFrom.fileKeyRef.volumeName"
-                name = ref.get("volumeName", "")
-                if name not in volumes:
-                    yield fields.not_found(at, name)
-                elif volumes[name].get("emptyDir") is None:
-                    yield fields.invalid(at, name, "referenced volume must be of type emptyDir")
+    for at, container in visiting.containers(path, spec):
+        for position, variable in enumerate(container.get("env") or ()):
+            ref = (variable.get("valueFrom") or {}).get("fileKeyRef")
+            if ref is None:
+                continue
+            where = f"{at}.env[{position}].valueFrom.fileKeyRef.volumeName"
+            name = ref.get("volumeName", "")
+            if name not in volumes:
+                yield fields.not_found(where, name)
+            elif volumes[name].get("emptyDir") is None:
+                yield fields.invalid(where, name, "referenced volume must be of type emptyDir")

@@ -1,6 +1,6 @@
 """What pods and templates are warned about.
 
-Models warningsForPodSpecAndMeta (pkg/api/pod/warnings.go). Left out: AppArmor annotations.
+Models warningsForPodSpecAndMeta (pkg/api/pod/warnings.go).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 from pocketkube import objects, quantity
 from pocketkube.objects import Obj
 from pocketkube.resources import formats, nodelabels
-from pocketkube.resources.pod_spec import volume_warnings
+from pocketkube.resources.pod_spec import annotated_profiles, visiting, volume_warnings
 
 _ANNOTATIONS: Final = {
     "scheduler.alpha.kubernetes.io/critical-pod": 'non-functional in v1.16+; use the "priorityClassName" field instead',
@@ -67,7 +67,11 @@ def _warnings(path: str, obj: Obj) -> Iterator[str]:
     for index, secret in enumerate(spec.get("imagePullSecrets") or ()):
         if not secret.get("name"):
             yield f'{path}spec.imagePullSecrets[{index}].name: invalid empty name ""'
-    for at, container in _containers(path, spec):
+    storage = (spec.get("overhead") or {}).get("ephemeral-storage")
+    if storage is not None:
+        yield from _fraction(f"{path}spec.overhead[ephemeral-storage]", storage)
+    yield from annotated_profiles.warnings(path, obj)
+    for at, container in visiting.containers(f"{path}spec", spec):
         yield from _fractions(at, container)
         yield from _hidden(at, container)
     yield from _ports(path, spec)
@@ -81,12 +85,6 @@ def _warnings(path: str, obj: Obj) -> Iterator[str]:
         yield from formats.ip_warnings(f"{path}spec.dnsConfig.nameservers[{index}]", server)
     for index, alias in enumerate(spec.get("hostAliases") or ()):
         yield from formats.ip_warnings(f"{path}spec.hostAliases[{index}].ip", alias.get("ip", ""))
-
-
-def _containers(path: str, spec: Obj) -> Iterator[tuple[str, Obj]]:
-    for kind in ("initContainers", "containers", "ephemeralContainers"):
-        for index, container in enumerate(spec.get(kind) or ()):
-            yield f"{path}spec.{kind}[{index}]", container
 
 
 def _duplicates(path: str, items: tuple[Obj, ...] | list[Obj], name: str) -> Iterator[str]:
@@ -103,9 +101,13 @@ def _fractions(at: str, container: Obj) -> Iterator[str]:
     for name in ("memory", "ephemeral-storage"):
         for side in ("limits", "requests"):
             amount = (resources.get(side) or {}).get(name)
-            if amount is not None and quantity.milli(amount) % 1000:
-                text = quantity.canonical(amount)
-                yield f'{at}.resources.{side}[{name}]: fractional byte value "{text}" is invalid, must be an integer'
+            if amount is not None:
+                yield from _fraction(f"{at}.resources.{side}[{name}]", amount)
+
+
+def _fraction(at: str, amount: str) -> Iterator[str]:
+    if quantity.milli(amount) % 1000:
+        yield f'{at}: fractional byte value "{quantity.canonical(amount)}" is invalid, must be an integer'
 
 
 def _hidden(at: str, container: Obj) -> Iterator[str]:
@@ -122,7 +124,7 @@ def _hidden(at: str, container: Obj) -> Iterator[str]:
 
 def _ports(path: str, spec: Obj) -> Iterator[str]:
     known: dict[tuple[int, str], list[tuple[str, Obj]]] = {}
-    for at, container in _containers(path, spec):
+    for at, container in visiting.containers(f"{path}spec", spec):
         for index, port in enumerate(container.get("ports") or ()):
             here = f"{at}.ports[{index}]"
             earlier = known.setdefault((port.get("containerPort", 0), port.get("protocol", "")), [])
@@ -130,7 +132,7 @@ def _ports(path: str, spec: Obj) -> Iterator[str]:
                 yield from _clash(here, port, where, other)
             earlier.append((here, port))
     names: dict[str, str] = {}
-    for at, container in _containers(path, spec):
+    for at, container in visiting.containers(f"{path}spec", spec):
         for index, port in enumerate(container.get("ports") or ()):
             here, name = f"{at}.ports[{index}]", port.get("name", "")
             if name in names:

@@ -35,6 +35,8 @@ def warnings(service: Obj) -> Iterator[str]:
         yield "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
     if spec.get("loadBalancerIP"):
         yield from formats.ip_warnings("spec.loadBalancerIP", spec["loadBalancerIP"])
+    for index, cidr in enumerate(spec.get("loadBalancerSourceRanges") or ()):
+        yield from formats.cidr_warnings(f"spec.loadBalancerSourceRanges[{index}]", cidr)
     if external_name and external:
         yield 'spec.externalIPs is ignored when spec.type is "ExternalName"'
     if not external_name and spec.get("externalName"):

@@ -144,3 +144,21 @@ def test_pods_that_are_there_may_change(registry: Registry) -> None:
     made = pod(registry, container())
     limits(registry, {"type": "Container", "min": {"cpu": "1"}})
     registry.patch("pods", "test", made["metadata"]["name"], lambda obj: obj["metadata"].update(labels={"a": "b"}))
+
+
+def test_a_resize_stays_within_bounds(registry: Registry) -> None:
+    limits(registry, {"type": "Container", "max": {"cpu": "1"}})
+    pod(registry, container({"cpu": "500m"}, {"cpu": "500m"}))
+
+    def grow(copy: Obj) -> None:
+        copy["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "500m"}, "limits": {"cpu": "2"}}
+
+    with pytest.raises(Forbidden, match="maximum cpu usage per Container is 1, but limit is 2"):
+        registry.patch("pods", "test", "p", grow, subresource="resize")
+
+
+def test_what_a_pod_has_as_a_whole_is_bounded(registry: Registry) -> None:
+    limits(registry, {"type": "Pod", "max": {"cpu": "1"}})
+    given = {"resources": {"limits": {"cpu": "2"}}}
+    why = "maximum cpu usage per Pod is 1, but limit is 2"
+    assert refusal(registry, container({"cpu": "500m"}), **given) == why

@@ -13,13 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.unit.pocketkube.controllers.world import World, pod_spec
 from tests.unit.pocketkube.resources import direct
 
-from pocketkube import objects
+from pocketkube import amounts, objects
+from pocketkube.amounts import ZERO
 from pocketkube.client import Client
 from pocketkube.controllers.resourcequota import ResourceQuotaController
 from pocketkube.errors import AlreadyExists, Forbidden, NotFound
 from pocketkube.objects import Obj
-from pocketkube.quota import amounts
-from pocketkube.quota.amounts import ZERO
 from pocketkube.quota.usage import of_namespace
 from pocketkube.resources.base import DeleteOptions
 

@@ -6,6 +6,7 @@ import pytest
 
 from pocketkube.images import catalogue
 from pocketkube.kubelet.assembly import configure
+from pocketkube.kubelet.cgroup import Limits
 
 SERVICES = {"dns": object(), "ingress": object(), "storage": object(), "tokens": object()}
 
@@ -33,6 +34,13 @@ def test_services_are_lent_to_their_image_in_its_namespace_only(image: str, name
     container = {"name": "main", "image": image, "command": ["/bin/true"]}
     pod = {"metadata": {"name": "x", "namespace": namespace, "uid": "u"}, "spec": {"containers": [container]}}
     config = configure(
-        pod, container, catalogue()[image], hostname="x", environment=lambda _: {}, services=SERVICES, volumes={}
+        pod,
+        container,
+        catalogue()[image],
+        limits=Limits(),
+        hostname="x",
+        environment=lambda _: {},
+        services=SERVICES,
+        volumes={},
     )
     assert set(config.services) == lent

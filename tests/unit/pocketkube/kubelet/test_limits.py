@@ -160,6 +160,14 @@ async def test_other_containers_of_the_pod_live_on(busy: Any) -> None:
     assert "running" in busy.container("two", "c1")["state"]
 
 
+async def test_the_limit_of_the_pod_is_that_of_containers_without_one(busy: Any) -> None:
+    busy.create("two", shell("sleep 1000"), shell("sleep 1000"), resources={"limits": {"memory": "32Mi"}})
+    await busy.ready("two")
+    assert (await busy.exec("two", "tail", "/dev/zero"))[0] == 137
+    await oom_killed(busy, "two")
+    assert busy.container("two", "c1")["restartCount"] == 0
+
+
 async def test_without_a_limit_the_tool_says_that_it_has_no_memory(busy: Any) -> None:
     busy.create("web", shell("sleep 1000"))
     await busy.ready("web")

@@ -79,8 +79,10 @@ async def test_memory_in_use_is_not_taken_away(node: Any) -> None:
     told = await node.until(lambda: objects.condition(node.pod("p"), "PodResizeInProgress"))
     await node.until(lambda: (objects.condition(node.pod("p"), "PodResizeInProgress") or {}).get("reason") == "Error")
     told = objects.condition(node.pod("p"), "PodResizeInProgress")
-    why = f'attempting to set container "c" memory limit (16) below current usage ({used})'
-    assert told["message"] == f"cannot decrease memory limits: {why}"
+    too_low = [
+        f"attempting to set {what} memory limit (16) below current usage ({used})" for what in ("pod", 'container "c"')
+    ]
+    assert told["message"] == f"cannot decrease memory limits: [{', '.join(too_low)}]"
     assert node.container("p")["resources"]["limits"]["memory"] == "64Mi"
     assert "ResizeError" in reasons(node, "p")
 
@@ -95,3 +97,34 @@ async def test_a_container_that_starts_again_has_what_is_allocated(node: Any) ->
     node.kubelet.pod("default", "p").slots["c"].current.kill()
     await node.until(lambda: node.container("p")["restartCount"] == 1 and node.container("p")["ready"])
     assert node.container("p")["resources"]["requests"]["cpu"] == "500m"
+
+
+def resize_whole(node: Any, name: str, resources: Obj) -> None:
+    def change(copy: Obj) -> None:
+        copy["spec"]["resources"] = resources
+
+    node.client.patch("pods", ("default", name), change, subresource="resize")
+
+
+async def test_the_whole_pod_is_given_more(node: Any) -> None:
+    node.create("p", {}, resources={"limits": {"memory": "64Mi"}, "requests": {"memory": "16Mi"}})
+    await node.ready("p")
+    running = node.kubelet.pod("default", "p").slots["c"].current
+    assert running.cgroup.limit == running.cgroup.pod.limit == 64 << 20
+    wanted = {"limits": {"memory": "128Mi"}, "requests": {"memory": "16Mi"}}
+    resize_whole(node, "p", wanted)
+    await node.until(lambda: "ResizeCompleted" in reasons(node, "p"))
+    assert running.cgroup.limit == running.cgroup.pod.limit == 128 << 20
+    status = node.pod("p")["status"]
+    assert (status["resources"], status["allocatedResources"]) == (wanted, wanted["requests"])
+    assert node.container("p")["restartCount"] == 0
+
+
+async def test_a_pod_is_not_given_less_than_it_uses(node: Any) -> None:
+    node.create("p", {}, resources={"limits": {"memory": "64Mi"}, "requests": {"memory": "8"}})
+    await node.ready("p")
+    resize_whole(node, "p", {"limits": {"memory": "16"}, "requests": {"memory": "8"}})
+    await node.until(lambda: (objects.condition(node.pod("p"), "PodResizeInProgress") or {}).get("reason") == "Error")
+    told = objects.condition(node.pod("p"), "PodResizeInProgress")
+    assert "attempting to set pod memory limit (16) below current usage" in told["message"]
+    assert node.kubelet.pod("default", "p").sandbox.cgroup.limit == 64 << 20

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.unit.pocketkube.resources import direct
 
+from pocketkube import amounts
 from pocketkube.objects import Obj
-from pocketkube.quota import amounts
 from pocketkube.quota.base import in_values
 from pocketkube.quota.usage import counted, evaluator, is_about
 

@@ -10,7 +10,6 @@ from tests.unit.pocketkube.resources.direct import namespace, registry
 
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
-from pocketkube.resources.pod_spec.apparmor import ANNOTATION
 
 CONTEXT = "spec.securityContext"
 ALL = "If pod contains any hostProcess containers then all containers"
@@ -75,16 +74,6 @@ def test_wrong_apparmor_profiles(held: Registry, profile: Obj, where: str, why: 
     assert refused(held, made) == [(f"{CONTEXT}.appArmorProfile.{where}", why)]
     made = pod({"appArmorProfile": profile})
     assert refused(held, made) == [(f"{OF_CONTAINER}.appArmorProfile.{where}", why)]
-
-
-def test_apparmor_by_annotation(held: Registry) -> None:
-    right = {f"{ANNOTATION}main": "localhost/web"}
-    held.create("pods", pod(annotations=right))
-    wrong = {f"{ANNOTATION}other": "runtime/default", f"{ANNOTATION}main": "none"}
-    assert refused(held, pod(annotations=wrong)) == [
-        (f"metadata.annotations[{ANNOTATION}other]", 'Invalid value: "other": container not found'),
-        (f"metadata.annotations[{ANNOTATION}main]", 'Invalid value: "none": invalid AppArmor profile name: "none"'),
-    ]
 
 
 def test_selinux_and_proc(held: Registry) -> None:

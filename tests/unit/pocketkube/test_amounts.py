@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pocketkube import quantity
-from pocketkube.quota import amounts
-from pocketkube.quota.amounts import ZERO, Amount
+from pocketkube import amounts, quantity
+from pocketkube.amounts import ZERO, Amount
 
 TEXTS = st.builds(
     lambda number, suffix: f"{number}{suffix}",
