@@ -260,20 +260,19 @@ class Container:
             if not init:
                 raise FileNotFoundError(2, "No such file or directory", workdir)
             self.fs.mkdir(workdir, parents=True)
-        path = namespace.find_program(argv[0], cwd=workdir, path=config.env.get("PATH", DEFAULT_PATH))
-        main, argv = namespace.program(path, argv)
-        uid, gid = namespace.rights(path, config.uid, config.gid)
+        path = config.env.get("PATH", DEFAULT_PATH)
+        found = namespace.executable(argv, cwd=workdir, path=path, uid=config.uid, gid=config.gid)
         return namespace.spawn(
-            main,
-            argv,
+            found.main,
+            found.argv,
             env={**config.env, "HOME": config.env.get("HOME", "/root" if config.uid == 0 else "/")},
             cwd=workdir,
             fds=fds,
             parent=self.init,
-            uid=uid,
-            gid=gid,
+            uid=found.uid,
+            gid=found.gid,
             groups=config.groups,
-            program=path,
+            program=found.program,
         )
 
     async def exec(self, argv: list[str], fds: Mapping[int, Any], *, tty: bool = False) -> int:

@@ -11,7 +11,7 @@ import errno
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pocketkube.clock import Clock
 from pocketkube.kubelet.cgroup import Cgroup, Killed
@@ -37,6 +37,16 @@ class ProcessTable:
         """The next process's."""
         self._next_pid += 1
         return self._next_pid - 1
+
+
+class Executable(NamedTuple):
+    """A program file's path and code, its arguments, and the user and group with whose rights it runs."""
+
+    program: str
+    main: Command
+    argv: list[str]
+    uid: int
+    gid: int
 
 
 class PidNamespace:
@@ -100,7 +110,16 @@ class PidNamespace:
             raise PermissionError(errno.EACCES, "Permission denied", argv0)
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", argv0)
 
-    def program(self, path: str, argv: list[str]) -> tuple[Command, list[str]]:
+    def executable(
+        self, argv: list[str], *, cwd: str = "/", path: str = DEFAULT_PATH, uid: int = 0, gid: int = 0
+    ) -> Executable:
+        """What execvp of argv comes to when `uid` and `gid` ask for it. Raises FileNotFoundError, PermissionError,
+        OSError."""
+        program = self.find_program(argv[0], cwd=cwd, path=path)
+        main, argv = self._code(program, argv)
+        return Executable(program, main, argv, *self._rights(program, uid, gid))
+
+    def _code(self, path: str, argv: list[str]) -> tuple[Command, list[str]]:
         """The code behind a program file, and its argv (a `#!` script runs its interpreter). Raises OSError."""
         for _ in range(4):
             content = self.fs.read_bytes(path)
@@ -115,7 +134,7 @@ class PidNamespace:
             path = self.find_program(interpreter)
         raise OSError(errno.ELOOP, "Too many levels of symbolic links", path)
 
-    def rights(self, program: str, uid: int, gid: int) -> tuple[int, int]:
+    def _rights(self, program: str, uid: int, gid: int) -> tuple[int, int]:
         """The user and group with whose rights a program file runs when `uid` and `gid` execute it: the file's own
         where it has the set-ID bits."""
         if self.no_new_privs:

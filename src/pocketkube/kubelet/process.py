@@ -182,9 +182,8 @@ class Process:
         directory = self.cwd if cwd is None else cwd
         program, uid, gid = self.program, self.uid, self.gid
         if main is None:
-            program = self.namespace.find_program(argv[0], cwd=directory, path=environment.get("PATH", DEFAULT_PATH))
-            main, argv = self.namespace.program(program, argv)
-            uid, gid = self.namespace.rights(program, uid, gid)
+            path = environment.get("PATH", DEFAULT_PATH)
+            program, main, argv, uid, gid = self.namespace.executable(argv, cwd=directory, path=path, uid=uid, gid=gid)
         merged = {number: fd for number, fd in {**self.fds, **(fds or {})}.items() if fd is not None}
         child = self.namespace.spawn(
             main,
@@ -205,10 +204,10 @@ class Process:
         """execve: from now on this process is the program that argv names; its code is what the caller goes on with.
         Raises FileNotFoundError, PermissionError, OSError."""
         env = self.env if env is None else env
-        program = self.namespace.find_program(argv[0], cwd=self.cwd, path=env.get("PATH", ""))
-        main, argv = self.namespace.program(program, argv)
-        self.uid, self.gid = self.namespace.rights(program, self.uid, self.gid)
-        self.argv, self.env, self.program = argv, env, program
+        path = env.get("PATH", "")
+        found = self.namespace.executable(argv, cwd=self.cwd, path=path, uid=self.uid, gid=self.gid)
+        self.env = env
+        self.program, main, self.argv, self.uid, self.gid = found
         return main
 
     async def turn(self) -> None:

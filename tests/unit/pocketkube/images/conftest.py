@@ -74,14 +74,13 @@ class Pod:
         out, err = Collector(), Collector()
         out.hold()
         err.hold()
-        path = self.namespace.find_program(words[0])
-        main, words = self.namespace.program(path, words)
+        found = self.namespace.executable(words)
         process = self.namespace.spawn(
-            main,
-            words,
+            found.main,
+            found.argv,
             env={"PATH": DEFAULT_PATH, "HOME": "/root", **env},
             fds={0: Document(stdin), 1: out, 2: err},
-            program=path,
+            program=found.program,
         )
         return Running(process, out, err)
 

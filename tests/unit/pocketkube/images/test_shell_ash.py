@@ -178,11 +178,11 @@ async def at_terminal(pod):
         terminal = Terminal(keyboard, screen)
         terminals.append(terminal)
         argv = argv or ("sh",)
-        main, words = own.namespace.program(own.namespace.find_program(argv[0]), list(argv))
+        found = own.namespace.executable(list(argv))
         own.start("sleep", "1000000")
         process = own.namespace.spawn(
-            main,
-            words,
+            found.main,
+            found.argv,
             env={"PATH": "/bin:/usr/bin", "HOME": "/root", **env},
             fds={0: terminal, 1: terminal, 2: terminal},
         )
