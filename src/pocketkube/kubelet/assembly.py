@@ -54,6 +54,7 @@ def configure(
     image: type[Image],
     *,
     limits: Limits,
+    oom_score_adj: int = 0,
     hostname: str,
     environment: Callable[[Obj], dict[str, str]],
     services: Mapping[str, Any],
@@ -90,6 +91,7 @@ def configure(
         services={name: services[name] for name in lent if name in services},
         sysctls={sysctls.normal(found["name"]): found["value"] for found in pod_security.get("sysctls") or ()},
         limits=limits,
+        oom_score_adj=oom_score_adj,
     )
 
 

@@ -2,10 +2,10 @@
 
 Models pids.max (podPidsLimit), memory.max with memory.oom.group = 1, which the kubelet sets unless singleProcessOOMKill
 asks for something else: a container that wants more memory than limits.memory loses all its processes, and where all
-containers of a pod want more than the pod may have, the one that has most does (Linux: by its badness, of which this is
-the most part). What is counted is what the image says its program needs (`Image.memory`), a little for each further
-process, and what programs hold of what they read. Left out: the page cache, swap, memory requests as protection, a
-quota of processor time of the pod as a whole.
+containers of a pod want more than the pod may have, the worst one does: what it has, and its oom_score_adj in
+thousandths of what the pod may have. What is counted is what the image says its program needs (`Image.memory`), a
+little for each further process, and what programs hold of what they read. Left out: the page cache, swap, memory
+requests as protection, a quota of processor time of the pod as a whole.
 """
 
 from __future__ import annotations
@@ -76,14 +76,15 @@ class PodCgroup:
         return sum(cgroup.memory for cgroup in self.running)
 
     def check(self, asking: Cgroup) -> None:
-        """Kill the largest if the limit is passed. Raises Killed when it is the one that asks for more."""
-        if self.limit is None or self.memory <= self.limit:
+        """Kill the worst if the limit is passed. Raises Killed when it is the one that asks for more."""
+        limit = self.limit
+        if limit is None or self.memory <= limit:
             return
-        largest = max(self.running, key=lambda cgroup: cgroup.memory)
-        if largest is asking:
+        worst = max(self.running, key=lambda cgroup: cgroup.memory + limit * cgroup.oom_score_adj // 1000)
+        if worst is asking:
             asking.oom()
         with suppress(Killed):
-            largest.oom()
+            worst.oom()
 
     def fork(self) -> None:
         """One process more. Raises BlockingIOError, as fork does with EAGAIN."""
@@ -114,12 +115,14 @@ class Cgroup:
         *,
         limit: int | None = None,
         base: int = 0,
+        oom_score_adj: int = 0,
         kill: Callable[[], None] = lambda: None,
     ) -> None:
         self.pod = pod or PodCgroup()
         self.cpu = cpu
         self.limit = limit
         self.kill = kill
+        self.oom_score_adj = oom_score_adj
         self.pids = 0
         self.peak = 0
         self.oom_kills = 0

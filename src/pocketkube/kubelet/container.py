@@ -68,6 +68,7 @@ class Config:
     services: Mapping[str, Any] = field(default_factory=dict)
     sysctls: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    oom_score_adj: int = 0
     refused: str = ""
     """What the runtime says of a mount that it cannot make."""
 
@@ -112,6 +113,7 @@ class Container:
             cgroup,
             limit=config.limits.memory,
             base=config.image.memory,
+            oom_score_adj=config.oom_score_adj,
             kill=self.kill,
         )
         self.namespace = PidNamespace(

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 
-from pocketkube import objects
-from pocketkube.kubelet import assembly, verdicts
+from pocketkube import objects, quantity
+from pocketkube.kubelet import assembly, oom, verdicts
 from pocketkube.kubelet.cgroup import limits_of
 from pocketkube.kubelet.container import Container, StartError
 from pocketkube.kubelet.environment import ConfigError, Environment, most_of
@@ -88,6 +88,7 @@ class Starter:
                 spec,
                 image,
                 limits=limits_of(slot.allocated, self._state.allocated),
+                oom_score_adj=self._oom_score_adjustment(pod, spec),
                 hostname=self._state.sandbox.hostname,
                 environment=self._environment(pod).of,
                 services=self._kubelet.services,
@@ -146,6 +147,10 @@ class Starter:
         for _ in range(SETTLE):  # a kubelet notices a start late enough for the program to have begun; so do we
             await asyncio.sleep(0)
         return None
+
+    def _oom_score_adjustment(self, pod: Obj, container: Obj) -> int:
+        memory = quantity.value(self._kubelet.node.capacity["memory"])
+        return oom.score_adjustment(pod, self._state.allocated_spec(), container, memory)
 
     def _pull_volumes(self, pod: Obj, slot: Slot) -> None:
         """The images it mounts, with events of the pod. Raises PullError."""

@@ -1,6 +1,6 @@
 """/proc as a container sees it: made up on the spot from its own processes and mounts.
 
-Models what the commands of the labs read: /proc/<pid>/{cmdline,comm,status,stat,environ,cwd,exe,root,fd},
+Models what the commands of the labs read: /proc/<pid>/{cmdline,comm,status,stat,environ,cwd,exe,root,fd,oom_score_adj},
 /proc/{self,mounts,cpuinfo,meminfo,uptime,loadavg,stat,version,cgroup}, /proc/net/{tcp,udp} headers. Nothing here shows
 the host. Left out: everything else of procfs.
 """
@@ -83,6 +83,7 @@ def _of(process: Process) -> Folder:
             "root": Link(lambda seer: "/", jump=_place(process, lambda: "/"), ino=ino + 9),
             "exe": Link(lambda seer: process.program, jump=_place(process, lambda: process.program), ino=ino + 10),
             "fd": Folder(descriptors, 0o500, ino=ino + 11),
+            "oom_score_adj": Text(lambda seer: f"{process.namespace.cgroup.oom_score_adj}\n".encode(), ino=ino + 12),
             "net": NET,
         },
         ino=ino,

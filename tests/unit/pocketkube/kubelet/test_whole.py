@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -102,12 +103,13 @@ def test_what_a_resource_field_tells_without_a_limit() -> None:
     assert most_of(spec({}, whole={"limits": {"cpu": "2", "memory": "0"}}), node) == {**node, "cpu": "2"}
 
 
-def members(pod: PodCgroup, *sizes: int) -> tuple[list[Cgroup], list[int]]:
+def members(pod: PodCgroup, *sizes: int, scores: tuple[int, ...] = (0, 0)) -> tuple[list[Cgroup], list[int]]:
     """Running containers that hold so many MiB, and the numbers of those that are killed."""
     killed: list[int] = []
     made = []
-    for number, size in enumerate(sizes):
-        cgroup = Cgroup(Cpu(Clock()).account(), pod, base=size * MIB, kill=lambda number=number: killed.append(number))  # type: ignore[misc]
+    for number, (size, score) in enumerate(zip(sizes, scores, strict=True)):
+        account = Cpu(Clock()).account()
+        cgroup = Cgroup(account, pod, base=size * MIB, oom_score_adj=score, kill=partial(killed.append, number))
         cgroup.fork()
         made.append(cgroup)
     return made, killed
@@ -133,3 +135,12 @@ def test_the_one_that_asks_may_be_the_largest() -> None:
     with pytest.raises(Killed):
         large.grow(2 * MIB)
     assert (killed, large.memory) == ([1], 6 * MIB)
+
+
+def test_a_worse_score_outweighs_size() -> None:
+    pod = PodCgroup()
+    pod.limit = 10 * MIB
+    (small, _), killed = members(pod, 3, 6, scores=(999, 3))
+    with pytest.raises(Killed):
+        small.grow(2 * MIB)
+    assert killed == [0]
