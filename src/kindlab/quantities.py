@@ -24,10 +24,11 @@ def number(text: str) -> Decimal:
 
 
 def amounts(spec: Obj, field: str) -> Amounts:
-    """What a Pod asks for, or may use at most: its containers together, or an init container that takes more."""
+    """What a Pod asks for, or may use at most: as a whole where it says so, else its containers together, or an init
+    container that takes more."""
 
-    def of(container: Obj) -> Amounts:
-        return (container.get("resources") or {}).get(field) or {}
+    def of(holder: Obj) -> Amounts:
+        return (holder.get("resources") or {}).get(field) or {}
 
     sidecars: Amounts = {}
     peak: Amounts = {}
@@ -38,8 +39,7 @@ def amounts(spec: Obj, field: str) -> Amounts:
         else:
             peak = _most(peak, total((sidecars, of(container))))
     running = total((*(of(container) for container in spec.get("containers") or ()), sidecars))
-    whole = {**running, **{n: v for n, v in ((spec.get("resources") or {}).get(field) or {}).items()}}
-    found = _most(whole, peak)
+    found = {**_most(running, peak), **of(spec)}
     overhead = spec.get("overhead") or {}
     return total((found, {n: v for n, v in overhead.items() if field == "requests" or n in found}))
 

@@ -26,6 +26,11 @@ def test_what_a_pod_needs_is_what_it_needs_at_once_at_most(init: list[dict[str, 
     assert amounts({"containers": [asks("100m")], "initContainers": init}, "requests") == {"cpu": needed}
 
 
+def test_what_the_pod_asks_for_as_a_whole_goes_before_its_containers() -> None:
+    spec = {"containers": [asks("100m")], "initContainers": [asks("2")], **asks("1")}
+    assert amounts(spec, "requests") == {"cpu": "1"}
+
+
 def test_overhead_is_asked_for_and_limits_only_what_has_limits() -> None:
     spec = {"containers": [asks("100m")], "overhead": {"cpu": "1"}}
     assert amounts(spec, "requests") == {"cpu": "1100m"}
