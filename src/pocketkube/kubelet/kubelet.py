@@ -20,6 +20,7 @@ from pocketkube import objects, quantity
 from pocketkube.client import Client
 from pocketkube.errors import Conflict, NotFound, StatusError
 from pocketkube.ipam import PodAddresses
+from pocketkube.kubelet import pending
 from pocketkube.kubelet.cpu import Cpu
 from pocketkube.kubelet.disk import open_disk
 from pocketkube.kubelet.filesystem import HostTree
@@ -176,11 +177,10 @@ class Kubelet:
         worker = self._by_key.get((namespace, name))
         return worker.state if worker is not None else None
 
-    def admitted(self) -> Iterator[Obj]:
+    def admitted(self) -> Iterator[PodState]:
         """The pods this node has taken and not finished with."""
-        return (
-            worker.state.pod for worker in self._workers.values() if worker.state.admitted and not worker.state.finished
-        )
+        states = (worker.state for worker in self._workers.values())
+        return (state for state in states if state.admitted and not state.finished)
 
     def usage(self) -> NodeUsage:
         """What the node and its running containers use, read now."""
@@ -285,6 +285,7 @@ class Kubelet:
             await worker.run()
         finally:
             self._workers.pop(worker.state.uid, None)
+            pending.retry(self)
             if self._by_key.get(worker.state.key) is worker:
                 del self._by_key[worker.state.key]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pocketkube import duration, objects
 from pocketkube.errors import Conflict, NotFound, StatusError
-from pocketkube.kubelet import admission, assembly, devices
+from pocketkube.kubelet import admission, assembly, devices, pending
 from pocketkube.kubelet.backoff import Backoff
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.publishing import RETRY, Publisher
@@ -147,7 +147,9 @@ class PodWorker:
     def _admit(self) -> bool:
         """Whether the node takes the pod; one it does not take has failed."""
         state = self.state
-        state.admitted = state.admitted or admission.admit(state.client, state.pod, state.kubelet.admitted())
+        state.admitted = state.admitted or admission.admit(
+            state.client, state.pod, pending.allocated(state.kubelet.admitted())
+        )
         state.finished = not state.admitted
         return state.admitted
 
@@ -283,6 +285,7 @@ class PodWorker:
         state.drop_sandbox()
         state.volumes.drop()
         state.finished = True
+        pending.retry(state.kubelet)
 
     async def _abandon(self) -> None:
         """Leave nothing running, whatever ended the task. A pod that is still stored keeps its volumes."""

@@ -1,8 +1,8 @@
 """Resizing a pod in place: whether the node has room for what it wants now, and giving it to the containers.
 
 Models pkg/kubelet/allocation and doPodResizeAction of pkg/kubelet/kuberuntime; conditions PodResizePending (Deferred)
-and PodResizeInProgress, restarts where the resize policy asks for them. Left out: priorities among resizes that wait,
-swap. What was not given before a restart of the node is given, or waits, anew.
+and PodResizeInProgress, restarts where the resize policy asks for them; which of those that wait goes first: `pending`.
+Left out: swap. What was not given before a restart of the node is given, or waits, anew.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from typing import Any
 import orjson
 
 from pocketkube import objects, quantity
-from pocketkube.kubelet import admission, whole
+from pocketkube.kubelet import pending, whole
 from pocketkube.kubelet.cgroup import Limits, limits_of
+from pocketkube.kubelet.pending import PENDING
 from pocketkube.kubelet.pod_state import PodState
 from pocketkube.kubelet.publishing import Publisher
 from pocketkube.kubelet.slot import Slot, limits_and_requests
 from pocketkube.kubelet.starting import RESYNC
 from pocketkube.objects import Obj
 
-PENDING, IN_PROGRESS = "PodResizePending", "PodResizeInProgress"
+IN_PROGRESS = "PodResizeInProgress"
 
 
 class Resizer:
@@ -44,6 +45,7 @@ class Resizer:
                 slot.allocated = wanted_of(slot)
             state.allocated = of_pod
             state.resizing.pop(PENDING, None)
+            pending.retry(state.kubelet)
             self._tell(IN_PROGRESS, "", "")
             self._event("Normal", "ResizeStarted", "Pod resize started")
             self._publisher.publish()
@@ -55,7 +57,10 @@ class Resizer:
 
     def _fits(self) -> bool:
         state = self._state
-        reason = admission.lacks_room(state.client, state.pod, state.kubelet.admitted())
+        reason = pending.why_not(state)
+        if not reason and (other := pending.first_before(state)) is not None:
+            other.wake.set()
+            reason = f"pod {objects.name(other.pod)} goes first"
         if not reason:
             return True
         before = state.resizing.get(PENDING) or {}

@@ -70,6 +70,49 @@ async def test_what_has_no_room_now_waits_for_it(node: Any) -> None:
     assert reasons(node, "p") == ["ResizeDeferred", "ResizeStarted", "ResizeCompleted"]
 
 
+async def test_those_that_wait_go_by_priority_quality_and_time(node: Any) -> None:
+    node.client.create("priorityclasses", {"metadata": {"name": "urgent"}, "value": 1000})
+    node.create("large", asking(cpu="2500m"))
+    await node.ready("large")
+    guaranteed = {"resources": {"limits": {"cpu": "100m", "memory": "64Mi"}}}
+    pods: dict[str, tuple[Obj, Obj]] = {
+        "second-last": (asking(cpu="100m"), {}),
+        "guaranteed": (guaranteed, {}),
+        "urgent": (asking(cpu="100m"), {"priorityClassName": "urgent"}),
+        "last": (asking(cpu="100m"), {}),
+    }
+    for name, (container, spec) in pods.items():
+        node.create(name, container, **spec)
+        await node.ready(name)
+    for name in pods:
+        memory = {"memory": "64Mi"} if name == "guaranteed" else {}
+        side = {"cpu": "2500m", **memory}
+        resize(node, name, {"requests": side, "limits": side} if memory else {"requests": side})
+        await node.until(lambda name=name: objects.condition(node.pod(name), "PodResizePending"))
+        await node.clock.sleep(1)
+    given = []
+    gone = "large"
+    while len(given) < len(pods):
+        node.client.delete("pods", ("default", gone))
+        await node.gone(gone)
+        waiting = [name for name in pods if name not in given]
+        [gone] = await node.until(lambda names=waiting: [n for n in names if "ResizeCompleted" in reasons(node, n)])
+        given.append(gone)
+    assert given == ["urgent", "guaranteed", "second-last", "last"]
+
+
+async def test_what_another_waits_for_takes_no_room(node: Any) -> None:
+    node.create("large", asking(cpu="3"))
+    node.create("waits", asking(cpu="100m"))
+    node.create("small", asking(cpu="100m"))
+    for name in ("large", "waits", "small"):
+        await node.ready(name)
+    resize(node, "waits", {"requests": {"cpu": "2"}})
+    await node.until(lambda: objects.condition(node.pod("waits"), "PodResizePending"))
+    resize(node, "small", {"requests": {"cpu": "500m"}})
+    await node.until(lambda: "ResizeCompleted" in reasons(node, "small"))
+
+
 async def test_memory_in_use_is_not_taken_away(node: Any) -> None:
     node.create("p", {"resources": {"limits": {"memory": "64Mi"}, "requests": {"memory": "8"}}})
     await node.ready("p")
