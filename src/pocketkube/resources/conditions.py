@@ -7,41 +7,52 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from pocketkube import fields
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
 from pocketkube.resources import formats
 
+_STATUSES: Final = ("False", "True", "Unknown")
+_REASON: Final = re.compile("[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
+_REASON_LENGTH: Final = 1024
+_MESSAGE_LENGTH: Final = 32 * 1024
+_WRONG_REASON: Final = (
+    "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric "
+    "characters or '_,:', and must end with an alphanumeric character or '_' (e.g. 'my_name',  or 'MY_NAME',  or "
+    f"'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used for validation is '{_REASON.pattern}')"
+)
+
 
 def validate(path: str, conditions: list[Obj]) -> Iterator[Cause]:
-    types = [one.get("type") or "" for one in conditions]
+    """Field errors of `conditions`."""
+    seen: set[str] = set()
     for index, condition in enumerate(conditions):
-        here, type_ = f"{path}[{index}]", types[index]
-        for problem in formats.qualified_name(type_):
-            yield fields.invalid(f"{here}.type", type_, problem)
-        if type_ in types[:index]:
-            yield fields.duplicate(f"{here}.type", type_)
-        if condition.get("status") not in ("True", "False", "Unknown"):
-            accepted = ("False", "True", "Unknown")
-            yield fields.not_supported(f"{here}.status", condition.get("status") or "", accepted)
-        if (condition.get("observedGeneration") or 0) < 0:
-            text = "must be greater than or equal to zero"
-            yield fields.invalid(f"{here}.observedGeneration", condition["observedGeneration"], text)
-        if not condition.get("lastTransitionTime"):
-            yield fields.required(f"{here}.lastTransitionTime", "must be set")
-        reason = condition.get("reason") or ""
-        if not reason:
-            yield fields.required(f"{here}.reason", "must be set")
-        elif len(reason) > 1024:
-            yield fields.too_long(f"{here}.reason", 1024)
-        elif not re.fullmatch(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", reason):
-            text = (
-                "a condition reason must start with alphabetic character, optionally followed by a string of "
-                "alphanumeric characters or '_,:', and must end with an alphanumeric character or '_' (e.g. "
-                "'my_name',  or 'MY_NAME',  or 'MyName',  or 'ReasonA,ReasonB',  or 'ReasonA:ReasonB', regex used "
-                "for validation is '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?')"
-            )
-            yield fields.invalid(f"{here}.reason", reason, text)
-        if len(condition.get("message") or "") > 32768:
-            yield fields.too_long(f"{here}.message", 32768)
+        type_ = condition.get("type") or ""
+        if type_ in seen:
+            yield fields.duplicate(f"{path}[{index}].type", type_)
+        seen.add(type_)
+        yield from _one(f"{path}[{index}]", condition)
+
+
+def _one(at: str, condition: Obj) -> Iterator[Cause]:
+    type_ = condition.get("type") or ""
+    for problem in formats.qualified_name(type_):
+        yield fields.invalid(f"{at}.type", type_, problem)
+    if condition.get("status") not in _STATUSES:
+        yield fields.not_supported(f"{at}.status", condition.get("status") or "", _STATUSES)
+    generation = condition.get("observedGeneration") or 0
+    if generation < 0:
+        yield fields.invalid(f"{at}.observedGeneration", generation, "must be greater than or equal to zero")
+    if not condition.get("lastTransitionTime"):
+        yield fields.required(f"{at}.lastTransitionTime")
+    reason = condition.get("reason") or ""
+    if not reason:
+        yield fields.required(f"{at}.reason")
+    elif not _REASON.fullmatch(reason):
+        yield fields.invalid(f"{at}.reason", reason, _WRONG_REASON)
+    if len(reason.encode()) > _REASON_LENGTH:
+        yield fields.too_long(f"{at}.reason", _REASON_LENGTH)
+    if len((condition.get("message") or "").encode()) > _MESSAGE_LENGTH:
+        yield fields.too_long(f"{at}.message", _MESSAGE_LENGTH)

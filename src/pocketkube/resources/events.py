@@ -1,7 +1,7 @@
 """Events, stored as core/v1; events.k8s.io/v1 is a view of the same ones.
 
-Models pkg/registry/core/event, ValidateEvent* for the legacy form, and the conversions of pkg/apis/events/v1. Left out:
-the stricter rules for what is written by way of events.k8s.io, expiry after an hour.
+Models pkg/registry/core/event, legacyValidateEvent and the conversions of pkg/apis/events/v1. Left out: the stricter
+rules for what is written by way of events.k8s.io, expiry after an hour.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pocketkube.resources import formats
 from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import NAME, described, since
 
+_LENGTHS: Final = {"reportingInstance": 128, "action": 128, "reason": 128, "message": 1024}
 _INVOLVED: Final = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 
 
@@ -132,10 +133,28 @@ class RESOURCE(_Event):
     def validate(self, obj: Obj) -> Iterator[Cause]:
         about = (obj.get("involvedObject") or {}).get("namespace", "")
         namespace = objects.namespace(obj)
-        if (about and about != namespace) or (not about and namespace not in ("", "default", "kube-system")):
+        if obj.get("eventTime"):
+            if not about and namespace not in ("default", "kube-system"):
+                yield fields.invalid("involvedObject.namespace", about, "does not match event.namespace")
+            yield from _reported(obj)
+        elif (about and about != namespace) or (not about and namespace not in ("", "default")):
             yield fields.invalid("involvedObject.namespace", about, "does not match event.namespace")
         for problem in formats.dns1123_subdomain(namespace):
             yield fields.invalid("namespace", namespace, problem)
 
     def validate_update(self, new: Obj, old: Obj) -> Iterator[Cause]:
         return self.validate(new)
+
+
+def _reported(obj: Obj) -> Iterator[Cause]:
+    """Field errors of what events have that say when they happened."""
+    reporter = obj.get("reportingComponent", "")
+    if not reporter:
+        yield fields.required("reportingComponent")
+    yield from (fields.invalid("reportingComponent", reporter, why) for why in formats.qualified_name(reporter))
+    for name in ("reportingInstance", "action", "reason"):
+        if not obj.get(name):
+            yield fields.required(name)
+    for name, most in _LENGTHS.items():
+        if len((obj.get(name) or "").encode()) > most:
+            yield fields.invalid(name, "", f"can have at most {most} characters")

@@ -1,7 +1,6 @@
 """PodDisruptionBudgets.
 
 Models pkg/registry/policy/poddisruptionbudget, ValidatePodDisruptionBudget* and the printer.
-Left out: checking the conditions that somebody writes to a status.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any, Final
 from pocketkube import fields, objects
 from pocketkube.errors import Cause
 from pocketkube.objects import Obj
-from pocketkube.resources import metadata, workload
+from pocketkube.resources import conditions, metadata, workload
 from pocketkube.resources.base import Column, Resource
 from pocketkube.resources.columns import AGE, NAME, age, described
 
@@ -80,5 +79,6 @@ class RESOURCE(Resource):
             yield fields.not_supported("spec.unhealthyPodEvictionPolicy", policy, UNHEALTHY)
 
     def validate_status(self, new: Obj, old: Obj) -> Iterator[Cause]:
+        yield from conditions.validate("status.conditions", objects.status(new).get("conditions") or [])
         for field in _COUNTS:
             yield from workload.not_negative(f"status.{field}", objects.status(new).get(field))

@@ -17,6 +17,8 @@ from pocketkube.objects import Key, Obj
 from pocketkube.recorder import REMEMBERED
 
 NAME: Final = "default-scheduler"
+_LONGEST: Final = 1024
+"""Bytes of a message."""
 
 
 class SchedulingEvents:
@@ -31,6 +33,7 @@ class SchedulingEvents:
         self, pod: Obj, type_: str, reason: str, action: str, message: str, *, related: Obj | None = None
     ) -> None:
         """An Event without source and count; nothing when it cannot be written. `related`: another pod it is about."""
+        message = _shortened(message)
         key = (objects.uid(pod), pod["metadata"]["resourceVersion"], message)
         now = self.client.clock.now_micro()
         try:
@@ -54,6 +57,12 @@ class SchedulingEvents:
                 self._last[key] = objects.namespace(pod), name
         except StatusError:
             return  # the namespace is going or gone: there is nobody left to tell
+
+
+def _shortened(message: str) -> str:
+    """As much of it as an event may hold."""
+    told = message.encode()
+    return message if len(told) <= _LONGEST else f"{told[: _LONGEST - 4].decode(errors='ignore')} ..."
 
 
 def _event(pod: Obj, name: str, type_: str, reason: str, action: str, message: str, now: str) -> Obj:

@@ -1,7 +1,6 @@
 """Containers of a pod: their names, images, ports, probes and hooks.
 
-Models validateContainers, validateInitContainers and validateEphemeralContainers (pkg/apis/core/validation). Left out:
-Windows, AppArmor profiles, stop signals.
+Models validateContainers, validateInitContainers and validateEphemeralContainers (pkg/apis/core/validation).
 """
 
 from __future__ import annotations

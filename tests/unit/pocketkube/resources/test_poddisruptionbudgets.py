@@ -64,6 +64,17 @@ def test_neither_number_is_taken_and_a_status_is_not(held: Registry) -> None:
     assert held.resources["poddisruptionbudgets"].row(held.create("poddisruptionbudgets", other))[1] == "50%"
 
 
+def test_conditions_of_a_status_are_whole(held: Registry) -> None:
+    held.create("poddisruptionbudgets", body(minAvailable=1))
+
+    def tell(copy: Obj) -> None:
+        copy["status"]["conditions"] = [{"type": "DisruptionAllowed", "status": "True"}]
+
+    with pytest.raises(Invalid) as caught:
+        held.patch("poddisruptionbudgets", "test", "x", tell, subresource="status")
+    assert "status.conditions[0].reason: Required value" in caught.value.message
+
+
 def test_counts_are_not_negative(held: Registry) -> None:
     held.create("poddisruptionbudgets", body())
     with pytest.raises(Invalid, match=r"status\.currentHealthy: Invalid value: -1"):
