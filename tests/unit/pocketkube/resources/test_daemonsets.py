@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.unit.pocketkube.resources import direct
 
 from pocketkube import objects
 from pocketkube.errors import BadRequest, Invalid
@@ -15,13 +14,6 @@ from pocketkube.registry import Registry
 from pocketkube.resources.daemonsets import TEMPLATE_GENERATION
 
 ROLLING = "spec.updateStrategy.rollingUpdate"
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = direct.registry()
-    direct.namespace(found, "test")
-    return found
 
 
 def body(**spec: Any) -> Obj:

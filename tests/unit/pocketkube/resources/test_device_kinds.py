@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.pocketkube.resources.direct import namespace, registry
 from tests.unit.pocketkube.resources.storage_kinds import refused, row, warned
 
 from pocketkube import objects
@@ -15,13 +14,6 @@ from pocketkube.registry import Registry
 CLASSES, CLAIMS, TEMPLATES, SLICES = "deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices"
 UID = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"
 DEVICE = {"driver": "gpu.example.com", "pool": "a", "device": "gpu-0"}
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = registry()
-    namespace(found, "test")
-    return found
 
 
 def claim(*requests: Obj, **devices: Any) -> Obj:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.pocketkube.resources import direct
 
 from pocketkube import objects
 from pocketkube.errors import Invalid
@@ -24,13 +23,6 @@ KIND = "horizontalpodautoscalers"
 WEB = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
 HALF = {"type": "Utilization", "averageUtilization": 50}
 CPU = {"type": "Resource", "resource": {"name": "cpu", "target": HALF}}
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = direct.registry()
-    direct.namespace(found, "test")
-    return found
 
 
 @pytest.fixture

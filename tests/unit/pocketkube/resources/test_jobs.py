@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.unit.pocketkube.resources import direct
 
 from pocketkube import objects
 from pocketkube.errors import Invalid
@@ -16,13 +15,6 @@ from pocketkube.resources.base import DeleteOptions
 
 FOUR = ("controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name")
 INDEXED: Obj = {"completionMode": "Indexed", "completions": 4}
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = direct.registry()
-    direct.namespace(found, "test")
-    return found
 
 
 def template(labels: dict[str, str] | None = None, **spec: Any) -> Obj:

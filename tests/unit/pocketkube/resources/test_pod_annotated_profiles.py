@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from tests.unit.pocketkube.resources import storage_kinds
-from tests.unit.pocketkube.resources.direct import namespace, registry
 
 from pocketkube.errors import Invalid
 from pocketkube.objects import Obj
@@ -20,13 +19,6 @@ FIELD = "spec.containers[0].securityContext.appArmorProfile"
 DEPRECATED = 'deprecated since v1.30; use the "appArmorProfile" field instead'
 USELESS = 'non-functional in v1.27+; use the "seccompProfile" field instead'
 MATCH = "type in annotation and field must match"
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = registry()
-    namespace(found, "test")
-    return found
 
 
 def pod(annotations: Obj, own: Obj | None = None, whole: Obj | None = None, **spec: Any) -> Obj:

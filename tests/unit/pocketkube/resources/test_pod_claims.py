@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.pocketkube.resources.direct import namespace, registry
 from tests.unit.pocketkube.resources.storage_kinds import refused
 
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
 
 OTHER = {"name": "other", "resourceClaimTemplateName": "t"}
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = registry()
-    namespace(found, "test")
-    return found
 
 
 def pod(claims: list[Obj], used: list[Obj] | None = None) -> Obj:

@@ -6,18 +6,10 @@ from typing import Any
 
 import pytest
 from tests.unit.pocketkube.resources import storage_kinds
-from tests.unit.pocketkube.resources.direct import namespace, registry
 
 from pocketkube.errors import Invalid
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = registry()
-    namespace(found, "test")
-    return found
 
 
 def amounts(requests: Obj | None = None, limits: Obj | None = None) -> Obj:

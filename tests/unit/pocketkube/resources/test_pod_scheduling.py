@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.pocketkube.resources.direct import namespace, registry
 from tests.unit.pocketkube.resources.storage_kinds import refused
 
 from pocketkube import objects
@@ -16,13 +15,6 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 TERMS = f"spec.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms"
 GATES = [{"name": "example.com/hold"}]
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = registry()
-    namespace(found, "test")
-    return found
 
 
 def pod(**spec: Any) -> Obj:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from tests.unit.pocketkube.resources import storage_kinds
-from tests.unit.pocketkube.resources.direct import namespace, registry
 
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
@@ -14,13 +13,6 @@ from pocketkube.registry import Registry
 CONTEXT = "spec.securityContext"
 ALL = "If pod contains any hostProcess containers then all containers"
 OF_CONTAINER = "spec.containers[0].securityContext"
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = registry()
-    namespace(found, "test")
-    return found
 
 
 def pod(context: Obj | None = None, *, annotations: Obj | None = None, **spec: Any) -> Obj:

@@ -5,20 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.pocketkube.resources import direct
 
 from pocketkube.errors import Invalid
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
 
 SELECTOR = {"matchLabels": {"app": "web"}}
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = direct.registry()
-    direct.namespace(found, "test")
-    return found
 
 
 def body(**spec: Any) -> Obj:

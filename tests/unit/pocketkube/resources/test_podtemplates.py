@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.pocketkube.resources.direct import namespace, registry
 
 from pocketkube.errors import Invalid
 from pocketkube.objects import Obj
 from pocketkube.registry import Registry
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = registry()
-    namespace(found, "test")
-    return found
 
 
 def template(**spec: object) -> Obj:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.unit.pocketkube.resources import direct
 
 from pocketkube import objects
 from pocketkube.errors import Invalid
@@ -22,13 +21,6 @@ CLAIM: Obj = {
     "metadata": {"name": "data"},
     "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
 }
-
-
-@pytest.fixture
-def held() -> Registry:
-    found = direct.registry()
-    direct.namespace(found, "test")
-    return found
 
 
 def body(**spec: Any) -> Obj:
