@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from pocketkube import objects, podamounts, quantity
+from pocketkube import podamounts, quantity
 from pocketkube.kubelet.status import is_sidecar
 from pocketkube.objects import Obj
-from pocketkube.resources.pod_spec.quality import qos_class
+from pocketkube.resources.pod_spec.quality import of_pod
 
 _GUARANTEED: Final = -997
 _BEST_EFFORT: Final = 1000
@@ -20,7 +20,7 @@ _SYSTEM_CRITICAL: Final = 2_000_000_000
 def score_adjustment(pod: Obj, spec: Obj, container: Obj, capacity: int) -> int:
     """From -1000 (never) to 1000 (first). `spec`: the pod's, with allocated resources; `capacity`: the node's memory in
     bytes."""
-    quality = objects.status(pod).get("qosClass") or qos_class(spec)
+    quality = of_pod(pod)
     if _is_node_critical(spec) or quality == "Guaranteed":
         return _GUARANTEED
     if quality == "BestEffort":
@@ -49,10 +49,10 @@ def _of_burstable(asked: int, capacity: int) -> int:
 
 def _rest_of_pod(spec: Obj) -> int:
     """What the pod as a whole asks for beyond its containers, for each of them."""
-    of_pod = (podamounts.of_pod(spec).get("requests") or {}).get("memory")
-    if of_pod is None or not of_pod.value:
+    whole = (podamounts.of_pod(spec).get("requests") or {}).get("memory")
+    if whole is None or not whole.value:
         return 0
     of_containers = podamounts.of_containers(spec, "requests").get("memory")
     count = len(spec.get("containers") or ()) + len(spec.get("initContainers") or ())
-    rest = quantity.scaled(of_pod.value, 0) - (quantity.scaled(of_containers.value, 0) if of_containers else 0)
+    rest = quantity.scaled(whole.value, 0) - (quantity.scaled(of_containers.value, 0) if of_containers else 0)
     return rest // count

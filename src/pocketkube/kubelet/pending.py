@@ -12,7 +12,7 @@ from pocketkube import objects
 from pocketkube.kubelet import admission
 from pocketkube.objects import Obj
 from pocketkube.podresources import requests
-from pocketkube.resources.pod_spec.quality import qos_class
+from pocketkube.resources.pod_spec.quality import of_pod
 
 if TYPE_CHECKING:
     from pocketkube.kubelet.kubelet import Kubelet
@@ -30,9 +30,8 @@ def retry(kubelet: Kubelet) -> None:
 def first_before(state: PodState) -> PodState | None:
     """The pod whose resize goes before that of `state` and has room now; None if there is none."""
     own = _precedence(state)
-    others = [(_precedence(other), other) for other in _waiting(state.kubelet) if other is not state]
-    ahead = sorted((at_and_other for at_and_other in others if at_and_other[0] < own), key=lambda found: found[0])
-    return next((other for _, other in ahead if not why_not(other)), None)
+    ahead = [other for other in _waiting(state.kubelet) if other is not state and _precedence(other) < own]
+    return next((other for other in sorted(ahead, key=_precedence) if not why_not(other)), None)
 
 
 def why_not(state: PodState) -> str:
@@ -55,6 +54,5 @@ def _precedence(state: PodState) -> tuple[bool, int, bool, bool, str]:
     spec = objects.spec(state.pod)
     wanted, has = requests(spec), requests(state.allocated_spec())
     grows = any(amount > has.get(name, 0) for name, amount in wanted.items())
-    quality = objects.status(state.pod).get("qosClass") or qos_class(spec)
     since = (state.resizing.get(PENDING) or {}).get("lastTransitionTime", "")
-    return grows, -(spec.get("priority") or 0), quality != "Guaranteed", not since, since
+    return grows, -(spec.get("priority") or 0), of_pod(state.pod) != "Guaranteed", not since, since

@@ -26,8 +26,6 @@ def memory_limit(spec: Obj) -> int | None:
 def status(allocated: Obj, given: Obj, *, running: bool) -> Obj:
     """Of a pod's status: `allocatedResources`, where there are any, and `resources`; these of a pod that is `running`
     are its cgroup's, so without limits that not all containers have."""
-    if not asks(allocated):
-        return {"resources": {}}
     requests = amounts.texts(podamounts.requests(allocated))
     if running:
         told = {side: _of_cgroup(given, side) for side in _TOTAL}

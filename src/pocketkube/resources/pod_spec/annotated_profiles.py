@@ -102,7 +102,7 @@ def profile_of(annotation: str) -> Obj | None:
 def adopt(obj: Obj) -> None:
     """Give a pod's containers the profiles that annotations say, unless they or their pod have them already."""
     spec, annotations = objects.spec(obj), objects.annotations(obj)
-    if _is_for_windows(spec) or not any(key.startswith(APPARMOR) for key in annotations):
+    if not any(key.startswith(APPARMOR) for key in annotations) or _is_for_windows(spec):
         return
     of_pod = (spec.get("securityContext") or {}).get("appArmorProfile")
     for _, container in visiting.containers("", spec):

@@ -5,10 +5,16 @@ Models pkg/apis/core/v1/helper/qos.
 
 from __future__ import annotations
 
-from pocketkube import quantity
+from pocketkube import objects, quantity
 from pocketkube.objects import Obj
 
 _COMPUTE = ("cpu", "memory")
+
+
+def of_pod(pod: Obj) -> str:
+    """The class that the pod's status tells, or that its spec comes to."""
+    told: str = objects.status(pod).get("qosClass") or qos_class(objects.spec(pod))
+    return told
 
 
 def qos_class(spec: Obj) -> str:
